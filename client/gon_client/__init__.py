@@ -1,0 +1,1 @@
+"""The device API that a program in a VM sees."""

@@ -1,0 +1,142 @@
+"""Turns what a caller passes to a kernel into what travels, one function a parameter.
+
+The functions are made once for a kernel, from its signature, so that a launch only runs them. Each
+raises KernelArgumentError that names kernel, parameter and what was given.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+import numpy as np
+
+from gon.errors import BadHandle, InvalidArgument, KernelArgumentError
+from gon.limits import VALUE_ARGS_BYTES_MAX
+from gon.model import KernelInfo, LaunchArg, LocalBytes, Param, ParamKind
+from gon_client.array import DeviceArray
+from gon_client.buffer import Buffer
+
+if TYPE_CHECKING:
+    from gon_client.device import Device
+
+Take: TypeAlias = Callable[[object], LaunchArg]
+
+
+def takes_of(kernel: KernelInfo, device: Device) -> tuple[Take, ...]:
+    """Return a function for each parameter of the kernel. Raises KernelArgumentError."""
+    total = sum(param.size_bytes for param in kernel.params if param.kind is ParamKind.VALUE)
+    if total > VALUE_ARGS_BYTES_MAX:
+        raise KernelArgumentError(
+            f"kernel {kernel.name} takes {total} bytes of values: "
+            f"at most {VALUE_ARGS_BYTES_MAX} are possible"
+        )
+    return tuple(_take_of(kernel.name, param, device) for param in kernel.params)
+
+
+def _take_of(kernel: str, param: Param, device: Device) -> Take:
+    match param.kind:
+        case ParamKind.BUFFER:
+            return _take_buffer(kernel, param, device)
+        case ParamKind.LOCAL:
+            return _take_local(kernel, param)
+        case ParamKind.VALUE:
+            return _take_value(kernel, param)
+
+
+def _wrong(kernel: str, param: Param, needed: str, given: object) -> KernelArgumentError:
+    what = f"{type(given).__module__}.{type(given).__qualname__}".removeprefix("builtins.")
+    element = getattr(given, "dtype", None)
+    if element is not None:
+        what += f" of {element}"
+    return KernelArgumentError(
+        f"kernel {kernel}, parameter {param.name!r} ({param.type_name}): "
+        f"{needed} is needed, {what} was given"
+    )
+
+
+def _take_buffer(kernel: str, param: Param, device: Device) -> Take:
+    expected = np.dtype(param.dtype).str if param.dtype else ""
+
+    def take(given: object) -> LaunchArg:
+        if type(given) is DeviceArray:
+            if expected and given.dtype_name != expected:
+                raise _wrong(kernel, param, f"a device array of {np.dtype(expected)}", given)
+            buffer, arg = given.buffer, given.arg
+        elif isinstance(given, Buffer):
+            buffer, arg = given, given.handle
+        else:
+            needed = f"a device array of {np.dtype(expected)}" if expected else "a device array"
+            raise _wrong(kernel, param, f"{needed} or a Buffer", given)
+        if buffer.device is not device:
+            raise BadHandle(
+                f"kernel {kernel}, parameter {param.name!r}: the buffer is another device's"
+            )
+        if buffer.closed:
+            raise BadHandle(f"kernel {kernel}, parameter {param.name!r}: the buffer is closed")
+        return arg
+
+    return take
+
+
+def _take_local(kernel: str, param: Param) -> Take:
+    def take(given: object) -> LaunchArg:
+        if isinstance(given, LocalBytes) and given.size_bytes > 0:
+            return given
+        raise _wrong(kernel, param, "gon.LocalBytes(n) with n > 0", given)
+
+    return take
+
+
+def _take_value(kernel: str, param: Param) -> Take:
+    """Return what takes a value: a NumPy scalar of exactly the type, a Python number that fits it,
+    or anything of exactly its size for types that NumPy has no scalar for.
+    """
+    size = param.size_bytes
+    dtype = np.dtype(param.dtype) if param.dtype else None
+    if dtype is None or dtype.kind not in "iufb" or dtype.subdtype is not None:
+        return _take_struct(kernel, param)
+    exact: type[object] = dtype.type
+    to_bytes = cast("Callable[[object], bytes]", dtype.type.tobytes)
+    format_ = {"f2": "<e", "f4": "<f", "f8": "<d"}.get(dtype.str[1:], "")
+    pack = struct.Struct(format_).pack if format_ else None
+    low, high = (
+        (0, 0) if dtype.kind in "fb" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
+    )
+
+    def take(given: object) -> LaunchArg:
+        if type(given) is exact:
+            return to_bytes(given)
+        if isinstance(given, bool) or hasattr(given, "dtype"):
+            raise _wrong(kernel, param, f"{dtype} or a number", given)
+        if pack is not None and isinstance(given, int | float):
+            try:
+                return pack(given)
+            except (OverflowError, struct.error):
+                raise _wrong(kernel, param, f"a number within {dtype}", given) from None
+        if isinstance(given, int) and low <= given <= high:
+            return given.to_bytes(size, "little", signed=low < 0)
+        raise _wrong(kernel, param, f"{dtype} or a Python number within it", given)
+
+    return take
+
+
+def _take_struct(kernel: str, param: Param) -> Take:
+    size = param.size_bytes
+
+    def take(given: object) -> LaunchArg:
+        if isinstance(given, bytes):
+            raw = given
+        elif hasattr(given, "dtype"):
+            raw = np.asarray(given).tobytes()
+        else:
+            needed = f"a NumPy value or bytes, {size or 'any number of'} bytes"
+            raise _wrong(kernel, param, needed, given)
+        if size and len(raw) != size:
+            raise _wrong(kernel, param, f"a value of {size} bytes, not {len(raw)},", given)
+        if len(raw) > VALUE_ARGS_BYTES_MAX:
+            raise InvalidArgument(f"kernel {kernel}, parameter {param.name!r}: {len(raw)} bytes")
+        return raw
+
+    return take

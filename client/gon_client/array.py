@@ -1,0 +1,162 @@
+"""Device arrays: a shape and a dtype over a range of a buffer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from gon.errors import InvalidArgument
+from gon.model import BufferAt, LaunchArg
+from gon_client.buffer import Buffer, HostArray, ReadFuture
+
+if TYPE_CHECKING:
+    from gon_client.device import Device
+    from gon_client.stream import Stream
+
+
+def shape_of(shape: int | Sequence[int]) -> tuple[int, ...]:
+    """Return `shape` as a tuple. Raises InvalidArgument for negative or fractional sizes."""
+    parts = (shape,) if isinstance(shape, int) else tuple(shape)
+    for part in parts:
+        if not hasattr(part, "__index__") or part < 0:
+            raise InvalidArgument(f"shape {shape!r}: sizes must be whole numbers of 0 or more")
+    return tuple(int(part) for part in parts)
+
+
+class DeviceArray:
+    """A C-contiguous array in a device's memory; a view, which keeps its buffer alive.
+
+    `buffer` and `offset` (bytes) say where it lies. Slices of the first dimension, `reshape` and
+    `view` give views of the same bytes.
+    """
+
+    __slots__ = ("arg", "buffer", "dtype", "dtype_name", "offset", "shape")
+
+    def __init__(
+        self, buffer: Buffer, offset: int, shape: tuple[int, ...], dtype: np.dtype[np.generic]
+    ) -> None:
+        self.buffer = buffer
+        self.offset = offset
+        self.shape = shape
+        self.dtype = dtype
+        self.dtype_name = dtype.str
+        # What a launch sends for this array, made once: launches are many.
+        self.arg: LaunchArg = BufferAt(buffer.handle, offset) if offset else buffer.handle
+
+    def __repr__(self) -> str:
+        return f"DeviceArray(shape={self.shape}, dtype={self.dtype}, on {self.device.name})"
+
+    @property
+    def device(self) -> Device:
+        return self.buffer.device
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("a 0-dimensional array has no length")
+        return self.shape[0]
+
+    def __getitem__(self, key: slice | int) -> DeviceArray:
+        """Return a view of some rows (first dimension): an index, or a slice of step 1."""
+        if not self.shape:
+            raise InvalidArgument("a 0-dimensional array has no rows")
+        row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
+        if isinstance(key, slice):
+            start, stop, step = key.indices(self.shape[0])
+            if step != 1:
+                raise InvalidArgument(f"slices of a device array have step 1, not {step}")
+            shape = (max(0, stop - start), *self.shape[1:])
+            return DeviceArray(self.buffer, self.offset + start * row_bytes, shape, self.dtype)
+        row = key + self.shape[0] if key < 0 else key
+        if not 0 <= row < self.shape[0]:
+            raise IndexError(f"row {key} of {self.shape[0]}")
+        return DeviceArray(self.buffer, self.offset + row * row_bytes, self.shape[1:], self.dtype)
+
+    def reshape(self, *shape: int) -> DeviceArray:
+        """Return a view of another shape with as many elements; one size may be -1."""
+        sizes = list(shape)
+        if sizes.count(-1) == 1:
+            rest = math.prod(size for size in sizes if size != -1)
+            if rest and self.size % rest == 0:
+                sizes[sizes.index(-1)] = self.size // rest
+        if math.prod(sizes) != self.size or min(sizes, default=0) < 0:
+            raise InvalidArgument(f"{self.size} elements cannot have the shape {shape}")
+        return DeviceArray(self.buffer, self.offset, tuple(sizes), self.dtype)
+
+    def view(self, dtype: DTypeLike) -> DeviceArray:
+        """Return the same bytes as elements of another type, along the last dimension."""
+        new: np.dtype[np.generic] = np.dtype(dtype)
+        last_bytes = (self.shape[-1] if self.shape else 1) * self.dtype.itemsize
+        if not self.shape or last_bytes % new.itemsize:
+            raise InvalidArgument(f"rows of {last_bytes} bytes cannot be seen as {new}")
+        shape = (*self.shape[:-1], last_bytes // new.itemsize)
+        return DeviceArray(self.buffer, self.offset, shape, new)
+
+    def get(
+        self,
+        out: HostArray | None = None,
+        *,
+        stream: Stream | None = None,
+        timeout_s: float | None = None,
+    ) -> HostArray:
+        """Return the array's content, read in the order of `stream` (the default one if not given).
+
+        It is received straight into `out` (same shape and dtype, C-contiguous) where given. Raises
+        the error of what should have written it, WaitTimeout, LeaseLost.
+        """
+        return self.get_async(out, stream=stream).result(timeout_s)
+
+    def get_async(
+        self, out: HostArray | None = None, *, stream: Stream | None = None
+    ) -> ReadFuture:
+        """Queue a read and return its future: `.result()` or `await`."""
+        if out is None:
+            out = np.empty(self.shape, self.dtype)
+        elif out.shape != self.shape or out.dtype != self.dtype:
+            raise InvalidArgument(
+                f"out is {out.dtype}{list(out.shape)}, the array {self.dtype}{list(self.shape)}"
+            )
+        pending = self.buffer.read(out, offset=self.offset, stream=stream)
+        return ReadFuture(pending, out)
+
+    def set(self, source: HostArray, *, stream: Stream | None = None) -> None:
+        """Write the content of a NumPy array of the same shape and dtype."""
+        if source.shape != self.shape or source.dtype != self.dtype:
+            raise InvalidArgument(
+                f"source is {source.dtype}{list(source.shape)}, "
+                f"the array {self.dtype}{list(self.shape)}"
+            )
+        self.buffer.copy_from(np.ascontiguousarray(source), offset=self.offset, stream=stream)
+
+    def copy_from(self, source: DeviceArray, *, stream: Stream | None = None) -> None:
+        """Copy another array of the device with as many bytes; the host does not wait."""
+        if source.nbytes != self.nbytes:
+            raise InvalidArgument(f"source has {source.nbytes} bytes, the target {self.nbytes}")
+        self.buffer.copy_from(
+            source.buffer,
+            offset=self.offset,
+            source_offset=source.offset,
+            size=self.nbytes,
+            stream=stream,
+        )
+
+    def fill(self, value: float | np.generic, *, stream: Stream | None = None) -> None:
+        """Set every element to `value`."""
+        element = np.asarray(value, dtype=self.dtype)
+        self.buffer.fill(element.tobytes(), offset=self.offset, size=self.nbytes, stream=stream)

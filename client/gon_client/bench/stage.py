@@ -1,0 +1,89 @@
+"""A device at one place with what the workloads need on it: kernels, arrays, a stream; how to open
+one.
+
+The same program runs everywhere: `direct` is `gon.local()`, every other place a lease over the link
+of that name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gon.model import LaunchConfig
+from gon_client.bench.catalogue import DIRECT
+from gon_client.connect import connect
+from gon_client.device import Device
+from gon_client.launch import launch
+from gon_client.local import local
+
+AXPY_ELEMENTS = 64
+SOURCE = """
+kernel void touch(global int *x, int value) { x[0] = value; }
+
+kernel void axpy(float a, global const float *x, global float *y, int n) {
+    int i = get_global_id(0);
+    if (i < n) y[i] += a * x[i];
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What tells a place: its name, the host's URI ("" for `direct`), the unit ("" for the host's
+    choice).
+    """
+
+    where: str
+    host: str
+    unit: str
+
+
+class Stage:
+    """A device, warmed up: its kernels are compiled and have run once."""
+
+    def __init__(self, address: Address, device: Device, attach: Callable[[], Device]) -> None:
+        self.address = address
+        self.device = device
+        self.attach = attach
+        module = device.compile(SOURCE, "opencl-c")
+        self.touch = module.get_kernel("touch")
+        self.axpy = module.get_kernel("axpy")
+        self.stream = device.create_stream()
+        self.flag = device.zeros(1, np.int32)
+        self.x = device.asarray(np.ones(AXPY_ELEMENTS, np.float32))
+        self.y = device.zeros(AXPY_ELEMENTS, np.float32)
+        self.launch_once()
+
+    @property
+    def name(self) -> str:
+        return self.device.name
+
+    def launch_once(self) -> None:
+        """Launch the smallest kernel and wait for it."""
+        launch(self.stream, LaunchConfig(1, 1), self.touch, self.flag, np.int32(1))
+        self.stream.sync()
+
+    def host_array(self, size_bytes: int) -> NDArray[np.uint8]:
+        """Return bytes to send, no two neighbours alike."""
+        return np.arange(size_bytes, dtype=np.uint32).astype(np.uint8)
+
+
+@contextmanager
+def open_stage(address: Address) -> Generator[Stage]:
+    """Open a device at a place, prepare it, and give it back."""
+    if address.where == DIRECT:
+        with local() as device:
+            yield Stage(address, device, local)
+        return
+    with connect(address.host) as host:
+
+        def attach() -> Device:
+            return host.acquire(unit=address.unit, link=address.where)
+
+        with attach() as device:
+            yield Stage(address, device, attach)

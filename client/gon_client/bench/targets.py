@@ -1,0 +1,154 @@
+"""What GoN asks of itself, judged on the rows of one run: asked, measured, met or not.
+
+Rules: pure; ratios and differences are formed within one placement of one run only; a target whose
+rows are not there is not judged. Where a target names a placement, only that one is judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from gon.limits import MIB
+from gon_client.bench.catalogue import BINDING, HOST, PLAIN
+from gon_client.bench.record import Record
+
+_BULK = 64 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One target at one placement."""
+
+    target: str
+    placement: str
+    asked: str
+    measured: str
+    met: bool
+
+
+class Rows:
+    """The rows of one placement, by workload and place."""
+
+    def __init__(self, records: Sequence[Record], placement: str) -> None:
+        self._by_key = {r.key: r for r in records if r.placement == placement}
+        self._placement = placement
+
+    def p50(self, identifier: str, where: str, size_bytes: int = 0) -> float | None:
+        row = self._by_key.get((identifier, where, self._placement, size_bytes))
+        return None if row is None else row.p50
+
+
+Measure = Callable[[Rows], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A bound on a figure taken from the rows; `placements` are where it is asked."""
+
+    says: str
+    placements: tuple[str, ...]
+    measure: Measure
+    bound: float
+    at_most: bool
+    unit: str
+
+    def judge(self, rows: Rows, placement: str) -> Verdict | None:
+        """Return the verdict, or None where a row is missing."""
+        value = self.measure(rows)
+        if value is None:
+            return None
+        sign = "≤" if self.at_most else "≥"
+        met = value <= self.bound if self.at_most else value >= self.bound
+        asked = f"{sign} {self.bound:g} {self.unit}"
+        return Verdict(self.says, placement, asked, f"{value:.3g} {self.unit}", met)
+
+
+def _value(identifier: str, where: str) -> Measure:
+    return lambda rows: rows.p50(identifier, where)
+
+
+def _difference(identifier: str, where: str, reference: str) -> Measure:
+    def measure(rows: Rows) -> float | None:
+        ours, theirs = rows.p50(identifier, where), rows.p50(identifier, reference)
+        return None if ours is None or theirs is None else ours - theirs
+
+    return measure
+
+
+def _ratio(identifier: str, baseline: str, at: str, size_bytes: int = 0) -> Measure:
+    def measure(rows: Rows) -> float | None:
+        ours = rows.p50(identifier, "tcp", size_bytes)
+        theirs = rows.p50(baseline, at, size_bytes)
+        return None if ours is None or theirs is None else ours / theirs
+
+    return measure
+
+
+_PINNED = ("same", "split")
+_ANY = ("same", "split", "free")
+
+TARGETS = (
+    Target(
+        "launch + sync, tcp over direct",
+        _PINNED,
+        _difference("rtt_launch", "tcp", "direct"),
+        10,
+        at_most=True,
+        unit="µs more",
+    ),
+    Target(
+        "empty sync, tcp by socket echo",
+        ("same",),
+        _ratio("rtt_empty", "socket_echo", PLAIN),
+        2,
+        at_most=True,
+        unit="×",
+    ),
+    Target(
+        "posted launches, tcp by pyopencl's call",
+        _ANY,
+        _ratio("launch_rate", "pyopencl_call", BINDING),
+        1.5,
+        at_most=False,
+        unit="×",
+    ),
+    Target(
+        "64 MiB upload, tcp by socket copy",
+        _ANY,
+        _ratio("h2d", "socket_copy", PLAIN, _BULK),
+        0.85,
+        at_most=False,
+        unit="×",
+    ),
+    Target(
+        "64 MiB download, tcp by socket copy",
+        _ANY,
+        _ratio("d2h", "socket_copy", PLAIN, _BULK),
+        0.85,
+        at_most=False,
+        unit="×",
+    ),
+    Target("attach, tcp", _ANY, _value("attach", "tcp"), 50, at_most=True, unit="ms"),
+    Target(
+        "cold client until its first launch, tcp",
+        _ANY,
+        _value("attach_cold", "tcp"),
+        250,
+        at_most=True,
+        unit="ms",
+    ),
+    Target("worker at rest", _ANY, _value("memory_worker", HOST), 300, at_most=True, unit="MB"),
+    Target("gond at rest", _ANY, _value("memory_daemon", HOST), 100, at_most=True, unit="MB"),
+)
+
+
+def judge(records: Sequence[Record]) -> Iterator[Verdict]:
+    """Judge every target at every placement that it is asked at and that the rows hold."""
+    placements = list(dict.fromkeys(record.placement for record in records))
+    for target in TARGETS:
+        for placement in placements:
+            if placement in target.placements:
+                verdict = target.judge(Rows(records, placement), placement)
+                if verdict is not None:
+                    yield verdict

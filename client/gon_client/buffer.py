@@ -1,0 +1,187 @@
+"""Buffers: plain bytes on a device, and what moves bytes to, from and between them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gon.device import SETTLED, Pending
+from gon.errors import InvalidArgument
+from gon.model import Handle
+
+if TYPE_CHECKING:
+    from gon_client.device import Device
+    from gon_client.stream import Stream
+
+HostArray: TypeAlias = NDArray[np.generic]
+
+
+class ReadFuture:
+    """A read on its way: `result()`, or `await` it. Made by `get_async`."""
+
+    __slots__ = ("_out", "_pending")
+
+    def __init__(self, pending: Pending, out: HostArray) -> None:
+        self._pending = pending
+        self._out = out
+
+    def __repr__(self) -> str:
+        return f"ReadFuture({self._out.nbytes} bytes, {'here' if self.done() else 'on its way'})"
+
+    def done(self) -> bool:
+        """Return whether `result` would return at once."""
+        return self._pending.done()
+
+    def result(self, timeout_s: float | None = None) -> HostArray:
+        """Return the array once its bytes are here.
+
+        Raises the error of what should have written them, WaitTimeout, LeaseLost.
+        """
+        self._pending.wait(timeout_s)
+        return self._out
+
+    def __await__(self) -> Generator[object, None, HostArray]:
+        if not self.done():
+            loop = asyncio.get_running_loop()
+            yield from loop.run_in_executor(None, self._pending.wait).__await__()
+        return self.result()
+
+
+def host_bytes(array: HostArray, what: str, *, writable: bool = False) -> memoryview:
+    """Return the bytes of a C-contiguous NumPy array, in place. Raises InvalidArgument."""
+    if not array.flags.c_contiguous:
+        raise InvalidArgument(f"{what} must be C-contiguous")
+    if writable and not array.flags.writeable:
+        raise InvalidArgument(f"{what} is read-only")
+    if array.dtype.hasobject:
+        raise InvalidArgument(f"{what} holds Python objects: {array.dtype}")
+    return array.reshape(-1).view(np.uint8).data
+
+
+class Buffer:
+    """`size_bytes` of memory on a device. Made by `Device.allocate`; freed when forgotten."""
+
+    __slots__ = ("__weakref__", "closed", "device", "handle", "size_bytes")
+
+    def __init__(self, device: Device, handle: Handle, size_bytes: int) -> None:
+        self.device = device
+        self.handle = handle
+        self.size_bytes = size_bytes
+        self.closed = False
+
+    def __repr__(self) -> str:
+        state = ", closed" if self.closed else ""
+        return f"Buffer({self.size_bytes} bytes on {self.device.name}{state})"
+
+    def copy_from(
+        self,
+        source: Buffer | HostArray,
+        *,
+        offset: int = 0,
+        source_offset: int = 0,
+        size: int | None = None,
+        stream: Stream | None = None,
+    ) -> None:
+        """Copy bytes into this buffer from `offset` on.
+
+        `source` is another buffer of the device (`size` bytes from `source_offset` on, by default
+        all it has) or a C-contiguous array (all of it), which may be changed as soon as this
+        returns. Raises InvalidArgument for a range outside either.
+        """
+        handle = self.device.handle_of(stream)
+        if isinstance(source, Buffer):
+            self.device.own(source, "source")
+            size = source.size_bytes - source_offset if size is None else size
+            source.check_range(source_offset, size, "source")
+            self.check_range(offset, size, "target")
+            self.device.contract.copy(
+                handle, source.handle, source_offset, self.handle, offset, size
+            )
+            return
+        data = host_bytes(source, "source")
+        self.check_range(offset, data.nbytes, "target")
+        if data.nbytes:
+            self.device.contract.write(handle, self.handle, offset, data)
+
+    def copy_to(
+        self,
+        target: Buffer | HostArray,
+        *,
+        offset: int = 0,
+        target_offset: int = 0,
+        size: int | None = None,
+        stream: Stream | None = None,
+    ) -> None:
+        """Copy bytes of this buffer, from `offset` on, to another buffer or a NumPy array.
+
+        A copy to an array (all of it) waits until the bytes are there; one to a buffer does not.
+        """
+        if isinstance(target, Buffer):
+            target.copy_from(
+                self,
+                offset=target_offset,
+                source_offset=offset,
+                size=self.size_bytes - offset if size is None else size,
+                stream=stream,
+            )
+            return
+        self.read(target, offset=offset, stream=stream).wait()
+
+    def read(self, out: HostArray, *, offset: int = 0, stream: Stream | None = None) -> Pending:
+        """Queue a read into the whole of `out`; its bytes are there once waited for."""
+        view = host_bytes(out, "out", writable=True)
+        self.check_range(offset, view.nbytes, "source")
+        if not view.nbytes:
+            return SETTLED
+        return self.device.contract.read(self.device.handle_of(stream), self.handle, offset, view)
+
+    def fill(
+        self,
+        pattern: bytes | int | np.generic,
+        *,
+        offset: int = 0,
+        size: int | None = None,
+        stream: Stream | None = None,
+    ) -> None:
+        """Repeat `pattern` over `size` bytes from `offset` on, by default the whole buffer.
+
+        A pattern is 1, 2, 4, … 128 bytes, a NumPy scalar, or an int from 0 to 255.
+        """
+        if isinstance(pattern, int):
+            if not 0 <= pattern <= 255:
+                raise InvalidArgument(f"pattern {pattern} is no byte")
+            pattern = bytes((pattern,))
+        raw = pattern if isinstance(pattern, bytes) else pattern.tobytes()
+        if len(raw) not in (1, 2, 4, 8, 16, 32, 64, 128):
+            raise InvalidArgument(
+                f"a pattern of {len(raw)} bytes: a power of 2 up to 128 is needed"
+            )
+        size = self.size_bytes - offset if size is None else size
+        self.check_range(offset, size, "range")
+        if size % len(raw):
+            raise InvalidArgument(f"{size} bytes are no multiple of the pattern's {len(raw)}")
+        self.device.contract.fill(self.device.handle_of(stream), self.handle, offset, size, raw)
+
+    def check_range(self, offset: int, size: int, what: str) -> None:
+        """Raise InvalidArgument unless the range lies in this buffer."""
+        if self.closed:
+            raise InvalidArgument(f"the {what} buffer is closed")
+        if offset < 0 or size < 0 or offset + size > self.size_bytes:
+            raise InvalidArgument(
+                f"{what}: {size} bytes from {offset} on do not fit into {self.size_bytes} bytes"
+            )
+
+    def close(self) -> None:
+        """Give the memory back once the work queued before is done; idempotent."""
+        if not self.closed:
+            self.closed = True
+            self.device.forget_buffer(self.handle, self.size_bytes)
+
+    def __del__(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self.device.drop_buffer(self.handle, self.size_bytes)

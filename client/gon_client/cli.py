@@ -1,0 +1,19 @@
+"""The entry point of the command `gon`; the commands themselves are in gon_client.commands.
+
+The thin client can be installed without what the command needs: then this says what to install.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        from gon_client.commands.root import gon
+    except ModuleNotFoundError as error:
+        if error.name not in ("click", "rich"):
+            raise
+        sys.exit(f"the command gon needs {error.name}: pip install 'gon[cli]'")
+    gon()

@@ -1,0 +1,177 @@
+"""`gon bench`: what remoting costs on this machine or to that host, as tables, a file and a
+picture.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from gon.errors import DeviceError
+from gon_client.bench import catalogue, run
+from gon_client.bench.catalogue import BINDING, DIRECT, PLACES, PLAIN
+from gon_client.bench.placement import Placement, Processors, available, processors
+from gon_client.bench.places import Player
+from gon_client.bench.private import PrivateHost, private_host
+from gon_client.bench.record import Record, save, summarise
+from gon_client.bench.report import FILE_WIDTH, rows_table, targets_table
+from gon_client.bench.targets import judge
+
+_WORKLOADS = [row.id for row in (*catalogue.WORKLOADS, *catalogue.BASELINES)]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was asked for on the command line."""
+
+    host: str
+    unit: str
+    workloads: tuple[str, ...]
+    wheres: tuple[str, ...]
+    placements: tuple[Placement, ...]
+    effort: run.Effort
+
+    @property
+    def needs_host(self) -> bool:
+        """Whether something is measured that only a gond of the run's own can give."""
+        rows = catalogue.chosen(self.workloads)
+        remote = [where for where in self.wheres if where != DIRECT]
+        return not self.host and any(where in row.places for row in rows for where in remote)
+
+
+@click.command()
+@click.option("--host", metavar="URI", help="Measure this host [default: a gond of its own].")
+@click.option("--unit", default="", help="The unit to measure [default: the host's choice].")
+@click.option("--workload", "workloads", multiple=True, type=click.Choice(_WORKLOADS))
+@click.option("--where", "wheres", multiple=True, type=click.Choice([*PLACES]))
+@click.option(
+    "--placement",
+    "placements",
+    multiple=True,
+    type=click.Choice([each.value for each in Placement]),
+    help="Which processors both ends have [default: same and split].",
+)
+@click.option("--quick", is_flag=True, help="Fewer rounds and samples.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--plot", "plot_path", type=click.Path(path_type=Path, dir_okay=False))
+def bench(
+    host: str | None,
+    unit: str,
+    workloads: tuple[str, ...],
+    wheres: tuple[str, ...],
+    placements: tuple[str, ...],
+    quick: bool,
+    json_path: Path | None,
+    plot_path: Path | None,
+) -> None:
+    """Measure latency, launch rate, bandwidth and attach time, beside what nothing can beat."""
+    plot = _plotter() if plot_path is not None else None
+    chosen = tuple(map(Placement, placements)) or _usual_placements()
+    effort = run.QUICK if quick else run.FULL
+    plan = Plan(host or "", unit, workloads, wheres or PLACES, chosen, effort)
+    records: list[Record] = []
+    console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
+    for placement in plan.placements:
+        records += measure(plan, placement)
+        console.print(rows_table(records, placement.value))
+        if json_path is not None:
+            save(records, json_path)
+    verdicts = list(judge(records))
+    if verdicts:
+        console.print(targets_table(verdicts))
+    if plot is not None and plot_path is not None:
+        plot(records, plot_path)
+
+
+def _plotter() -> Callable[[Sequence[Record], Path], None]:
+    """Return what draws, before anything is measured in vain."""
+    try:
+        from gon_client.bench.plot import save_plot
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise
+        raise click.ClickException("--plot needs matplotlib: pip install 'gon[plot]'") from error
+    return save_plot
+
+
+def _usual_placements() -> tuple[Placement, ...]:
+    return (Placement.SAME, Placement.SPLIT) if len(available()) > 1 else (Placement.SAME,)
+
+
+def measure(plan: Plan, placement: Placement) -> list[Record]:
+    """Play everything at one placement; return the rows."""
+    cpus = processors(placement, available())
+    with ExitStack() as stack:
+        own = stack.enter_context(private_host(cpus.host)) if plan.needs_host else None
+        places = [stack.enter_context(player) for player in _players(plan, cpus, own)]
+        turns = run.turns(catalogue.chosen(plan.workloads), places)
+        # At rest: every worker has compiled and run its kernels and holds next to nothing.
+        memory = _memory(own, placement) if own is not None and not plan.workloads else []
+        records: list[Record] = []
+        with _progress(sum(run.steps(turn, plan.effort) for turn in turns)) as progress:
+            for turn in turns:
+                progress.describe(f"{placement.value}: {turn.says}")
+                records += run.play(turn, placement.value, plan.effort, progress.step)
+    return records + memory
+
+
+def _players(plan: Plan, cpus: Processors, own: PrivateHost | None) -> Iterator[Player]:
+    """Start the players that the plan needs, one after the other."""
+    rows = catalogue.chosen(plan.workloads)
+    for where in (*plan.wheres, PLAIN, BINDING):
+        if not any(where in row.places for row in rows):
+            continue
+        address = plan.host
+        if own is not None:
+            address = own.unix if where == "unix" else own.tcp
+        try:
+            yield Player(where, cpus, host=address, unit=plan.unit)
+        except DeviceError as error:
+            # Both need a device backend here, which a thin client need not have.
+            if where not in (DIRECT, BINDING):
+                raise
+            click.echo(f"gon bench: without {where}: {error.message}", err=True)
+
+
+def _memory(own: PrivateHost, placement: Placement) -> list[Record]:
+    """Return the rows of the host's memory, its leases open and idle."""
+    return [
+        summarise(row.id, catalogue.HOST, placement.value, 0, row.unit, [[value]])
+        for row, value in zip(catalogue.MEMORY, own.memory_mb(), strict=True)
+    ]
+
+
+class _Steps:
+    """A progress bar that is drawn between rounds only: a drawing thread would disturb them."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress = progress
+        self._bar = progress.add_task("", total=total)
+
+    def describe(self, text: str) -> None:
+        if not self._progress.console.is_terminal:
+            click.echo(text, err=True)
+        self._progress.update(self._bar, description=text, refresh=True)
+
+    def step(self) -> None:
+        self._progress.update(self._bar, advance=1, refresh=True)
+
+
+@contextmanager
+def _progress(total: int) -> Generator[_Steps]:
+    columns = (
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, auto_refresh=False, transient=True) as progress:
+        yield _Steps(progress, total)

@@ -1,0 +1,142 @@
+"""The way in: `connect` gives a Host, `Host.acquire` leases a unit and gives its Device."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from gon.addresses import CONTROL_PORT, CONTROL_SOCKET
+from gon.clock import SYSTEM_CLOCK
+from gon.limits import CONNECT_TIMEOUT_S, CONTROL_TIMEOUT_S, PREAMBLE_MAGIC
+from gon.model import UnitInfo
+from gon.transport.base import Link
+from gon.transport.registry import connect as connect_link
+from gon_client.control import ControlChannel, HostInfo
+from gon_client.device import Device
+from gon_client.dial import Dialer
+from gon_client.lease import Lease
+from gon_client.link import SessionLink
+from gon_client.remote import RemoteDevice
+from gon_client.reserved import claim
+
+
+def default_address() -> str:
+    """Return where the local gond is: $GON_HOST, else its unix socket, else 127.0.0.1."""
+    named = os.environ.get("GON_HOST")
+    if named:
+        return named
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    for directory in (Path(runtime) if runtime else None, Path("/run")):
+        if directory is not None and (path := directory / "gon" / CONTROL_SOCKET).is_socket():
+            return f"unix://{path}"
+    return f"gon://127.0.0.1:{CONTROL_PORT}"
+
+
+class Host:
+    """A machine whose gond answers. A context manager; closing it does not end leases."""
+
+    def __init__(self, address: str, control: ControlChannel, info: HostInfo) -> None:
+        self.address = address
+        self.info = info
+        self._control = control
+
+    def __repr__(self) -> str:
+        return f"Host({self.address}, gond {self.info.version}, {len(self.info.units)} units)"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def units(self) -> tuple[UnitInfo, ...]:
+        """Return the units as they are now: what is free may change at any time."""
+        self.info = self._control.describe()
+        return self.info.units
+
+    def acquire(
+        self,
+        unit: str = "",
+        *,
+        personality: str = "",
+        memory_bytes: int = 0,
+        link: str = "",
+        grace_s: float | None = None,
+    ) -> Device:
+        """Lease (a slice of) a unit and return its device.
+
+        `unit` is an id of `units()`, "" for the best free one; `memory_bytes` is rounded up to
+        slices, 0 takes one; `link` is "tcp", "unix" or "zmq", "" for the same as this
+        connection; `grace_s` shortens how long a lost link is waited for before the lease counts as
+        lost. Under `gon run` the first device that fits is the one leased there. Raises
+        LeaseRefused saying why, HostUnreachable.
+        """
+        terms = claim(
+            os.environ,
+            self.address,
+            unit=unit,
+            personality=personality,
+            memory_bytes=memory_bytes,
+            link=link,
+        ) or self._control.acquire(
+            unit=unit,
+            personality=personality,
+            memory_bytes=memory_bytes,
+            link=link,
+            client=f"{socket.gethostname()}/{os.getpid()}",
+        )
+        lease = Lease(self._control, terms, SYSTEM_CLOCK)
+
+        def connect_once() -> Link:
+            preamble = PREAMBLE_MAGIC + terms.token
+            return connect_link(terms.endpoint, preamble, CONNECT_TIMEOUT_S)
+
+        dialer = Dialer(
+            connect_once,
+            lease.alive,
+            client=f"gon/{os.getpid()}",
+            grace_s=terms.grace_s if grace_s is None else min(grace_s, terms.grace_s),
+            clock=SYSTEM_CLOCK,
+        )
+        try:
+            session = SessionLink(dialer, SYSTEM_CLOCK)
+        except BaseException:
+            lease.release()
+            raise
+        lease.keep(session.end)
+        remote = RemoteDevice(session)
+        return Device(
+            remote,
+            where=f"{self.address} ({terms.unit}, {terms.endpoint})",
+            memory_bytes=terms.memory_bytes,
+            counts=remote.counts,
+            on_close=lease.release,
+        )
+
+    def close(self) -> None:
+        """Close the connection; devices acquired through it must be closed before."""
+        self._control.close()
+
+
+def connect(address: str | None = None, *, timeout_s: float = CONTROL_TIMEOUT_S) -> Host:
+    """Connect to the gond at `address`: "gon://host:port", "unix:///path", or, for None, $GON_HOST
+    or the local gond.
+
+    Raises HostUnreachable when nobody answers as gond within `timeout_s`, InvalidArgument for an
+    address of no known form.
+    """
+    address = default_address() if address is None else address
+    control = ControlChannel(address, timeout_s)
+    try:
+        return Host(control.address, control, control.describe())
+    except BaseException:
+        control.close()
+        raise

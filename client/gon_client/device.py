@@ -1,0 +1,225 @@
+"""The device a program sees: a local-looking accelerator, wherever it is.
+
+Stands on the device contract alone: over the wire for a lease, in this process for `gon.local()`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from gon.device import Device as Contract
+from gon.errors import BadHandle, InvalidArgument, OutOfMemory
+from gon.model import DEFAULT_STREAM, DeviceInfo, Handle, KernelInfo
+from gon_client.array import DeviceArray, shape_of
+from gon_client.buffer import Buffer, host_bytes
+from gon_client.counts import LinkCounts
+from gon_client.event import Event
+from gon_client.module import Kernel, Module
+from gon_client.stream import Stream
+
+
+class Owned(Protocol):
+    """Whatever belongs to one device."""
+
+    @property
+    def device(self) -> Device: ...
+
+
+class Device:
+    """A leased unit, or one in this process. Made by `Host.acquire` and `gon.local`.
+
+    A context manager; closing gives everything back. What was made by it and is forgotten by the
+    program is given back by itself.
+    """
+
+    def __init__(
+        self,
+        contract: Contract,
+        *,
+        where: str,
+        memory_bytes: int,
+        counts: Callable[[], LinkCounts],
+        on_close: Callable[[], None],
+    ) -> None:
+        self.contract = contract
+        self._where = where
+        self._free_bytes = memory_bytes
+        self._counts = counts
+        self._on_close = on_close
+        self._handles = itertools.count(1)
+        # What finalizers leave: they run anywhere, so they only note what is to be given back.
+        self._dropped: deque[tuple[Callable[[Handle], None], Handle]] = deque()
+        self._closed = False
+        self.default_stream = Stream(self, DEFAULT_STREAM)
+        self._upload_stream: Stream | None = None
+
+    def __repr__(self) -> str:
+        return f"Device({self.name} at {self._where}{', closed' if self._closed else ''})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def info(self) -> DeviceInfo:
+        """What the device is: memory, limits, the formats it takes."""
+        return self.contract.info
+
+    @property
+    def name(self) -> str:
+        return self.contract.info.name
+
+    # Memory --------------------
+    def allocate(self, size_bytes: int) -> Buffer:
+        """Return a new buffer of zeros. Raises OutOfMemory when the lease has no room for it."""
+        if size_bytes < 1:
+            raise InvalidArgument(f"a buffer of {size_bytes} bytes; at least 1 is needed")
+        self._collect()
+        if size_bytes > self._free_bytes:
+            raise OutOfMemory(
+                f"{size_bytes} bytes asked for, {self._free_bytes} bytes of this device are free"
+            )
+        handle = self._new_handle()
+        self.contract.allocate(handle, size_bytes)
+        self._free_bytes -= size_bytes
+        return Buffer(self, handle, size_bytes)
+
+    def zeros(self, shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> DeviceArray:
+        """Return a new array of zeros."""
+        sizes = shape_of(shape)
+        element: np.dtype[np.generic] = np.dtype(dtype)
+        count = int(np.prod(sizes, dtype=np.int64))
+        return DeviceArray(self.allocate(max(1, count * element.itemsize)), 0, sizes, element)
+
+    def empty(self, shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> DeviceArray:
+        """Return a new array of no promised content (zeros: no tenant sees another's)."""
+        return self.zeros(shape, dtype)
+
+    def asarray(self, data: ArrayLike, dtype: DTypeLike | None = None) -> DeviceArray:
+        """Return a new array with the content of `data`, there for every stream from now on."""
+        host = np.ascontiguousarray(data, dtype=dtype)
+        if host.ndim == 0 or np.ndim(data) == 0:
+            host = host.reshape(np.shape(data))
+        array = self.zeros(host.shape, host.dtype)
+        if host.nbytes:
+            # The stream carries nothing but first contents, so it is always idle and the write has
+            # taken effect before anything that is queued later, on whatever stream.
+            if self._upload_stream is None:
+                self._upload_stream = self.create_stream()
+            self.contract.write(
+                self._upload_stream.handle, array.buffer.handle, 0, host_bytes(host, "data")
+            )
+        return array
+
+    # Work --------------------
+    def compile(
+        self, source: str | bytes, code_format: str = "opencl-c", options: str = ""
+    ) -> Module:
+        """Compile or load `source`; returns when the device has it.
+
+        Raises CompileError with the compiler's log, Unsupported for a format the device does not
+        take (`info.formats` says which).
+        """
+        if code_format not in self.info.formats:
+            raise InvalidArgument(
+                f"format {code_format!r}; {self.name} takes {', '.join(self.info.formats)}"
+            )
+        handle = self._new_handle()
+        code = source.encode() if isinstance(source, str) else source
+        return Module(self, handle, self.contract.load(handle, code, code_format, options))
+
+    def create_stream(self) -> Stream:
+        """Return a new stream, unordered with all others."""
+        self._collect()
+        handle = self._new_handle()
+        self.contract.create_stream(handle)
+        return Stream(self, handle)
+
+    def create_event(self) -> Event:
+        """Return a new event that has not been recorded."""
+        self._collect()
+        handle = self._new_handle()
+        self.contract.create_event(handle)
+        return Event(self, handle)
+
+    def sync(self, timeout_s: float | None = None) -> None:
+        """Wait for every stream; raises the first error since the last wait."""
+        self.contract.sync_all().wait(timeout_s)
+
+    def counts(self) -> LinkCounts:
+        """Return what the device has cost on the network so far; see `gon.stats`."""
+        return self._counts()
+
+    def close(self) -> None:
+        """Give everything back; idempotent. Work that nobody waited for may be dropped."""
+        if not self._closed:
+            self._closed = True
+            self._dropped.clear()
+            try:
+                self.contract.close()
+            finally:
+                self._on_close()
+
+    # For the nouns of this package --
+    def handle_of(self, stream: Stream | None) -> Handle:
+        """Return the stream's handle, the default stream's for None. Raises BadHandle."""
+        if stream is None:
+            return DEFAULT_STREAM
+        self.own(stream, "stream")
+        return stream.handle
+
+    def own(self, thing: Owned, what: str) -> None:
+        """Raise BadHandle unless `thing` belongs to this device."""
+        if thing.device is not self:
+            raise BadHandle(f"the {what} belongs to another device: {thing!r}")
+
+    def make_kernel(self, module: Handle, info: KernelInfo) -> Kernel:
+        handle = self._new_handle()
+        kernel = Kernel(self, handle, info)
+        self.contract.get_kernel(handle, module, info.name)
+        return kernel
+
+    def forget_buffer(self, handle: Handle, size_bytes: int) -> None:
+        """Free a buffer now."""
+        self.contract.free(handle)
+        self._free_bytes += size_bytes
+
+    def drop_buffer(self, handle: Handle, size_bytes: int) -> None:
+        self._dropped.append((lambda buffer: self.forget_buffer(buffer, size_bytes), handle))
+
+    def drop_stream(self, handle: Handle) -> None:
+        self._dropped.append((self.contract.close_stream, handle))
+
+    def drop_event(self, handle: Handle) -> None:
+        self._dropped.append((self.contract.close_event, handle))
+
+    def drop_kernel(self, handle: Handle) -> None:
+        self._dropped.append((self.contract.close_kernel, handle))
+
+    def drop_module(self, handle: Handle) -> None:
+        self._dropped.append((self.contract.unload, handle))
+
+    def _collect(self) -> None:
+        """Give back what finalizers have noted."""
+        while self._dropped:
+            give_back, handle = self._dropped.popleft()
+            give_back(handle)
+
+    def _new_handle(self) -> Handle:
+        if self._closed:
+            raise BadHandle("the device is closed")
+        return Handle(next(self._handles))

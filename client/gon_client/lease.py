@@ -1,0 +1,62 @@
+"""Keeping a lease: renews it while the device is open, tells the session when it is over."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from gon.clock import Clock
+from gon.errors import GonError, HostUnreachable, LeaseError, LeaseLost
+from gon.model import LeaseTerms
+from gon_client.control import ControlChannel, LeaseState
+
+# Renewals come this often within the time of a lease, so that one or two may fail.
+_RENEWALS_IN_LEASE = 3
+
+
+class Lease:
+    """A lease that is renewed by a thread of its own until `release`."""
+
+    def __init__(self, control: ControlChannel, terms: LeaseTerms, clock: Clock) -> None:
+        self._control = control
+        self.terms = terms
+        self._clock = clock
+        self._over = threading.Event()
+        self._on_lost: Callable[[GonError], None] | None = None
+        self._thread = threading.Thread(target=self._renew, name="gon-lease", daemon=True)
+
+    def __repr__(self) -> str:
+        return f"Lease({self.terms!r}{', over' if self._over.is_set() else ''})"
+
+    def keep(self, on_lost: Callable[[GonError], None]) -> None:
+        """Start renewing; `on_lost` is called once if gond says that the lease is over."""
+        self._on_lost = on_lost
+        self._thread.start()
+
+    def alive(self) -> None:
+        """Return if the lease stands. Raises LeaseLost with the reason, HostUnreachable."""
+        status = self._control.inspect(self.terms.id, self.terms.token)
+        if status.state is LeaseState.ENDED:
+            raise LeaseLost(f"the lease has ended: {status.reason}")
+
+    def release(self) -> None:
+        """Give the lease back; idempotent. If nobody answers it ends by itself."""
+        if self._over.is_set():
+            return
+        self._over.set()
+        try:
+            self._control.release(self.terms.id, self.terms.token)
+        except (HostUnreachable, LeaseError, LeaseLost):
+            return
+
+    def _renew(self) -> None:
+        while not self._clock.wait(self._over, self.terms.lease_s / _RENEWALS_IN_LEASE):
+            try:
+                self._control.renew(self.terms.id, self.terms.token)
+            except HostUnreachable:
+                continue
+            except GonError as error:
+                self._over.set()
+                if self._on_lost is not None:
+                    self._on_lost(error)
+                return

@@ -1,0 +1,400 @@
+"""The client's side of a session: gathers ops, sends batches, receives replies, resumes lost links.
+
+There is no receiving thread: whoever waits receives, for all, so that an answer wakes nobody but
+its own waiter. One thread at a time has the receiving turn; the others wait for their answer or for
+the turn. A slow tick (the pump) sends what nobody waits for and notices lost links.
+
+Locks, in the order in which they may be taken: `_turn` → `_sending`.
+- `_turn` is held while receiving, and while a lost link is being replaced.
+- `_sending` is held while ops are gathered and while frames are sent, in order.
+A sender that must receive (no credit) lets `_sending` go first; one whose send is blocked takes
+`_turn` only if it is free.
+
+Rules: what the session keeps is sent again by it; nothing else is ever retried."""
+
+from __future__ import annotations
+
+import threading
+
+from gon.clock import Clock
+from gon.errors import (
+    GonError,
+    LeaseLost,
+    LinkLost,
+    LocalProtocolError,
+    RemoteProtocolError,
+    WaitTimeout,
+    error_of,
+)
+from gon.limits import (
+    EXPECTED_BYTES_MAX,
+    KIB,
+    UNACKED_BYTES_MAX,
+    UNACKED_FRAMES_MAX,
+)
+from gon.model import DeviceInfo
+from gon.transport.base import Link
+from gon.wire.batch import Batch, Bye, Refuse, Reply, decode, decode_replies, encode
+from gon.wire.frame import Head, Kind
+from gon.wire.ops import AnyOp, Read, Write
+from gon.wire.session import Role, Session, State
+from gon_client.batcher import Batcher
+from gon_client.counts import LinkCounts
+from gon_client.dial import Dialer
+from gon_client.pending import Answer, Origin, Origins, caller
+from gon_client.pump import Pump
+from gon_client.turn import Turn
+
+
+class SessionLink:
+    """One session with one worker, over any number of links, one after the other."""
+
+    def __init__(self, dialer: Dialer, clock: Clock) -> None:
+        self._dialer = dialer
+        self._clock = clock
+        self._turn = Turn()
+        self._sending = threading.Lock()
+        self._session = Session(
+            Role.CLIENT, frames_max=UNACKED_FRAMES_MAX, bytes_max=UNACKED_BYTES_MAX
+        )
+        self._batcher = Batcher()
+        self._ops: list[AnyOp] = []
+        self._marks: list[Origin] = []
+        self._inline_bytes = 0
+        self._first = 1
+        self._origins = Origins()
+        self._answers: dict[int, Answer] = {}
+        # Inline answers: bytes ever asked for and ever received, each with one writer.
+        self._asked_bytes = 0
+        self._answered_bytes = 0
+        self._large: Answer | None = None
+        self._fault: GonError | None = None
+        self._closed = False
+        self._scratch = memoryview(bytearray(64 * KIB))
+        self._waits = 0
+        self._round_trips = 0
+        self._carried = [0, 0, 0, 0]
+        self._seen = 0
+        self._link, welcome = dialer.first(self._session)
+        self._session.limit(welcome.frames_max, welcome.bytes_max)
+        self._session.join(welcome.received)
+        self.device: DeviceInfo = welcome.device
+        self._pump = Pump(self._tick, clock)
+
+    def __repr__(self) -> str:
+        return f"SessionLink({self._link.name}, {self._session!r})"
+
+    # Ops --------------------
+    def post(self, op: AnyOp, inline_bytes: int = 0) -> None:
+        """Queue an op that nobody waits for; `inline_bytes` is what it carries.
+
+        Raises LeaseLost once the session is over.
+        """
+        origin = caller()
+        with self._sending:
+            if self._fault is not None:
+                raise self._ended()
+            ops = self._ops
+            ops.append(op)
+            self._marks.append(origin)
+            self._inline_bytes += inline_bytes
+            batcher = self._batcher
+            due = len(ops) >= batcher.ops_target or self._inline_bytes >= batcher.bytes_target
+        if due:
+            self.flush()
+            self._poll()
+        elif self._pump.parked:
+            self._pump.wake()
+
+    def ask(self, op: AnyOp, cookie: int, answer: Answer, inline_bytes: int = 0) -> None:
+        """Queue an op that is answered by `answer`, in a reply's head."""
+        if answer.target is not None:
+            while self._asked_bytes - self._answered_bytes > EXPECTED_BYTES_MAX:
+                self.flush()
+                self._receive_some(None)
+        with self._sending:
+            if self._fault is not None:
+                raise self._ended()
+            if answer.target is not None:
+                self._asked_bytes += answer.target.nbytes
+            self._answers[cookie] = answer
+            self._ops.append(op)
+            self._marks.append(answer.origin)
+            self._inline_bytes += inline_bytes
+            due = len(self._ops) >= self._batcher.ops_target
+        if due:
+            self.flush()
+
+    def ask_large(self, op: Read, cookie: int, answer: Answer) -> None:
+        """Send a read whose bytes come as payload, straight into the answer's target."""
+        self._answers[cookie] = answer
+        self._send_alone(op, answer.origin, None, answer)
+
+    def upload(self, op: Write, payload: memoryview) -> None:
+        """Send a write whose data travels as payload; return when the worker has it."""
+        seq = self._send_alone(op, caller(), payload, None)
+        self._waits += 1
+        self._round_trips += 1
+        while self._session.acked < seq:
+            self._receive_some(None)
+
+    def flush(self) -> None:
+        """Send what is gathered; receive first while there is no credit."""
+        while True:
+            with self._sending:
+                if not self._ops:
+                    return
+                if self._may_send():
+                    self._send_batch()
+                    return
+            self._receive_some(None)
+
+    def _send_alone(
+        self, op: AnyOp, origin: Origin, payload: memoryview | None, large: Answer | None
+    ) -> int:
+        """Send one op in a frame of its own, after all that is gathered; return its number."""
+        while True:
+            self.flush()
+            with self._sending:
+                if self._fault is not None:
+                    raise self._ended()
+                if not self._ops and self._may_send():
+                    self._ops, self._marks = [op], [origin]
+                    self._large = large
+                    self._send_batch(payload)
+                    return self._session.sent
+            self._receive_some(None)
+
+    # Waits --------------------
+    def wait(self, answer: Answer, timeout_s: float | None) -> None:
+        """Return when the answer is settled. Raises WaitTimeout; the op goes on."""
+        self._waits += 1
+        self.flush()
+        if answer.settled:
+            return
+        self._round_trips += 1
+        if timeout_s is None:
+            while not answer.settled:
+                self._receive_some(answer)
+            return
+        until_s = self._clock.now_s() + timeout_s
+        while not answer.settled:
+            left_s = until_s - self._clock.now_s()
+            if left_s <= 0:
+                raise WaitTimeout(f"no answer within {timeout_s:g} s; the op goes on")
+            self._receive_some(answer, left_s)
+
+    def _receive_some(self, answer: Answer | None, timeout_s: float | None = None) -> None:
+        """Receive one frame, or wait until another thread has changed something."""
+        turn = self._turn
+        if turn.take():
+            try:
+                if answer is None or not answer.settled:
+                    self._take(timeout_s)
+            finally:
+                turn.give()
+            return
+        turn.follow(lambda: answer is not None and answer.settled, timeout_s)
+        if self._fault and (answer is None or not answer.settled):
+            raise self._ended()
+
+    def _poll(self) -> None:
+        """Take what has arrived, without waiting, if nobody else is receiving."""
+        if self._turn.take():
+            try:
+                while self._take(0):
+                    pass
+            finally:
+                self._turn.give()
+
+    def _receive_while_blocked(self) -> None:
+        """Receive in the middle of a send that the worker does not take: it may be sending too."""
+        if self._turn.take():
+            try:
+                raw = self._link.receive(0)
+                if raw is not None:
+                    self._digest(self._link, raw)
+            finally:
+                self._turn.give()
+
+    def _take(self, timeout_s: float | None) -> bool:
+        """Receive one frame; replace the link if it is lost. Needs the turn."""
+        link = self._link
+        try:
+            if self._fault is not None:
+                raise self._ended()
+            raw = link.receive(timeout_s)
+            if raw is None:
+                return False
+            self._digest(link, raw)
+        except LinkLost:
+            self._resume(link)
+        except RemoteProtocolError as error:
+            self.end(error)
+            raise
+        return True
+
+    def _digest(self, link: Link, raw: memoryview) -> None:
+        """Let one received frame take effect. Needs the turn."""
+        session = self._session
+        head = session.open(raw)
+        self._batcher.in_flight(session.sent - session.acked)
+        if head.kind is Kind.REPLIES:
+            if session.is_duplicate(head):
+                for size in head.sizes:
+                    self._drop(link, size)
+            else:
+                self._settle(link, head)
+        elif head.kind is Kind.REFUSE:
+            raise RemoteProtocolError(
+                f"the host ended the session: {decode(Refuse, head.body).message}"
+            )
+
+    def _settle(self, link: Link, head: Head) -> None:
+        """Give each answer its reply, once the whole frame is here."""
+        replies = decode_replies(head.body, head.sizes)
+        answers = self._answers
+        if head.sizes:
+            self._receive_payloads(link, replies)
+        self._session.accept(head)
+        for reply in replies:
+            answer = answers.pop(reply.reply, None)
+            if answer is None:
+                raise RemoteProtocolError(f"a reply to nothing: {reply.reply}")
+            if answer.target is not None and answer is not self._large:
+                self._answered_bytes += answer.target.nbytes
+            answer.settle(reply, self._origins)
+        self._turn.tell()
+
+    def _receive_payloads(self, link: Link, replies: list[Reply]) -> None:
+        """Receive the bytes of large reads into their places; a link that breaks leaves them to be
+        sent again.
+        """
+        for reply in replies:
+            if reply.size_bytes:
+                answer = self._answers.get(reply.reply)
+                if answer is None or answer.target is None:
+                    raise RemoteProtocolError(f"a reply to nothing: {reply.reply}")
+                if answer.target.nbytes != reply.size_bytes:
+                    raise RemoteProtocolError(f"{reply.size_bytes} bytes that nobody asked for")
+                link.receive_into(answer.target)
+
+    def _drop(self, link: Link, size: int) -> None:
+        while size:
+            piece = self._scratch[: min(size, len(self._scratch))]
+            link.receive_into(piece)
+            size -= len(piece)
+
+    # Sending (all need `_sending`) --------------------
+    def _may_send(self) -> bool:
+        """Return whether the session has credit and no large answer is on its way: the next batch
+        acknowledges it, since until then its bytes are the buffer itself.
+        """
+        if self._fault is not None:
+            raise self._ended()
+        large = self._large
+        return (large is None or large.settled) and self._session.has_credit()
+
+    def _send_batch(self, payload: memoryview | None = None) -> None:
+        """Send the gathered ops as one frame."""
+        first, ops = self._first, self._ops
+        self._origins.keep(first, self._marks)
+        self._first = first + len(ops)
+        self._ops, self._marks, self._inline_bytes = [], [], 0
+        session = self._session
+        frame = session.seal(encode(Batch(first, ops)), () if payload is None else (payload,))
+        self._batcher.in_flight(session.sent - session.acked)
+        if session.state is State.OPEN:
+            try:
+                self._link.send(frame.head, frame.payloads, self._receive_while_blocked)
+            except LinkLost:
+                # The frame is kept; whoever receives next replaces the link and sends it again.
+                self._link.close()
+
+    # Life --------------------
+    def _resume(self, link: Link) -> None:
+        """Replace a lost link and send again what was not acknowledged. Needs the turn."""
+        with self._sending:
+            if self._fault is not None:
+                raise self._ended()
+            link.close()
+            self._note_carried(link)
+            self._session.lose()
+            try:
+                fresh, welcome = self._dialer.again(self._session, lambda: self._closed)
+                frames = self._session.join(welcome.received)
+            except GonError as error:
+                self.end(error)
+                raise
+            self._link = fresh
+            try:
+                for frame in frames:
+                    fresh.send(frame.head, frame.payloads, None)
+            except LinkLost:
+                fresh.close()
+
+    def end(self, error: GonError) -> None:
+        """End the session: every expected answer and every later op fails with `error`."""
+        if self._fault is None:
+            self._fault = error
+        self._link.close()
+        for answer in list(self._answers.values()):
+            answer.fail(error)
+        self._answers.clear()
+        self._pump.stop()
+        self._turn.tell()
+
+    def _ended(self) -> GonError:
+        fault = self._fault or LeaseLost("the session is over")
+        return error_of(fault.code, fault.message)
+
+    def _tick(self) -> bool:
+        """Send what has waited since the last tick, take what has come; return whether there was
+        anything to do. Called by the pump.
+        """
+        if self._fault is not None:
+            return False
+        first, gathered = self._first, len(self._ops)
+        if gathered and first == self._seen:
+            self.flush()
+        self._seen = first
+        self._poll()
+        return gathered > 0 or self._session.acked < self._session.sent
+
+    def close(self) -> None:
+        """Send what is gathered, say goodbye, and end the session; idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self._pump.stop()
+        try:
+            self.flush()
+            with self._sending:
+                self._link.send(self._session.word(Kind.BYE, encode(Bye("closed"))))
+        except (LinkLost, LeaseLost, LocalProtocolError, RemoteProtocolError):
+            pass  # Whoever closes has nothing more to lose.
+        finally:
+            self._note_carried(self._link)
+            self.end(LeaseLost("the device is closed"))
+
+    def _note_carried(self, link: Link) -> None:
+        """Keep a lost link's counts."""
+        last = link.statistics()
+        carried = (last.bytes_sent, last.bytes_received, last.copied_sent, last.copied_received)
+        self._carried = [old + new for old, new in zip(self._carried, carried, strict=True)]
+
+    def counts(self) -> LinkCounts:
+        link = self._link.statistics()
+        session = self._session.statistics()
+        sent, received, copied_sent, copied_received = self._carried
+        return LinkCounts(
+            ops=self._first - 1 + len(self._ops),
+            batches=session.frames_sent,
+            waits=self._waits,
+            round_trips=self._round_trips,
+            bytes_sent=sent + link.bytes_sent,
+            bytes_received=received + link.bytes_received,
+            copied_sent=copied_sent + link.copied_sent,
+            copied_received=copied_received + link.copied_received,
+            resumed=session.resumed,
+        )

@@ -1,0 +1,33 @@
+"""`gon.local`: the same device API in this process, with no daemon and no network."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+from gon.device import Device as Contract
+from gon.errors import Unsupported
+from gon_client.counts import NOTHING_CARRIED
+from gon_client.device import Device
+
+
+def local(device: str = "") -> Device:
+    """Open a device of this machine in this process: what benchmarks call "direct".
+
+    `device` is "backend:address" ("sim:", "opencl:PLATFORM/0"), "" for the software-defined unit.
+    Raises Unsupported where no device backend is installed (`pip install gon[soft]`), ConfigError
+    for an unknown one.
+    """
+    entries = tuple(entry_points(group="gon.local"))
+    if not entries:
+        raise Unsupported("no device backend is installed here: pip install 'gon[soft]'")
+    try:
+        contract: Contract = entries[0].load()(device)
+    except ImportError as error:
+        raise Unsupported(f"no device backend can be loaded: {error}") from error
+    return Device(
+        contract,
+        where="this process",
+        memory_bytes=contract.info.memory_bytes,
+        counts=lambda: NOTHING_CARRIED,
+        on_close=lambda: None,
+    )

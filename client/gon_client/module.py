@@ -1,0 +1,94 @@
+"""Modules and their kernels: what a source compiled to on the device."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gon.errors import BadHandle, InvalidArgument, KernelArgumentError, LaunchTooLarge
+from gon.model import Handle, KernelInfo, LaunchConfig, ModuleInfo
+from gon_client.arguments import takes_of
+
+if TYPE_CHECKING:
+    from gon_client.device import Device
+    from gon_client.stream import Stream
+
+
+class Kernel:
+    """A function that launches run. Made by `Module.get_kernel`; `info` is its signature."""
+
+    __slots__ = ("__weakref__", "_contract_launch", "_takes", "device", "handle", "info")
+
+    def __init__(self, device: Device, handle: Handle, info: KernelInfo) -> None:
+        self.device = device
+        self.handle = handle
+        self.info = info
+        self._takes = takes_of(info, device)
+        self._contract_launch = device.contract.launch
+
+    def __repr__(self) -> str:
+        params = ", ".join(f"{param.type_name} {param.name}" for param in self.info.params)
+        return f"Kernel({self.info.name}({params}))"
+
+    def launch(self, stream: Stream, config: LaunchConfig, args: tuple[object, ...]) -> None:
+        """Queue one launch; see `gon.launch`."""
+        takes = self._takes
+        if len(args) != len(takes):
+            raise self._wrong_count(len(args))
+        if stream.device is not self.device:
+            raise BadHandle(f"kernel {self.info.name}: the stream is another device's")
+        if config.threads > self.info.max_block:
+            raise LaunchTooLarge(
+                f"kernel {self.info.name}: a block of {config.threads} threads {config.block}; "
+                f"at most {self.info.max_block} are possible"
+            )
+        self._contract_launch(
+            stream.handle,
+            self.handle,
+            config.grid,
+            config.block,
+            config.shared_bytes,
+            tuple([take(arg) for take, arg in zip(takes, args, strict=True)]),
+        )
+
+    def _wrong_count(self, given: int) -> KernelArgumentError:
+        names = ", ".join(param.name for param in self.info.params)
+        return KernelArgumentError(
+            f"kernel {self.info.name} takes {len(self._takes)} arguments ({names}), "
+            f"{given} were given"
+        )
+
+    def __del__(self) -> None:
+        self.device.drop_kernel(self.handle)
+
+
+class Module:
+    """A compiled source. Made by `Device.compile`; `log` is what the compiler said."""
+
+    __slots__ = ("__weakref__", "_info", "device", "handle")
+
+    def __init__(self, device: Device, handle: Handle, info: ModuleInfo) -> None:
+        self.device = device
+        self.handle = handle
+        self._info = info
+
+    def __repr__(self) -> str:
+        return f"Module({', '.join(self.kernel_names)})"
+
+    @property
+    def kernel_names(self) -> tuple[str, ...]:
+        return tuple(kernel.name for kernel in self._info.kernels)
+
+    @property
+    def log(self) -> str:
+        return self._info.log
+
+    def get_kernel(self, name: str) -> Kernel:
+        """Return the kernel of that name. Raises InvalidArgument listing the names there are."""
+        for info in self._info.kernels:
+            if info.name == name:
+                return self.device.make_kernel(self.handle, info)
+        known = ", ".join(self.kernel_names) or "none"
+        raise InvalidArgument(f"the module has no kernel {name!r}; there are: {known}")
+
+    def __del__(self) -> None:
+        self.device.drop_module(self.handle)

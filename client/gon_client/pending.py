@@ -1,0 +1,137 @@
+"""Answers that are on their way, and where in the caller's program an op was queued."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from pathlib import Path
+from types import CodeType
+from typing import Protocol, TypeAlias
+
+from gon.errors import GonError, RemoteProtocolError, error_of
+from gon.wire.batch import Reply
+
+Origin: TypeAlias = tuple[CodeType, int]
+
+_HERE = str(Path(__file__).parent)
+_BATCHES_KEPT = 128
+
+
+def _nowhere() -> None: ...
+
+
+# For ops that are waited for where they are queued: the traceback says where.
+NO_ORIGIN: Origin = (_nowhere.__code__, -1)
+
+
+def caller() -> Origin:
+    """Return the nearest frame that is not this package's, as cheaply as it can be named later."""
+    # inspect, the public way to frames, costs a thousand times as much.
+    frame = sys._getframe(2)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    while frame.f_code.co_filename.startswith(_HERE) and frame.f_back is not None:
+        frame = frame.f_back
+    return (frame.f_code, frame.f_lasti)
+
+
+def name_origin(origin: Origin) -> str:
+    """Return "file:line" of an origin."""
+    code, last = origin
+    if last < 0:
+        return ""
+    line = code.co_firstlineno
+    for start, end, number in code.co_lines():
+        if start <= last < end and number is not None:
+            line = number
+    return f"{code.co_filename}:{line}"
+
+
+class Origins:
+    """The origins of the latest ops, by their number in the session; bounded."""
+
+    __slots__ = ("_batches",)
+
+    def __init__(self) -> None:
+        self._batches: deque[tuple[int, list[Origin]]] = deque(maxlen=_BATCHES_KEPT)
+
+    def keep(self, first: int, origins: list[Origin]) -> None:
+        self._batches.append((first, origins))
+
+    def name(self, number: int) -> str:
+        """Return "file:line" where op `number` was queued, "" if that is too long ago."""
+        for first, origins in self._batches:
+            if first <= number < first + len(origins):
+                return name_origin(origins[number - first])
+        return ""
+
+
+class Waiting(Protocol):
+    """Whoever can make an answer arrive."""
+
+    def wait(self, answer: Answer, timeout_s: float | None) -> None: ...
+
+
+class Answer:
+    """The answer to one op; implements `gon.device.Pending`.
+
+    `target` is where a read's bytes go, None if the answer carries something else, kept in `data`;
+    `origin` is kept for answers that may be waited for elsewhere than where they were asked for.
+    """
+
+    __slots__ = ("_error", "_waiting", "data", "origin", "settled", "target")
+
+    def __init__(
+        self, waiting: Waiting, target: memoryview | None = None, origin: Origin = NO_ORIGIN
+    ) -> None:
+        self._waiting = waiting
+        self._error: GonError | None = None
+        self.target = target
+        self.origin = origin
+        self.data = b""
+        self.settled = False
+
+    def __repr__(self) -> str:
+        state = "failed" if self._error else "here" if self.settled else "on its way"
+        return f"Answer({state})"
+
+    def done(self) -> bool:
+        return self.settled
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Return when the answer is here. Raises the op's error, WaitTimeout, LeaseLost."""
+        if not self.settled:
+            self._waiting.wait(self, timeout_s)
+        if self._error is not None:
+            # A new exception each time: a raised one drags its traceback along.
+            error = self._error
+            raise error_of(
+                error.code,
+                error.message,
+                op=error.op,
+                number=error.number,
+                origin=error.origin,
+                log=error.log,
+            )
+
+    def settle(self, reply: Reply, origins: Origins) -> None:
+        """Take the reply; payload bytes are in `target` already. Raises RemoteProtocolError."""
+        if reply.failure is not None:
+            self._error = reply.failure.exception(origins.name(reply.failure.number))
+        elif reply.data is not None:
+            if self.target is None:
+                self.data = reply.data
+            elif len(reply.data) == self.target.nbytes:
+                self.target[:] = reply.data
+            else:
+                raise RemoteProtocolError(
+                    f"{len(reply.data)} bytes came for a read of {self.target.nbytes}"
+                )
+        elif self.target is not None and reply.size_bytes != self.target.nbytes:
+            raise RemoteProtocolError("a read was answered without its bytes")
+        self.target = None
+        self.settled = True
+
+    def fail(self, error: GonError) -> None:
+        """Settle with an error of this side."""
+        self._error = error
+        self.target = None
+        self.settled = True

@@ -1,0 +1,58 @@
+"""The slow tick behind a session: a thread that is parked while there is nothing to do.
+
+It ticks every 2 ms after the last activity for a little while, then once a second, so that an idle
+device costs nothing and a lost link is still noticed long before its grace is over.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from gon.clock import Clock
+from gon.errors import GonError
+
+TICK_S = 0.002
+PARKED_TICK_S = 1.0
+# Ticks without anything to do before the pump parks.
+QUIET_TICKS = 25
+
+
+class Pump:
+    """Calls `tick` until stopped; `tick` returns whether there was anything to do."""
+
+    def __init__(self, tick: Callable[[], bool], clock: Clock) -> None:
+        self._tick = tick
+        self._clock = clock
+        self._event = threading.Event()
+        self._stopped = False
+        self.parked = False
+        self._thread = threading.Thread(target=self._run, name="gon-pump", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Tick fast again; cheap enough to be called when `parked` is seen."""
+        self._event.set()
+
+    def stop(self) -> None:
+        """End the thread soon; may be called by it."""
+        self._stopped = True
+        self._event.set()
+
+    def _run(self) -> None:
+        quiet = 0
+        try:
+            while not self._stopped:
+                quiet = 0 if self._tick() else quiet + 1
+                if quiet < QUIET_TICKS:
+                    self._clock.sleep_s(TICK_S)
+                    continue
+                self._event.clear()
+                self.parked = True
+                # An op queued before `parked` was seen is found by this tick; a later one wakes us.
+                if not self._tick() and not self._stopped:
+                    self._clock.wait(self._event, PARKED_TICK_S)
+                self.parked = False
+        except GonError:
+            # The session keeps its fault and raises it to whoever uses it next.
+            return

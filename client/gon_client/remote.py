@@ -1,0 +1,162 @@
+"""The device contract by queued ops: the remote end of a unit as `gon.device.Device`.
+
+Every method makes one op; nothing waits but what must: loading a module, large uploads, reads and
+syncs once they are waited for. What can be known here is checked here, so that it raises at the
+call.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from gon.device import Pending
+from gon.errors import InvalidArgument
+from gon.limits import FILL_PATTERN_BYTES_MAX, INLINE_BYTES_MAX, SOURCE_BYTES_MAX
+from gon.model import DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo
+from gon.wire import ops
+from gon.wire.batch import decode
+from gon_client.counts import LinkCounts
+from gon_client.link import SessionLink
+from gon_client.pending import Answer, caller
+
+
+class RemoteDevice:
+    """A lease's device, over a session."""
+
+    def __init__(self, link: SessionLink) -> None:
+        self._link = link
+        self._post = link.post
+        self._cookies = itertools.count(1)
+
+    def __repr__(self) -> str:
+        return f"RemoteDevice({self.info.name}, {self._link!r})"
+
+    @property
+    def info(self) -> DeviceInfo:
+        return self._link.device
+
+    def counts(self) -> LinkCounts:
+        """Return what the session has carried so far."""
+        return self._link.counts()
+
+    # Buffers --------------------
+    def allocate(self, buffer: Handle, size_bytes: int) -> None:
+        self._post(ops.Allocate(buffer, size_bytes))
+
+    def free(self, buffer: Handle) -> None:
+        self._post(ops.Free(buffer))
+
+    def write(self, stream: Handle, buffer: Handle, offset: int, data: memoryview) -> None:
+        size = data.nbytes
+        if size <= INLINE_BYTES_MAX:
+            self._post(ops.Write(stream, buffer, offset, size, bytes(data)), size)
+        else:
+            self._link.upload(ops.Write(stream, buffer, offset, size, None), data)
+
+    def read(self, stream: Handle, buffer: Handle, offset: int, out: memoryview) -> Pending:
+        cookie = next(self._cookies)
+        answer = Answer(self._link, out, caller())
+        size = out.nbytes
+        op = ops.Read(stream, buffer, offset, size, cookie)
+        if size <= INLINE_BYTES_MAX:
+            self._link.ask(op, cookie, answer)
+        else:
+            self._link.ask_large(op, cookie, answer)
+        return answer
+
+    def copy(
+        self,
+        stream: Handle,
+        source: Handle,
+        source_offset: int,
+        target: Handle,
+        target_offset: int,
+        size: int,
+    ) -> None:
+        self._post(ops.Copy(stream, source, source_offset, target, target_offset, size))
+
+    def fill(self, stream: Handle, buffer: Handle, offset: int, size: int, pattern: bytes) -> None:
+        if not 0 < len(pattern) <= FILL_PATTERN_BYTES_MAX:
+            raise InvalidArgument(f"a pattern of {len(pattern)} bytes: 1 to 128 are possible")
+        self._post(ops.Fill(stream, buffer, offset, size, pattern))
+
+    # Streams and events -------------
+    def create_stream(self, stream: Handle) -> None:
+        self._post(ops.CreateStream(stream))
+
+    def close_stream(self, stream: Handle) -> None:
+        self._post(ops.CloseStream(stream))
+
+    def sync(self, stream: Handle) -> Pending:
+        cookie = next(self._cookies)
+        answer = Answer(self._link)
+        self._link.ask(ops.Sync(stream, cookie), cookie, answer)
+        return answer
+
+    def sync_all(self) -> Pending:
+        cookie = next(self._cookies)
+        answer = Answer(self._link)
+        self._link.ask(ops.SyncAll(cookie), cookie, answer)
+        return answer
+
+    def create_event(self, event: Handle) -> None:
+        self._post(ops.CreateEvent(event))
+
+    def close_event(self, event: Handle) -> None:
+        self._post(ops.CloseEvent(event))
+
+    def record(self, stream: Handle, event: Handle) -> None:
+        self._post(ops.Record(stream, event))
+
+    def wait_event(self, stream: Handle, event: Handle) -> None:
+        self._post(ops.WaitEvent(stream, event))
+
+    def sync_event(self, event: Handle) -> Pending:
+        cookie = next(self._cookies)
+        answer = Answer(self._link)
+        self._link.ask(ops.SyncEvent(event, cookie), cookie, answer)
+        return answer
+
+    def elapsed_us(self, start: Handle, end: Handle) -> float:
+        cookie = next(self._cookies)
+        answer = Answer(self._link)
+        self._link.ask(ops.Elapsed(start, end, cookie), cookie, answer)
+        answer.wait()
+        return decode(float, answer.data)
+
+    # Programs --------------------
+    def load(self, module: Handle, code: bytes, code_format: str, options: str) -> ModuleInfo:
+        if len(code) > SOURCE_BYTES_MAX:
+            raise InvalidArgument(
+                f"code of {len(code)} bytes: at most {SOURCE_BYTES_MAX} are allowed"
+            )
+        cookie = next(self._cookies)
+        answer = Answer(self._link)
+        op = ops.Load(module, code, code_format, options, cookie)
+        self._link.ask(op, cookie, answer, len(code))
+        answer.wait()
+        return decode(ModuleInfo, answer.data)
+
+    def unload(self, module: Handle) -> None:
+        self._post(ops.Unload(module))
+
+    def get_kernel(self, kernel: Handle, module: Handle, name: str) -> None:
+        self._post(ops.GetKernel(kernel, module, name))
+
+    def close_kernel(self, kernel: Handle) -> None:
+        self._post(ops.CloseKernel(kernel))
+
+    def launch(
+        self,
+        stream: Handle,
+        kernel: Handle,
+        grid: Dim3,
+        block: Dim3,
+        shared_bytes: int,
+        args: Sequence[LaunchArg],
+    ) -> None:
+        self._post(ops.Launch(stream, kernel, grid, block, shared_bytes, tuple(args)))
+
+    def close(self) -> None:
+        self._link.close()

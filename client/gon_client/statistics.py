@@ -1,0 +1,49 @@
+"""`gon.stats`: what a device's use of the network comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gon_client.counts import LinkCounts
+from gon_client.device import Device
+
+# A loop that waits for an answer after fewer ops than this is bound by the round trip.
+_WAIT_BOUND_OPS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStatistics:
+    """Counts since the device was acquired; all zero for a device in this process."""
+
+    counts: LinkCounts
+
+    @property
+    def ops_per_round_trip(self) -> float:
+        """Ops that share one wait for the network."""
+        return self.counts.ops / max(1, self.counts.round_trips)
+
+    @property
+    def wait_bound(self) -> bool:
+        """Whether the program waits so often that the round trip decides its speed."""
+        return self.counts.round_trips > 0 and self.ops_per_round_trip < _WAIT_BOUND_OPS
+
+    def __str__(self) -> str:
+        counts = self.counts
+        text = (
+            f"{counts.ops} ops in {counts.batches} batches, {counts.round_trips} round trips, "
+            f"{counts.waits} waits, {counts.bytes_sent} bytes sent, "
+            f"{counts.bytes_received} bytes received"
+        )
+        if counts.resumed:
+            text += f", {counts.resumed} lost links resumed"
+        if self.wait_bound:
+            text += (
+                f"\nwait-bound: a round trip every {self.ops_per_round_trip:.1f} ops; "
+                "read results later, or fewer of them"
+            )
+        return text
+
+
+def stats(device: Device) -> DeviceStatistics:
+    """Return a snapshot of ops, batches, round trips, waits and bytes of a device."""
+    return DeviceStatistics(device.counts())

@@ -1,0 +1,47 @@
+"""The receiving turn: one thread has it, the others follow until something has changed.
+
+Whoever waits for an answer takes the turn if it is free and receives, for all; those that find it
+taken sleep until the one who has it hands it back or has settled answers. Giving the turn costs
+nothing while nobody follows.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+
+class Turn:
+    """A lock whose losers wait for news instead of for the lock."""
+
+    __slots__ = ("_changed", "_followers", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._followers = 0
+
+    def take(self) -> bool:
+        """Take the turn if it is free; never waits."""
+        return self._lock.acquire(blocking=False)
+
+    def give(self) -> None:
+        """Hand the turn back."""
+        self._lock.release()
+        self.tell()
+
+    def tell(self) -> None:
+        """Let followers look again. A follower counts itself before it looks, so none is missed."""
+        if self._followers:
+            with self._changed:
+                self._changed.notify_all()
+
+    def follow(self, satisfied: Callable[[], bool], timeout_s: float | None) -> None:
+        """Wait until the turn is free, there is news, `satisfied` holds or the time is over."""
+        with self._changed:
+            self._followers += 1
+            try:
+                if self._lock.locked() and not satisfied():
+                    self._changed.wait(timeout_s)
+            finally:
+                self._followers -= 1

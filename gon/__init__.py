@@ -1,0 +1,142 @@
+"""GoN, GPU over Network: the accelerators of other machines as if they were local.
+
+    import gon
+    with gon.connect("gon://host:7070") as host, host.acquire() as dev:
+        ...
+
+The public names are forwarded lazily (PEP 562), so that `import gon` costs nothing and the shared
+vocabulary below this package never depends on the client. This is the only file in `gon` that
+names it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gon.errors import (
+        BadHandle,
+        CompileError,
+        ConfigError,
+        DeviceError,
+        GonError,
+        HostUnreachable,
+        InvalidArgument,
+        KernelArgumentError,
+        LaunchTooLarge,
+        LeaseLost,
+        LeaseRefused,
+        LimitExceeded,
+        LinkLost,
+        OutOfMemory,
+        ProtocolError,
+        RemoteProtocolError,
+        Unsupported,
+        WaitTimeout,
+    )
+    from gon.model import LaunchConfig, LocalBytes, UnitInfo
+    from gon_client.array import DeviceArray
+    from gon_client.buffer import Buffer, ReadFuture
+    from gon_client.connect import Host, connect
+    from gon_client.device import Device
+    from gon_client.event import Event
+    from gon_client.launch import launch
+    from gon_client.local import local
+    from gon_client.module import Kernel, Module
+    from gon_client.statistics import DeviceStatistics, stats
+    from gon_client.stream import Stream
+
+__version__ = "0.1.0"
+
+_ERRORS = (
+    "BadHandle",
+    "CompileError",
+    "ConfigError",
+    "DeviceError",
+    "GonError",
+    "HostUnreachable",
+    "InvalidArgument",
+    "KernelArgumentError",
+    "LaunchTooLarge",
+    "LeaseLost",
+    "LeaseRefused",
+    "LimitExceeded",
+    "LinkLost",
+    "OutOfMemory",
+    "ProtocolError",
+    "RemoteProtocolError",
+    "Unsupported",
+    "WaitTimeout",
+)
+_HOMES = {
+    **dict.fromkeys(_ERRORS, "gon.errors"),
+    "LaunchConfig": "gon.model",
+    "LocalBytes": "gon.model",
+    "UnitInfo": "gon.model",
+    "DeviceArray": "gon_client.array",
+    "Buffer": "gon_client.buffer",
+    "ReadFuture": "gon_client.buffer",
+    "Host": "gon_client.connect",
+    "connect": "gon_client.connect",
+    "Device": "gon_client.device",
+    "Event": "gon_client.event",
+    "launch": "gon_client.launch",
+    "local": "gon_client.local",
+    "Kernel": "gon_client.module",
+    "Module": "gon_client.module",
+    "DeviceStatistics": "gon_client.statistics",
+    "stats": "gon_client.statistics",
+    "Stream": "gon_client.stream",
+}
+
+__all__ = [
+    "BadHandle",
+    "Buffer",
+    "CompileError",
+    "ConfigError",
+    "Device",
+    "DeviceArray",
+    "DeviceError",
+    "DeviceStatistics",
+    "Event",
+    "GonError",
+    "Host",
+    "HostUnreachable",
+    "InvalidArgument",
+    "Kernel",
+    "KernelArgumentError",
+    "LaunchConfig",
+    "LaunchTooLarge",
+    "LeaseLost",
+    "LeaseRefused",
+    "LimitExceeded",
+    "LinkLost",
+    "LocalBytes",
+    "Module",
+    "OutOfMemory",
+    "ProtocolError",
+    "ReadFuture",
+    "RemoteProtocolError",
+    "Stream",
+    "UnitInfo",
+    "Unsupported",
+    "WaitTimeout",
+    "connect",
+    "launch",
+    "local",
+    "stats",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'gon' has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,178 @@
+"""Every maximum, its unit in its name, with its reason.
+
+Checked on both sides; none is enforced by trust.
+"""
+
+from __future__ import annotations
+
+KIB = 1 << 10
+MIB = 1 << 20
+GIB = 1 << 30
+
+# Wire --------------------
+# A frame's head (header, payload sizes, coded ops). Larger data travels as payloads. Bounds what a
+# peer can make us allocate before anything is understood.
+HEAD_BYTES_MAX = 4 * MIB
+# Payloads beside one head; more would only be an attack: a reply seldom carries more than a few.
+PAYLOADS_MAX = 256
+# One payload: 16 GiB, larger transfers are several ops.
+PAYLOAD_BYTES_MAX = 16 * GIB
+# Data of at least this size travels out of line, straight from and into its place; below it one
+# memcpy into the head is cheaper than the acknowledgement an out-of-line upload waits for.
+INLINE_BYTES_MAX = 32 * KIB
+# Ops in one batch; at 0.5 µs an op to decode it keeps a worker's loop answering within a
+# millisecond or so.
+BATCH_OPS_MAX = 1024
+# Ops a client gathers before it sends: larger gathers gain nothing (measured), smaller ones pay
+# more calls.
+BATCH_OPS_TARGET = 256
+# Coded ops and inline data a client gathers before it sends.
+BATCH_BYTES_TARGET = 256 * KIB
+# Frames a side keeps until the peer has acknowledged them, and the bytes of their heads.
+UNACKED_FRAMES_MAX = 64
+UNACKED_BYTES_MAX = 16 * MIB
+# The first read of a stream link takes at most this much, and a frame with payloads has a head of
+# at least this size, so that no byte of a payload is ever read anywhere but into its place.
+READ_AHEAD_BYTES = 2 * KIB
+# Arguments of one kernel, and the bytes of its values together; OpenCL guarantees 1 KiB, CUDA 4
+# KiB. A full batch of the largest launches, with one source, still fits a head.
+KERNEL_ARGS_MAX = 256
+VALUE_ARGS_BYTES_MAX = 4 * KIB
+FILL_PATTERN_BYTES_MAX = 128
+NAME_BYTES_MAX = 1 * KIB
+SOURCE_BYTES_MAX = 2 * MIB
+LOG_BYTES_MAX = 64 * KIB
+MESSAGE_BYTES_MAX = 8 * KIB
+# Handles that may be poisoned at once, and failures that nothing has waited for yet.
+POISONED_MAX = 65_536
+# Replies are sent once their inline data reaches this, so that reads and sends overlap.
+REPLY_BYTES_TARGET = 256 * KIB
+# Replies a worker keeps until the client acknowledges them: what a client that never does may cost.
+REPLY_FRAMES_MAX = 4096
+REPLY_BYTES_MAX = 64 * MIB
+# Inline answers a client may be waiting for; it receives some before it asks for more.
+EXPECTED_BYTES_MAX = 16 * MIB
+
+# Session --------------------
+BUFFERS_MAX = 65_536
+STREAMS_MAX = 256
+EVENTS_MAX = 65_536
+MODULES_MAX = 1_024
+KERNELS_MAX = 16_384
+
+# Device backends --------------------
+# What a stream keeps alive until its queued work has finished (snapshots of data written, buffers
+# freed), in number and bytes; more waits for the stream, so that a program that never waits cannot
+# make the host hold its garbage.
+KEPT_MAX = 1024
+KEPT_BYTES_MAX = 64 * MIB
+# On an idle stream the CPU copies or fills up to this much itself: quicker than queueing it
+# (measured, 5 µs).
+DIRECT_BYTES_MAX = 256 * KIB
+# Launch shapes a kernel remembers as checked, and views a buffer remembers.
+SHAPES_CACHED_MAX = 256
+VIEWS_CACHED_MAX = 64
+# Compiler options of one module.
+OPTIONS_BYTES_MAX = 4 * KIB
+# Ops the simulator holds back on all streams together before it runs some.
+SIM_QUEUED_MAX = 4096
+
+# Waits (seconds) --------------------
+CONNECT_TIMEOUT_S = 5.0
+HANDSHAKE_TIMEOUT_S = 5.0
+# A call of the control plane.
+CONTROL_TIMEOUT_S = 10.0
+# A link may be gone for this long before the lease is lost.
+GRACE_S = 60.0
+# A lease ends this long after its last renewal; clients renew at a third of it. Longer than the
+# grace, so that a lost network ends in the grace, not in a missed renewal.
+LEASE_S = 90.0
+# First and longest pause between two attempts to reach a lost host.
+RECONNECT_FIRST_S = 0.02
+RECONNECT_LONGEST_S = 1.0
+# How long a draining gond waits for leases to end by themselves.
+DRAIN_S = 10.0
+
+# Daemon --------------------
+# Data connections that have not shown their token yet.
+HALF_OPEN_MAX = 128
+LEASES_MAX = 256
+# Ended leases whose reason is kept for late questions.
+ENDED_LEASES_KEPT = 1024
+# The first bytes of a data connection: magic, then the lease's token.
+PREAMBLE_MAGIC = b"GoNdata1"
+TOKEN_BYTES = 32
+PREAMBLE_BYTES = len(PREAMBLE_MAGIC) + TOKEN_BYTES
+# Units of one host and slices of one unit: far beyond any real host, small enough to describe in
+# one message.
+UNITS_MAX = 64
+SLICES_MAX = 1024
+# Idle workers kept warm for one unit; each holds a loaded runtime.
+WARM_WORKERS_MAX = 64
+# One message of the control plane, and calls answered at once: only small values travel there.
+CONTROL_MESSAGE_BYTES_MAX = 256 * KIB
+CONTROL_CALLS_MAX = 512
+# Acquiring waits this long for a worker when none is warm. A crowd that comes at once shares the
+# host's cores.
+ATTACH_TIMEOUT_S = 30.0
+# A worker opens its device and compiles a first kernel within this, or is killed.
+WORKER_START_S = 20.0
+# A warm worker answers that it serves a lease within this, or is killed.
+WORKER_ASSIGN_S = 5.0
+# A worker that was told to end is killed after this: a kernel may never return.
+WORKER_END_S = 2.0
+# First and longest pause before a worker (or the spawner) that failed to start is started again.
+RESPAWN_FIRST_S = 0.2
+RESPAWN_LONGEST_S = 30.0
+# The pool of warm workers is refilled this long after one was taken, so that its client's first
+# launches have the cores for themselves.
+REFILL_PAUSE_S = 0.3
+# Looking for devices loads every driver of the host.
+DISCOVER_TIMEOUT_S = 30.0
+# Pause in accepting data connections when the process has no more file descriptors.
+ACCEPT_PAUSE_S = 0.2
+# Calls in flight when gond stops have this long to be answered.
+STOP_GRACE_S = 0.5
+# Adaptive spinning of a receiver before it blocks (µs); see gon.transport.spin.
+SPIN_US_MAX = 50.0
+
+# Links
+# ------------------------------------------------------------------------------------------------
+# Waits that block at once, without a spin, after spins in vain: 64 of them make a vain spin of 50 µs
+# less than one each, and a peer that becomes fast is noticed within 64 waits. After losing the core
+# to a third party: a slice of the scheduler, up to 4 ms, is 1 µs each.
+SPIN_SKIP_MAX = 64
+SPIN_SKIP_ROBBED_MAX = 4096
+# A blocked wait wakes this often to see whether the peer's host is still there.
+WAIT_SLICE_S = 5.0
+# TCP keep-alive: quiet time before the first question and between questions, and questions without
+# an answer.
+KEEPALIVE_S = 5.0
+KEEPALIVE_COUNT = 3
+# A host that answers none of TCP's own questions for this long is gone; as long as keep-alive
+# takes.
+PEER_SILENT_S = 20.0
+# A frame that has begun goes on within this, or its link is lost.
+FRAME_STALL_S = 30.0
+# A blocked sender looks this often whether something is there to receive.
+BLOCKED_SLICE_S = 0.005
+# Pause of a blocked sender whose receiver has no room for what the peer has sent.
+BLOCKED_PAUSE_S = 0.001
+# A payload goes over ZeroMQ in messages of this size, at most so many of them (and of heads) queued
+# at each end.
+ZMQ_CHUNK_BYTES = 512 * KIB
+ZMQ_QUEUED_MAX = 64
+# How long a closed ZeroMQ link goes on delivering what it was given.
+ZMQ_LINGER_S = 1.0
+# Pause between two looks whether ZeroMQ still needs a payload's memory, when there is something to
+# receive meanwhile.
+ZMQ_RELEASE_POLL_S = 0.0005
+# The same when there is not: then ZeroMQ tells, and this is only how soon a lost link is noticed.
+ZMQ_RELEASE_WAIT_S = 0.05
+# Peers without the right preamble that a ZeroMQ listener remembers to ignore.
+ZMQ_STRANGERS_MAX = 1024
+# Connections the kernel holds until a listener takes them.
+ACCEPT_BACKLOG = 128
+# Frames and bytes of them on their way between two ends of an in-process link.
+INPROC_FRAMES_MAX = 64
+INPROC_BYTES_MAX = 16 * MIB

@@ -1,0 +1,224 @@
+"""The vocabulary: frozen values that every layer speaks of. No behaviour beyond checking
+themselves.
+
+Handles are 64-bit numbers chosen by the client; 0 is never a buffer, module, kernel or event, and
+is the default stream. Values that travel in ops are `msgspec.Struct`s, all others frozen slotted
+dataclasses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import NewType, TypeAlias
+
+import msgspec
+
+from gon.errors import InvalidArgument
+
+Handle = NewType("Handle", int)
+DEFAULT_STREAM = Handle(0)
+
+Dim3: TypeAlias = tuple[int, int, int]
+
+
+class BufferAt(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
+    """A kernel argument: a buffer seen from `offset_bytes` on."""
+
+    buffer: int
+    offset_bytes: int
+
+
+class LocalBytes(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
+    """A kernel argument: `size_bytes` of memory local to each block (OpenCL `local`, CUDA
+    `__shared__`).
+    """
+
+    size_bytes: int
+
+
+# A kernel argument as it travels: a buffer's handle, the bytes of a value, or one of the structs
+# above.
+LaunchArg: TypeAlias = int | bytes | BufferAt | LocalBytes
+
+
+class ParamKind(Enum):
+    """What a kernel's parameter takes."""
+
+    BUFFER = "buffer"
+    VALUE = "value"
+    LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One parameter of a kernel.
+
+    `type_name` is the source's own spelling; `dtype` the NumPy dtype string of a value, or of the
+    elements a pointer points to, "" where the type has none (structs); `size_bytes` the size of a
+    value, 0 where unknown; `writes` whether a launch may write through it (a pointer that is not to
+    const).
+    """
+
+    name: str
+    kind: ParamKind
+    type_name: str
+    dtype: str = ""
+    size_bytes: int = 0
+    writes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KernelInfo:
+    """A kernel's signature; `max_block` is the most threads one block of it may have."""
+
+    name: str
+    params: tuple[Param, ...]
+    max_block: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleInfo:
+    """What loading a module gave: its kernels, and the compiler's log (warnings; may be empty)."""
+
+    kernels: tuple[KernelInfo, ...]
+    log: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """What a device is and takes. Sizes in bytes; `max_block_dims` and `max_block` in threads."""
+
+    name: str
+    kind: str
+    vendor: str
+    driver: str
+    formats: tuple[str, ...]
+    memory_bytes: int
+    max_block: int
+    max_block_dims: Dim3
+    local_bytes: int
+    compute_units: int
+    view_alignment_bytes: int
+
+
+def dim3(value: int | Sequence[int], what: str) -> Dim3:
+    """Return `value` (an int or 1 to 3 ints, each ≥ 1 and < 2³²) as three ints.
+
+    Raises InvalidArgument naming `what`.
+    """
+    parts = tuple(value) if isinstance(value, Sequence) else (value,)
+    if not 1 <= len(parts) <= 3:
+        raise InvalidArgument(f"{what} has {len(parts)} dimensions; 1 to 3 are possible")
+    for part in parts:
+        if isinstance(part, bool) or not hasattr(part, "__index__"):
+            raise InvalidArgument(f"{what} is {value!r}; whole numbers are needed")
+        if not 1 <= part < 1 << 32:
+            raise InvalidArgument(f"{what} is {value!r}; each dimension must be 1 to 2**32 - 1")
+    padded = (*(int(part) for part in parts), 1, 1)
+    return (padded[0], padded[1], padded[2])
+
+
+class LaunchConfig:
+    """How many blocks of how many threads a launch runs, and the block-local memory it adds.
+
+    `grid` counts blocks, `block` threads a block, each an int or 1 to 3 ints; `shared_bytes` is
+    CUDA's dynamic shared memory. Immutable. Raises InvalidArgument for anything else.
+    """
+
+    __slots__ = ("block", "grid", "shared_bytes", "threads")
+
+    grid: Dim3
+    block: Dim3
+    shared_bytes: int
+    threads: int
+
+    def __init__(
+        self, grid: int | Sequence[int], block: int | Sequence[int] = 1, shared_bytes: int = 0
+    ) -> None:
+        if shared_bytes < 0:
+            raise InvalidArgument(f"shared_bytes is {shared_bytes}; it must be 0 or more")
+        object.__setattr__(self, "grid", dim3(grid, "grid"))
+        object.__setattr__(self, "block", dim3(block, "block"))
+        object.__setattr__(self, "shared_bytes", int(shared_bytes))
+        object.__setattr__(self, "threads", self.block[0] * self.block[1] * self.block[2])
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"LaunchConfig is immutable: {name} cannot be set")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, LaunchConfig):
+            return NotImplemented
+        return self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        shared = f", shared_bytes={self.shared_bytes}" if self.shared_bytes else ""
+        return f"LaunchConfig(grid={self.grid}, block={self.block}{shared})"
+
+    def _key(self) -> tuple[Dim3, Dim3, int]:
+        return (self.grid, self.block, self.shared_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class UnitInfo:
+    """One exportable accelerator as its daemon describes it.
+
+    `slices` are its fixed, equal shares.
+    """
+
+    id: str
+    kind: str
+    name: str
+    personality: str
+    personalities: tuple[str, ...]
+    formats: tuple[str, ...]
+    memory_bytes: int
+    slices: int
+    slices_free: int
+
+    @property
+    def slice_bytes(self) -> int:
+        """Memory of one slice."""
+        return self.memory_bytes // self.slices
+
+    @property
+    def memory_free_bytes(self) -> int:
+        """Memory of the slices that no lease holds."""
+        return self.slice_bytes * self.slices_free
+
+    def __str__(self) -> str:
+        gib = 1 << 30
+        return (
+            f"{self.id}  {self.kind}  {self.name}  personality {self.personality}"
+            f" of {'/'.join(self.personalities)}  formats {', '.join(self.formats)}"
+            f"  memory {self.memory_free_bytes / gib:.1f} of {self.memory_bytes / gib:.1f} GiB free"
+            f"  slices {self.slices_free} of {self.slices} free"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTerms:
+    """What a lease entitles to, as both sides know it.
+
+    `fence` grows with every lease a host ever gives (its upper 32 bits are the daemon's `epoch`):
+    whoever sees a smaller one sees a stale lease. `token` opens the lease's data links and is known
+    to no one else.
+    """
+
+    id: str
+    unit: str
+    personality: str
+    epoch: int
+    fence: int
+    token: bytes
+    memory_bytes: int
+    lease_s: float
+    grace_s: float
+    endpoint: str
+
+    def __repr__(self) -> str:
+        return f"LeaseTerms({self.id} on {self.unit}, fence {self.fence:#x}, {self.endpoint})"

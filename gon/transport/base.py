@@ -1,0 +1,96 @@
+"""What every link is: an ordered, reliable, two-way carrier of frames, each a head and its
+payloads.
+
+A head is small and read whole; payloads are large and are received by the caller into memory of its
+choice, after it has understood the head. Links do not know what heads mean.
+
+Rules:
+- One thread may send while another receives; two senders or two receivers must take turns (the
+  caller's lock).
+- `receive` and `receive_into` are called in the order of the wire: a head, then each of its
+  payloads.
+- A link that has raised LinkLost or RemoteProtocolError is over; `close` is idempotent and may be
+  called from any thread, upon which blocked calls raise LinkLost.
+- Driver exceptions (OSError, zmq.ZMQError) never leave a link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+Bytes: TypeAlias = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatistics:
+    """What a link has carried. `copied_*` counts payload bytes that our own code moved between two
+    places in memory instead of letting the kernel or library put them into theirs."""
+
+    frames_sent: int
+    frames_received: int
+    bytes_sent: int
+    bytes_received: int
+    copied_sent: int
+    copied_received: int
+    blocking_waits: int
+    spin_hits: int
+
+
+class Link(Protocol):
+    """One connection."""
+
+    @property
+    def name(self) -> str:
+        """What the link is connected to, as a URI, for messages to people."""
+        ...
+
+    def send(
+        self,
+        head: Bytes,
+        payloads: Sequence[Bytes] = (),
+        while_blocked: Callable[[], None] | None = None,
+    ) -> None:
+        """Send one frame; return when nothing of `head` or `payloads` is needed any more.
+
+        Whenever the peer does not take bytes and has sent some, `while_blocked` is called (it
+        should receive), so that two sides that both send cannot block each other forever. Raises
+        LinkLost.
+        """
+        ...
+
+    def receive(self, timeout_s: float | None = None) -> memoryview | None:
+        """Return the next frame's head (valid until the next call on this link), or None after
+        `timeout_s`.
+
+        `timeout_s=0` never blocks or spins; None waits as long as it takes. Spins adaptively before
+        it blocks. Raises LinkLost when the peer is gone, RemoteProtocolError for a frame that is
+        cut short, oversized or malformed.
+        """
+        ...
+
+    def receive_into(self, target: memoryview) -> None:
+        """Receive the next payload, exactly `len(target)` bytes, into `target` (writable,
+        contiguous bytes).
+        """
+        ...
+
+    def close(self) -> None: ...
+
+    def statistics(self) -> LinkStatistics: ...
+
+
+class Listener(Protocol):
+    """Where links come in."""
+
+    @property
+    def uri(self) -> str:
+        """The address to connect to."""
+        ...
+
+    def accept(self, timeout_s: float | None = None) -> Link | None:
+        """Return the next link, or None after `timeout_s`. Raises LinkLost once closed."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,49 @@
+"""Links by URI: the one place that knows which transport speaks which scheme.
+
+tcp://host:port  unix:///path  unix://@name  vsock://cid:port    gon.transport.stream
+zmq+tcp://host:port  zmq+ipc:///path                             gon.transport.zmq
+"""
+
+from __future__ import annotations
+
+from gon.errors import HostUnreachable, InvalidArgument
+from gon.limits import CONNECT_TIMEOUT_S
+from gon.transport.base import Link, Listener
+from gon.transport.sockets import SCHEMES, StreamListener, connect_stream
+from gon.transport.stream import StreamLink
+from gon.transport.zmq import ZmqListener, connect_zmq
+
+
+def connect(uri: str, preamble: bytes, timeout_s: float = CONNECT_TIMEOUT_S) -> Link:
+    """Return a link to whoever listens at `uri`, opened by `preamble`.
+
+    Raises HostUnreachable, InvalidArgument for a scheme that none speaks.
+    """
+    if uri.startswith("zmq+"):
+        return connect_zmq(uri, preamble, timeout_s)
+    _check_scheme(uri)
+    sock = connect_stream(uri, timeout_s)
+    try:
+        # A few bytes into an empty socket buffer: this never waits.
+        sock.sendall(preamble)
+    except OSError as error:
+        sock.close()
+        raise HostUnreachable(f"{uri}: {error.strerror or error}") from error
+    return StreamLink(sock, uri)
+
+
+def listen(uri: str, preamble: bytes) -> Listener:
+    """Return a listener at `uri` that takes peers which open with `preamble`.
+
+    Raises ConfigError, InvalidArgument for a scheme that none speaks.
+    """
+    if uri.startswith("zmq+"):
+        return ZmqListener(uri, preamble)
+    _check_scheme(uri)
+    return StreamListener(uri, preamble)
+
+
+def _check_scheme(uri: str) -> None:
+    scheme = uri.partition("://")[0]
+    if scheme not in SCHEMES:
+        raise InvalidArgument(f"{uri!r}: links are {', '.join(SCHEMES)}, zmq+tcp and zmq+ipc")

@@ -1,0 +1,89 @@
+"""When a receiver spins before it blocks, and how.
+
+Waking a blocked thread on another core costs tens of microseconds, more than everything else in a
+small round trip; a receiver that looks again and again for SPIN_US_MAX before it blocks does not
+pay it. Between two looks it yields the core, so that a peer on the same core answers as soon as if
+the receiver had blocked. But where the peer is slow, spinning is loss, and where a third party
+wants the core, a yield may give away milliseconds. So a receiver spins only while its recent spins
+were answered, and tries again the more seldom the more it has lost.
+
+Rules: the policy is pure; one policy belongs to one receiver and is not shared between threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from os import sched_yield
+
+from gon.limits import SPIN_SKIP_MAX, SPIN_SKIP_ROBBED_MAX, SPIN_US_MAX
+
+_SPIN_S = SPIN_US_MAX / 1e6
+_SKIP_BITS_MAX = SPIN_SKIP_MAX.bit_length() - 1
+_ROBBED_BITS_MAX = SPIN_SKIP_ROBBED_MAX.bit_length() - 1
+
+
+class SpinPolicy:
+    """Decides for each wait whether to spin.
+
+    Ask `wants` once a wait, then tell it what the spin gave.
+    """
+
+    __slots__ = ("_skip", "_skip_bits", "hits")
+
+    def __init__(self) -> None:
+        # Spins that were answered.
+        self.hits = 0
+        # Waits still to go without a spin, and the power of two that the next loss makes it.
+        self._skip = 0
+        self._skip_bits = 0
+
+    def wants(self) -> bool:
+        """Return whether this wait should spin before it blocks."""
+        if self._skip:
+            self._skip -= 1
+            return False
+        return True
+
+    def answered(self) -> None:
+        """The spin was answered in time: go on, and forget half of what was lost."""
+        self.hits += 1
+        if self._skip_bits:
+            self._skip_bits -= 1
+
+    def missed(self) -> None:
+        """The spin was in vain:
+
+        skip 1 wait, after the next such 2, then 4, … up to SPIN_SKIP_MAX.
+        """
+        self._skip = 1 << self._skip_bits
+        self._skip_bits = max(self._skip_bits, min(self._skip_bits + 1, _SKIP_BITS_MAX))
+
+    def robbed(self) -> None:
+        """A yield gave the core away for longer than a whole spin: skip more than SPIN_SKIP_MAX
+        waits.
+
+        Twice as many each time, up to SPIN_SKIP_ROBBED_MAX.
+        """
+        self._skip_bits = min(max(self._skip_bits, _SKIP_BITS_MAX) + 1, _ROBBED_BITS_MAX)
+        self._skip = 1 << self._skip_bits
+
+    def __repr__(self) -> str:
+        return f"SpinPolicy(skip={self._skip}, next={1 << self._skip_bits})"
+
+
+def spin(policy: SpinPolicy, look: Callable[[], object], now_s: Callable[[], float]) -> bool:
+    """Look for up to SPIN_US_MAX, tell `policy` what came of it, return whether `look` said yes."""
+    end_s = now_s() + _SPIN_S
+    while True:
+        sched_yield()
+        there = look()
+        looked_s = now_s()
+        if looked_s > end_s:
+            if looked_s > end_s + _SPIN_S:
+                policy.robbed()
+            else:
+                policy.missed()
+            return bool(there)
+        if there:
+            policy.answered()
+            return True

@@ -1,0 +1,420 @@
+"""Stream links: frames over one connected socket (`tcp`, `unix`, `vsock`), in blocking calls.
+
+On the wire a frame is a prefix, `<IHH`: head size, pad size, magic; then the head, the pad
+(zeros), and the payloads back to back, whose sizes only the head's reader knows.
+
+Read-ahead, and why no byte of a payload is ever read anywhere but into its place. Let R be
+READ_AHEAD_BYTES.
+- The sender pads a frame that has payloads so that prefix, head and pad are at least R bytes long.
+- The receiver reads into its own buffer in two cases only. (a) It holds k < 8 bytes of the frame
+  it is at: it asks for R - k. (b) It holds the prefix but not all of head and pad: it asks for
+  exactly what is missing.
+A read of case (b) ends with a pad, before any payload. A read of case (a) ends at most R bytes
+after the start of its frame f. If f has payloads, they begin at least R bytes after its start, so
+none is reached. If it has none and the read goes on into the next frame g, it ends fewer than R
+bytes after g's start, and the same holds of g, and so on. So whenever a payload is next, the
+buffer is empty, and `receive_into` reads from the socket straight into the payload's place. A
+small frame costs one system call, often less; a frame with payloads one for its head and, for its
+payloads, nothing but their own.
+
+A peer that does not pad is understood too: the bytes of payloads found in the buffer are copied
+out of it, and counted as copied.
+
+Two peers that both send more than the sockets hold, and receive only in `while_blocked`, do not
+wait for each other: whoever receives a payload there goes on sending meanwhile.
+
+Must not know: what heads mean, sessions, tokens.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+
+from gon.clock import SYSTEM_CLOCK, Clock
+from gon.errors import LinkLost, LocalProtocolError, RemoteProtocolError
+from gon.limits import (
+    BLOCKED_PAUSE_S,
+    BLOCKED_SLICE_S,
+    FRAME_STALL_S,
+    HEAD_BYTES_MAX,
+    KIB,
+    PEER_SILENT_S,
+    READ_AHEAD_BYTES,
+    WAIT_SLICE_S,
+)
+from gon.transport.base import Bytes, LinkStatistics
+from gon.transport.framing import JOIN_BYTES_MAX, MAGIC, PREFIX, after, parts_of
+from gon.transport.keepalive import configure, has_vanished, timeval
+from gon.transport.spin import SpinPolicy, spin
+
+_BUFFER_BYTES = 64 * KIB
+
+
+class StreamLink:
+    """A link over a connected stream socket, which it owns from now on. See
+    gon.transport.base.Link.
+
+    `close` ends the connection at once; the file descriptor is given back when nobody holds the
+    link any more, so that a thread in the middle of a call can never meet its number in other
+    hands.
+    """
+
+    def __init__(self, sock: socket.socket, name: str, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._socket = sock
+        # Stays open, and this link's, until the link is dropped; then it is ours to close.
+        self._fd = sock.fileno()
+        self._fd_to_close = -1
+        self._name = name
+        self._now_s = clock.now_s
+        self._spin = SpinPolicy()
+        self._buffer = bytearray(_BUFFER_BYTES)
+        self._view = memoryview(self._buffer)
+        # What is read but not yet given out lies in buffer[start:end].
+        self._start = 0
+        self._end = 0
+        # What is left of the frame being sent, and whether its sender is in `while_blocked`.
+        self._outgoing: list[memoryview] = []
+        self._in_callback = False
+        self._why_lost = ""
+        self._close_lock = threading.Lock()
+        self._receive_bound_s = self._send_bound_s = 0.0
+        self._frames_sent = self._frames_received = 0
+        self._bytes_sent = self._bytes_received = self._copied_received = 0
+        self._blocking_waits = 0
+        poller = select.poll()
+        poller.register(self._fd, select.POLLIN)
+        self._poll = poller.poll
+        self._look = partial(poller.poll, 0)
+        try:
+            configure(sock)
+        except OSError as error:
+            raise self._lost(error) from error
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def __repr__(self) -> str:
+        state = f"lost: {self._why_lost}" if self._why_lost else "open"
+        frames = f"{self._frames_sent} out, {self._frames_received} in"
+        return f"StreamLink({self._name}, {state}, {frames})"
+
+    def statistics(self) -> LinkStatistics:
+        return LinkStatistics(
+            frames_sent=self._frames_sent,
+            frames_received=self._frames_received,
+            bytes_sent=self._bytes_sent,
+            bytes_received=self._bytes_received,
+            copied_sent=0,
+            copied_received=self._copied_received,
+            blocking_waits=self._blocking_waits,
+            spin_hits=self._spin.hits,
+        )
+
+    # Sending --------------------------------------------------------------------------------------
+    def send(
+        self,
+        head: Bytes,
+        payloads: Sequence[Bytes] = (),
+        while_blocked: Callable[[], None] | None = None,
+    ) -> None:
+        if self._in_callback:
+            raise LocalProtocolError("a frame cannot be sent in the middle of another one")
+        size = len(head)
+        if payloads or size > JOIN_BYTES_MAX:
+            self._send_parts(parts_of(head, payloads), while_blocked)
+            self._frames_sent += 1
+            return
+        frame = PREFIX.pack(size, 0, MAGIC) + head
+        try:
+            sent = self._socket.send(frame, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            raise self._lost(error) from error
+        self._bytes_sent += sent
+        if sent != len(frame):
+            self._send_parts([memoryview(frame)[sent:]], while_blocked)
+        self._frames_sent += 1
+
+    def _send_parts(
+        self, parts: list[memoryview], while_blocked: Callable[[], None] | None
+    ) -> None:
+        """Send all parts in order.
+
+        Whatever interrupts this ends the link: its peer would wait for the rest.
+        """
+        self._outgoing = parts
+        whole = False
+        try:
+            if while_blocked is not None:
+                self._send_between(while_blocked)
+            elif self._send_bound_s != WAIT_SLICE_S:
+                self._bound_sends(WAIT_SLICE_S)
+            while self._outgoing:
+                if not self._push(0):
+                    self._check_peer()
+            whole = True
+        finally:
+            if not whole:
+                self._end_with("a frame was sent in part")
+
+    def _send_between(self, while_blocked: Callable[[], None]) -> None:
+        """Send `_outgoing`, and let `while_blocked` receive what comes meanwhile.
+
+        Until something comes it blocks in the kernel, which moves large payloads faster than
+        waiting for each bit of room does; BLOCKED_SLICE_S at a time, to see whether something came.
+        """
+        if self._send_bound_s != BLOCKED_SLICE_S:
+            self._bound_sends(BLOCKED_SLICE_S)
+        poller = select.poll()
+        poller.register(self._fd, select.POLLIN)
+        while self._outgoing and not poller.poll(0):
+            if not self._push(0):
+                self._check_peer()
+        while self._outgoing:
+            if not self._push(socket.MSG_DONTWAIT):
+                self._wait_writable(while_blocked)
+
+    def _push(self, flags: int) -> bool:
+        """Send of `_outgoing` what the peer takes; return whether it took some."""
+        try:
+            sent = self._socket.sendmsg(self._outgoing, (), flags)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise self._lost(error) from error
+        self._bytes_sent += sent
+        self._outgoing = after(self._outgoing, sent)
+        return True
+
+    def _wait_writable(self, while_blocked: Callable[[], None]) -> None:
+        """Return once the peer takes bytes, `while_blocked` was called, or a slice is over."""
+        events = self._poll_both(WAIT_SLICE_S * 1000)
+        if not events:
+            self._check_peer()
+        if not events or events[0][1] & select.POLLOUT:
+            return
+        received = self._bytes_received
+        self._in_callback = True
+        try:
+            while_blocked()
+        finally:
+            self._in_callback = False
+        if self._bytes_received == received:
+            # It had no room for more. What is readable stays so: asking for that at once would
+            # only burn the core.
+            poller = select.poll()
+            poller.register(self._fd, select.POLLOUT)
+            poller.poll(BLOCKED_PAUSE_S * 1000)
+
+    def _poll_both(self, timeout_ms: float) -> list[tuple[int, int]]:
+        """Wait until bytes can be sent or received; return the events, none after `timeout_ms`."""
+        poller = select.poll()
+        poller.register(self._fd, select.POLLOUT | select.POLLIN)
+        return poller.poll(timeout_ms)
+
+    # Receiving ------------------------------------------------------------------------------------
+    def receive(self, timeout_s: float | None = None) -> memoryview | None:
+        if self._why_lost:
+            raise self._lost("")
+        deadline_s = self._now_s() + timeout_s if timeout_s else None
+        while True:
+            start, end = self._start, self._end
+            held = end - start
+            if held >= PREFIX.size:
+                size, pad_size, magic = PREFIX.unpack_from(self._buffer, start)
+                if magic != MAGIC or size > HEAD_BYTES_MAX:
+                    raise self._broken(f"a frame opens with magic {magic:#06x} and size {size}")
+                head_start = start + PREFIX.size
+                frame_end = head_start + size + pad_size
+                if frame_end <= end:
+                    self._start = frame_end
+                    self._frames_received += 1
+                    return self._view[head_start : head_start + size]
+                missing = frame_end - end
+            else:
+                missing = READ_AHEAD_BYTES - held
+            if held:
+                self._make_room(held, missing)
+            else:
+                self._start = self._end = 0
+            if not self._read(held, missing, timeout_s):
+                return None
+            if deadline_s is not None:
+                timeout_s = max(0.0, deadline_s - self._now_s())
+
+    def receive_into(self, target: memoryview) -> None:
+        size = target.nbytes
+        held = min(self._end - self._start, size)
+        if held:
+            target[:held] = self._view[self._start : self._start + held]
+            self._start += held
+            self._copied_received += held
+        if held == size:
+            return
+        whole = False
+        try:
+            if self._in_callback:
+                self._read_while_sending(target[held:])
+            else:
+                self._read_all(target[held:])
+            whole = True
+        finally:
+            if not whole:
+                self._end_with("a payload was received in part")
+
+    def _read_all(self, target: memoryview) -> None:
+        if self._receive_bound_s != WAIT_SLICE_S:
+            self._bound_receives(WAIT_SLICE_S)
+        quiet_s = 0.0
+        while target.nbytes:
+            got = self._read_some(target, 0)
+            target = target[got:]
+            quiet_s = 0.0 if got else quiet_s + WAIT_SLICE_S
+            if not got:
+                self._check_stall(quiet_s)
+
+    def _read_while_sending(self, target: memoryview) -> None:
+        """Receive a payload in the middle of sending, and go on sending where that would block.
+
+        The peer may be doing the same: if both only received, each would wait for what the other
+        is holding back.
+        """
+        quiet_s = 0.0
+        while target.nbytes:
+            got = self._read_some(target, socket.MSG_DONTWAIT)
+            target = target[got:]
+            if got or (self._outgoing and self._push(socket.MSG_DONTWAIT)):
+                quiet_s = 0.0
+                continue
+            wait = self._poll_both if self._outgoing else self._poll
+            if not wait(WAIT_SLICE_S * 1000):
+                quiet_s += WAIT_SLICE_S
+                self._check_stall(quiet_s)
+
+    def _read_some(self, target: memoryview, flags: int) -> int:
+        """Return how many bytes of a payload came, 0 where it would block or time is over."""
+        try:
+            got = self._socket.recv_into(target, 0, flags)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise self._lost(error) from error
+        if not got:
+            raise self._lost("the peer closed it in the middle of a payload")
+        self._bytes_received += got
+        return got
+
+    def _make_room(self, held: int, missing: int) -> None:
+        """Move the `held` bytes to the buffer's front; see that `missing` ones fit behind."""
+        view, start = self._view, self._start
+        if held + missing > len(view):
+            # Bounded: the size was checked against HEAD_BYTES_MAX, and a pad is less than 64 KiB.
+            self._buffer = bytearray(1 << (held + missing - 1).bit_length())
+            self._view = memoryview(self._buffer)
+        elif not start:
+            return
+        self._view[:held] = view[start : start + held]
+        self._start, self._end = 0, held
+
+    def _read(self, at: int, size: int, timeout_s: float | None) -> bool:
+        """Read 1 to `size` bytes into the buffer from `at` on; False if none came in time."""
+        if timeout_s == 0:
+            if not self._look():
+                return False
+        elif not (self._spin.wants() and spin(self._spin, self._look, self._now_s)):
+            self._blocking_waits += 1
+            bound_s = WAIT_SLICE_S if timeout_s is None else min(timeout_s, WAIT_SLICE_S)
+            if bound_s != self._receive_bound_s:
+                self._bound_receives(bound_s)
+        target = self._view[at:] if at else self._view
+        waited_s = 0.0
+        while True:
+            try:
+                got = self._socket.recv_into(target, size)
+            except BlockingIOError:
+                waited_s += self._receive_bound_s
+                if at:
+                    self._check_stall(waited_s)
+                else:
+                    self._check_peer()
+                if timeout_s is not None:
+                    if waited_s >= timeout_s:
+                        return False
+                    self._bound_receives(min(timeout_s - waited_s, WAIT_SLICE_S))
+            except OSError as error:
+                raise self._lost(error) from error
+            else:
+                if not got:
+                    where = " in the middle of a frame" if at else ""
+                    raise self._lost(f"the peer closed it{where}")
+                self._end = at + got
+                self._bytes_received += got
+                return True
+
+    def _bound_receives(self, bound_s: float) -> None:
+        """Let blocking reads give up after `bound_s`; this saves a poll before each read."""
+        self._set_bound(socket.SO_RCVTIMEO, bound_s)
+        self._receive_bound_s = bound_s
+
+    def _bound_sends(self, bound_s: float) -> None:
+        self._set_bound(socket.SO_SNDTIMEO, bound_s)
+        self._send_bound_s = bound_s
+
+    def _set_bound(self, option: int, bound_s: float) -> None:
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, option, timeval(bound_s))
+        except OSError as error:
+            raise self._lost(error) from error
+
+    # Ending ---------------------------------------------------------------------------------------
+    def close(self) -> None:
+        self._end_with("closed on this side")
+
+    def __del__(self) -> None:
+        if not hasattr(self, "_close_lock"):
+            return
+        self._end_with("dropped")
+        if self._fd_to_close >= 0:
+            os.close(self._fd_to_close)
+
+    def _end_with(self, reason: str) -> None:
+        with self._close_lock:
+            if self._why_lost:
+                return
+            self._why_lost = reason
+            with suppress(OSError):  # the peer was first
+                self._socket.shutdown(socket.SHUT_RDWR)
+            # None is left if the garbage collector has finalized the socket before its link.
+            self._fd_to_close = self._socket.detach()
+
+    def _lost(self, cause: OSError | str) -> LinkLost:
+        """End the link; return what to raise. The first reason it ended for is the one to tell."""
+        self._end_with(cause if isinstance(cause, str) else os.strerror(cause.errno or 0))
+        return LinkLost(f"the link to {self._name} is over: {self._why_lost}")
+
+    def _broken(self, what: str) -> RemoteProtocolError:
+        self._end_with(what)
+        return RemoteProtocolError(f"{what} on the link to {self._name}")
+
+    def _check_peer(self) -> None:
+        """Raise LinkLost if the peer's host has vanished."""
+        try:
+            vanished = has_vanished(self._socket)
+        except OSError as error:
+            raise self._lost(error) from error
+        if vanished:
+            raise self._lost(f"the peer's host has not answered for {PEER_SILENT_S:.0f} s")
+
+    def _check_stall(self, quiet_s: float) -> None:
+        """Raise LinkLost if a frame has stopped half-way, `quiet_s` ago."""
+        self._check_peer()
+        if quiet_s >= FRAME_STALL_S:
+            raise self._lost(f"the peer stopped {quiet_s:.0f} s ago in the middle of a frame")

@@ -1,0 +1,168 @@
+"""Bodies of frames: batches of ops, their replies, and the words of the handshake, as msgpack.
+
+Rules of a batch, checked on both sides:
+- Only its first op may take its data from the frame's payload (`Write` with `data` None), so that a
+  frame has either arrived whole or had no effect: what is executed exactly once is a frame.
+- A `Read` of more than INLINE_BYTES_MAX is its last op, and the next batch acknowledges the reply:
+  until then the buffer's memory is what would be sent again.
+
+Must not know: links, sessions, what ops do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import msgspec
+
+from gon.errors import GonError, RemoteProtocolError, error_of
+from gon.limits import BATCH_OPS_MAX, INLINE_BYTES_MAX
+from gon.model import DeviceInfo, ModuleInfo
+from gon.wire.ops import AnyOp, Read, Write
+
+
+class Hello(msgspec.Struct, frozen=True, array_like=True):
+    """First word of a client on a link.
+
+    `received` is the last reply frame that took effect, 0 on a first link.
+    """
+
+    version_min: int
+    version_max: int
+    session: bytes
+    received: int
+    client: str
+
+
+class Welcome(msgspec.Struct, frozen=True, array_like=True):
+    """Answer of a worker.
+
+    `received` is the last batch that took effect: what follows it is sent again.
+    """
+
+    version: int
+    received: int
+    resumed: bool
+    frames_max: int
+    bytes_max: int
+    device: DeviceInfo
+
+
+class Refuse(msgspec.Struct, frozen=True, array_like=True):
+    """Last word of a side that ends the link because of what the peer did."""
+
+    code: int
+    message: str
+
+
+class Bye(msgspec.Struct, frozen=True, array_like=True):
+    """Last word of a client that needs the session no more."""
+
+    reason: str
+
+
+class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Ops in the order of the calls; the first has the number `first` in the session, the others
+    follow.
+    """
+
+    first: int
+    ops: list[AnyOp]
+
+
+class Failure(msgspec.Struct, frozen=True, array_like=True):
+    """An error on its way: `op` and `number` name the op that failed, which may be older than the
+    one that asks.
+    """
+
+    code: int
+    message: str
+    op: str
+    number: int
+    log: str = ""
+
+    @classmethod
+    def of(cls, error: GonError, op: str, number: int) -> Failure:
+        """Return `error` as it travels; what it already knows of its op wins."""
+        return cls(
+            int(error.code), error.message, error.op or op, error.number or number, error.log
+        )
+
+    def exception(self, origin: str = "") -> GonError:
+        """Return the exception this stands for."""
+        return error_of(
+            self.code, self.message, op=self.op, number=self.number, origin=origin, log=self.log
+        )
+
+
+class Reply(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The answer to the op with that cookie: inline `data`, or the next payload if `size_bytes`, or
+    a failure.
+    """
+
+    reply: int
+    data: bytes | None = None
+    size_bytes: int = 0
+    failure: Failure | None = None
+
+
+_Message = TypeVar("_Message", Hello, Welcome, Refuse, Bye, Batch, list[Reply], ModuleInfo, float)
+
+_encode = msgspec.msgpack.Encoder().encode
+_batches: msgspec.msgpack.Decoder[Batch] = msgspec.msgpack.Decoder(Batch)
+_replies: msgspec.msgpack.Decoder[list[Reply]] = msgspec.msgpack.Decoder(list[Reply])
+
+
+def encode(
+    message: Hello | Welcome | Refuse | Bye | Batch | list[Reply] | ModuleInfo | float,
+) -> bytes:
+    """Return the body that carries `message`."""
+    return _encode(message)
+
+
+def decode(kind: type[_Message], body: memoryview | bytes) -> _Message:
+    """Return the message in `body`. Raises RemoteProtocolError."""
+    try:
+        return msgspec.msgpack.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RemoteProtocolError(f"not a {kind.__name__}: {error}") from error
+
+
+def decode_batch(body: memoryview, payloads: Sequence[int]) -> Batch:
+    """Return the batch in `body`, beside payloads of these sizes, its rules checked.
+
+    Raises RemoteProtocolError.
+    """
+    try:
+        batch = _batches.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RemoteProtocolError(f"not a batch: {error}") from error
+    ops = batch.ops
+    if not 0 < len(ops) <= BATCH_OPS_MAX:
+        raise RemoteProtocolError(f"a batch of {len(ops)} ops: 1 to {BATCH_OPS_MAX} are allowed")
+    head = ops[0]
+    expected = (head.size_bytes,) if isinstance(head, Write) and head.data is None else ()
+    if tuple(payloads) != expected:
+        raise RemoteProtocolError(
+            f"payloads of {tuple(payloads)} bytes beside a batch that takes {expected}"
+        )
+    return batch
+
+
+def decode_replies(body: memoryview, payloads: Sequence[int]) -> list[Reply]:
+    """Return the replies in `body`, beside payloads of these sizes. Raises RemoteProtocolError."""
+    try:
+        replies = _replies.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RemoteProtocolError(f"not replies: {error}") from error
+    if payloads and tuple(payloads) != tuple(
+        reply.size_bytes for reply in replies if reply.size_bytes
+    ):
+        raise RemoteProtocolError("the payloads are not those that the replies name")
+    return replies
+
+
+def is_large_read(op: AnyOp) -> bool:
+    """Return whether the op's answer travels as payload."""
+    return isinstance(op, Read) and op.size_bytes > INLINE_BYTES_MAX

@@ -1,0 +1,193 @@
+"""The table of data-plane ops: number, name, fields, reply, since version. The one source of truth.
+
+An op is coded as a msgpack array [number, field, …]; fields are only ever appended, with a default,
+and numbers are never reused (0 is reserved). docs/WIRE.md and the golden tests are checked against
+`TABLE`.
+
+Ops with a `reply` field are answered by a `Reply` carrying the same cookie, chosen by the client,
+unique among those outstanding. All other ops are posted: they answer only by poisoning what they
+fail to write.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import msgspec
+
+from gon.model import BufferAt, LocalBytes
+
+
+class Op(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Base of all ops."""
+
+
+class Allocate(Op, frozen=True, tag=1):
+    buffer: int
+    size_bytes: int
+
+
+class Free(Op, frozen=True, tag=2):
+    buffer: int
+
+
+class Write(Op, frozen=True, tag=3):
+    """`data` is inline; None means the frame's payload, of `size_bytes`; only a frame's first op
+    may say so.
+    """
+
+    stream: int
+    buffer: int
+    offset: int
+    size_bytes: int
+    data: bytes | None
+
+
+class Read(Op, frozen=True, tag=4):
+    stream: int
+    buffer: int
+    offset: int
+    size_bytes: int
+    reply: int
+
+
+class Copy(Op, frozen=True, tag=5):
+    stream: int
+    source: int
+    source_offset: int
+    target: int
+    target_offset: int
+    size_bytes: int
+
+
+class Fill(Op, frozen=True, tag=6):
+    stream: int
+    buffer: int
+    offset: int
+    size_bytes: int
+    pattern: bytes
+
+
+class CreateStream(Op, frozen=True, tag=10):
+    stream: int
+
+
+class CloseStream(Op, frozen=True, tag=11):
+    stream: int
+
+
+class Sync(Op, frozen=True, tag=12):
+    stream: int
+    reply: int
+
+
+class SyncAll(Op, frozen=True, tag=13):
+    reply: int
+
+
+class CreateEvent(Op, frozen=True, tag=20):
+    event: int
+
+
+class CloseEvent(Op, frozen=True, tag=21):
+    event: int
+
+
+class Record(Op, frozen=True, tag=22):
+    stream: int
+    event: int
+
+
+class WaitEvent(Op, frozen=True, tag=23):
+    stream: int
+    event: int
+
+
+class SyncEvent(Op, frozen=True, tag=24):
+    event: int
+    reply: int
+
+
+class Elapsed(Op, frozen=True, tag=25):
+    start: int
+    end: int
+    reply: int
+
+
+class Load(Op, frozen=True, tag=30):
+    module: int
+    code: bytes
+    code_format: str
+    options: str
+    reply: int
+
+
+class Unload(Op, frozen=True, tag=31):
+    module: int
+
+
+class GetKernel(Op, frozen=True, tag=32):
+    kernel: int
+    module: int
+    name: str
+
+
+class CloseKernel(Op, frozen=True, tag=33):
+    kernel: int
+
+
+class Launch(Op, frozen=True, tag=34):
+    stream: int
+    kernel: int
+    grid: tuple[int, int, int]
+    block: tuple[int, int, int]
+    shared_bytes: int
+    args: tuple[int | bytes | BufferAt | LocalBytes, ...]
+
+
+AnyOp: TypeAlias = (
+    Allocate | Free | Write | Read | Copy | Fill
+    | CreateStream | CloseStream | Sync | SyncAll
+    | CreateEvent | CloseEvent | Record | WaitEvent | SyncEvent | Elapsed
+    | Load | Unload | GetKernel | CloseKernel | Launch
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table. `reply` names what a good answer carries, "" for posted ops."""
+
+    number: int
+    op: type[Op]
+    reply: str
+    since: int
+
+    @property
+    def name(self) -> str:
+        return self.op.__name__
+
+
+TABLE: tuple[Row, ...] = (
+    Row(1, Allocate, "", 1),
+    Row(2, Free, "", 1),
+    Row(3, Write, "", 1),
+    Row(4, Read, "the bytes, inline or as payload", 1),
+    Row(5, Copy, "", 1),
+    Row(6, Fill, "", 1),
+    Row(10, CreateStream, "", 1),
+    Row(11, CloseStream, "", 1),
+    Row(12, Sync, "nothing", 1),
+    Row(13, SyncAll, "nothing", 1),
+    Row(20, CreateEvent, "", 1),
+    Row(21, CloseEvent, "", 1),
+    Row(22, Record, "", 1),
+    Row(23, WaitEvent, "", 1),
+    Row(24, SyncEvent, "nothing", 1),
+    Row(25, Elapsed, "a float: µs", 1),
+    Row(30, Load, "LoadedModule, msgpack", 1),
+    Row(31, Unload, "", 1),
+    Row(32, GetKernel, "", 1),
+    Row(33, CloseKernel, "", 1),
+    Row(34, Launch, "", 1),
+)

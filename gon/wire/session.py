@@ -1,0 +1,240 @@
+"""The session: what makes a chain of breaking links one exact conversation. Sans I/O, one class for
+both roles.
+
+        NEW ──handshake──▶ OPEN ──lost──▶ LOST ──handshake──▶ OPEN          any ──close──▶ CLOSED
+
+- Frames with effects (batches, replies) are numbered from 1 in each direction and arrive in order
+  or not at all.
+- Every frame carries the highest number of the peer's that has taken effect here. What the peer has
+  acknowledged is forgotten; what it has not is kept, and is sent again, in order, after the
+  handshake of the next link.
+- A number that has taken effect is never acted on again; a gap is the peer's fault.
+- What is kept is bounded in frames and bytes (the credit): a side without credit must receive
+  before it sends.
+
+Rules: no locks: one thread sends, one receives, and each field has one of them as its writer;
+`join`, `lose` and `close` need both to be still. No links, no clock. Raises LocalProtocolError for
+our bugs, RemoteProtocolError for the peer's, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import msgspec
+
+from gon.errors import LocalProtocolError, RemoteProtocolError
+from gon.wire.frame import SEQUENCED, Head, Kind, decode_head, encode_head
+
+
+class Role(Enum):
+    """Which side of the conversation this is: what it sends, and what it may be sent."""
+
+    CLIENT = "client"
+    WORKER = "worker"
+
+
+class State(Enum):
+    """Where the session is in its life."""
+
+    NEW = "new"
+    OPEN = "open"
+    LOST = "lost"
+    CLOSED = "closed"
+
+
+_RECEIVES = {
+    (Role.CLIENT, State.NEW): frozenset({Kind.WELCOME, Kind.REFUSE}),
+    (Role.CLIENT, State.LOST): frozenset({Kind.WELCOME, Kind.REFUSE}),
+    (Role.CLIENT, State.OPEN): frozenset({Kind.REPLIES, Kind.ACK, Kind.REFUSE}),
+    (Role.WORKER, State.NEW): frozenset({Kind.HELLO}),
+    (Role.WORKER, State.LOST): frozenset({Kind.HELLO}),
+    (Role.WORKER, State.OPEN): frozenset({Kind.BATCH, Kind.ACK, Kind.BYE, Kind.REFUSE}),
+}
+_SENDS = {Role.CLIENT: Kind.BATCH, Role.WORKER: Kind.REPLIES}
+
+
+class Frame(msgspec.Struct, frozen=True, gc=False):
+    """What goes onto a link. `payloads` are not copied: they must stay as they are until
+    acknowledged.
+    """
+
+    seq: int
+    head: bytes
+    payloads: tuple[memoryview, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStatistics:
+    """What a session has carried; frames count once however often they were sent."""
+
+    frames_sent: int
+    frames_received: int
+    frames_sent_again: int
+    duplicates_dropped: int
+    unacked: int
+    resumed: int
+
+
+class Session:
+    """One side of one conversation."""
+
+    __slots__ = (
+        "_admits",
+        "_again",
+        "_bytes_max",
+        "_duplicates",
+        "_frames_max",
+        "_kept",
+        "_kept_bytes",
+        "_let_go_bytes",
+        "_resumed",
+        "_sends",
+        "acked",
+        "received",
+        "role",
+        "sent",
+        "state",
+    )
+
+    def __init__(self, role: Role, *, frames_max: int, bytes_max: int) -> None:
+        self.role = role
+        self.state = State.NEW
+        self._admits: frozenset[Kind] = frozenset()
+        self._sends = _SENDS[role]
+        self._enter(State.NEW)
+        self.sent = 0
+        self.acked = 0
+        self.received = 0
+        self._frames_max = frames_max
+        self._bytes_max = bytes_max
+        self._kept: deque[Frame] = deque()
+        # Bytes ever kept, bytes ever let go: each has one writer, the sender and the receiver.
+        self._kept_bytes = 0
+        self._let_go_bytes = 0
+        self._again = 0
+        self._duplicates = 0
+        self._resumed = 0
+
+    def __repr__(self) -> str:
+        return (
+            f"Session({self.role.value}, {self.state.value}, sent {self.sent}, acked {self.acked}, "
+            f"received {self.received})"
+        )
+
+    # Sending --------------------
+    def has_credit(self) -> bool:
+        """Return whether one more frame may be kept."""
+        return (
+            len(self._kept) < self._frames_max
+            and self._kept_bytes - self._let_go_bytes < self._bytes_max
+        )
+
+    def limit(self, frames_max: int, bytes_max: int) -> None:
+        """Take the peer's limits where they are lower than ours."""
+        self._frames_max = max(1, min(self._frames_max, frames_max))
+        self._bytes_max = max(1, min(self._bytes_max, bytes_max))
+
+    def seal(self, body: bytes, payloads: Sequence[memoryview] = ()) -> Frame:
+        """Number a frame of effects and keep it until it is acknowledged; the caller then sends it.
+
+        In the state LOST it is only kept: `welcome` hands it out again.
+        """
+        state = self.state
+        if state is not State.OPEN and state is not State.LOST:
+            raise LocalProtocolError(f"nothing can be sent in a {state.value} session")
+        if not self.has_credit():
+            raise LocalProtocolError(f"no credit: {len(self._kept)} frames are not acknowledged")
+        seq = self.sent + 1
+        sizes = [view.nbytes for view in payloads] if payloads else ()
+        head = encode_head(self._sends, seq, self.received, sizes, body)
+        frame = Frame(seq, head, tuple(payloads))
+        self.sent = seq
+        self._kept.append(frame)
+        self._kept_bytes += len(head)
+        return frame
+
+    def word(self, kind: Kind, body: bytes = b"") -> bytes:
+        """Return the head of a frame without effects: handshake, acknowledgement, goodbye."""
+        if kind in SEQUENCED:
+            raise LocalProtocolError(f"a {kind.name} frame must be sealed")
+        return encode_head(kind, 0, self.received, (), body)
+
+    # Receiving --------------------
+    def open(self, raw: memoryview) -> Head:
+        """Decode a head just received and take its acknowledgement.
+
+        The caller receives the payloads, lets a sequenced frame take effect and then calls
+        `accept`; if `is_duplicate` says so it drops them instead.
+        """
+        head = decode_head(raw)
+        if head.kind not in self._admits:
+            raise RemoteProtocolError(f"a {head.kind.name} frame in a {self.state.value} session")
+        if self.state is State.OPEN:
+            if head.ack > self.acked:
+                self._take_ack(head.ack)
+            if head.seq > self.received + 1:
+                raise RemoteProtocolError(f"frame {head.seq} follows frame {self.received}")
+        return head
+
+    def is_duplicate(self, head: Head) -> bool:
+        """Return whether the frame has taken effect before."""
+        duplicate = 0 < head.seq <= self.received
+        self._duplicates += duplicate
+        return duplicate
+
+    def accept(self, head: Head) -> None:
+        """Note that the frame has taken effect; everything sent from now on acknowledges it."""
+        if head.seq != self.received + 1:
+            raise LocalProtocolError(f"frame {head.seq} cannot take effect after {self.received}")
+        self.received = head.seq
+
+    # Life --------------------
+    def join(self, peer_received: int) -> list[Frame]:
+        """Open the session after the handshake, whose other side has received `peer_received` of
+        our frames.
+
+        Return the frames to send again, in order.
+        """
+        if self.state not in (State.NEW, State.LOST):
+            raise LocalProtocolError(f"no handshake in a {self.state.value} session")
+        if self.state is State.LOST:
+            self._resumed += 1
+        if not self.acked <= peer_received:
+            raise RemoteProtocolError(
+                f"the peer has forgotten frames {peer_received + 1} to {self.acked}"
+            )
+        self._take_ack(peer_received)
+        self._enter(State.OPEN)
+        self._again += len(self._kept)
+        return list(self._kept)
+
+    def lose(self) -> None:
+        """Note that the link is gone."""
+        if self.state is State.OPEN:
+            self._enter(State.LOST)
+
+    def close(self) -> None:
+        """End the session; what is kept is forgotten."""
+        self._enter(State.CLOSED)
+        self._kept.clear()
+
+    def statistics(self) -> SessionStatistics:
+        return SessionStatistics(
+            self.sent, self.received, self._again, self._duplicates, len(self._kept), self._resumed
+        )
+
+    def _take_ack(self, ack: int) -> None:
+        if ack > self.sent:
+            raise RemoteProtocolError(f"frame {ack} is acknowledged and only {self.sent} were sent")
+        kept = self._kept
+        while kept and kept[0].seq <= ack:
+            self._let_go_bytes += len(kept.popleft().head)
+        self.acked = ack
+
+    def _enter(self, state: State) -> None:
+        self.state = state
+        self._admits = _RECEIVES.get((self.role, state), frozenset[Kind]())

@@ -1,0 +1,37 @@
+"""Versions of the data plane: the range we speak, and what each step brought.
+
+Rule: both sides name a range, the worker picks the highest common one; what an older peer does
+without a field is written in that field's comment in `gon.wire.ops`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gon.errors import RemoteProtocolError
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One version: its number, when it came, and what it brought."""
+
+    version: int
+    date: str
+    brought: str
+
+
+STEPS = (Step(1, "2026-11-22", "buffers, streams, events, modules, launches; resumable sessions"),)
+
+VERSION_MIN = STEPS[0].version
+VERSION_MAX = STEPS[-1].version
+
+
+def agree(peer_min: int, peer_max: int) -> int:
+    """Return the highest version both sides speak. Raises RemoteProtocolError if there is none."""
+    version = min(VERSION_MAX, peer_max)
+    if version < max(VERSION_MIN, peer_min):
+        raise RemoteProtocolError(
+            f"no common version: the peer speaks {peer_min} to {peer_max}, "
+            f"this side {VERSION_MIN} to {VERSION_MAX}"
+        )
+    return version

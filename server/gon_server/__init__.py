@@ -1,0 +1,1 @@
+"""The daemon that exports accelerator units: control plane, leases, workers, device backends."""

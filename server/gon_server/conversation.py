@@ -1,0 +1,190 @@
+"""The worker's side of a session: link → session → executor → session → link, on one thread.
+
+Frames are executed as they arrive, in order; a frame takes effect whole or, when the link breaks in
+its payload, not at all. Replies are kept until acknowledged and sent again on the next link.
+
+Rules: no policy of its own. A peer that breaks the protocol ends its link, never the worker.
+"""
+
+from __future__ import annotations
+
+from gon.device import HostDevice
+from gon.errors import Code, LinkLost, RemoteProtocolError
+from gon.limits import (
+    HANDSHAKE_TIMEOUT_S,
+    KIB,
+    REPLY_BYTES_MAX,
+    REPLY_BYTES_TARGET,
+    REPLY_FRAMES_MAX,
+    UNACKED_BYTES_MAX,
+    UNACKED_FRAMES_MAX,
+)
+from gon.transport.base import Link
+from gon.wire import ops
+from gon.wire.batch import Hello, Refuse, Reply, Welcome, decode, decode_batch, encode
+from gon.wire.frame import Head, Kind
+from gon.wire.session import Frame, Role, Session, SessionStatistics
+from gon.wire.versions import agree
+from gon_server.executor import Answer, Executor
+
+# An acknowledgement is owed at the latest after this many batches, however busy the link is.
+_ACK_EVERY = 8
+
+
+class Conversation:
+    """One session with one client, over any number of links, one after the other."""
+
+    def __init__(self, device: HostDevice, memory_bytes: int) -> None:
+        self._device = device
+        self._executor = Executor(device, memory_bytes)
+        self._session = Session(Role.WORKER, frames_max=REPLY_FRAMES_MAX, bytes_max=REPLY_BYTES_MAX)
+        self._name = b""
+        self._owed = 0
+        self._large_reply = 0
+        self._scratch = memoryview(bytearray(64 * KIB))
+
+    def __repr__(self) -> str:
+        return f"Conversation({self._session!r}, {self._executor!r})"
+
+    def statistics(self) -> SessionStatistics:
+        return self._session.statistics()
+
+    def serve(self, link: Link) -> bool:
+        """Serve the client on this link; return True when it said goodbye.
+
+        Raises LinkLost when the link breaks, RemoteProtocolError (after telling the client) when
+        the client breaks the protocol; both leave the session ready to be resumed.
+        """
+        try:
+            self._greet(link)
+            return self._converse(link)
+        except RemoteProtocolError as error:
+            self._refuse(link, error)
+            raise
+        finally:
+            self._session.lose()
+
+    def _greet(self, link: Link) -> None:
+        """Answer the client's hello: begin the session, or go on where the last link broke."""
+        raw = link.receive(HANDSHAKE_TIMEOUT_S)
+        if raw is None:
+            raise LinkLost(f"no hello within {HANDSHAKE_TIMEOUT_S:g} s on {link.name}")
+        session = self._session
+        hello = decode(Hello, session.open(raw).body)
+        version = agree(hello.version_min, hello.version_max)
+        if len(hello.session) != 16 or (self._name and hello.session != self._name):
+            raise RemoteProtocolError("the lease has a session, and this is not its name")
+        if not self._name and hello.received:
+            raise RemoteProtocolError("there is no session to resume")
+        resumed = bool(self._name)
+        again = session.join(hello.received)
+        self._name = hello.session
+        self._owed = 0
+        welcome = Welcome(
+            version=version,
+            received=session.received,
+            resumed=resumed,
+            frames_max=UNACKED_FRAMES_MAX,
+            bytes_max=UNACKED_BYTES_MAX,
+            device=self._device.info,
+        )
+        link.send(session.word(Kind.WELCOME, encode(welcome)))
+        for frame in again:
+            link.send(frame.head, frame.payloads)
+
+    def _converse(self, link: Link) -> bool:
+        session = self._session
+        receive = link.receive
+        while True:
+            # Acknowledge posted batches once the link is quiet: a busy client does not wait for it.
+            if self._owed:
+                raw = receive(0) if self._owed < _ACK_EVERY else None
+                if raw is None:
+                    self._owed = 0
+                    link.send(session.word(Kind.ACK))
+                    raw = receive(None)
+            else:
+                raw = receive(None)
+            if raw is None:
+                continue
+            head = session.open(raw)
+            if head.kind is Kind.BATCH:
+                self._execute(link, head)
+            elif head.kind is Kind.BYE:
+                return True
+            elif head.kind is Kind.REFUSE:
+                refusal = decode(Refuse, head.body)
+                raise LinkLost(f"the client ended the link: {refusal.message}")
+
+    def _execute(self, link: Link, head: Head) -> None:
+        """Let one batch take effect, exactly once, and answer it."""
+        session = self._session
+        executor = self._executor
+        batch = decode_batch(head.body, head.sizes)
+        if session.is_duplicate(head):
+            for size in head.sizes:
+                self._drop(link, size)
+            self._owed += 1
+            return
+        if self._large_reply:
+            if session.acked < self._large_reply:
+                raise RemoteProtocolError(
+                    "a batch that does not acknowledge the large reply before"
+                )
+            self._large_reply = 0
+            executor.end_window()
+        if head.sizes:
+            first = batch.ops[0]
+            assert isinstance(first, ops.Write), "decode_batch admits payloads for writes only"
+            target = executor.begin_write(first, batch.first)
+            try:
+                if target is None:
+                    self._drop(link, head.sizes[0])
+                else:
+                    link.receive_into(target)
+            finally:
+                executor.end_window()
+        answers = executor.run(batch, skip=len(head.sizes))
+        session.accept(head)
+        if not answers:
+            self._owed += 1
+            return
+        frames = self._seal(answers)
+        self._owed = 0
+        for frame in frames:
+            link.send(frame.head, frame.payloads)
+
+    def _seal(self, answers: list[Answer]) -> list[Frame]:
+        """Return the frames that carry the answers, all kept for a resumed link."""
+        frames: list[Frame] = []
+        replies: list[Reply] = []
+        windows: list[memoryview] = []
+        inline = 0
+        for last, (reply, window) in enumerate(answers, 1 - len(answers)):
+            replies.append(reply)
+            inline += len(reply.data) if reply.data else 0
+            if window is not None:
+                windows.append(window)
+            if last == 0 or inline >= REPLY_BYTES_TARGET:
+                if not self._session.has_credit():
+                    raise RemoteProtocolError("the client does not acknowledge replies")
+                frames.append(self._session.seal(encode(replies), windows))
+                if windows:
+                    self._large_reply = frames[-1].seq
+                replies, windows, inline = [], [], 0
+        return frames
+
+    def _drop(self, link: Link, size: int) -> None:
+        """Receive a payload that nobody needs."""
+        while size:
+            piece = self._scratch[: min(size, len(self._scratch))]
+            link.receive_into(piece)
+            size -= len(piece)
+
+    def _refuse(self, link: Link, error: RemoteProtocolError) -> None:
+        """Tell the peer why its link ends, as far as it still listens."""
+        try:
+            refusal = Refuse(int(Code.REMOTE_PROTOCOL), error.message)
+            link.send(self._session.word(Kind.REFUSE, encode(refusal)))
+        except LinkLost:
+            return

@@ -1,0 +1,1 @@
+"""Device backends: one file each, all implementing gon.device.HostDevice."""

@@ -1,0 +1,398 @@
+"""The OpenCL backend: any OpenCL device of this host, by default its own CPU as a software-defined
+unit.
+
+Streams are in-order queues, events are markers in them with the device's time, modules are OpenCL
+C. On a device that shares the host's memory buffers are the host's pages, so links receive and send
+in place.
+
+Rules: pyopencl is spoken to here and in the modules beside it; its errors leave as ours. One
+thread at a time uses a device; waits give up the GIL. An endless kernel cannot be stopped: the
+process that holds the device is the boundary.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Final
+
+import pyopencl as cl
+
+from gon.device import SETTLED, Pending
+from gon.errors import GonError, InvalidArgument, OutOfMemory, Unsupported
+from gon.limits import (
+    BUFFERS_MAX,
+    DIRECT_BYTES_MAX,
+    EVENTS_MAX,
+    KEPT_BYTES_MAX,
+    KERNELS_MAX,
+    MIB,
+    MODULES_MAX,
+    STREAMS_MAX,
+)
+from gon.model import DEFAULT_STREAM, DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo
+from gon_server.devices import opencl_driver as driver
+from gon_server.devices.books import (
+    Table,
+    bytes_view,
+    check_copy,
+    check_pattern,
+    check_range,
+    check_size,
+    writable_view,
+)
+from gon_server.devices.opencl_driver import DriverError, enqueue_kernel
+from gon_server.devices.opencl_kernel import BoundKernel
+from gon_server.devices.opencl_memory import DeviceBuffer, allocate_on_device, allocate_on_host
+from gon_server.devices.opencl_program import Module, build_module
+from gon_server.devices.opencl_runtime import (
+    FoundDevice,
+    discover,
+    info_of,
+    kind_of,
+    prepare_runtime,
+    runtime_libraries,
+    select,
+)
+from gon_server.devices.opencl_stream import Record, Stream, Together
+from gon_server.devices.opencl_trial import shares_memory
+
+__all__ = [
+    "FoundDevice",
+    "OpenClDevice",
+    "discover",
+    "open_device",
+    "prepare_runtime",
+    "runtime_libraries",
+]
+
+# A pattern that the driver cannot fill in with is written in pieces of this size.
+PIECE_BYTES: Final = MIB
+
+
+class OpenClDevice:
+    """One OpenCL device, as gon.device.HostDevice; `open_device` makes it."""
+
+    def __init__(self, unit: driver.Unit, address: str, *, may_share: bool = True) -> None:
+        """Open `unit`; `may_share` says whether buffers may be the host's own memory."""
+        self._unit = unit
+        self._context = cl.Context([unit])
+        self._service = driver.create_queue(self._context, unit)
+        shares = shares_memory(
+            self._context, unit, self._service, may_share=may_share and kind_of(unit) == "cpu"
+        )
+        self._in_place = shares
+        svm = int(unit.svm_capabilities) if self._in_place else 0
+        self._any_address = bool(svm & cl.device_svm_capabilities.FINE_GRAIN_SYSTEM)
+        alignment = 1 if self._any_address else max(unit.mem_base_addr_align // 8, 1)
+        self._info = info_of(unit, address, alignment)
+        self._address_bits = unit.address_bits
+        self._buffer_bytes_max = unit.max_mem_alloc_size
+        self._allocated_bytes = 0
+        self._generation = 0
+        self._closed = False
+        self._buffers: Table[DeviceBuffer] = Table("buffer", BUFFERS_MAX)
+        self._streams: Table[Stream] = Table("stream", STREAMS_MAX)
+        self._events: Table[Record] = Table("event", EVENTS_MAX)
+        self._modules: Table[Module] = Table("module", MODULES_MAX)
+        self._kernels: Table[BoundKernel] = Table("kernel", KERNELS_MAX)
+        self._streams[DEFAULT_STREAM] = Stream(driver.create_queue(self._context, unit))
+
+    def __repr__(self) -> str:
+        where = "the host's" if self._in_place else "its own"
+        return (
+            f"OpenClDevice({self._info.name} by {self._info.driver}, {where} memory, "
+            f"{len(self._buffers)} buffers, {len(self._streams)} streams)"
+        )
+
+    @property
+    def info(self) -> DeviceInfo:
+        return self._info
+
+    # Buffers --------------------------------------------------------------------------------------
+    def allocate(self, buffer: Handle, size_bytes: int) -> None:
+        self._buffers.check_new(buffer)
+        check_size(size_bytes, self._info.memory_bytes)
+        free_bytes = self._info.memory_bytes - self._allocated_bytes
+        if size_bytes > min(free_bytes, self._buffer_bytes_max):
+            raise OutOfMemory(
+                f"a buffer of {size_bytes} bytes: {free_bytes} of {self._info.memory_bytes} are "
+                f"free, one buffer has at most {self._buffer_bytes_max}"
+            )
+        try:
+            self._buffers.add(buffer, self._allocate(size_bytes))
+        except DriverError as error:
+            raise driver.error_of(error, f"allocating {size_bytes} bytes") from error
+        self._allocated_bytes += size_bytes
+
+    def _allocate(self, size_bytes: int) -> DeviceBuffer:
+        if self._in_place:
+            return allocate_on_host(self._context, size_bytes, any_address=self._any_address)
+        return allocate_on_device(self._context, self._service, size_bytes)
+
+    def free(self, buffer: Handle) -> None:
+        freed = self._buffers.remove(buffer)
+        self._generation += 1
+        self._allocated_bytes -= freed.size_bytes
+        for stream in self._streams.values():
+            if stream.last is not None:
+                stream.keep(freed, freed.size_bytes)
+        for stream in self._streams.values():
+            stream.trim()
+
+    def write(self, stream: Handle, buffer: Handle, offset: int, data: memoryview) -> None:
+        queue, target = self._streams[stream], self._buffers[buffer]
+        data = bytes_view(data)
+        size = len(data)
+        check_range(buffer, offset, size, target.size_bytes)
+        if not size:
+            return
+        if target.host is not None and size > KEPT_BYTES_MAX:
+            queue.settle()
+        if target.host is not None and queue.last is None:
+            target.host[offset : offset + size] = data
+            return
+        waits = size > KEPT_BYTES_MAX
+        kept = data if waits else bytes(data)
+        try:
+            event = driver.enqueue_write(queue.queue, target.memory, kept, offset, None, waits)
+        except DriverError as error:
+            raise driver.error_of(error, f"writing {size} bytes") from error
+        queue.last = event
+        queue.keep(event, size)
+        queue.trim()
+
+    def read(self, stream: Handle, buffer: Handle, offset: int, out: memoryview) -> Pending:
+        queue, source = self._streams[stream], self._buffers[buffer]
+        out = writable_view(out)
+        size = len(out)
+        check_range(buffer, offset, size, source.size_bytes)
+        if not size:
+            return SETTLED
+        if source.host is not None and queue.last is None:
+            out[:] = source.host[offset : offset + size]
+            return SETTLED
+        try:
+            event = driver.enqueue_read(queue.queue, source.memory, out, offset, None, False)
+        except DriverError as error:
+            raise driver.error_of(error, f"reading {size} bytes") from error
+        queue.last = event
+        pending = queue.pending()
+        queue.keep(event, 0)
+        queue.trim()
+        return pending
+
+    def copy(
+        self,
+        stream: Handle,
+        source: Handle,
+        source_offset: int,
+        target: Handle,
+        target_offset: int,
+        size: int,
+    ) -> None:
+        queue, origin, goal = self._streams[stream], self._buffers[source], self._buffers[target]
+        check_range(source, source_offset, size, origin.size_bytes)
+        check_range(target, target_offset, size, goal.size_bytes)
+        check_copy(source, source_offset, target, target_offset, size)
+        if not size:
+            return
+        direct = queue.last is None and size <= DIRECT_BYTES_MAX
+        if direct and origin.host is not None and goal.host is not None:
+            piece = origin.host[source_offset : source_offset + size]
+            goal.host[target_offset : target_offset + size] = piece
+            return
+        try:
+            queue.last = driver.enqueue_copy(
+                queue.queue, origin.memory, goal.memory, size, source_offset, target_offset
+            )
+        except DriverError as error:
+            raise driver.error_of(error, f"copying {size} bytes") from error
+
+    def fill(self, stream: Handle, buffer: Handle, offset: int, size: int, pattern: bytes) -> None:
+        queue, target = self._streams[stream], self._buffers[buffer]
+        check_pattern(pattern, size)
+        check_range(buffer, offset, size, target.size_bytes)
+        if not size:
+            return
+        if target.host is not None and queue.last is None and size <= DIRECT_BYTES_MAX:
+            target.host[offset : offset + size] = pattern * (size // len(pattern))
+            return
+        if offset % len(pattern):  # the driver fills at multiples of the pattern's size only
+            piece = memoryview(pattern * (min(size, PIECE_BYTES) // len(pattern)))
+            for start in range(0, size, len(piece)):
+                self.write(stream, buffer, offset + start, piece[: size - start])
+            return
+        try:
+            queue.last = driver.enqueue_fill(queue.queue, target.memory, pattern, offset, size)
+        except DriverError as error:
+            raise driver.error_of(error, f"filling {size} bytes") from error
+
+    # Streams and events ---------------------------------------------------------------------------
+    def create_stream(self, stream: Handle) -> None:
+        self._streams.check_new(stream)
+        try:
+            self._streams.add(stream, Stream(driver.create_queue(self._context, self._unit)))
+        except DriverError as error:
+            raise driver.error_of(error, "creating a stream") from error
+
+    def close_stream(self, stream: Handle) -> None:
+        if stream == DEFAULT_STREAM:
+            raise InvalidArgument("the default stream cannot be closed")
+        self._streams.remove(stream).settle()
+
+    def sync(self, stream: Handle) -> Pending:
+        return self._streams[stream].pending()
+
+    def sync_all(self) -> Pending:
+        busy = [stream.pending() for stream in self._streams.values() if stream.last is not None]
+        return busy[0] if len(busy) == 1 else Together(busy) if busy else SETTLED
+
+    def create_event(self, event: Handle) -> None:
+        self._events.add(event, Record())
+
+    def close_event(self, event: Handle) -> None:
+        self._events.remove(event)
+
+    def record(self, stream: Handle, event: Handle) -> None:
+        queue, recorded = self._streams[stream], self._events[event]
+        try:
+            queue.record(recorded)
+        except DriverError as error:
+            raise driver.error_of(error, "recording an event") from error
+
+    def wait_event(self, stream: Handle, event: Handle) -> None:
+        queue, awaited = self._streams[stream], self._events[event]
+        try:
+            queue.wait_for(awaited)
+        except DriverError as error:
+            raise driver.error_of(error, "waiting for an event") from error
+
+    def sync_event(self, event: Handle) -> Pending:
+        return self._events[event].pending()
+
+    def elapsed_us(self, start: Handle, end: Handle) -> float:
+        """Return device time between two records; the resolution is the device's, 1 ns on CPUs."""
+        return (self._time_ns(end) - self._time_ns(start)) / 1000.0
+
+    def _time_ns(self, event: Handle) -> int:
+        try:
+            time_ns = self._events[event].time_ns()
+        except DriverError as error:
+            raise driver.error_of(error, "reading an event's time") from error
+        if time_ns is None:
+            raise InvalidArgument(f"event {event} was never recorded")
+        return time_ns
+
+    # Programs -------------------------------------------------------------------------------------
+    def load(self, module: Handle, code: bytes, code_format: str, options: str) -> ModuleInfo:
+        self._modules.check_new(module)
+        if code_format not in self._info.formats:
+            raise Unsupported(
+                f"format {code_format!r}; the device takes {', '.join(self._info.formats)}"
+            )
+        try:
+            built = build_module(self._context, self._unit, code, code_format, options)
+        except DriverError as error:
+            raise driver.error_of(error, "loading a module") from error
+        self._modules.add(module, built)
+        return built.info
+
+    def unload(self, module: Handle) -> None:
+        self._modules.remove(module)
+
+    def get_kernel(self, kernel: Handle, module: Handle, name: str) -> None:
+        self._kernels.check_new(kernel)
+        built = self._modules[module]
+        try:
+            bound = BoundKernel(*built.kernel(name), self._info, self._address_bits)
+        except DriverError as error:
+            raise driver.error_of(error, f"getting kernel {name}") from error
+        self._kernels.add(kernel, bound)
+
+    def close_kernel(self, kernel: Handle) -> None:
+        self._kernels.remove(kernel)
+
+    def launch(
+        self,
+        stream: Handle,
+        kernel: Handle,
+        grid: Dim3,
+        block: Dim3,
+        shared_bytes: int,
+        args: Sequence[LaunchArg],
+    ) -> None:
+        queue = self._streams[stream]
+        bound = self._kernels[kernel]
+        if shared_bytes:
+            raise Unsupported(
+                f"kernel {bound.name}: shared_bytes is {shared_bytes}; OpenCL has none"
+            )
+        shape = bound.shapes.get((grid, block)) or bound.check_shape(grid, block)
+        try:
+            if args != bound.args or bound.generation != self._generation:
+                bound.bind(args, self._buffers, self._generation)
+            queue.last = enqueue_kernel(queue.queue, bound.kernel, shape[0], shape[1])
+        except DriverError as error:
+            raise driver.error_of(error, f"launching kernel {bound.name}") from error
+
+    def written_by(self, kernel: Handle, args: Sequence[LaunchArg]) -> list[Handle]:
+        return [Handle(buffer) for buffer in self._kernels[kernel].written(args)]
+
+    # The host's side ------------------------------------------------------------------------------
+    def host_window(
+        self, stream: Handle, buffer: Handle, offset: int, size: int, *, write: bool
+    ) -> memoryview:
+        queue, seen = self._streams[stream], self._buffers[buffer]
+        check_range(buffer, offset, size, seen.size_bytes)
+        queue.open_window()
+        try:
+            if seen.host is None and size:
+                return queue.map_window(seen.memory, offset, size, write=write)
+        except DriverError as error:
+            queue.close_window()
+            raise driver.error_of(error, "opening a window") from error
+        view = memoryview(bytearray()) if seen.host is None else seen.host[offset : offset + size]
+        return view if write else view.toreadonly()
+
+    def close_window(self, stream: Handle) -> None:
+        self._streams[stream].close_window()
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        for stream in self._streams.values():
+            try:
+                stream.settle()
+            except GonError:  # whose results nobody will see any more
+                continue
+        for table in (self._kernels, self._modules, self._events, self._buffers, self._streams):
+            table.clear()
+
+
+def prepare_workers() -> None:
+    """Load what every worker needs, before it is forked: relocated once, its pages are shared, and
+    a worker is ready in a third of the time.
+    """
+    prepare_runtime()
+    for library in runtime_libraries():
+        try:
+            ctypes.CDLL(str(library))
+        except OSError:
+            # The worker, which needs it, tells why it does not load.
+            return
+
+
+def open_device(address: str) -> OpenClDevice:
+    """Open "PLATFORM NAME/INDEX" (as `discover` names it), or for "" the host's default software
+    unit.
+
+    The device has run a kernel when this returns: the compiler is loaded. Raises InvalidArgument
+    for an address that is not there, DeviceError for a device that does not work.
+    """
+    unit = select(address)
+    try:
+        return OpenClDevice(unit, address)
+    except DriverError as error:
+        raise driver.error_of(error, f"opening OpenCL device {address!r}") from error

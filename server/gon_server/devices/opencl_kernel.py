@@ -1,0 +1,195 @@
+"""A kernel ready to launch: arguments are set only where they changed, shapes are checked once.
+
+This is the hot path. A launch like the last one costs two comparisons and a look-up over the bare
+enqueue; the driver copies the arguments at the enqueue, so one kernel may be launched on many
+streams.
+
+Rules: nothing reaches the driver unchecked. The arguments remembered are dropped whenever a buffer
+is freed (the device's `generation` grows), so that no launch uses memory that is gone, and whenever
+setting them fails half way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import pyopencl as cl
+
+from gon.errors import InvalidArgument, KernelArgumentError, LaunchTooLarge
+from gon.limits import SHAPES_CACHED_MAX
+from gon.model import BufferAt, DeviceInfo, Dim3, LaunchArg, LocalBytes, Param, ParamKind
+from gon_server.devices import opencl_driver as driver
+from gon_server.devices.opencl_memory import DeviceBuffer
+from gon_server.devices.opencl_program import Signature
+
+Shape = tuple[tuple[int, ...], tuple[int, ...]]
+
+_SAYS: Final[dict[type, str]] = {
+    int: "a buffer",
+    BufferAt: "a buffer",
+    LocalBytes: "local memory",
+}
+
+
+class BoundKernel:
+    """One kernel handle: the driver's kernel and the arguments it has been given."""
+
+    __slots__ = (
+        "_address_bits",
+        "_buffer_params",
+        "_params",
+        "_set_arg",
+        "_set_value",
+        "_signature",
+        "_takes_local",
+        "_unit",
+        "args",
+        "generation",
+        "kernel",
+        "name",
+        "shapes",
+    )
+
+    def __init__(
+        self, kernel: driver.Kernel, signature: Signature, unit: DeviceInfo, address_bits: int
+    ) -> None:
+        self.kernel = kernel
+        self.name = signature.info.name
+        self.args: tuple[LaunchArg, ...] | None = None
+        self.generation = -1
+        self.shapes: dict[tuple[Dim3, Dim3], Shape] = {}
+        self._signature = signature
+        self._params = signature.info.params
+        self._unit = unit
+        self._address_bits = address_bits
+        self._set_arg = kernel.set_arg
+        self._set_value = driver.value_setter(kernel)
+        self._takes_local = any(param.kind is ParamKind.LOCAL for param in self._params)
+        self._buffer_params = [i for i, param in enumerate(self._params) if param.writes]
+
+    def __repr__(self) -> str:
+        return f"BoundKernel({self.name}, {len(self._params)} parameters)"
+
+    def check_shape(self, grid: Dim3, block: Dim3) -> Shape:
+        """Return the driver's sizes for a launch, remembered.
+
+        Raises LaunchTooLarge, InvalidArgument.
+        """
+        if min(grid) < 1 or min(block) < 1:
+            raise InvalidArgument(f"kernel {self.name}: grid {grid} of blocks {block} is empty")
+        threads = block[0] * block[1] * block[2]
+        if threads > self._signature.info.max_block:
+            raise LaunchTooLarge(
+                f"kernel {self.name}: a block {block} has {threads} threads; "
+                f"at most {self._signature.info.max_block} are possible"
+            )
+        if any(size > most for size, most in zip(block, self._unit.max_block_dims, strict=True)):
+            raise LaunchTooLarge(
+                f"kernel {self.name}: block {block} is larger than {self._unit.max_block_dims}"
+            )
+        required = self._signature.required_block
+        if required is not None and block != required:
+            raise LaunchTooLarge(f"kernel {self.name} runs in blocks of {required}, not {block}")
+        total = (grid[0] * block[0], grid[1] * block[1], grid[2] * block[2])
+        if total[0] * total[1] * total[2] >= 1 << self._address_bits:
+            raise LaunchTooLarge(
+                f"kernel {self.name}: grid {grid} of blocks {block} has more threads than "
+                f"2**{self._address_bits}"
+            )
+        dimensions = 3 if total[2] > 1 else 2 if total[1] > 1 else 1
+        shape = (total[:dimensions], block[:dimensions])
+        if len(self.shapes) >= SHAPES_CACHED_MAX:
+            self.shapes.clear()
+        self.shapes[grid, block] = shape
+        return shape
+
+    def bind(
+        self, args: Sequence[LaunchArg], buffers: Mapping[int, DeviceBuffer], generation: int
+    ) -> None:
+        """Set the arguments that changed.
+
+        Raises KernelArgumentError, BadHandle, LaunchTooLarge, DriverError.
+        """
+        params = self._params
+        if len(args) != len(params):
+            raise KernelArgumentError(
+                f"kernel {self.name} takes {len(params)} arguments, {len(args)} are given"
+            )
+        last = self.args if self.generation == generation else None
+        self.args = None
+        for index, arg in enumerate(args):
+            if last is not None and arg == last[index]:
+                continue
+            param = params[index]
+            kind = param.kind
+            if type(arg) is bytes:
+                if kind is not ParamKind.VALUE or len(arg) != param.size_bytes:
+                    raise self._mismatch(param, arg)
+                self._set_value(index, arg)
+            elif type(arg) is int:
+                if kind is not ParamKind.BUFFER:
+                    raise self._mismatch(param, arg)
+                self._set_arg(index, buffers[arg].memory)
+            else:
+                self._set_other(index, param, arg, buffers)
+        if self._takes_local:
+            self._check_local(args)
+        self.args = tuple(args)
+        self.generation = generation
+
+    def _set_other(
+        self, index: int, param: Param, arg: LaunchArg, buffers: Mapping[int, DeviceBuffer]
+    ) -> None:
+        if isinstance(arg, BufferAt) and param.kind is ParamKind.BUFFER:
+            buffer = buffers[arg.buffer]
+            try:
+                view = buffer.at(arg.offset_bytes, self._unit.view_alignment_bytes)
+            except InvalidArgument as error:
+                raise KernelArgumentError(f"{self._named(param)}: {error.message}") from error
+            self._set_arg(index, view)
+        elif isinstance(arg, LocalBytes) and param.kind is ParamKind.LOCAL:
+            size = arg.size_bytes
+            if size < 1:
+                raise KernelArgumentError(f"{self._named(param)} is given {size} bytes")
+            if size > self._unit.local_bytes:
+                raise self._too_much_local(size)
+            self._set_arg(index, cl.LocalMemory(size))
+        else:
+            raise self._mismatch(param, arg)
+
+    def _check_local(self, args: Sequence[LaunchArg]) -> None:
+        given = sum(arg.size_bytes for arg in args if isinstance(arg, LocalBytes))
+        if given + self._signature.local_bytes > self._unit.local_bytes:
+            raise self._too_much_local(given + self._signature.local_bytes)
+
+    def _too_much_local(self, size: int) -> LaunchTooLarge:
+        return LaunchTooLarge(
+            f"kernel {self.name}: {size} bytes of local memory a block; "
+            f"the device has {self._unit.local_bytes}"
+        )
+
+    def _named(self, param: Param) -> str:
+        return f"kernel {self.name}, parameter {param.name} ({param.type_name})"
+
+    def _mismatch(self, param: Param, arg: object) -> KernelArgumentError:
+        wanted = {
+            ParamKind.BUFFER: "a buffer",
+            ParamKind.LOCAL: "local memory",
+            ParamKind.VALUE: f"a value of {param.size_bytes} bytes",
+        }[param.kind]
+        given = _SAYS.get(type(arg), f"a {type(arg).__name__}")
+        if isinstance(arg, bytes):
+            given = f"a value of {len(arg)} bytes"
+        return KernelArgumentError(f"{self._named(param)} takes {wanted}, {given} is given")
+
+    def written(self, args: Sequence[LaunchArg]) -> list[int]:
+        """Return the handles given for parameters that a launch may write through."""
+        found: list[int] = []
+        for index in self._buffer_params:
+            arg = args[index] if index < len(args) else None
+            if isinstance(arg, BufferAt):
+                found.append(arg.buffer)
+            elif isinstance(arg, int):
+                found.append(arg)
+        return found

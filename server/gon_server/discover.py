@@ -1,0 +1,151 @@
+"""Looks for devices, in a process of its own: drivers are large, may crash, and gond stays small.
+
+    python -m gon_server.discover SEARCH [ADDRESS…]
+
+With SEARCH "all" every backend that can is asked what is there; with "named" none is. Each ADDRESS
+is opened and described. Prints one JSON list of gon_server.units.Found.
+
+Rules: what cannot be opened is reported, never an end. Must not know: leases, slices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.metadata
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, cast
+
+import msgspec
+
+from gon.device import Device
+from gon.errors import GonError
+from gon.limits import DISCOVER_TIMEOUT_S
+from gon_server.spawning import clean_environment
+from gon_server.units import Found
+
+log = logging.getLogger("gond.discover")
+
+BACKENDS = "gon.devices"
+
+
+class FoundDevice(Protocol):
+    """What a backend's `discover` gives; `address` is without the backend's name."""
+
+    @property
+    def address(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def vendor(self) -> str: ...
+    @property
+    def memory_bytes(self) -> int: ...
+    @property
+    def formats(self) -> tuple[str, ...]: ...
+
+
+async def look(
+    addresses: Sequence[str], environ: Mapping[str, str], *, search: bool
+) -> tuple[Found, ...]:
+    """Return what `discover` finds, run as a process; nothing if it fails or takes too long."""
+    if not search and not addresses:
+        return ()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "gon_server.discover"),
+        *("all" if search else "named", *addresses),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        env=clean_environment(environ),
+    )
+    try:
+        async with asyncio.timeout(DISCOVER_TIMEOUT_S):
+            output, _ = await process.communicate()
+        return msgspec.json.decode(output, type=tuple[Found, ...])
+    except TimeoutError:
+        log.error("looking for devices took more than %g s; none are used", DISCOVER_TIMEOUT_S)
+    except msgspec.DecodeError:
+        log.error("looking for devices ended with status %s", process.returncode)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return ()
+
+
+def host_memory_bytes() -> int:
+    """Return how much memory this host, or the control group it is confined to, has."""
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    group = Path("/sys/fs/cgroup/memory.max")
+    text = group.read_text("ascii").strip() if group.exists() else "max"
+    return min(total, int(text)) if text.isdecimal() else total
+
+
+def search_all() -> Iterator[Found]:
+    """Ask every backend that can search what there is."""
+    for entry in importlib.metadata.entry_points(group=BACKENDS):
+        try:
+            module = importlib.import_module(entry.module)
+        except ImportError as error:
+            log.info("backend %s is not there: %s", entry.name, error)
+            continue
+        search = cast(
+            "Callable[[], Sequence[FoundDevice]] | None", getattr(module, "discover", None)
+        )
+        if search is None:
+            continue
+        try:
+            devices = search()
+        except GonError as error:
+            log.error("backend %s: %s", entry.name, error)
+            continue
+        for device in devices:
+            yield Found(
+                f"{entry.name}:{device.address}",
+                device.kind,
+                device.name,
+                device.vendor,
+                device.memory_bytes,
+                device.formats,
+            )
+
+
+def describe(address: str) -> Found:
+    """Open one device, and say what it is or why it does not open."""
+    backend, _, rest = address.partition(":")
+    for entry in importlib.metadata.entry_points(group=BACKENDS, name=backend):
+        try:
+            module = importlib.import_module(entry.module)
+            opener = cast("Callable[[str], Device]", getattr(module, entry.attr))
+            device = opener(rest)
+        except (GonError, ImportError) as error:
+            return Found(address, error=str(error))
+        info = device.info
+        device.close()
+        return Found(address, info.kind, info.name, info.vendor, info.memory_bytes, info.formats)
+    return Found(address, error=f"there is no backend {backend!r}")
+
+
+def main() -> None:
+    """Run the process."""
+    logging.basicConfig(format="%(name)s: %(message)s")
+    # Drivers print too: what they say to standard output goes with the logs.
+    answer = os.dup(1)
+    os.dup2(2, 1)
+    search, *addresses = sys.argv[1:]
+    found = list(search_all()) if search == "all" else []
+    known = {each.address for each in found}
+    found += [describe(address) for address in addresses if address not in known]
+    with os.fdopen(answer, "wb") as out:
+        out.write(msgspec.json.encode(found))
+    # Drivers may hang or crash in their own clean-up; everything is said.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,306 @@
+"""Runs batches of ops on a device: the quota, and the rule of what happens after a failure.
+
+A posted op that fails poisons its stream and what it should have written; what touches something
+poisoned is skipped, not run, and passes the first failure on. A wait on a poisoned stream or event
+answers with that failure and clears the stream; a buffer stays poisoned until it is wholly
+overwritten or freed; a wait for all streams also reports failures that nothing has waited for.
+
+Rules: only handles that were created carry poison, so it is bounded as they are. The memory quota
+is counted here, on the only way to the device. Must not know: links, sessions, frames.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from gon.device import HostDevice
+from gon.errors import GonError, InvalidArgument, OutOfMemory, RemoteProtocolError
+from gon.limits import INLINE_BYTES_MAX, POISONED_MAX
+from gon.model import DEFAULT_STREAM, Handle
+from gon.wire import ops
+from gon.wire.batch import Batch, Failure, Reply, encode
+from gon.wire.ops import AnyOp
+from gon_server.footprint import Footprint, footprint
+
+
+class Answer(NamedTuple):
+    """A reply; `window` is the device's own memory if the bytes travel as payload."""
+
+    reply: Reply
+    window: memoryview | None = None
+
+
+class Executor:
+    """One lease's device behind its quota."""
+
+    def __init__(self, device: HostDevice, memory_bytes: int) -> None:
+        self._device = device
+        self._memory_bytes = memory_bytes
+        self._used_bytes = 0
+        self._sizes: dict[int, int] = {}
+        self._live: set[int] = {DEFAULT_STREAM}
+        self._streams_and_events: set[int] = {DEFAULT_STREAM}
+        self._poison: dict[int, Failure] = {}
+        self._unreported: dict[int, Failure] = {}
+        self._window_of: int | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"Executor({self._used_bytes} of {self._memory_bytes} bytes used, "
+            f"{len(self._sizes)} buffers, {len(self._poison)} handles poisoned)"
+        )
+
+    def run(self, batch: Batch, *, skip: int = 0) -> list[Answer]:
+        """Run the ops of a batch after the first `skip` and return the answers, in order.
+
+        An answer with a window is the last; the window must be ended by `end_window`. Raises
+        RemoteProtocolError for a large read that is not the last op.
+        """
+        answers: list[Answer] = []
+        number = batch.first + skip - 1
+        for op in batch.ops[skip:] if skip else batch.ops:
+            number += 1
+            try:
+                if self._poison:
+                    answer = self._guarded(op)
+                elif type(op) is ops.Launch:
+                    self._device.launch(
+                        Handle(op.stream),
+                        Handle(op.kernel),
+                        op.grid,
+                        op.block,
+                        op.shared_bytes,
+                        op.args,
+                    )
+                    continue
+                else:
+                    answer = self._step(op)
+            except GonError as error:
+                answer = self._fail(op, Failure.of(error, type(op).__name__, number))
+            if answer is not None:
+                answers.append(answer)
+                if answer.window is not None and number != batch.first + len(batch.ops) - 1:
+                    raise RemoteProtocolError("a large read that is not the last op of its batch")
+        return answers
+
+    # Payloads --------------------
+    def begin_write(self, op: ops.Write, number: int) -> memoryview | None:
+        """Return where the payload of an upload goes, or None if the op fails or is skipped.
+
+        The window stays open until `end_window`, which also makes the bytes the buffer's.
+        """
+        try:
+            if self._poison:
+                touched = self._footprint(op)
+                failure = self._poisoned_by(touched)
+                if failure is not None:
+                    self._spread(touched, failure)
+                    return None
+                self._clean(touched)
+            stream = Handle(op.stream)
+            view = self._device.host_window(
+                stream, Handle(op.buffer), op.offset, op.size_bytes, write=True
+            )
+        except GonError as error:
+            self._fail(op, Failure.of(error, "Write", number))
+            return None
+        self._window_of = stream
+        return view
+
+    def end_window(self) -> None:
+        """Close the window that `begin_write` or an answer has left open, if any."""
+        if self._window_of is not None:
+            stream, self._window_of = self._window_of, None
+            self._device.close_window(Handle(stream))
+
+    # Ops --------------------
+    def _step(self, op: AnyOp) -> Answer | None:
+        """Run one op; the ones of a hot loop come first."""
+        device = self._device
+        match op:
+            case ops.Sync():
+                device.sync(Handle(op.stream)).wait()
+                return Answer(Reply(op.reply))
+            case ops.Read():
+                return self._read(op)
+            case ops.Write():
+                if op.data is None or len(op.data) != op.size_bytes:
+                    raise InvalidArgument("a write whose data is not of the size it names")
+                device.write(Handle(op.stream), Handle(op.buffer), op.offset, memoryview(op.data))
+            case ops.Launch():
+                device.launch(
+                    Handle(op.stream),
+                    Handle(op.kernel),
+                    op.grid,
+                    op.block,
+                    op.shared_bytes,
+                    op.args,
+                )
+            case ops.Copy():
+                device.copy(
+                    Handle(op.stream),
+                    Handle(op.source),
+                    op.source_offset,
+                    Handle(op.target),
+                    op.target_offset,
+                    op.size_bytes,
+                )
+            case ops.Fill():
+                device.fill(
+                    Handle(op.stream), Handle(op.buffer), op.offset, op.size_bytes, op.pattern
+                )
+            case ops.Record():
+                device.record(Handle(op.stream), Handle(op.event))
+            case ops.WaitEvent():
+                device.wait_event(Handle(op.stream), Handle(op.event))
+            case ops.SyncAll():
+                device.sync_all().wait()
+                return Answer(Reply(op.reply))
+            case ops.SyncEvent():
+                device.sync_event(Handle(op.event)).wait()
+                return Answer(Reply(op.reply))
+            case ops.Elapsed():
+                elapsed_us = device.elapsed_us(Handle(op.start), Handle(op.end))
+                return Answer(Reply(op.reply, encode(elapsed_us)))
+            case ops.Load():
+                info = device.load(Handle(op.module), op.code, op.code_format, op.options)
+                self._live.add(op.module)
+                return Answer(Reply(op.reply, encode(info)))
+            case _:
+                self._make_or_forget(op)
+        return None
+
+    def _make_or_forget(self, op: AnyOp) -> None:
+        device = self._device
+        match op:
+            case ops.Allocate():
+                self._allocate(op)
+            case ops.Free():
+                device.free(Handle(op.buffer))
+                self._used_bytes -= self._sizes.pop(op.buffer, 0)
+            case ops.CreateStream():
+                device.create_stream(Handle(op.stream))
+            case ops.CloseStream():
+                device.close_stream(Handle(op.stream))
+            case ops.CreateEvent():
+                device.create_event(Handle(op.event))
+            case ops.CloseEvent():
+                device.close_event(Handle(op.event))
+            case ops.Unload():
+                device.unload(Handle(op.module))
+            case ops.GetKernel():
+                device.get_kernel(Handle(op.kernel), Handle(op.module), op.name)
+            case ops.CloseKernel():
+                device.close_kernel(Handle(op.kernel))
+            case _:
+                raise AssertionError(f"no step for {op}")
+        touched = self._footprint(op)
+        self._live.update(touched.makes)
+        self._live.difference_update(touched.forgets)
+        if isinstance(op, ops.CreateStream | ops.CreateEvent):
+            self._streams_and_events.update(touched.makes)
+        else:
+            self._streams_and_events.difference_update(touched.forgets)
+
+    def _allocate(self, op: ops.Allocate) -> None:
+        if op.size_bytes > self._memory_bytes - self._used_bytes:
+            raise OutOfMemory(
+                f"{op.size_bytes} bytes asked for, {self._memory_bytes - self._used_bytes} of the "
+                f"lease's {self._memory_bytes} bytes are free"
+            )
+        self._device.allocate(Handle(op.buffer), op.size_bytes)
+        self._sizes[op.buffer] = op.size_bytes
+        self._used_bytes += op.size_bytes
+
+    def _read(self, op: ops.Read) -> Answer:
+        stream = Handle(op.stream)
+        view = self._device.host_window(
+            stream, Handle(op.buffer), op.offset, op.size_bytes, write=False
+        )
+        self._window_of = stream
+        if op.size_bytes > INLINE_BYTES_MAX:
+            return Answer(Reply(op.reply, None, op.size_bytes), view)
+        data = bytes(view)
+        self.end_window()
+        return Answer(Reply(op.reply, data))
+
+    # Failures --------------------
+    def _guarded(self, op: AnyOp) -> Answer | None:
+        """Run or skip an op while something is poisoned."""
+        touched = self._footprint(op)
+        failure = self._poisoned_by(touched)
+        match op:
+            case ops.SyncAll():
+                answer = self._step(op)
+                if self._unreported:
+                    return Answer(Reply(op.reply, failure=self._report_all()))
+                return answer
+            case ops.Sync() | ops.SyncEvent():
+                # The work queued before the failure is waited for all the same.
+                answer = self._step(op) if touched.reads[0] in self._live else None
+                return answer if failure is None else self._report(op.reply, touched, failure)
+            case ops.Read() | ops.Elapsed() if failure is not None:
+                return self._report(op.reply, touched, failure)
+            case ops.Free() | ops.CloseStream() | ops.CloseEvent() | ops.CloseKernel():
+                # What was never made, because making it failed, is forgotten without a word.
+                poisoned = [self._poison.pop(handle, None) for handle in touched.forgets]
+                if any(poisoned) and self._live.isdisjoint(touched.forgets):
+                    return None
+            case _:
+                pass
+        if failure is not None:
+            self._spread(touched, failure)
+            return None
+        answer = self._step(op)
+        self._clean(touched)
+        return answer
+
+    def _fail(self, op: AnyOp, failure: Failure) -> Answer | None:
+        """Answer with the failure where the caller waits for one, poison where not."""
+        reply = getattr(op, "reply", None)
+        if reply is not None:
+            return Answer(Reply(reply, failure=failure))
+        touched = self._footprint(op)
+        if len(self._unreported) < POISONED_MAX:
+            self._unreported[failure.number] = failure
+        self._spread(touched, failure)
+        return None
+
+    def _footprint(self, op: AnyOp) -> Footprint:
+        return footprint(op, self._sizes, self._written_by)
+
+    def _written_by(self, op: ops.Launch) -> list[Handle]:
+        if op.kernel not in self._live:
+            return []
+        return self._device.written_by(Handle(op.kernel), op.args)
+
+    def _poisoned_by(self, touched: Footprint) -> Failure | None:
+        """Return the oldest failure among what an op reads."""
+        poison = self._poison
+        failures = [poison[handle] for handle in touched.reads if handle in poison]
+        return min(failures, key=lambda failure: failure.number) if failures else None
+
+    def _spread(self, touched: Footprint, failure: Failure) -> None:
+        """Poison what an op should have changed; the first failure of a handle stays."""
+        for handle in touched.writes:
+            known = handle in self._live or handle in touched.makes
+            known = known and len(self._poison) < POISONED_MAX
+            self._poison.setdefault(handle if known else DEFAULT_STREAM, failure)
+
+    def _clean(self, touched: Footprint) -> None:
+        for handle in touched.cleans:
+            self._poison.pop(handle, None)
+
+    def _report(self, reply: int, touched: Footprint, failure: Failure) -> Answer:
+        """Answer with a failure; its stream or event is usable again, its buffers are not."""
+        for handle in self._streams_and_events.intersection(touched.reads):
+            self._poison.pop(handle, None)
+        self._unreported.pop(failure.number, None)
+        return Answer(Reply(reply, failure=failure))
+
+    def _report_all(self) -> Failure:
+        first = self._unreported[min(self._unreported)]
+        self._unreported.clear()
+        for handle in self._streams_and_events.intersection(self._poison):
+            del self._poison[handle]
+        return first

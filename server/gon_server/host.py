@@ -1,0 +1,194 @@
+"""The host: its books and its fleet joined, which is what the control plane and the doorway ask.
+
+Rules: the books decide, this obeys their effects; the clock and the randomness they lack come from
+here. Slices are free only when the worker that used them is gone.
+Must not know: grpc, sockets but to pass them on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gon.clock import Clock
+from gon.limits import TOKEN_BYTES, WORKER_END_S
+from gon.model import UnitInfo
+from gon_server.config import Settings
+from gon_server.fleet import Fleet, FleetEvents
+from gon_server.leases import DRAINING, EndWorker, Lease, LeaseBook, LeaseRequest
+from gon_server.orders import Assign
+from gon_server.spawning import SpawnerProcess
+from gon_server.units import UnitBook, UnitSpec
+
+log = logging.getLogger("gond.host")
+
+# How long an ended worker may take until it is reaped: told to end, then killed, then some.
+_GONE_S = 2 * WORKER_END_S
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What an acquire gives: the lease, the token that speaks for it, where its links connect."""
+
+    lease: Lease
+    token: bytes
+    endpoints: tuple[str, ...]
+
+
+class Host:
+    """Gives, renews and ends leases, on the running asyncio loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        specs: Sequence[UnitSpec],
+        epoch: int,
+        data_endpoints: Sequence[str],
+        zmq_bind: str,
+        spawner: SpawnerProcess,
+        start_spawner: Callable[[], SpawnerProcess],
+        clock: Clock,
+    ) -> None:
+        self.epoch = epoch
+        self._data_endpoints = tuple(data_endpoints)
+        self._zmq_bind = zmq_bind
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._units = UnitBook(specs)
+        self._leases = LeaseBook(
+            self._units, epoch=epoch, lease_s=settings.lease_s, grace_s=settings.grace_s
+        )
+        events = FleetEvents(self._link_changed, self._worker_gone)
+        self._fleet = Fleet(specs, spawner, start_spawner, clock, events)
+
+    def __repr__(self) -> str:
+        return f"Host({self._leases!r}, {self._units!r}, {self._fleet!r})"
+
+    @property
+    def lease_s(self) -> float:
+        return self._leases.lease_s
+
+    @property
+    def grace_s(self) -> float:
+        return self._leases.grace_s
+
+    @property
+    def draining(self) -> bool:
+        return self._leases.draining
+
+    def units(self) -> tuple[UnitInfo, ...]:
+        """Return every unit, and what is free of it."""
+        return self._units.describe()
+
+    async def settled(self) -> None:
+        """Return once a lease would start at once, or a unit has shown that it cannot."""
+        await self._fleet.settled()
+
+    async def acquire(self, request: LeaseRequest) -> Grant:
+        """Open a lease and wait until a worker serves it. Raises LeaseRefused, saying why not."""
+        token = secrets.token_bytes(TOKEN_BYTES)
+        lease = self._leases.acquire(request, token, self._clock.now_s())
+        self._empty.clear()
+        link = "zmq" if request.zmq else "stream"
+        bind = self._zmq_bind if request.zmq else ""
+        order = Assign(lease.id, lease.share.memory_bytes, link, bind, token)
+        served = False
+        try:
+            endpoint = await self._fleet.assign(lease.unit, order)
+            lease = self._leases.ready(lease.id, self._clock.now_s())
+            served = True
+        finally:
+            # Also when the client hung up meanwhile.
+            if not served:
+                self._leases.end(lease.id, "it never started")
+                self._end_worker(lease.id, "it never started")
+        self._schedule()
+        log.info("%r to %r: %d slices", lease, request.client, lease.share.slices)
+        return Grant(lease, token, (endpoint,) if request.zmq else self._data_endpoints)
+
+    def renew(self, lease_id: str, token: bytes) -> float:
+        """Push the expiry; return in how many seconds it is. Raises LeaseLost."""
+        now_s = self._clock.now_s()
+        lease = self._leases.renew(lease_id, token, now_s)
+        self._schedule()
+        return lease.expires_in_s(now_s)
+
+    async def release(self, lease_id: str, token: bytes) -> None:
+        """End a lease; return once its worker is gone and its slices are free."""
+        self._obey(self._leases.release(lease_id, token))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GONE_S):
+                await self._fleet.gone(lease_id)
+
+    def inspect(self, lease_id: str, token: bytes) -> tuple[Lease, float]:
+        """Return a lease and in how many seconds it expires. Raises LeaseLost if unknown."""
+        lease = self._leases.inspect(lease_id, token)
+        return lease, lease.expires_in_s(self._clock.now_s())
+
+    def admit(self, token: bytes, sock: socket.socket, peer: str) -> bool:
+        """Pass a data connection to the worker of the lease that `token` opens."""
+        lease = self._leases.by_token(token)
+        return lease is not None and self._fleet.give_link(lease.id, sock, peer)
+
+    async def drain(self, drain_s: float) -> None:
+        """Give no more leases, wait for those there are, then end them."""
+        self._leases.drain()
+        self._fleet.stop()
+        await self._wait_empty(drain_s)
+        self._obey(self._leases.end_all(DRAINING))
+        await self._wait_empty(_GONE_S)
+
+    def close(self) -> None:
+        """End everything now."""
+        self._leases.drain()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._fleet.close()
+
+    async def _wait_empty(self, timeout_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._empty.wait()
+
+    def _obey(self, effects: Sequence[EndWorker]) -> None:
+        for effect in effects:
+            log.info("%s has ended: %s", effect.lease, effect.reason)
+            self._end_worker(effect.lease, effect.reason)
+
+    def _end_worker(self, lease_id: str, reason: str) -> None:
+        if not self._fleet.end(lease_id, reason):
+            self._worker_gone(lease_id, reason)
+
+    def _worker_gone(self, lease_id: str, reason: str) -> None:
+        for effect in self._leases.end(lease_id, reason):
+            log.warning("%s has ended: %s", effect.lease, effect.reason)
+        self._leases.worker_gone(lease_id, reason)
+        if not self._leases.held:
+            self._empty.set()
+        self._schedule()
+
+    def _link_changed(self, lease_id: str, up: bool) -> None:
+        self._leases.link_changed(lease_id, self._clock.now_s(), up=up)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        """Come back when the next lease's time is over."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        deadline_s = self._leases.next_deadline_s()
+        if deadline_s is not None:
+            delay_s = max(0.0, deadline_s - self._clock.now_s())
+            self._timer = self._loop.call_later(delay_s, self._expire)
+
+    def _expire(self) -> None:
+        self._obey(self._leases.expire(self._clock.now_s()))
+        self._schedule()

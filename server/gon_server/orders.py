@@ -1,0 +1,141 @@
+"""What gond, its spawner and its workers say to each other: msgpack messages on SOCK_SEQPACKET
+socket pairs.
+
+    gond ⇄ spawner   Spawn, Kill → ; ← Spawned (with the worker's socket as file descriptor), Exited
+    gond ⇄ worker    Assign, GiveLink (with the link's socket), End → ; ← Warm, Ready, LinkState
+
+Rules: one message a packet; a file descriptor rides on the packet that speaks of it. Both ends
+trust the kernel, not each other: a message that does not decode ends the worker it came from.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import socket
+from typing import TypeAlias
+
+import msgspec
+
+PACKET_BYTES_MAX = 64 * 1024
+_FDS_MAX = 4
+
+
+class Order(msgspec.Struct, frozen=True, array_like=True):
+    """Base of all messages."""
+
+
+class Spawn(Order, frozen=True, tag=1):
+    """gond → spawner: fork a worker that opens `device` ("backend:address") and reports Warm.
+
+    `cpus` pins it (empty: as gond), `worker` is gond's name for it.
+    """
+
+    worker: int
+    device: str
+    cpus: tuple[int, ...]
+
+
+class Kill(Order, frozen=True, tag=2):
+    """gond → spawner: end the worker by SIGKILL; Exited follows."""
+
+    worker: int
+
+
+class Spawned(Order, frozen=True, tag=3):
+    """spawner → gond: the worker runs; its end of the socket pair rides along."""
+
+    worker: int
+    pid: int
+
+
+class Exited(Order, frozen=True, tag=4):
+    """spawner → gond: the worker is gone; `status` as from os.waitpid."""
+
+    worker: int
+    status: int
+
+
+class Warm(Order, frozen=True, tag=10):
+    """worker → gond: the device is open and a launch would run at once; or `error` says why it
+    cannot be.
+    """
+
+    error: str = ""
+
+
+class Assign(Order, frozen=True, tag=11):
+    """gond → worker: you serve this lease now.
+
+    `link` is "stream" or "zmq" (then `bind` is the address to bind).
+    """
+
+    lease: str
+    memory_bytes: int
+    link: str
+    bind: str
+    token: bytes
+
+
+class Ready(Order, frozen=True, tag=12):
+    """worker → gond: ready for links; `endpoint` is what a ZeroMQ client connects to, "" for stream
+    links.
+    """
+
+    endpoint: str
+
+
+class GiveLink(Order, frozen=True, tag=13):
+    """gond → worker: an accepted data connection whose token was right; its socket rides along."""
+
+    peer: str
+
+
+class LinkState(Order, frozen=True, tag=14):
+    """worker → gond: a client's link is there, or gone."""
+
+    up: bool
+
+
+class End(Order, frozen=True, tag=15):
+    """gond → worker: the lease has ended; tell the client `reason` and exit."""
+
+    reason: str
+
+
+AnyOrder: TypeAlias = (
+    Spawn | Kill | Spawned | Exited | Warm | Assign | Ready | GiveLink | LinkState | End
+)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[AnyOrder] = msgspec.msgpack.Decoder(AnyOrder)
+
+
+def send_order(sock: socket.socket, order: AnyOrder, fd: int | None = None) -> None:
+    """Send one message, with a file descriptor beside it if given. Raises OSError."""
+    packet = _encoder.encode(order)
+    assert len(packet) <= PACKET_BYTES_MAX, "an order is small"
+    rights = [] if fd is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
+    sock.sendmsg([packet], rights)
+
+
+def receive_order(sock: socket.socket) -> tuple[AnyOrder, int | None] | None:
+    """Return the next message and its file descriptor, or None when the other side is gone.
+
+    Raises OSError (BlockingIOError on a non-blocking socket), msgspec.DecodeError for a malformed
+    one.
+    """
+    packet, fds, _flags, _address = socket.recv_fds(sock, PACKET_BYTES_MAX, _FDS_MAX)
+    try:
+        order = _decoder.decode(packet) if packet else None
+    except msgspec.DecodeError:
+        _close(fds)
+        raise
+    # One order brings one descriptor; a peer that sends more must not use up ours.
+    _close(fds[1:] if order is not None else fds)
+    return None if order is None else (order, fds[0] if fds else None)
+
+
+def _close(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)

@@ -1,0 +1,260 @@
+"""The book of units: what this host exports, and how many slices of each are free.
+
+Rules: pure; a slice belongs to at most one lease; what is taken is given back exactly once. `plan`
+turns what was found on the host and what its owner wrote down into units.
+Must not know: drivers, workers, leases, clocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from gon.errors import ConfigError, LeaseRefused
+from gon.model import UnitInfo
+from gon_server.config import Settings, UnitSettings
+
+GPU = "gpu"
+ACCELERATOR = "accelerator"
+EAGPHPU = "eagphpu"
+CPU = "cpu"
+
+# What a unit is loaded to be. Every engine there is so far makes the same personality.
+PERSONALITY = "gpu"
+
+# Which unit is best when the client names none: real GPUs, then the general software-defined unit;
+# other accelerators often take only programs made for them.
+_RANK = {GPU: 0, EAGPHPU: 1, ACCELERATOR: 2}
+_PREFIX = {GPU: "gpu", ACCELERATOR: "acc"}
+
+# The OpenCL runtimes that turn the host's CPU into a unit, the preferred one first.
+_CPU_RUNTIMES = {"x86_64": ("Intel", "Portable"), "": ("Portable", "Intel")}
+
+_GIB = 1 << 30
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A device that is there, by `address` ("backend:rest"); `kind` is gpu, accelerator or cpu.
+
+    `error` says why it could not be opened; the other fields are then unknown.
+    """
+
+    address: str
+    kind: str = ""
+    name: str = ""
+    vendor: str = ""
+    memory_bytes: int = 0
+    formats: tuple[str, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSpec:
+    """One unit as it is set up: the device below it, its shares, and the workers kept for it."""
+
+    id: str
+    kind: str
+    name: str
+    device: str
+    formats: tuple[str, ...]
+    memory_bytes: int
+    slices: int
+    warm: int
+    cpus: tuple[int, ...] = ()
+    personality: str = PERSONALITY
+    personalities: tuple[str, ...] = (PERSONALITY,)
+
+    @property
+    def slice_bytes(self) -> int:
+        return self.memory_bytes // self.slices
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Slices taken from a unit, and the memory they come with."""
+
+    unit: str
+    personality: str
+    slices: int
+    memory_bytes: int
+
+
+class UnitBook:
+    """Knows each unit's free slices; takes and gives them back."""
+
+    def __init__(self, specs: Iterable[UnitSpec]) -> None:
+        self._specs = {spec.id: spec for spec in specs}
+        self._free = {spec.id: spec.slices for spec in self._specs.values()}
+
+    def __repr__(self) -> str:
+        free = ", ".join(f"{unit} {free} free" for unit, free in self._free.items())
+        return f"UnitBook({free})"
+
+    def describe(self) -> tuple[UnitInfo, ...]:
+        """Return every unit as clients see it."""
+        return tuple(
+            UnitInfo(
+                id=spec.id,
+                kind=spec.kind,
+                name=spec.name,
+                personality=spec.personality,
+                personalities=spec.personalities,
+                formats=spec.formats,
+                memory_bytes=spec.memory_bytes,
+                slices=spec.slices,
+                slices_free=self._free[spec.id],
+            )
+            for spec in self._specs.values()
+        )
+
+    def take(self, unit: str, personality: str, memory_bytes: int) -> Share:
+        """Take the slices that `memory_bytes` need (at least one) from `unit`, "" for the best one.
+
+        Raises LeaseRefused, which says what there is instead.
+        """
+        spec = self._named(unit, personality) if unit else self._best(personality, memory_bytes)
+        need = _slices_for(spec, memory_bytes)
+        self._require(spec, need, memory_bytes)
+        self._free[spec.id] -= need
+        return Share(spec.id, personality or spec.personality, need, need * spec.slice_bytes)
+
+    def give_back(self, share: Share) -> None:
+        """Free the slices of `share`."""
+        self._free[share.unit] += share.slices
+        assert self._free[share.unit] <= self._specs[share.unit].slices, "given back twice"
+
+    def _named(self, unit: str, personality: str) -> UnitSpec:
+        spec = self._specs.get(unit)
+        if spec is None:
+            there = ", ".join(self._specs) or "none"
+            raise LeaseRefused(f"there is no unit {unit!r}; the units of this host: {there}")
+        if personality and personality not in spec.personalities:
+            offered = ", ".join(spec.personalities)
+            raise LeaseRefused(f"unit {unit} offers {offered}, not personality {personality!r}")
+        return spec
+
+    def _best(self, personality: str, memory_bytes: int) -> UnitSpec:
+        able = [
+            spec
+            for spec in self._specs.values()
+            if not personality or personality in spec.personalities
+        ]
+        if not able:
+            raise LeaseRefused(f"no unit of this host offers personality {personality!r}")
+        fits = [spec for spec in able if _slices_for(spec, memory_bytes) <= self._free[spec.id]]
+        if not fits:
+            free = "; ".join(self._free_text(spec) for spec in able)
+            raise LeaseRefused(f"no unit has {_wanted(memory_bytes)} free: {free}")
+        return min(fits, key=lambda s: (_RANK.get(s.kind, 3), -self._free[s.id] / s.slices))
+
+    def _require(self, spec: UnitSpec, need: int, memory_bytes: int) -> None:
+        if need > spec.slices:
+            raise LeaseRefused(
+                f"{memory_bytes} bytes are more than the whole of unit {spec.id}, "
+                f"{spec.memory_bytes} bytes"
+            )
+        if need > self._free[spec.id]:
+            raise LeaseRefused(f"{_wanted(memory_bytes)} cannot be had: {self._free_text(spec)}")
+
+    def _free_text(self, spec: UnitSpec) -> str:
+        free = self._free[spec.id]
+        gib = free * spec.slice_bytes / _GIB
+        return f"unit {spec.id} has {free} of {spec.slices} slices ({gib:.2f} GiB) free"
+
+
+def plan(
+    settings: Settings, found: Sequence[Found], host_memory_bytes: int, machine: str
+) -> tuple[UnitSpec, ...]:
+    """Return the units of this host: those its owner names, then those found on it.
+
+    Every GPU and accelerator becomes a unit, and one CPU runtime the software-defined one. `found`
+    also describes the devices of the named units. Raises ConfigError if there is none at all.
+    """
+    known = {each.address: each for each in found}
+    share_bytes = int(host_memory_bytes * settings.memory_share)
+    specs = {
+        name: _named_spec(name, wanted, known.get(wanted.device), settings, share_bytes)
+        for name, wanted in settings.units.items()
+    }
+    if settings.discover:
+        taken = {wanted.device for wanted in settings.units.values()}
+        for spec in _found_specs(found, settings, share_bytes, machine):
+            if spec.device not in taken and spec.id not in specs:
+                specs[spec.id] = spec
+    if not specs:
+        raise ConfigError(
+            "there is no unit to export: no OpenCL device was found and none is configured; "
+            'pip install "gon[soft]" gives a software-defined one'
+        )
+    for spec in specs.values():
+        if not spec.slice_bytes:
+            raise ConfigError(
+                f"unit {spec.id} has {spec.memory_bytes} bytes of memory for {spec.slices} slices"
+            )
+    return tuple(specs.values())
+
+
+def _found_specs(
+    found: Sequence[Found], settings: Settings, share_bytes: int, machine: str
+) -> list[UnitSpec]:
+    usable = [each for each in found if not each.error]
+    specs: list[UnitSpec] = []
+    for kind, prefix in _PREFIX.items():
+        devices = [each for each in usable if each.kind == kind]
+        specs += [
+            _spec(f"{prefix}{index}", kind, device, device.memory_bytes, settings)
+            for index, device in enumerate(devices)
+        ]
+    cpu = _cpu_runtime([each for each in usable if each.kind == CPU], machine)
+    if cpu is not None:
+        specs.append(_spec("eagphpu0", EAGPHPU, cpu, share_bytes, settings))
+    return specs
+
+
+def _cpu_runtime(devices: Sequence[Found], machine: str) -> Found | None:
+    for word in _CPU_RUNTIMES.get(machine, _CPU_RUNTIMES[""]):
+        for device in devices:
+            if word in device.address:
+                return device
+    return devices[0] if devices else None
+
+
+def _spec(name: str, kind: str, device: Found, memory_bytes: int, settings: Settings) -> UnitSpec:
+    return UnitSpec(
+        id=name,
+        kind=kind,
+        name=device.name or device.address,
+        device=device.address,
+        formats=device.formats,
+        memory_bytes=memory_bytes,
+        slices=settings.slices,
+        warm=settings.warm,
+    )
+
+
+def _named_spec(
+    name: str, wanted: UnitSettings, found: Found | None, settings: Settings, share_bytes: int
+) -> UnitSpec:
+    device = found or Found(wanted.device)
+    hardware = device.kind in _PREFIX and device.memory_bytes
+    return UnitSpec(
+        id=name,
+        kind=wanted.kind or (device.kind if device.kind in _PREFIX else EAGPHPU),
+        name=wanted.name or device.name or wanted.device,
+        device=wanted.device,
+        formats=wanted.formats or device.formats,
+        memory_bytes=wanted.memory_bytes or (device.memory_bytes if hardware else share_bytes),
+        slices=wanted.slices or settings.slices,
+        warm=settings.warm if wanted.warm is None else wanted.warm,
+        cpus=wanted.cpus,
+    )
+
+
+def _slices_for(spec: UnitSpec, memory_bytes: int) -> int:
+    return max(1, -(-memory_bytes // spec.slice_bytes))
+
+
+def _wanted(memory_bytes: int) -> str:
+    return f"{memory_bytes} bytes" if memory_bytes else "one slice"

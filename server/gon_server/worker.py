@@ -1,0 +1,168 @@
+"""The worker: a process that serves one lease, and dies with it.
+
+    gond ──orders──▶ [orders thread] ──links──▶ [data thread: conversation] ◀──link──▶ client
+
+It opens its device and says Warm before it belongs to anyone, so that a lease starts at once. It
+holds no secret but its own lease's token (for the ZeroMQ socket that it binds itself).
+
+Rules: the data thread alone touches the device. A newer link replaces the one before. When gond
+says End, or is gone, the process exits at once: nothing it holds outlives the lease.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import socket
+import threading
+from importlib.metadata import entry_points
+from typing import NoReturn, Protocol
+
+from gon.device import HostDevice
+from gon.errors import ConfigError, GonError, LinkLost, RemoteProtocolError, Unsupported
+from gon.limits import PREAMBLE_MAGIC
+from gon.transport.base import Link
+from gon.transport.registry import listen
+from gon.transport.stream import StreamLink
+from gon_server.conversation import Conversation
+from gon_server.orders import (
+    Assign,
+    End,
+    GiveLink,
+    LinkState,
+    Ready,
+    Warm,
+    receive_order,
+    send_order,
+)
+
+_log = logging.getLogger("gond.worker")
+
+
+class LinkSource(Protocol):
+    """Where the data thread gets its next link from."""
+
+    def next_link(self) -> Link:
+        """Return the newest link, waiting for it."""
+        ...
+
+
+class GivenLinks:
+    """Links that gond accepted and passed on; giving one ends the one before."""
+
+    def __init__(self) -> None:
+        self._links: queue.SimpleQueue[Link] = queue.SimpleQueue()
+        self._current: Link | None = None
+
+    def give(self, link: Link) -> None:
+        if self._current is not None:
+            self._current.close()
+        self._current = link
+        self._links.put(link)
+
+    def next_link(self) -> Link:
+        return self._links.get()
+
+
+class BoundLinks:
+    """Links that reach the worker's own ZeroMQ socket."""
+
+    def __init__(self, bind: str, token: bytes) -> None:
+        self._listener = listen(bind, PREAMBLE_MAGIC + token)
+
+    @property
+    def endpoint(self) -> str:
+        return self._listener.uri
+
+    def next_link(self) -> Link:
+        while True:
+            link = self._listener.accept(None)
+            if link is not None:
+                return link
+
+
+def open_backend(device: str) -> HostDevice:
+    """Open `device` ("backend:address") by the entry points `gon.devices`.
+
+    Raises ConfigError for an unknown backend, Unsupported for one whose library is not installed,
+    and what the backend raises.
+    """
+    backend, _, address = device.partition(":")
+    for entry in entry_points(group="gon.devices", name=backend):
+        try:
+            opener = entry.load()
+        except ImportError as error:
+            raise Unsupported(f"backend {backend!r} cannot be loaded: {error}") from error
+        opened: HostDevice = opener(address)
+        return opened
+    known = ", ".join(sorted(entry.name for entry in entry_points(group="gon.devices")))
+    raise ConfigError(f"no backend {backend!r} for device {device!r}; there are {known}")
+
+
+def serve(sock: socket.socket, device: str) -> None:
+    """Be a worker: open the device, report Warm, wait for a lease, serve it until it ends.
+
+    Returns only if the device cannot be opened or gond is gone before a lease came.
+    """
+    try:
+        backend = open_backend(device)
+    except GonError as error:
+        send_order(sock, Warm(error=str(error)))
+        return
+    send_order(sock, Warm())
+    received = receive_order(sock)
+    if received is None:
+        return
+    assign, _ = received
+    if not isinstance(assign, Assign):
+        _log.info("no lease: %r", assign)
+        return
+    given = GivenLinks()
+    source: LinkSource = given
+    endpoint = ""
+    if assign.link == "zmq":
+        source = bound = BoundLinks(assign.bind, assign.token)
+        endpoint = bound.endpoint
+    orders = threading.Thread(target=_obey, args=(sock, given), name="gon-orders", daemon=True)
+    orders.start()
+    send_order(sock, Ready(endpoint))
+    _converse(sock, source, Conversation(backend, assign.memory_bytes), assign.lease)
+
+
+def _converse(
+    sock: socket.socket, source: LinkSource, conversation: Conversation, lease: str
+) -> NoReturn:
+    """Serve link after link; only the orders thread ends this."""
+    while True:
+        link = source.next_link()
+        send_order(sock, LinkState(up=True))
+        try:
+            if conversation.serve(link):
+                _log.debug("lease %s: the client said goodbye", lease)
+        except LinkLost as error:
+            _log.debug("lease %s: %s", lease, error)
+        except RemoteProtocolError as error:
+            _log.warning("lease %s: %s: %s", lease, link.name, error)
+        finally:
+            link.close()
+        send_order(sock, LinkState(up=False))
+
+
+def _obey(sock: socket.socket, given: GivenLinks) -> NoReturn:
+    """Take gond's orders until the lease ends; then end the process, whatever the device does."""
+    while True:
+        try:
+            received = receive_order(sock)
+        except OSError:
+            received = None
+        if received is None:
+            os._exit(0)
+        order, fd = received
+        if isinstance(order, GiveLink) and fd is not None:
+            given.give(StreamLink(socket.socket(fileno=fd), order.peer))
+        elif isinstance(order, End):
+            _log.info("lease ended: %s", order.reason)
+            os._exit(0)
+        elif fd is not None:
+            os.close(fd)

@@ -1,0 +1,82 @@
+"""What runs outside the run's process: the messages between them, and the plain baselines with
+their peer.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+import pytest
+
+from gon.errors import LinkLost, Unsupported
+from gon_client.bench import messages
+from gon_client.bench.baselines import BindingBaseline, PlainBaselines
+from gon_client.bench.messages import Failed, Message, Play, Played, Ready
+from gon_client.bench.placement import available, start_pinned
+
+
+@pytest.mark.parametrize(
+    "message",
+    [Play("h2d", 4096, 3, 10), Ready("a device"), Played([1.5, 2.5]), Failed("no device")],
+)
+def test_messages_arrive_whole(message: Message) -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        messages.send(one, message)
+        messages.send(one, message)
+        assert messages.receive(other) == message
+        assert messages.receive(other) == message
+
+
+def test_an_end_is_told_from_a_cut() -> None:
+    one, other = socket.socketpair()
+    with other:
+        one.close()
+        assert messages.receive(other) is None
+    one, other = socket.socketpair()
+    with other:
+        one.sendall(b"\x00\x00")
+        one.close()
+        with pytest.raises(LinkLost):
+            messages.receive(other)
+
+
+def test_sending_to_someone_who_is_gone_is_a_lost_link() -> None:
+    one, other = socket.socketpair()
+    other.close()
+    with one, pytest.raises(LinkLost):
+        messages.send(one, Ready("x"))
+
+
+def test_a_child_is_pinned_and_its_parent_is_not() -> None:
+    before = os.sched_getaffinity(0)
+    last = available()[-1]
+    code = "import os; print(*os.sched_getaffinity(0))"
+    reader, writer = os.pipe()
+    child = start_pinned([sys.executable, "-c", code], [last], stdout=writer)
+    os.close(writer)
+    with os.fdopen(reader) as told:
+        assert told.read().split() == [str(last)]
+    assert child.wait() == 0
+    assert os.sched_getaffinity(0) == before
+
+
+def test_plain_baselines_measure_what_was_asked() -> None:
+    baselines = PlainBaselines(())
+    try:
+        assert len(baselines.play("socket_echo", 0, 5)) == 5
+        assert len(baselines.play("socket_copy", 300_000, 3)) == 3
+        assert len(baselines.play("socket_echo", 0, 2)) == 2
+        assert len(baselines.play("memcpy", 4096, 4)) == 4
+        assert all(rate > 0 for rate in baselines.play("socket_copy", 4096, 2))
+        with pytest.raises(Unsupported):
+            baselines.play("rtt_empty", 0, 1)
+    finally:
+        baselines.close()
+
+
+def test_a_baseline_that_is_not_installed_says_where_it_comes_from() -> None:
+    with pytest.raises(Unsupported, match=r"gon\[server\]"):
+        BindingBaseline("no such binding", "", "", 1)

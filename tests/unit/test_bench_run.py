@@ -1,0 +1,178 @@
+"""A run's order and rows, what is asked of it, its tables and picture; on made-up places."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from gon.errors import Unsupported
+from gon.limits import MIB
+from gon_client.bench import catalogue, run
+from gon_client.bench.placement import Placement, Processors, processors
+from gon_client.bench.plot import save_plot
+from gon_client.bench.record import Record, summarise
+from gon_client.bench.report import FILE_WIDTH, rows_table, targets_table
+from gon_client.bench.targets import TARGETS, judge
+
+SMALL = run.Effort(rounds=2, quick=True)
+
+
+class Stand:
+    """A place that answers each round with the number of the question, and writes down who was
+    asked.
+    """
+
+    def __init__(self, where: str, asked: list[tuple[str, str]]) -> None:
+        self.where = where
+        self._asked = asked
+        self._rounds = 0
+
+    def play(self, workload: str, size_bytes: int, samples: int, launches: int) -> list[float]:
+        assert launches == SMALL.launches
+        assert size_bytes in catalogue.by_id(workload).sizes
+        self._asked.append((workload, self.where))
+        self._rounds += 1
+        return [float(self._rounds)] * samples
+
+
+def test_rounds_alternate_between_the_places_and_the_first_is_not_counted() -> None:
+    asked: list[tuple[str, str]] = []
+    places = [Stand(where, asked) for where in ("direct", "tcp", "plain")]
+    (turn,) = run.turns(catalogue.chosen(["rtt_empty"]), places)
+    steps: list[None] = []
+    records = run.play(turn, "same", SMALL, lambda: steps.append(None))
+    once = [("rtt_empty", "direct"), ("rtt_empty", "tcp"), ("socket_echo", "plain")]
+    assert asked == once * 3
+    assert len(steps) == run.steps(turn, SMALL)
+    assert [(r.id, r.where, r.low, r.high) for r in records] == [
+        (workload, where, 2.0, 3.0) for workload, where in once
+    ]
+    assert {(r.n, r.rounds, r.placement) for r in records} == {(200, 2, "same")}
+
+
+def test_a_workload_brings_the_baseline_it_is_related_to() -> None:
+    ids = [row.id for row in catalogue.chosen(["h2d"])]
+    assert ids == ["h2d", "socket_copy"]
+    assert {row.id for row in catalogue.chosen([])} == {
+        row.id for row in (*catalogue.WORKLOADS, *catalogue.BASELINES)
+    }
+
+
+def test_turns_play_each_size_and_leave_out_places_there_are_none_of() -> None:
+    places = [Stand(where, []) for where in ("direct", "plain")]
+    turns = run.turns(catalogue.chosen(["h2d", "launch_rate"]), places)
+    assert [(turn.group, turn.size_bytes) for turn in turns] == [
+        ("rate", 0),
+        *(("bulk", size) for size in catalogue.SIZES),
+    ]
+    assert run.turns(catalogue.chosen(["attach"]), [Stand("plain", [])]) == []
+
+
+def test_the_table_of_workloads_is_sound() -> None:
+    ids = [row.id for row in catalogue.ALL]
+    assert len(ids) == len(set(ids))
+    for row in catalogue.ALL:
+        assert len(row.samples) == len(row.sizes)
+        assert row.baseline == "" or catalogue.by_id(row.baseline).sizes == row.sizes
+        assert row.samples_of(row.sizes[0], quick=True) >= 1
+
+
+# Placement --------------------------------------------------------------------------------------
+def test_placements_pin_both_ends() -> None:
+    assert processors(Placement.SAME, [4, 2]) == Processors((2,), (2,))
+    assert processors(Placement.SPLIT, [4, 2]) == Processors((2,), (4,))
+    assert processors(Placement.FREE, [4, 2]) == Processors((), ())
+    with pytest.raises(Unsupported):
+        processors(Placement.SPLIT, [0])
+
+
+# What is asked ----------------------------------------------------------------------------------
+def rows(placement: str, **p50: float) -> list[Record]:
+    """Return rows named workload__where, a size of 64 MiB where the workload has sizes."""
+    made: list[Record] = []
+    for name, value in p50.items():
+        identifier, where = name.split("__")
+        workload = catalogue.by_id(identifier)
+        size = 64 * MIB if len(workload.sizes) > 1 else 0
+        made.append(summarise(identifier, where, placement, size, workload.unit, [[value]]))
+    return made
+
+
+GOOD: dict[str, float] = {
+    "rtt_launch__direct": 10.0,
+    "rtt_launch__tcp": 19.0,
+    "rtt_empty__tcp": 9.0,
+    "socket_echo__plain": 6.0,
+    "launch_rate__tcp": 300e3,
+    "pyopencl_call__pyopencl": 120e3,
+    "h2d__tcp": 2.0,
+    "d2h__tcp": 2.0,
+    "socket_copy__plain": 2.1,
+    "attach__tcp": 20.0,
+    "attach_cold__tcp": 200.0,
+    "memory_worker__host": 250.0,
+    "memory_daemon__host": 80.0,
+}
+BAD: dict[str, float] = {
+    "rtt_launch__tcp": 20.5,
+    "rtt_empty__tcp": 12.5,
+    "launch_rate__tcp": 170e3,
+    "h2d__tcp": 1.7,
+    "d2h__tcp": 1.7,
+    "attach__tcp": 51.0,
+    "attach_cold__tcp": 251.0,
+    "memory_worker__host": 301.0,
+    "memory_daemon__host": 101.0,
+}
+
+
+def test_every_target_is_judged_and_met_by_good_rows() -> None:
+    verdicts = list(judge(rows("same", **GOOD)))
+    assert [verdict.target for verdict in verdicts] == [target.says for target in TARGETS]
+    assert all(verdict.met for verdict in verdicts)
+
+
+def test_every_target_can_be_missed() -> None:
+    verdicts = list(judge(rows("same", **(GOOD | BAD))))
+    assert len(verdicts) == len(TARGETS)
+    assert not any(verdict.met for verdict in verdicts)
+
+
+def test_targets_are_judged_where_they_are_asked_and_not_without_their_rows() -> None:
+    split = list(judge(rows("split", **GOOD)))
+    assert "empty sync, tcp by socket echo" not in {verdict.target for verdict in split}
+    assert list(judge(rows("same", rtt_launch__tcp=12.0))) == []
+
+
+def test_rows_of_other_placements_are_never_mixed() -> None:
+    mixed = rows("same", rtt_launch__tcp=12.0) + rows("split", rtt_launch__direct=10.0)
+    assert list(judge(mixed)) == []
+
+
+# Tables and picture -----------------------------------------------------------------------------
+def shown(records: list[Record]) -> str:
+    console = Console(width=FILE_WIDTH)
+    with console.capture() as captured:
+        console.print(rows_table(records, "same"))
+        console.print(targets_table(list(judge(records))))
+    return captured.get()
+
+
+def test_the_table_shows_ratios_to_direct_and_to_the_baseline() -> None:
+    text = shown(rows("same", **GOOD))
+    line = next(line for line in text.splitlines() if "rtt_launch" in line and "direct" in line)
+    assert "1.67×" in line
+    line = next(line for line in text.splitlines() if "tcp" in line and "19" in line)
+    assert "1.90×" in line
+    assert "3.17×" in line
+    assert "µs ↓" in text
+    assert "GB/s ↑" in text
+    assert "yes" in text
+
+
+def test_the_picture_is_a_png(tmp_path: Path) -> None:
+    path = tmp_path / "rows.png"
+    save_plot(rows("same", **GOOD) + rows("split", **GOOD), path)
+    assert path.read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,136 @@
+"""When a receiver spins, and what a spin tells the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gon.limits import SPIN_SKIP_MAX, SPIN_SKIP_ROBBED_MAX, SPIN_US_MAX
+from gon.transport.spin import SpinPolicy, spin
+
+US = 1e-6
+
+
+def waits_until_wanted(policy: SpinPolicy) -> int:
+    """Count the waits that block at once before the policy wants to spin again."""
+    waits = 0
+    while not policy.wants():
+        waits += 1
+    return waits
+
+
+def test_a_policy_begins_by_spinning_and_goes_on_while_answered() -> None:
+    policy = SpinPolicy()
+    for _ in range(100):
+        assert policy.wants()
+        policy.answered()
+    assert policy.hits == 100
+
+
+def test_spins_in_vain_double_the_waits_until_the_next() -> None:
+    policy = SpinPolicy()
+    skipped: list[int] = []
+    for _ in range(9):
+        policy.missed()
+        skipped.append(waits_until_wanted(policy))
+    assert skipped == [1, 2, 4, 8, 16, 32, 64, 64, 64]
+    assert skipped[-1] == SPIN_SKIP_MAX
+
+
+def test_an_answered_spin_forgets_half_of_the_loss() -> None:
+    policy = SpinPolicy()
+    for _ in range(5):
+        policy.missed()
+    assert waits_until_wanted(policy) == 16
+    policy.answered()
+    policy.answered()
+    policy.missed()
+    assert waits_until_wanted(policy) == 8
+
+
+def test_one_miss_among_answers_costs_one_wait() -> None:
+    policy = SpinPolicy()
+    for _ in range(20):
+        policy.answered()
+        policy.answered()
+        policy.missed()
+        assert waits_until_wanted(policy) == 1
+
+
+def test_losing_the_core_is_worse_than_a_miss_and_its_waits_are_bounded() -> None:
+    policy = SpinPolicy()
+    policy.robbed()
+    first = waits_until_wanted(policy)
+    assert first > SPIN_SKIP_MAX
+    for _ in range(20):
+        policy.robbed()
+    assert waits_until_wanted(policy) == SPIN_SKIP_ROBBED_MAX
+    policy.missed()
+    assert waits_until_wanted(policy) == SPIN_SKIP_ROBBED_MAX, "a miss is no comfort"
+
+
+def test_a_policy_recovers_once_the_core_is_its_own_again() -> None:
+    policy = SpinPolicy()
+    for _ in range(20):
+        policy.robbed()
+    waits_until_wanted(policy)
+    for _ in range(20):
+        assert policy.wants()
+        policy.answered()
+    policy.missed()
+    assert waits_until_wanted(policy) == 1
+
+
+class Bench:
+    """A clock that every look at the link moves on, and a link that answers at its n-th look."""
+
+    def __init__(self, look_us: float, answers_at: int) -> None:
+        self.looks = 0
+        self._look_us = look_us
+        self._answers_at = answers_at
+
+    def now_s(self) -> float:
+        return 1.0 + self.looks * self._look_us * US
+
+    def look(self) -> object:
+        self.looks += 1
+        return [object()] if self.looks >= self._answers_at else []
+
+
+def spun(bench: Bench) -> tuple[bool, SpinPolicy]:
+    policy = SpinPolicy()
+    return spin(policy, bench.look, bench.now_s), policy
+
+
+def test_a_spin_ends_with_the_answer() -> None:
+    bench = Bench(look_us=1, answers_at=7)
+    there, policy = spun(bench)
+    assert there
+    assert bench.looks == 7
+    assert policy.hits == 1
+
+
+def test_a_spin_in_vain_ends_in_time() -> None:
+    bench = Bench(look_us=1, answers_at=10_000)
+    there, policy = spun(bench)
+    assert not there
+    assert SPIN_US_MAX <= bench.looks <= SPIN_US_MAX + 2
+    assert waits_until_wanted(policy) == 1
+
+
+def test_an_answer_that_comes_too_late_is_taken_but_counts_as_a_miss() -> None:
+    look_us = SPIN_US_MAX * 0.9
+    there, policy = spun(Bench(look_us, answers_at=2))
+    assert there
+    assert policy.hits == 0
+    assert waits_until_wanted(policy) == 1
+
+
+def test_a_yield_that_takes_too_long_tells_of_a_third_party() -> None:
+    answers: tuple[Callable[[], Bench], ...] = (
+        lambda: Bench(look_us=4000, answers_at=1),
+        lambda: Bench(look_us=4000, answers_at=2),
+    )
+    for answer in answers:
+        _there, policy = spun(answer())
+        assert policy.hits == 0
+        assert waits_until_wanted(policy) > SPIN_SKIP_MAX

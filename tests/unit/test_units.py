@@ -1,0 +1,140 @@
+"""The book of units: slices in and out, refusals that say why; the plan of a host's units."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gon.errors import ConfigError, LeaseRefused
+from gon_server import config
+from gon_server.config import Settings
+from gon_server.units import Found, Share, UnitBook, UnitSpec, plan
+
+GIB = 1 << 30
+
+INTEL = Found("opencl:Intel(R) OpenCL/0", "cpu", "Xeon", "Intel", 8 * GIB, ("opencl-c", "spir-v"))
+POCL = Found("opencl:Portable Computing Language/0", "cpu", "pthread", "PoCL", 8 * GIB, ("c",))
+CARD = Found("opencl:NVIDIA CUDA/0", "gpu", "H100", "NVIDIA", 80 * GIB, ("opencl-c",))
+FPGA = Found("opencl:Intel FPGA/0", "accelerator", "Emulator", "Intel", 8 * GIB, ("opencl-c",))
+
+
+def spec(name: str = "u", kind: str = "eagphpu", slices: int = 4, memory: int = 4000) -> UnitSpec:
+    return UnitSpec(name, kind, name, "null:", ("opencl-c",), memory, slices, warm=0)
+
+
+def settings(**flags: tuple[str, ...]) -> Settings:
+    return config.load(None, {"HOME": "/nowhere"}, flags, 1000).settings
+
+
+def free(book: UnitBook) -> dict[str, int]:
+    return {unit.id: unit.slices_free for unit in book.describe()}
+
+
+def test_a_lease_without_a_size_gets_one_slice() -> None:
+    book = UnitBook([spec()])
+    assert book.take("u", "", 0) == Share("u", "gpu", 1, 1000)
+    assert free(book) == {"u": 3}
+
+
+@pytest.mark.parametrize(("memory", "slices"), [(1, 1), (1000, 1), (1001, 2), (4000, 4)])
+def test_memory_is_rounded_up_to_slices(memory: int, slices: int) -> None:
+    share = UnitBook([spec()]).take("u", "", memory)
+    assert (share.slices, share.memory_bytes) == (slices, 1000 * slices)
+
+
+def test_what_is_given_back_can_be_taken_again() -> None:
+    book = UnitBook([spec()])
+    share = book.take("u", "", 4000)
+    with pytest.raises(LeaseRefused, match=r"unit u has 0 of 4 slices"):
+        book.take("u", "", 0)
+    book.give_back(share)
+    assert book.take("u", "gpu", 4000) == share
+
+
+@pytest.mark.parametrize(
+    ("unit", "personality", "memory", "message"),
+    [
+        ("v", "", 0, r"there is no unit 'v'; the units of this host: u, w"),
+        ("u", "tpu", 0, r"unit u offers gpu, not personality 'tpu'"),
+        ("", "tpu", 0, r"no unit of this host offers personality 'tpu'"),
+        ("u", "", 4001, r"4001 bytes are more than the whole of unit u, 4000 bytes"),
+        ("", "", 4001, r"no unit has 4001 bytes free: unit u has 4 of 4 .*; unit w has 4 of 4"),
+    ],
+)
+def test_refusals_say_what_there_is(unit: str, personality: str, memory: int, message: str) -> None:
+    book = UnitBook([spec("u"), spec("w")])
+    with pytest.raises(LeaseRefused, match=message):
+        book.take(unit, personality, memory)
+    assert free(book) == {"u": 4, "w": 4}
+
+
+def test_the_best_unit_is_real_hardware_then_the_least_used() -> None:
+    book = UnitBook([spec("acc0", "accelerator"), spec("soft", "eagphpu"), spec("gpu0", "gpu")])
+    taken = [book.take("", "", 4000).unit for _ in range(3)]
+    assert taken == ["gpu0", "soft", "acc0"]
+    twins = UnitBook([spec("a", "gpu"), spec("b", "gpu")])
+    assert [twins.take("", "", 0).unit for _ in range(4)] == ["a", "b", "a", "b"]
+
+
+@given(st.lists(st.integers(0, 5000), max_size=40))
+def test_slices_are_never_lost_nor_made(sizes: list[int]) -> None:
+    book = UnitBook([spec("a"), spec("b", slices=7, memory=7001)])
+    held: list[Share] = []
+    for size in sizes:
+        if held and size % 3 == 0:
+            book.give_back(held.pop(size % len(held)))
+        with contextlib.suppress(LeaseRefused):
+            held.append(book.take("", "", size))
+        taken = sum(share.slices for share in held)
+        assert sum(free(book).values()) == 11 - taken
+        assert all(number >= 0 for number in free(book).values())
+        assert all(share.memory_bytes >= 1 for share in held)
+
+
+def test_every_gpu_and_accelerator_is_a_unit_and_one_cpu_runtime() -> None:
+    specs = plan(settings(), [POCL, INTEL, CARD, CARD, FPGA], 64 * GIB, "x86_64")
+    assert [(each.id, each.kind, each.device) for each in specs] == [
+        ("gpu0", "gpu", CARD.address),
+        ("gpu1", "gpu", CARD.address),
+        ("acc0", "accelerator", FPGA.address),
+        ("eagphpu0", "eagphpu", INTEL.address),
+    ]
+    assert specs[0].memory_bytes == 80 * GIB
+    assert specs[-1].memory_bytes == 48 * GIB
+    assert specs[-1].formats == ("opencl-c", "spir-v")
+    assert {(each.slices, each.personalities) for each in specs} == {(32, ("gpu",))}
+
+
+def test_elsewhere_pocl_is_preferred() -> None:
+    specs = plan(settings(), [INTEL, POCL], GIB, "aarch64")
+    assert [each.device for each in specs] == [POCL.address]
+
+
+def test_named_units_come_first_and_take_their_device() -> None:
+    mine = settings(units=(f"mine={CARD.address},slices=2,memory_bytes=1000,warm=0",))
+    specs = plan(mine, [INTEL, CARD], 64 * GIB, "x86_64")
+    assert [each.id for each in specs] == ["mine", "eagphpu0"]
+    named = specs[0]
+    assert (named.kind, named.name, named.slices, named.memory_bytes, named.warm) == (
+        *("gpu", "H100", 2, 1000, 0),
+    )
+
+
+def test_a_named_unit_that_cannot_be_described_is_there_all_the_same() -> None:
+    mine = settings(units=("mine=sim:",), discover=("false",))
+    found = Found("sim:", error="broken")
+    (named,) = plan(mine, [found], 64 * GIB, "x86_64")
+    assert (named.kind, named.name, named.memory_bytes) == ("eagphpu", "sim:", 48 * GIB)
+
+
+def test_devices_that_do_not_open_are_no_units() -> None:
+    with pytest.raises(ConfigError, match=r"there is no unit to export"):
+        plan(settings(), [Found("opencl:x", "gpu", error="broken")], GIB, "x86_64")
+
+
+def test_a_unit_too_small_for_its_slices_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"unit a has 31 bytes of memory for 32 slices"):
+        plan(settings(units=("a=sim:,memory_bytes=31",)), [], GIB, "x86_64")

@@ -1,0 +1,161 @@
+"""Bodies: the table of ops, its golden numbers, the rules of batches, arbitrary bytes."""
+
+from __future__ import annotations
+
+import typing
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gon.errors import CompileError, RemoteProtocolError
+from gon.limits import BATCH_OPS_MAX
+from gon.model import BufferAt, LocalBytes
+from gon.wire import ops
+from gon.wire.batch import (
+    Batch,
+    Bye,
+    Failure,
+    Hello,
+    Refuse,
+    Reply,
+    Welcome,
+    decode,
+    decode_batch,
+    decode_replies,
+    encode,
+)
+
+U64 = st.integers(0, 2**64 - 1)
+ARGS = st.lists(
+    st.one_of(
+        U64,
+        st.binary(max_size=16),
+        st.builds(BufferAt, U64, U64),
+        st.builds(LocalBytes, U64),
+    ),
+    max_size=6,
+).map(tuple)
+DIM3 = st.tuples(U64, U64, U64)
+
+
+def an_op(kind: type[ops.Op]) -> st.SearchStrategy[ops.Op]:
+    """Any op of one kind whose numbers fit the wire."""
+    numbers = {field.name: U64 for field in msgspec.structs.fields(kind) if field.type is int}
+    if kind is ops.Launch:
+        return st.builds(kind, **numbers, args=ARGS, grid=DIM3, block=DIM3)
+    return st.builds(kind, **numbers)
+
+
+ANY_OP = st.one_of([an_op(row.op) for row in ops.TABLE])
+
+
+def test_the_table_is_the_union_and_its_numbers_are_for_ever() -> None:
+    assert {row.op for row in ops.TABLE} == set(typing.get_args(ops.AnyOp))
+    # Golden: a number here may be added, never changed or used again.
+    assert {row.number: row.name for row in ops.TABLE} == {
+        1: "Allocate",
+        2: "Free",
+        3: "Write",
+        4: "Read",
+        5: "Copy",
+        6: "Fill",
+        10: "CreateStream",
+        11: "CloseStream",
+        12: "Sync",
+        13: "SyncAll",
+        20: "CreateEvent",
+        21: "CloseEvent",
+        22: "Record",
+        23: "WaitEvent",
+        24: "SyncEvent",
+        25: "Elapsed",
+        30: "Load",
+        31: "Unload",
+        32: "GetKernel",
+        33: "CloseKernel",
+        34: "Launch",
+    }
+    for row in ops.TABLE:
+        assert row.op.__struct_config__.tag == row.number
+        assert ("reply" in row.op.__struct_fields__) == bool(row.reply), row.name
+
+
+def test_golden_bytes_of_a_batch() -> None:
+    batch = Batch(7, [ops.Launch(0, 5, (4, 1, 1), (256, 1, 1), 0, (b"\x00\x00\x00@", 9))])
+    assert encode(batch) == bytes.fromhex(
+        "92 07 91 97 22 00 05 93040101 93cd01000101 00 92c40400000040 09"
+    )
+
+
+@given(st.integers(1, 2**63), st.lists(ANY_OP, min_size=1, max_size=8))
+def test_batches_survive_the_wire(first: int, some: list[ops.AnyOp]) -> None:
+    batch = Batch(first, some)
+    head = some[0]
+    payloads = (head.size_bytes,) if isinstance(head, ops.Write) and head.data is None else ()
+    assert decode_batch(memoryview(encode(batch)), payloads) == batch
+
+
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_raise_one_error_only(raw: bytes) -> None:
+    for attempt in (
+        lambda: decode_batch(memoryview(raw), ()),
+        lambda: decode_replies(memoryview(raw), ()),
+        lambda: decode(Hello, raw),
+        lambda: decode(Welcome, raw),
+        lambda: decode(Refuse, raw),
+        lambda: decode(Bye, raw),
+    ):
+        try:
+            attempt()
+        except RemoteProtocolError:
+            continue
+
+
+@given(st.lists(ANY_OP, min_size=1, max_size=4), st.data())
+def test_a_batch_with_changed_bytes_never_escapes(
+    some: list[ops.AnyOp], data: st.DataObject
+) -> None:
+    raw = bytearray(encode(Batch(1, some)))
+    for _ in range(data.draw(st.integers(1, 3))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        decode_batch(memoryview(raw), ())
+    except RemoteProtocolError:
+        return
+
+
+def test_rules_of_a_batch() -> None:
+    def body(*some: ops.AnyOp) -> memoryview:
+        return memoryview(encode(Batch(1, list(some))))
+
+    upload = ops.Write(0, 1, 0, 70_000, None)
+    assert decode_batch(body(upload), (70_000,)).ops == [upload]
+    with pytest.raises(RemoteProtocolError, match="payloads"):
+        decode_batch(body(upload), ())
+    with pytest.raises(RemoteProtocolError, match="payloads"):
+        decode_batch(body(upload), (70_001,))
+    with pytest.raises(RemoteProtocolError, match="payloads"):
+        decode_batch(body(ops.Free(1)), (5,))
+    with pytest.raises(RemoteProtocolError, match="0 ops"):
+        decode_batch(body(), ())
+    with pytest.raises(RemoteProtocolError, match="1025 ops"):
+        decode_batch(body(*[ops.Free(1)] * (BATCH_OPS_MAX + 1)), ())
+    unknown = msgspec.msgpack.encode([1, [[99, 1]]])
+    with pytest.raises(RemoteProtocolError, match="not a batch"):
+        decode_batch(memoryview(unknown), ())
+
+
+def test_a_failure_arrives_as_the_exception_it_was() -> None:
+    error = CompileError("no such type", log="1:1: error")
+    back = Failure.of(error, "Load", 12).exception("prog.py:3")
+    assert type(back) is CompileError
+    assert str(back) == ("[COMPILE] no such type (op Load #12, queued at prog.py:3)\n1:1: error")
+
+
+def test_replies_name_their_payloads() -> None:
+    body = memoryview(encode([Reply(1, b"x"), Reply(2, None, 70_000)]))
+    assert len(decode_replies(body, (70_000,))) == 2
+    with pytest.raises(RemoteProtocolError):
+        decode_replies(body, (70_001,))
