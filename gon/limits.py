@@ -137,12 +137,11 @@ STOP_GRACE_S = 0.5
 SPIN_US_MAX = 50.0
 
 # Links
-# ------------------------------------------------------------------------------------------------
-# Waits that block at once, without a spin, after spins in vain: 64 of them make a vain spin of 50 µs
-# less than one each, and a peer that becomes fast is noticed within 64 waits. After losing the core
-# to a third party: a slice of the scheduler, up to 4 ms, is 1 µs each.
-SPIN_SKIP_MAX = 64
-SPIN_SKIP_ROBBED_MAX = 4096
+# --------------------
+# Waits that block at once, without a spin, after spins in vain: 4096 of them make a vain spin (50
+# µs) nothing, also in the 99th percentile; a peer that becomes fast is noticed within as many
+# waits, a quarter of a second.
+SPIN_SKIP_MAX = 4096
 # A blocked wait wakes this often to see whether the peer's host is still there.
 WAIT_SLICE_S = 5.0
 # TCP keep-alive: quiet time before the first question and between questions, and questions without

@@ -35,6 +35,13 @@ def takes_of(kernel: KernelInfo, device: Device) -> tuple[Take, ...]:
     return tuple(_take_of(kernel.name, param, device) for param in kernel.params)
 
 
+def is_structure(param: Param) -> bool:
+    """Return whether a value is of a type that no NumPy scalar has: a structure or a vector."""
+    if param.kind is not ParamKind.VALUE:
+        return False
+    return not param.dtype or np.dtype(param.dtype).kind not in "iufb"
+
+
 def _take_of(kernel: str, param: Param, device: Device) -> Take:
     match param.kind:
         case ParamKind.BUFFER:
@@ -94,9 +101,9 @@ def _take_value(kernel: str, param: Param) -> Take:
     or anything of exactly its size for types that NumPy has no scalar for.
     """
     size = param.size_bytes
-    dtype = np.dtype(param.dtype) if param.dtype else None
-    if dtype is None or dtype.kind not in "iufb" or dtype.subdtype is not None:
+    if is_structure(param):
         return _take_struct(kernel, param)
+    dtype = np.dtype(param.dtype)
     exact: type[object] = dtype.type
     to_bytes = cast("Callable[[object], bytes]", dtype.type.tobytes)
     format_ = {"f2": "<e", "f4": "<f", "f8": "<d"}.get(dtype.str[1:], "")

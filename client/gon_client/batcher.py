@@ -15,14 +15,19 @@ IDLE_OPS_TARGET = 8
 
 
 class Batcher:
-    """Decides how many ops and inline bytes are worth a frame."""
+    """Says how many ops are worth a frame now; `ops_target` is read for every op."""
 
-    __slots__ = ("bytes_target", "ops_target")
+    __slots__ = ("ops_target",)
+
+    bytes_target = BATCH_BYTES_TARGET
 
     def __init__(self) -> None:
         self.ops_target = IDLE_OPS_TARGET
-        self.bytes_target = BATCH_BYTES_TARGET
 
-    def in_flight(self, frames: int) -> None:
-        """Take note of how many frames the worker has not acknowledged."""
-        self.ops_target = BATCH_OPS_TARGET if frames else IDLE_OPS_TARGET
+    def sent(self) -> None:
+        """A frame is in flight: gather."""
+        self.ops_target = BATCH_OPS_TARGET
+
+    def idle(self) -> None:
+        """Nothing is in flight any more: do not let the worker wait."""
+        self.ops_target = IDLE_OPS_TARGET

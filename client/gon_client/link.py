@@ -71,8 +71,7 @@ class SessionLink:
         self._fault: GonError | None = None
         self._closed = False
         self._scratch = memoryview(bytearray(64 * KIB))
-        self._waits = 0
-        self._round_trips = 0
+        self._waits = self._round_trips = 0
         self._carried = [0, 0, 0, 0]
         self._seen = 0
         self._link, welcome = dialer.first(self._session)
@@ -82,7 +81,7 @@ class SessionLink:
         self._pump = Pump(self._tick, clock)
 
     def __repr__(self) -> str:
-        return f"SessionLink({self._link.name}, {self._session!r})"
+        return f"SessionLink({self._link!r}, {self._session!r})"
 
     # Ops --------------------
     def post(self, op: AnyOp, inline_bytes: int = 0) -> None:
@@ -97,9 +96,11 @@ class SessionLink:
             ops = self._ops
             ops.append(op)
             self._marks.append(origin)
-            self._inline_bytes += inline_bytes
             batcher = self._batcher
-            due = len(ops) >= batcher.ops_target or self._inline_bytes >= batcher.bytes_target
+            due = len(ops) >= batcher.ops_target
+            if inline_bytes:
+                self._inline_bytes += inline_bytes
+                due = due or self._inline_bytes >= batcher.bytes_target
         if due:
             self.flush()
             self._poll()
@@ -140,7 +141,7 @@ class SessionLink:
 
     def flush(self) -> None:
         """Send what is gathered; receive first while there is no credit."""
-        while True:
+        while self._ops:
             with self._sending:
                 if not self._ops:
                     return
@@ -156,8 +157,6 @@ class SessionLink:
         while True:
             self.flush()
             with self._sending:
-                if self._fault is not None:
-                    raise self._ended()
                 if not self._ops and self._may_send():
                     self._ops, self._marks = [op], [origin]
                     self._large = large
@@ -238,13 +237,14 @@ class SessionLink:
         """Let one received frame take effect. Needs the turn."""
         session = self._session
         head = session.open(raw)
-        self._batcher.in_flight(session.sent - session.acked)
+        if session.acked == session.sent:
+            self._batcher.idle()
         if head.kind is Kind.REPLIES:
-            if session.is_duplicate(head):
+            if head.seq > session.received:
+                self._settle(link, head)
+            elif session.is_duplicate(head):
                 for size in head.sizes:
                     self._drop(link, size)
-            else:
-                self._settle(link, head)
         elif head.kind is Kind.REFUSE:
             raise RemoteProtocolError(
                 f"the host ended the session: {decode(Refuse, head.body).message}"
@@ -264,7 +264,6 @@ class SessionLink:
             if answer.target is not None and answer is not self._large:
                 self._answered_bytes += answer.target.nbytes
             answer.settle(reply, self._origins)
-        self._turn.tell()
 
     def _receive_payloads(self, link: Link, replies: list[Reply]) -> None:
         """Receive the bytes of large reads into their places; a link that breaks leaves them to be
@@ -302,8 +301,9 @@ class SessionLink:
         self._first = first + len(ops)
         self._ops, self._marks, self._inline_bytes = [], [], 0
         session = self._session
-        frame = session.seal(encode(Batch(first, ops)), () if payload is None else (payload,))
-        self._batcher.in_flight(session.sent - session.acked)
+        body = encode(Batch(first, ops))
+        frame = session.seal(body) if payload is None else session.seal(body, (payload,))
+        self._batcher.sent()
         if session.state is State.OPEN:
             try:
                 self._link.send(frame.head, frame.payloads, self._receive_while_blocked)

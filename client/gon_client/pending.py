@@ -24,10 +24,13 @@ def _nowhere() -> None: ...
 NO_ORIGIN: Origin = (_nowhere.__code__, -1)
 
 
-def caller() -> Origin:
-    """Return the nearest frame that is not this package's, as cheaply as it can be named later."""
+def caller(depth: int = 3) -> Origin:
+    """Return the nearest frame that is not this package's, as cheaply as it can be named later.
+
+    Looks from the caller of the device contract's method on, which calls what calls this.
+    """
     # inspect, the public way to frames, costs a thousand times as much.
-    frame = sys._getframe(2)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    frame = sys._getframe(depth)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     while frame.f_code.co_filename.startswith(_HERE) and frame.f_back is not None:
         frame = frame.f_back
     return (frame.f_code, frame.f_lasti)

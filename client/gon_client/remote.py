@@ -55,8 +55,10 @@ class RemoteDevice:
             self._link.upload(ops.Write(stream, buffer, offset, size, None), data)
 
     def read(self, stream: Handle, buffer: Handle, offset: int, out: memoryview) -> Pending:
+        if out.readonly or not out.c_contiguous:
+            raise InvalidArgument("out is read-only or not contiguous")
         cookie = next(self._cookies)
-        answer = Answer(self._link, out, caller())
+        answer = Answer(self._link, out, caller(2))
         size = out.nbytes
         op = ops.Read(stream, buffer, offset, size, cookie)
         if size <= INLINE_BYTES_MAX:
@@ -156,7 +158,8 @@ class RemoteDevice:
         shared_bytes: int,
         args: Sequence[LaunchArg],
     ) -> None:
-        self._post(ops.Launch(stream, kernel, grid, block, shared_bytes, tuple(args)))
+        taken = args if isinstance(args, tuple) else tuple(args)
+        self._post(ops.Launch(stream, kernel, grid, block, shared_bytes, taken))
 
     def close(self) -> None:
         self._link.close()

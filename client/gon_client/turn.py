@@ -9,32 +9,31 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 
 class Turn:
     """A lock whose losers wait for news instead of for the lock."""
 
-    __slots__ = ("_changed", "_followers", "_lock")
+    __slots__ = ("_changed", "_followers", "_lock", "take")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        # Takes the turn if it is free and returns whether; never waits.
+        self.take: Callable[[], bool] = partial(self._lock.acquire, False)
         self._changed = threading.Condition()
         self._followers = 0
 
-    def take(self) -> bool:
-        """Take the turn if it is free; never waits."""
-        return self._lock.acquire(blocking=False)
-
     def give(self) -> None:
-        """Hand the turn back."""
+        """Hand the turn back, and tell those who follow."""
         self._lock.release()
-        self.tell()
+        if self._followers:
+            self.tell()
 
     def tell(self) -> None:
         """Let followers look again. A follower counts itself before it looks, so none is missed."""
-        if self._followers:
-            with self._changed:
-                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
 
     def follow(self, satisfied: Callable[[], bool], timeout_s: float | None) -> None:
         """Wait until the turn is free, there is news, `satisfied` holds or the time is over."""

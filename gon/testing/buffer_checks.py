@@ -42,16 +42,15 @@ def nouns_have_handles_of_their_own(trial: Trial) -> None:
 
 def unknown_handles_are_refused(trial: Trial) -> None:
     device, none = trial.device, Handle(77)
-    some, out = trial.buffer(16), memoryview(bytearray(4))
-    data = memoryview(b"abcd")
+    out, data = memoryview(bytearray(4)), memoryview(b"abcd")
     stream = trial.stream
     refused, one = trial.refused, (1, 1, 1)
     refused(BadHandle, "free", device.free, none)
     refused(BadHandle, "write", device.write, stream(), none, 0, data)
-    refused(BadHandle, "write on no stream", device.write, none, some, 0, data)
+    refused(BadHandle, "write on no stream", device.write, none, trial.buffer(16), 0, data)
     refused(BadHandle, "read", device.read, stream(), none, 0, out)
-    refused(BadHandle, "copy from none", device.copy, stream(), none, 0, some, 0, 4)
-    refused(BadHandle, "copy to none", device.copy, stream(), some, 0, none, 0, 4)
+    refused(BadHandle, "copy from none", device.copy, stream(), none, 0, trial.buffer(16), 0, 4)
+    refused(BadHandle, "copy to none", device.copy, stream(), trial.buffer(16), 0, none, 0, 4)
     refused(BadHandle, "fill", device.fill, stream(), none, 0, 4, b"a")
     refused(BadHandle, "sync", device.sync, none)
     refused(BadHandle, "close_stream", device.close_stream, none)
@@ -144,15 +143,15 @@ def ranges_outside_the_buffer_are_refused(trial: Trial) -> None:
     device.sync_all().wait()
     data = memoryview(bytes(10))
     for offset in (-1, 91, 100, 1 << 40, (1 << 64) - 5):
-        target, source = trial.buffer(100), trial.buffer(100)
+        a, b, c, d, e, f, g = (trial.buffer(100) for _ in range(7))
         out = memoryview(bytearray(10))
         at = f"10 bytes at {offset} of 100"
         bad, refused, stream = InvalidArgument, trial.refused, trial.stream
-        refused(bad, f"write of {at}", device.write, stream(), target, offset, data)
-        refused(bad, f"read of {at}", device.read, stream(), target, offset, out)
-        refused(bad, f"copy from {at}", device.copy, stream(), source, offset, target, 0, 10)
-        refused(bad, f"copy to {at}", device.copy, stream(), source, 0, target, offset, 10)
-        refused(bad, f"fill of {at}", device.fill, stream(), target, offset, 10, b"x")
+        refused(bad, f"write of {at}", device.write, stream(), a, offset, data)
+        refused(bad, f"read of {at}", device.read, stream(), b, offset, out)
+        refused(bad, f"copy from {at}", device.copy, stream(), c, offset, d, 0, 10)
+        refused(bad, f"copy to {at}", device.copy, stream(), e, 0, f, offset, 10)
+        refused(bad, f"fill of {at}", device.fill, stream(), g, offset, 10, b"x")
     wanted = np.arange(100, dtype=np.uint8)
     trial.expect_content(untouched, wanted, "another buffer, after refusals", trial.stream())
 

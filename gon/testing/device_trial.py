@@ -8,7 +8,7 @@ afterwards.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar, cast
+from typing import Final, ParamSpec, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from gon.testing.kernels import MODULES, TestModule
 
 P = ParamSpec("P")
 S = TypeVar("S", bound=np.generic)
+
+# Above those that checks take for handles which nothing has.
+FIRST_HANDLE: Final = 1000
 
 
 class CheckFailed(AssertionError):
@@ -33,11 +36,11 @@ def expect(truth: bool, says: str) -> None:
 
 
 class Trial:
-    """One device while a check works on it."""
+    """One device while a check works on it; its handles are `first_handle` and those above."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, first_handle: int = FIRST_HANDLE) -> None:
         self.device = device
-        self._last = 1000
+        self._last = first_handle - 1
 
     def handle(self) -> Handle:
         """Return a handle that was never used."""

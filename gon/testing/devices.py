@@ -7,8 +7,9 @@
 or `check_device(open_fresh_device)` for all at once. A backend, and the client's remote device over
 any link, is a device if all of them pass.
 
-Rules: a check gets a device that nobody else has used, leaves it to its caller to close, and takes
-errors at the call as well as at a later wait.
+Rules: a check gets a device that nobody else has used, or one that is quiet and a `first_handle`
+above all that were used; it leaves the device to its caller to close, and takes errors at the call
+as well as at a later wait.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Final
 from gon.device import Device
 from gon.model import DeviceInfo
 from gon.testing import buffer_checks, program_checks, stream_checks
-from gon.testing.device_trial import CheckFailed, Trial
+from gon.testing.device_trial import FIRST_HANDLE, CheckFailed, Trial
 from gon.testing.kernels import MODULES
 
 
@@ -49,9 +50,9 @@ class DeviceCheck:
             return info.kind != "null"
         return any(name in MODULES for name in info.formats)
 
-    def run(self, device: Device) -> None:
+    def run(self, device: Device, first_handle: int = FIRST_HANDLE) -> None:
         """Hold the device to it. Raises CheckFailed, or the error that should not have come."""
-        self.steps(Trial(device))
+        self.steps(Trial(device, first_handle))
 
 
 def _checks() -> Iterator[DeviceCheck]:

@@ -6,6 +6,7 @@ what loading tells, what a launch computes and refuses.
 from __future__ import annotations
 
 import struct
+from typing import TypeAlias
 
 import numpy as np
 
@@ -119,34 +120,54 @@ def each_launch_has_its_own_arguments(trial: Trial) -> None:
 
 def a_launch_names_what_is_wrong_with_its_arguments(trial: Trial) -> None:
     saxpy, block_sum = trial.kernels("saxpy", "block_sum")
-    buffer, two, n = trial.buffer(4096), bytes_of(2, np.float32), bytes_of(1, np.int32)
+    two, n = bytes_of(2, np.float32), bytes_of(1, np.int32)
+    for number in range(len(_wrong_saxpy(Handle(0), two, n))):
+        # New ones for each case: a launch that fails poisons what it should have written.
+        args, named = _wrong_saxpy(trial.buffer(4096), two, n)[number]
+        _expect_refused(trial, saxpy, args, "saxpy", named)
+    for number in range(len(_wrong_block_sum(Handle(0), n))):
+        args, named = _wrong_block_sum(trial.buffer(4096), n)[number]
+        _expect_refused(trial, block_sum, args, "block_sum", named)
+
+
+_Wrong: TypeAlias = list[tuple[tuple[LaunchArg, ...], str]]
+
+
+def _wrong_saxpy(buffer: Handle, two: bytes, n: bytes) -> _Wrong:
+    """Return arguments that saxpy does not take, each with what the error names."""
     good: tuple[LaunchArg, ...] = (two, buffer, buffer, n)
-    cases: list[tuple[Handle, tuple[LaunchArg, ...], str]] = [
-        (saxpy, (), "saxpy"),
-        (saxpy, good[:3], "saxpy"),
-        (saxpy, (*good, n), "saxpy"),
-        (saxpy, (bytes(8), *good[1:]), "a"),
-        (saxpy, (b"", *good[1:]), "a"),
-        (saxpy, (buffer, *good[1:]), "a"),
-        (saxpy, (LocalBytes(4), *good[1:]), "a"),
-        (saxpy, (two, two, buffer, n), "x"),
-        (saxpy, (two, bytes(8), buffer, n), "x"),
-        (saxpy, (two, LocalBytes(64), buffer, n), "x"),
-        (saxpy, (two, buffer, BufferAt(buffer, 4096), n), "y"),
-        (saxpy, (two, buffer, BufferAt(buffer, -4), n), "y"),
-        (block_sum, (buffer, buffer, buffer), "scratch"),
-        (block_sum, (buffer, buffer, n), "scratch"),
-        (block_sum, (buffer, buffer, LocalBytes(0)), "scratch"),
-        (block_sum, (buffer, buffer, LocalBytes(-4)), "scratch"),
+    return [
+        ((), "saxpy"),
+        (good[:3], "saxpy"),
+        ((*good, n), "saxpy"),
+        ((bytes(8), *good[1:]), "a"),
+        ((b"", *good[1:]), "a"),
+        ((buffer, *good[1:]), "a"),
+        ((LocalBytes(4), *good[1:]), "a"),
+        ((two, two, buffer, n), "x"),
+        ((two, bytes(8), buffer, n), "x"),
+        ((two, LocalBytes(64), buffer, n), "x"),
+        ((two, buffer, BufferAt(buffer, 4096), n), "y"),
+        ((two, buffer, BufferAt(buffer, -4), n), "y"),
     ]
-    for kernel, args, named in cases:
-        stream, launch = trial.stream(), trial.device.launch
-        says = f"arguments {args}"
-        message = trial.refused(
-            KernelArgumentError, says, launch, stream, kernel, ONE, ONE, 0, args
-        )
-        name = "saxpy" if kernel == saxpy else "block_sum"
-        expect(name in message and named in message, f"{message!r} names {name} and {named}")
+
+
+def _wrong_block_sum(buffer: Handle, n: bytes) -> _Wrong:
+    return [
+        ((buffer, buffer, buffer), "scratch"),
+        ((buffer, buffer, n), "scratch"),
+        ((buffer, buffer, LocalBytes(0)), "scratch"),
+        ((buffer, buffer, LocalBytes(-4)), "scratch"),
+    ]
+
+
+def _expect_refused(
+    trial: Trial, kernel: Handle, args: tuple[LaunchArg, ...], name: str, named: str
+) -> None:
+    stream, launch = trial.stream(), trial.device.launch
+    says = f"arguments {args}"
+    message = trial.refused(KernelArgumentError, says, launch, stream, kernel, ONE, ONE, 0, args)
+    expect(name in message and named in message, f"{message!r} names {name} and {named}")
 
 
 def a_freed_buffer_is_no_argument(trial: Trial) -> None:

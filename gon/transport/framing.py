@@ -1,6 +1,24 @@
-"""How a frame lies on a stream:
+"""How frames lie on a stream, and how a receiver reads ahead. Pure; gon.transport.stream does it.
 
-prefix, head, pad, payloads. Pure; gon.transport.stream says why it is so.
+On the wire a frame is a prefix, `<IHH`: head size, pad size, magic; then the head, the pad
+(zeros), and the payloads back to back, whose sizes only the head's reader knows.
+
+Read-ahead, and why no byte of a payload is ever read anywhere but into its place. Let R be
+READ_AHEAD_BYTES.
+- The sender pads a frame that has payloads so that prefix, head and pad are at least R bytes long.
+- The receiver reads into its own buffer in two cases only. (a) It holds k < 8 bytes of the frame
+  it is at: it asks for R - k. (b) It holds the prefix but not all of head and pad: it asks for
+  exactly what is missing.
+A read of case (b) ends with a pad, before any payload. A read of case (a) ends at most R bytes
+after the start of its frame f. If f has payloads, they begin at least R bytes after its start, so
+none is reached. If it has none and the read goes on into the next frame g, it ends fewer than R
+bytes after g's start, and the same holds of g, and so on. So whenever a payload is next, the
+buffer is empty, and `receive_into` reads from the socket straight into the payload's place. A
+small frame costs one system call, often less; a frame with payloads one for its head and, for its
+payloads, nothing but their own.
+
+A peer that does not pad is understood too: the bytes of payloads found in the buffer are copied
+out of it, and counted as copied.
 """
 
 from __future__ import annotations

@@ -1,24 +1,7 @@
 """Stream links: frames over one connected socket (`tcp`, `unix`, `vsock`), in blocking calls.
 
-On the wire a frame is a prefix, `<IHH`: head size, pad size, magic; then the head, the pad
-(zeros), and the payloads back to back, whose sizes only the head's reader knows.
-
-Read-ahead, and why no byte of a payload is ever read anywhere but into its place. Let R be
-READ_AHEAD_BYTES.
-- The sender pads a frame that has payloads so that prefix, head and pad are at least R bytes long.
-- The receiver reads into its own buffer in two cases only. (a) It holds k < 8 bytes of the frame
-  it is at: it asks for R - k. (b) It holds the prefix but not all of head and pad: it asks for
-  exactly what is missing.
-A read of case (b) ends with a pad, before any payload. A read of case (a) ends at most R bytes
-after the start of its frame f. If f has payloads, they begin at least R bytes after its start, so
-none is reached. If it has none and the read goes on into the next frame g, it ends fewer than R
-bytes after g's start, and the same holds of g, and so on. So whenever a payload is next, the
-buffer is empty, and `receive_into` reads from the socket straight into the payload's place. A
-small frame costs one system call, often less; a frame with payloads one for its head and, for its
-payloads, nothing but their own.
-
-A peer that does not pad is understood too: the bytes of payloads found in the buffer are copied
-out of it, and counted as copied.
+gon.transport.framing tells how frames lie on the stream, and why no byte of a payload is ever read
+anywhere but into its place.
 
 Two peers that both send more than the sockets hold, and receive only in `while_blocked`, do not
 wait for each other: whoever receives a payload there goes on sending meanwhile.
@@ -76,8 +59,7 @@ class StreamLink:
         self._buffer = bytearray(_BUFFER_BYTES)
         self._view = memoryview(self._buffer)
         # What is read but not yet given out lies in buffer[start:end].
-        self._start = 0
-        self._end = 0
+        self._start = self._end = 0
         # What is left of the frame being sent, and whether its sender is in `while_blocked`.
         self._outgoing: list[memoryview] = []
         self._in_callback = False
@@ -329,7 +311,7 @@ class StreamLink:
         if timeout_s == 0:
             if not self._look():
                 return False
-        elif not (self._spin.wants() and spin(self._spin, self._look, self._now_s)):
+        elif not (self._spin.wants() and spin(self._spin, self._look)):
             self._blocking_waits += 1
             bound_s = WAIT_SLICE_S if timeout_s is None else min(timeout_s, WAIT_SLICE_S)
             if bound_s != self._receive_bound_s:
@@ -379,8 +361,6 @@ class StreamLink:
         self._end_with("closed on this side")
 
     def __del__(self) -> None:
-        if not hasattr(self, "_close_lock"):
-            return
         self._end_with("dropped")
         if self._fd_to_close >= 0:
             os.close(self._fd_to_close)

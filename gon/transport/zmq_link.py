@@ -248,7 +248,7 @@ class ZmqLink:
                 return None
             if may_spin and self._spin.wants():
                 may_spin = False
-                if changed := spin(self._spin, self._look, self._now_s):
+                if changed := spin(self._spin, self._look):
                     continue
             self._blocking_waits += 1
             changed = port.look(receiver, left_s)

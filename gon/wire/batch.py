@@ -11,8 +11,8 @@ Must not know: links, sessions, what ops do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -109,16 +109,12 @@ class Reply(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 _Message = TypeVar("_Message", Hello, Welcome, Refuse, Bye, Batch, list[Reply], ModuleInfo, float)
 
-_encode = msgspec.msgpack.Encoder().encode
+Sent: TypeAlias = Hello | Welcome | Refuse | Bye | Batch | list[Reply] | ModuleInfo | float
+
+# Returns the body that carries a message.
+encode: Callable[[Sent], bytes] = msgspec.msgpack.Encoder().encode
 _batches: msgspec.msgpack.Decoder[Batch] = msgspec.msgpack.Decoder(Batch)
 _replies: msgspec.msgpack.Decoder[list[Reply]] = msgspec.msgpack.Decoder(list[Reply])
-
-
-def encode(
-    message: Hello | Welcome | Refuse | Bye | Batch | list[Reply] | ModuleInfo | float,
-) -> bytes:
-    """Return the body that carries `message`."""
-    return _encode(message)
 
 
 def decode(kind: type[_Message], body: memoryview | bytes) -> _Message:
@@ -142,6 +138,8 @@ def decode_batch(body: memoryview, payloads: Sequence[int]) -> Batch:
     if not 0 < len(ops) <= BATCH_OPS_MAX:
         raise RemoteProtocolError(f"a batch of {len(ops)} ops: 1 to {BATCH_OPS_MAX} are allowed")
     head = ops[0]
+    if not payloads and type(head) is not Write:
+        return batch
     expected = (head.size_bytes,) if isinstance(head, Write) and head.data is None else ()
     if tuple(payloads) != expected:
         raise RemoteProtocolError(

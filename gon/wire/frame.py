@@ -27,8 +27,8 @@ from gon.limits import HEAD_BYTES_MAX, PAYLOAD_BYTES_MAX, PAYLOADS_MAX
 LAYOUT = 1
 _FIELDS = struct.Struct("<BBHI")
 # The first eight bytes as one number: what almost every frame has is then found by one look-up.
-_HEADER = struct.Struct("<QQQ")
-HEADER_BYTES = _HEADER.size
+HEADER = struct.Struct("<QQQ")
+HEADER_BYTES = HEADER.size
 
 
 class Kind(IntEnum):
@@ -45,8 +45,11 @@ class Kind(IntEnum):
 
 SEQUENCED = frozenset({Kind.BATCH, Kind.REPLIES})
 _KINDS = {int(kind): kind for kind in Kind}
-# First word of a frame without payloads → its kind, and whether it must have a sequence number.
-_PLAIN = {LAYOUT | kind << 8: (kind, kind in SEQUENCED) for kind in Kind}
+
+
+def plain_word(kind: Kind) -> int:
+    """Return the first word of a frame of that kind that has no payloads."""
+    return LAYOUT | kind << 8
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
@@ -64,16 +67,16 @@ def encode_head(kind: Kind, seq: int, ack: int, sizes: Sequence[int], body: byte
 
     Raises LocalProtocolError.
     """
-    word = LAYOUT | kind << 8
+    word = plain_word(kind)
     if not sizes:
-        head = _HEADER.pack(word, seq, ack) + body
+        head = HEADER.pack(word, seq, ack) + body
     else:
         count = len(sizes)
         if count > PAYLOADS_MAX or max(sizes) > PAYLOAD_BYTES_MAX:
             raise LocalProtocolError(
                 f"{count} payloads, the largest {max(sizes)} bytes: too much for a frame"
             )
-        head = _HEADER.pack(word | count << 16, seq, ack) + struct.pack(f"<{count}Q", *sizes) + body
+        head = HEADER.pack(word | count << 16, seq, ack) + struct.pack(f"<{count}Q", *sizes) + body
     if len(head) > HEAD_BYTES_MAX:
         raise LocalProtocolError(
             f"a head of {len(head)} bytes: at most {HEAD_BYTES_MAX} are allowed"
@@ -88,16 +91,8 @@ def decode_head(head: memoryview) -> Head:
     """
     if len(head) < HEADER_BYTES:
         raise RemoteProtocolError(f"a head of {len(head)} bytes is cut short")
-    word, seq, ack = _HEADER.unpack_from(head)
-    plain = _PLAIN.get(word)
-    if plain is not None and (seq != 0) is plain[1]:
-        return Head(plain[0], seq, ack, (), head[HEADER_BYTES:])
-    return _decode_rest(head, seq, ack)
-
-
-def _decode_rest(head: memoryview, seq: int, ack: int) -> Head:
-    """Decode a head with payloads, or say what is wrong with it."""
     layout, number, count, zero = _FIELDS.unpack_from(head)
+    _word, seq, ack = HEADER.unpack_from(head)
     if layout != LAYOUT:
         raise RemoteProtocolError(f"frame layout {layout}: this side knows {LAYOUT}")
     kind = _KINDS.get(number)
@@ -105,6 +100,8 @@ def _decode_rest(head: memoryview, seq: int, ack: int) -> Head:
         raise RemoteProtocolError(f"frame kind {number} with reserved field {zero}")
     if (seq != 0) != (kind in SEQUENCED):
         raise RemoteProtocolError(f"sequence number {seq} on a {kind.name} frame")
+    if not count:
+        return Head(kind, seq, ack, (), head[HEADER_BYTES:])
     if count > PAYLOADS_MAX or kind not in SEQUENCED:
         raise RemoteProtocolError(f"{count} payloads beside a {kind.name} frame")
     body_at = HEADER_BYTES + 8 * count

@@ -27,7 +27,17 @@ from enum import Enum
 import msgspec
 
 from gon.errors import LocalProtocolError, RemoteProtocolError
-from gon.wire.frame import SEQUENCED, Head, Kind, decode_head, encode_head
+from gon.limits import HEAD_BYTES_MAX
+from gon.wire.frame import (
+    HEADER,
+    HEADER_BYTES,
+    SEQUENCED,
+    Head,
+    Kind,
+    decode_head,
+    encode_head,
+    plain_word,
+)
 
 
 class Role(Enum):
@@ -91,8 +101,10 @@ class Session:
         "_kept",
         "_kept_bytes",
         "_let_go_bytes",
+        "_plain",
         "_resumed",
         "_sends",
+        "_word",
         "acked",
         "received",
         "role",
@@ -105,6 +117,8 @@ class Session:
         self.state = State.NEW
         self._admits: frozenset[Kind] = frozenset()
         self._sends = _SENDS[role]
+        self._word = plain_word(self._sends)
+        self._plain: dict[int, tuple[Kind, bool]] = {}
         self._enter(State.NEW)
         self.sent = 0
         self.acked = 0
@@ -146,12 +160,18 @@ class Session:
         state = self.state
         if state is not State.OPEN and state is not State.LOST:
             raise LocalProtocolError(f"nothing can be sent in a {state.value} session")
-        if not self.has_credit():
+        kept_bytes = self._kept_bytes - self._let_go_bytes
+        if len(self._kept) >= self._frames_max or kept_bytes >= self._bytes_max:
             raise LocalProtocolError(f"no credit: {len(self._kept)} frames are not acknowledged")
         seq = self.sent + 1
-        sizes = [view.nbytes for view in payloads] if payloads else ()
-        head = encode_head(self._sends, seq, self.received, sizes, body)
-        frame = Frame(seq, head, tuple(payloads))
+        if payloads or len(body) > HEAD_BYTES_MAX - HEADER_BYTES:
+            sizes = [view.nbytes for view in payloads]
+            head = encode_head(self._sends, seq, self.received, sizes, body)
+            frame = Frame(seq, head, tuple(payloads))
+        else:
+            # What encode_head does, without the calls: nearly all frames are of this form.
+            head = HEADER.pack(self._word, seq, self.received) + body
+            frame = Frame(seq, head)
         self.sent = seq
         self._kept.append(frame)
         self._kept_bytes += len(head)
@@ -170,14 +190,27 @@ class Session:
         The caller receives the payloads, lets a sequenced frame take effect and then calls
         `accept`; if `is_duplicate` says so it drops them instead.
         """
-        head = decode_head(raw)
-        if head.kind not in self._admits:
-            raise RemoteProtocolError(f"a {head.kind.name} frame in a {self.state.value} session")
+        if len(raw) >= HEADER_BYTES:
+            # The short way for nearly all frames: no payloads, of a kind that is due now.
+            word, seq, ack = HEADER.unpack_from(raw)
+            plain = self._plain.get(word)
+            if plain is not None and (seq != 0) is plain[1]:
+                head = Head(plain[0], seq, ack, (), raw[HEADER_BYTES:])
+            else:
+                head = self._open_slowly(raw)
+        else:
+            head = self._open_slowly(raw)
         if self.state is State.OPEN:
             if head.ack > self.acked:
                 self._take_ack(head.ack)
             if head.seq > self.received + 1:
                 raise RemoteProtocolError(f"frame {head.seq} follows frame {self.received}")
+        return head
+
+    def _open_slowly(self, raw: memoryview) -> Head:
+        head = decode_head(raw)
+        if head.kind not in self._admits:
+            raise RemoteProtocolError(f"a {head.kind.name} frame in a {self.state.value} session")
         return head
 
     def is_duplicate(self, head: Head) -> bool:
@@ -238,3 +271,4 @@ class Session:
     def _enter(self, state: State) -> None:
         self.state = state
         self._admits = _RECEIVES.get((self.role, state), frozenset[Kind]())
+        self._plain = {plain_word(kind): (kind, kind in SEQUENCED) for kind in self._admits}

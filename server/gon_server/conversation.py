@@ -149,18 +149,21 @@ class Conversation:
         if not answers:
             self._owed += 1
             return
-        frames = self._seal(answers)
         self._owed = 0
-        for frame in frames:
+        for frame in self._seal(answers):
             link.send(frame.head, frame.payloads)
 
     def _seal(self, answers: list[Answer]) -> list[Frame]:
         """Return the frames that carry the answers, all kept for a resumed link."""
+        if len(answers) == 1 and answers[0].window is None and self._session.has_credit():
+            # What almost every batch with an answer has: one, small.
+            return [self._session.seal(encode([answers[0].reply]))]
         frames: list[Frame] = []
         replies: list[Reply] = []
         windows: list[memoryview] = []
         inline = 0
-        for last, (reply, window) in enumerate(answers, 1 - len(answers)):
+        for last, answer in enumerate(answers, 1 - len(answers)):
+            reply, window = answer.reply, answer.window
             replies.append(reply)
             inline += len(reply.data) if reply.data else 0
             if window is not None:

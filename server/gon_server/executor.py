@@ -11,7 +11,7 @@ is counted here, on the only way to the device. Must not know: links, sessions, 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from gon.device import HostDevice
 from gon.errors import GonError, InvalidArgument, OutOfMemory, RemoteProtocolError
@@ -23,7 +23,7 @@ from gon.wire.ops import AnyOp
 from gon_server.footprint import Footprint, footprint
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """A reply; `window` is the device's own memory if the bytes travel as payload."""
 
     reply: Reply
@@ -61,7 +61,7 @@ class Executor:
         for op in batch.ops[skip:] if skip else batch.ops:
             number += 1
             try:
-                if self._poison:
+                if self._poison or self._unreported:
                     answer = self._guarded(op)
                 elif type(op) is ops.Launch:
                     self._device.launch(
@@ -237,8 +237,11 @@ class Executor:
                 return answer
             case ops.Sync() | ops.SyncEvent():
                 # The work queued before the failure is waited for all the same.
-                answer = self._step(op) if touched.reads[0] in self._live else None
-                return answer if failure is None else self._report(op.reply, touched, failure)
+                if failure is None:
+                    return self._step(op)
+                if touched.reads[0] in self._live:
+                    self._step(op)
+                return self._report(op.reply, touched, failure)
             case ops.Read() | ops.Elapsed() if failure is not None:
                 return self._report(op.reply, touched, failure)
             case ops.Free() | ops.CloseStream() | ops.CloseEvent() | ops.CloseKernel():

@@ -1,45 +1,132 @@
-"""The device conformance suite, on every backend in this process.
+"""The device conformance suite: on every backend in this process, on each from afar through a
+session in this process, and on the host's software-defined unit through gond over every link.
 
-`OPENERS` names the devices; whatever opens a fresh one (directly, or through gond over some link)
-may stand there.
+`OPENERS` names devices of which each check gets a fresh one; a lease of gond serves several checks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import socket
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 
 import pytest
 
-from gon.device import Device
-from gon.errors import CompileError
-from gon.model import Handle
+import gon
+from gon.device import Device, HostDevice
+from gon.errors import CompileError, GonError, LeaseLost
+from gon.model import DEFAULT_STREAM, Handle
+from gon.testing.device_trial import FIRST_HANDLE
 from gon.testing.devices import CHECKS, DeviceCheck, check_device
+from gon.transport.base import Link
+from gon.transport.inproc import inproc_pair
+from gon.transport.stream import StreamLink
+from gon_client.connect import Host
 from gon_server.devices import null, opencl, sim
 from gon_server.devices.opencl_runtime import select
+from tests.e2e.gond_process import Gond
+from tests.inproc_worker import MakePair, remote
 
-OPENERS: dict[str, Callable[[], Device]] = {
-    "null": lambda: null.open_device(""),
-    "sim-0": lambda: sim.open_device(""),
-    "sim-7": lambda: sim.open_device("7"),
-    "opencl": lambda: opencl.open_device(""),
+# Bounded, so that what checks leave behind stays far from the limits of a session.
+CHECKS_PER_LEASE = 16
+HANDLES_PER_CHECK = 100_000
+
+each_check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+
+
+def socket_pair() -> tuple[Link, Link]:
+    here, there = socket.socketpair()
+    return StreamLink(here, "pair:worker"), StreamLink(there, "pair:client")
+
+
+def direct(open_device: Callable[[], HostDevice]) -> Callable[[], AbstractContextManager[Device]]:
+    return lambda: closing(open_device())
+
+
+def afar(
+    open_device: Callable[[], HostDevice], make_pair: MakePair
+) -> Callable[[], AbstractContextManager[Device]]:
+    return lambda: remote(open_device(), make_pair)
+
+
+OPENERS: dict[str, Callable[[], AbstractContextManager[Device]]] = {
+    "null": direct(lambda: null.open_device("")),
+    "sim-0": direct(lambda: sim.open_device("")),
+    "sim-7": direct(lambda: sim.open_device("7")),
+    "opencl": direct(lambda: opencl.open_device("")),
     # As on a device that has memory of its own: transfers, mappings and sub-buffers by the driver.
-    "opencl-apart": lambda: opencl.OpenClDevice(select(""), "", may_share=False),
+    "opencl-apart": direct(lambda: opencl.OpenClDevice(select(""), "", may_share=False)),
+    "sim-inproc": afar(lambda: sim.open_device("1"), inproc_pair),
+    "sim-stream": afar(lambda: sim.open_device("2"), socket_pair),
+    "opencl-inproc": afar(lambda: opencl.open_device(""), inproc_pair),
+    "opencl-stream": afar(lambda: opencl.open_device(""), socket_pair),
 }
 
 
 @pytest.fixture(params=OPENERS)
 def device(request: pytest.FixtureRequest) -> Iterator[Device]:
     """A device that nobody has used, closed afterwards."""
-    opened = OPENERS[request.param]()
-    yield opened
-    opened.close()
+    with OPENERS[request.param]() as opened:
+        yield opened
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+@each_check
 def test_device_keeps_the_contract(device: Device, check: DeviceCheck) -> None:
     if not check.applies_to(device.info):
         pytest.skip(f"{device.info.name} lacks {check.needs.value}")
     check.run(device)
+
+
+class Lessee:
+    """Devices leased from one host over one kind of link, each for a number of checks."""
+
+    def __init__(self, host: Host, link: str, leases: ExitStack) -> None:
+        self._host = host
+        self._link = link
+        self._leases = leases
+        self._device: gon.Device | None = None
+        self._checks = 0
+
+    @contextmanager
+    def borrow(self) -> Generator[tuple[Device, int]]:
+        """Give a device and the first of the handles that nobody has used."""
+        if self._device is None or self._checks == CHECKS_PER_LEASE:
+            self._leases.close()
+            self._device = self._leases.enter_context(self._host.acquire(link=self._link))
+            self._checks = 0
+        self._checks += 1
+        # After a check that fails nobody gets it.
+        leased, self._device = self._device, None
+        yield leased.contract, FIRST_HANDLE + self._checks * HANDLES_PER_CHECK
+        if is_quiet(leased.contract):
+            self._device = leased
+
+
+def is_quiet(device: Device) -> bool:
+    """Hear of the failures a check has left; return whether the next one can use the device."""
+    for _ in range(3):
+        try:
+            device.sync(DEFAULT_STREAM).wait()
+            device.sync_all().wait()
+        except LeaseLost:
+            return False
+        except GonError:
+            continue
+        return True
+    return False
+
+
+@pytest.fixture(scope="module", params=["tcp", "unix", "zmq"])
+def lessee(soft_gond: Gond, request: pytest.FixtureRequest) -> Iterator[Lessee]:
+    with gon.connect(soft_gond.tcp) as host, ExitStack() as leases:
+        yield Lessee(host, request.param, leases)
+
+
+@each_check
+def test_leased_device_keeps_the_contract(lessee: Lessee, check: DeviceCheck) -> None:
+    with lessee.borrow() as (device, first_handle):
+        assert check.applies_to(device.info)
+        check.run(device, first_handle)
 
 
 class _Forgetful(sim.SimDevice):

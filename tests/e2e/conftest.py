@@ -1,27 +1,13 @@
-"""One real gond with the host's software-defined unit, for all tests that only use it."""
+"""A device leased from the shared gond, over each kind of link."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 import gon
 from tests.e2e.gond_process import Gond
-
-REAL_WORKER = ("--worker-entry", "gon_server.worker:serve")
-
-
-def real_gond(directory: Path, *flags: str, unit: str = "eagphpu0=opencl:,slices=8") -> Gond:
-    """Start a gond whose workers are the real ones."""
-    return Gond(directory, *REAL_WORKER, *flags, units=(unit,))
-
-
-@pytest.fixture(scope="session")
-def soft_gond(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gond]:
-    with real_gond(tmp_path_factory.mktemp("gond")) as gond:
-        yield gond
 
 
 @pytest.fixture(params=["tcp", "unix", "zmq"])

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 # What a test waits at most, for what takes milliseconds: a loaded machine is slow.
 PATIENCE_S = 30.0
 STAND_IN = "tests.e2e.standin_worker:serve"
+REAL_WORKER = ("--worker-entry", "gon_server.worker:serve")
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -147,6 +148,11 @@ class Gond:
         if not text:
             raise GondFailedError(self.process.wait(PATIENCE_S), self.output)
         return text
+
+
+def real_gond(directory: Path, *flags: str, unit: str = "eagphpu0=opencl:,slices=8") -> Gond:
+    """Start a gond whose workers are the real ones."""
+    return Gond(directory, *REAL_WORKER, *flags, units=(unit,))
 
 
 def connect(endpoint: str, token: bytes, magic: bytes = PREAMBLE_MAGIC) -> socket.socket:

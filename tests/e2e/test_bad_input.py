@@ -29,8 +29,7 @@ from gon.wire.batch import Batch, Hello, encode
 from gon.wire.frame import Kind, encode_head
 from gon.wire.ops import Free
 from gon_client.control import ControlChannel
-from tests.e2e.conftest import real_gond
-from tests.e2e.gond_process import PATIENCE_S, Gond, connect, dial, is_closed
+from tests.e2e.gond_process import PATIENCE_S, Gond, connect, dial, is_closed, real_gond
 
 SOURCE = """
 kernel void saxpy(float a, global const float *x, global float *y, int n) {

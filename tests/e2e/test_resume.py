@@ -11,9 +11,8 @@ import pytest
 import gon
 import gon_client.connect
 from gon.transport.base import Link
-from tests.e2e.conftest import real_gond
 from tests.e2e.cutting_proxy import CuttingProxy
-from tests.e2e.gond_process import Gond
+from tests.e2e.gond_process import Gond, real_gond
 
 ADD = """
 kernel void add(global int *x, int by) { x[get_global_id(0)] += by; }
