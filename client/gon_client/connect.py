@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from gon.addresses import CONTROL_PORT, CONTROL_SOCKET
+from gon.addresses import CONTROL_PORT, control_socket
 from gon.clock import SYSTEM_CLOCK
 from gon.limits import CONNECT_TIMEOUT_S, CONTROL_TIMEOUT_S, PREAMBLE_MAGIC
 from gon.model import UnitInfo
@@ -23,15 +24,21 @@ from gon_client.remote import RemoteDevice
 from gon_client.reserved import claim
 
 
-def default_address() -> str:
-    """Return where the local gond is: $GON_HOST, else its unix socket, else 127.0.0.1."""
-    named = os.environ.get("GON_HOST")
+def default_address(environ: Mapping[str, str], uid: int) -> str:
+    """Return where the local gond is: $GON_HOST, else the socket of this user's gond, else that of
+    the system's if this user may enter it, else 127.0.0.1.
+    """
+    named = environ.get("GON_HOST")
     if named:
         return named
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    for directory in (Path(runtime) if runtime else None, Path("/run")):
-        if directory is not None and (path := directory / "gon" / CONTROL_SOCKET).is_socket():
-            return f"unix://{path}"
+    for address in (control_socket(environ, uid), control_socket(environ, 0)):
+        path = Path(address.path)
+        try:
+            if path.is_socket() and os.access(path, os.W_OK):
+                return str(address)
+        except PermissionError:
+            # The system's gond is not for this user; it may listen on TCP.
+            continue
     return f"gon://127.0.0.1:{CONTROL_PORT}"
 
 
@@ -133,7 +140,7 @@ def connect(address: str | None = None, *, timeout_s: float = CONTROL_TIMEOUT_S)
     Raises HostUnreachable when nobody answers as gond within `timeout_s`, InvalidArgument for an
     address of no known form.
     """
-    address = default_address() if address is None else address
+    address = default_address(os.environ, os.getuid()) if address is None else address
     control = ControlChannel(address, timeout_s)
     try:
         return Host(control.address, control, control.describe())

@@ -191,9 +191,8 @@ class Device:
 
     def make_kernel(self, module: Handle, info: KernelInfo) -> Kernel:
         handle = self._new_handle()
-        kernel = Kernel(self, handle, info)
         self.contract.get_kernel(handle, module, info.name)
-        return kernel
+        return Kernel(self, handle, info)
 
     def forget_buffer(self, handle: Handle, size_bytes: int) -> None:
         """Free a buffer now."""

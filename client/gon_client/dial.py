@@ -15,6 +15,7 @@ from gon.errors import (
     LeaseLost,
     LinkLost,
     RemoteProtocolError,
+    WaitTimeout,
 )
 from gon.limits import HANDSHAKE_TIMEOUT_S, RECONNECT_FIRST_S, RECONNECT_LONGEST_S
 from gon.transport.base import Link
@@ -64,7 +65,7 @@ class Dialer:
                 self._alive()
                 link = self._connect()
                 return link, self._greet(link, session)
-            except (LinkLost, HostUnreachable) as error:
+            except (LinkLost, HostUnreachable, WaitTimeout) as error:
                 why = error.message
             if stopped():
                 raise LeaseLost("the device was closed while its link was lost")

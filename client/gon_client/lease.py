@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from gon.clock import Clock
-from gon.errors import GonError, HostUnreachable, LeaseError, LeaseLost
+from gon.errors import GonError, HostUnreachable, LeaseError, LeaseLost, WaitTimeout
 from gon.model import LeaseTerms
 from gon_client.control import ControlChannel, LeaseState
 
@@ -46,17 +46,18 @@ class Lease:
         self._over.set()
         try:
             self._control.release(self.terms.id, self.terms.token)
-        except (HostUnreachable, LeaseError, LeaseLost):
+        except (HostUnreachable, LeaseError, WaitTimeout):
             return
 
     def _renew(self) -> None:
         while not self._clock.wait(self._over, self.terms.lease_s / _RENEWALS_IN_LEASE):
             try:
                 self._control.renew(self.terms.id, self.terms.token)
-            except HostUnreachable:
-                continue
-            except GonError as error:
+            except LeaseError as error:
                 self._over.set()
                 if self._on_lost is not None:
                     self._on_lost(error)
                 return
+            except GonError:
+                # Nobody answers, or not in time: the lease stands until gond says otherwise.
+                continue

@@ -148,6 +148,7 @@ class SessionLink:
                 if self._may_send():
                     self._send_batch()
                     return
+            self._round_trips += 1
             self._receive_some(None)
 
     def _send_alone(
@@ -286,9 +287,8 @@ class SessionLink:
 
     # Sending (all need `_sending`) --------------------
     def _may_send(self) -> bool:
-        """Return whether the session has credit and no large answer is on its way: the next batch
-        acknowledges it, since until then its bytes are the buffer itself.
-        """
+        """Return whether there is credit, and no large answer is on its way: its bytes are the buffer
+        itself until the next batch acknowledges it."""
         if self._fault is not None:
             raise self._ended()
         large = self._large

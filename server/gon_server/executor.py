@@ -11,12 +11,15 @@ is counted here, on the only way to the device. Must not know: links, sessions, 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import cast
+
 import msgspec
 
-from gon.device import HostDevice
+from gon.device import HostDevice, Pending
 from gon.errors import GonError, InvalidArgument, OutOfMemory, RemoteProtocolError
 from gon.limits import INLINE_BYTES_MAX, POISONED_MAX
-from gon.model import DEFAULT_STREAM, Handle
+from gon.model import DEFAULT_STREAM, Dim3, Handle, LaunchArg
 from gon.wire import ops
 from gon.wire.batch import Batch, Failure, Reply, encode
 from gon.wire.ops import AnyOp
@@ -35,6 +38,11 @@ class Executor:
 
     def __init__(self, device: HostDevice, memory_bytes: int) -> None:
         self._device = device
+        # Numbers from the wire are handles as they are: calling `Handle` for each costs a launch.
+        self._launch = cast(
+            "Callable[[int, int, Dim3, Dim3, int, Sequence[LaunchArg]], None]", device.launch
+        )
+        self._sync = cast("Callable[[int], Pending]", device.sync)
         self._memory_bytes = memory_bytes
         self._used_bytes = 0
         self._sizes: dict[int, int] = {}
@@ -64,14 +72,7 @@ class Executor:
                 if self._poison or self._unreported:
                     answer = self._guarded(op)
                 elif type(op) is ops.Launch:
-                    self._device.launch(
-                        Handle(op.stream),
-                        Handle(op.kernel),
-                        op.grid,
-                        op.block,
-                        op.shared_bytes,
-                        op.args,
-                    )
+                    self._launch(op.stream, op.kernel, op.grid, op.block, op.shared_bytes, op.args)
                     continue
                 else:
                     answer = self._step(op)
@@ -119,7 +120,7 @@ class Executor:
         device = self._device
         match op:
             case ops.Sync():
-                device.sync(Handle(op.stream)).wait()
+                self._sync(op.stream).wait()
                 return Answer(Reply(op.reply))
             case ops.Read():
                 return self._read(op)

@@ -69,7 +69,7 @@ def run(
     Write -- before a command that has options of its own.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {*PASSED_ON, signal.SIGCHLD})
-    address = default_address() if host is None else host
+    address = default_address(os.environ, os.getuid()) if host is None else host
     with closing(ControlChannel(address)) as control:
         terms = control.acquire(
             unit=unit,
