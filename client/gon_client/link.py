@@ -287,8 +287,9 @@ class SessionLink:
 
     # Sending (all need `_sending`) --------------------
     def _may_send(self) -> bool:
-        """Return whether there is credit, and no large answer is on its way: its bytes are the buffer
-        itself until the next batch acknowledges it."""
+        """Return whether there is credit, and no large answer is on its way: until the next batch
+        acknowledges it its bytes are the buffer itself.
+        """
         if self._fault is not None:
             raise self._ended()
         large = self._large
@@ -384,8 +385,7 @@ class SessionLink:
         self._carried = [old + new for old, new in zip(self._carried, carried, strict=True)]
 
     def counts(self) -> LinkCounts:
-        link = self._link.statistics()
-        session = self._session.statistics()
+        link, session = self._link.statistics(), self._session.statistics()
         sent, received, copied_sent, copied_received = self._carried
         return LinkCounts(
             ops=self._first - 1 + len(self._ops),
