@@ -69,7 +69,8 @@ def spin(
     A round trip asks the time several times here: so it is the machine's clock, not a Clock.
     """
     if look():
-        policy.answered()
+        # It was there before the spin began, as when the peer took this core to answer: that tells
+        # nothing of spinning.
         return True
     end_s = now_s() + _SPIN_S
     while True:

@@ -112,10 +112,14 @@ def test_an_answer_that_comes_too_late_is_taken_but_counts_as_a_miss() -> None:
     assert waits_until_wanted(policy) == 1
 
 
-def test_an_answer_that_is_there_already_needs_no_clock() -> None:
+def test_an_answer_that_is_there_already_needs_no_clock_and_tells_nothing() -> None:
     def no_clock() -> float:
         raise AssertionError("the clock was asked")
 
     policy = SpinPolicy()
+    policy.missed()
+    policy.missed()
+    before = repr(policy)
     assert spin(policy, lambda: True, no_clock)
-    assert policy.hits == 1
+    assert policy.hits == 0
+    assert repr(policy) == before
