@@ -90,6 +90,8 @@ LEASE_S = 90.0
 # First and longest pause between two attempts to reach a lost host.
 RECONNECT_FIRST_S = 0.02
 RECONNECT_LONGEST_S = 1.0
+# How long a client that closes waits for another thread's send.
+CLOSE_S = 1.0
 # How long a draining gond waits for leases to end by themselves.
 DRAIN_S = 10.0
 

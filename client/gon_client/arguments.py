@@ -21,6 +21,29 @@ from gon_client.buffer import Buffer
 if TYPE_CHECKING:
     from gon_client.device import Device
 
+# NumPy's names of scalars, as struct names them.
+_CODES = {
+    "b1": "?",
+    "i1": "b",
+    "u1": "B",
+    "i2": "h",
+    "u2": "H",
+    "i4": "i",
+    "u4": "I",
+    "i8": "q",
+    "u8": "Q",
+    "f2": "e",
+    "f4": "f",
+    "f8": "d",
+}
+
+# Scalars of NumPy that are other names of the same type, as np.longlong is of int64.
+_OTHER_NAMES: dict[type[object], object] = {
+    scalar: np.dtype(scalar)
+    for scalar in (np.intc, np.uintc, np.long, np.ulong, np.longlong, np.ulonglong)
+}
+_scalar_bytes = cast("Callable[[object], bytes]", np.generic.tobytes)
+
 Take: TypeAlias = Callable[[object], LaunchArg]
 
 
@@ -39,7 +62,7 @@ def is_structure(param: Param) -> bool:
     """Return whether a value is of a type that no NumPy scalar has: a structure or a vector."""
     if param.kind is not ParamKind.VALUE:
         return False
-    return not param.dtype or np.dtype(param.dtype).kind not in "iufb"
+    return not param.dtype or np.dtype(param.dtype).str[1:] not in _CODES
 
 
 def _take_of(kernel: str, param: Param, device: Device) -> Take:
@@ -67,21 +90,16 @@ def _take_buffer(kernel: str, param: Param, device: Device) -> Take:
     expected = np.dtype(param.dtype).str if param.dtype else ""
 
     def take(given: object) -> LaunchArg:
-        if type(given) is DeviceArray:
-            if expected and given.dtype_name != expected:
-                raise _wrong(kernel, param, f"a device array of {np.dtype(expected)}", given)
+        if type(given) is DeviceArray and (not expected or given.dtype_name == expected):
             buffer, arg = given.buffer, given.arg
         elif isinstance(given, Buffer):
             buffer, arg = given, given.handle
         else:
             needed = f"a device array of {np.dtype(expected)}" if expected else "a device array"
             raise _wrong(kernel, param, f"{needed} or a Buffer", given)
-        if buffer.device is not device:
-            raise BadHandle(
-                f"kernel {kernel}, parameter {param.name!r}: the buffer is another device's"
-            )
-        if buffer.closed:
-            raise BadHandle(f"kernel {kernel}, parameter {param.name!r}: the buffer is closed")
+        if buffer.closed or buffer.device is not device:
+            why = "closed" if buffer.device is device else "another device's"
+            raise BadHandle(f"kernel {kernel}, parameter {param.name!r}: the buffer is {why}")
         return arg
 
     return take
@@ -89,7 +107,7 @@ def _take_buffer(kernel: str, param: Param, device: Device) -> Take:
 
 def _take_local(kernel: str, param: Param) -> Take:
     def take(given: object) -> LaunchArg:
-        if isinstance(given, LocalBytes) and given.size_bytes > 0:
+        if isinstance(given, LocalBytes) and 0 < given.size_bytes < 1 << 63:
             return given
         raise _wrong(kernel, param, "gon.LocalBytes(n) with n > 0", given)
 
@@ -100,33 +118,35 @@ def _take_value(kernel: str, param: Param) -> Take:
     """Return what takes a value: a NumPy scalar of exactly the type, a Python number that fits it,
     or anything of exactly its size for types that NumPy has no scalar for.
     """
-    size = param.size_bytes
     if is_structure(param):
         return _take_struct(kernel, param)
     dtype = np.dtype(param.dtype)
     exact: type[object] = dtype.type
     to_bytes = cast("Callable[[object], bytes]", dtype.type.tobytes)
-    format_ = {"f2": "<e", "f4": "<f", "f8": "<d"}.get(dtype.str[1:], "")
-    pack = struct.Struct(format_).pack if format_ else None
-    low, high = (
-        (0, 0) if dtype.kind in "fb" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
-    )
+    pack = cast("Callable[[object], bytes]", struct.Struct(f"<{_CODES[dtype.str[1:]]}").pack)
+    needed = f"{dtype} or a Python number within it"
+    same = [scalar for scalar, named in _OTHER_NAMES.items() if named == dtype]
+    numbers: tuple[type[object], ...] = {"f": (int, float), "b": (bool,)}.get(dtype.kind, (int,))
 
     def take(given: object) -> LaunchArg:
-        if type(given) is exact:
+        kind = type(given)
+        if kind is exact:
             return to_bytes(given)
-        if isinstance(given, bool) or hasattr(given, "dtype"):
-            raise _wrong(kernel, param, f"{dtype} or a number", given)
-        if pack is not None and isinstance(given, int | float):
+        if kind in numbers or (isinstance(given, numbers) and _is_plain(given)):
             try:
                 return pack(given)
             except (OverflowError, struct.error):
-                raise _wrong(kernel, param, f"a number within {dtype}", given) from None
-        if isinstance(given, int) and low <= given <= high:
-            return given.to_bytes(size, "little", signed=low < 0)
-        raise _wrong(kernel, param, f"{dtype} or a Python number within it", given)
+                raise _wrong(kernel, param, needed, given) from None
+        if kind in same:
+            return _scalar_bytes(given)
+        raise _wrong(kernel, param, needed, given)
 
     return take
+
+
+def _is_plain(given: object) -> bool:
+    """Return whether it is a number of Python's own kind: np.float64 is a float, bool an int."""
+    return not isinstance(given, bool) and not hasattr(given, "dtype")
 
 
 def _take_struct(kernel: str, param: Param) -> Take:

@@ -57,8 +57,6 @@ class Device:
         # What finalizers leave: they run anywhere, so they only note what is to be given back.
         self._dropped: deque[tuple[Callable[[Handle], None], Handle]] = deque()
         self._closed = False
-        # How many buffers were closed: what a kernel remembers of its arguments holds until then.
-        self.closings = 0
         self.default_stream = Stream(self, DEFAULT_STREAM)
         self._upload_stream: Stream | None = None
 
@@ -196,7 +194,6 @@ class Device:
 
     def forget_buffer(self, handle: Handle, size_bytes: int) -> None:
         """Free a buffer now."""
-        self.closings += 1
         self.contract.free(handle)
         self._free_bytes += size_bytes
 

@@ -15,6 +15,7 @@ Rules: what the session keeps is sent again by it; nothing else is ever retried.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from gon.clock import Clock
 from gon.errors import (
@@ -23,26 +24,26 @@ from gon.errors import (
     LinkLost,
     LocalProtocolError,
     RemoteProtocolError,
-    WaitTimeout,
     error_of,
 )
 from gon.limits import (
-    EXPECTED_BYTES_MAX,
-    KIB,
+    CLOSE_S,
     UNACKED_BYTES_MAX,
     UNACKED_FRAMES_MAX,
 )
 from gon.model import DeviceInfo
-from gon.transport.base import Link
-from gon.wire.batch import Batch, Bye, Refuse, Reply, decode, decode_replies, encode
+from gon.transport.base import Link, drop_payload
+from gon.wire.batch import Batch, Bye, Refuse, decode, decode_replies, encode
 from gon.wire.frame import Head, Kind
 from gon.wire.ops import AnyOp, Read, Write
 from gon.wire.session import Role, Session, State
 from gon_client.batcher import Batcher
 from gon_client.counts import LinkCounts
+from gon_client.deadline import Deadline
 from gon_client.dial import Dialer
+from gon_client.expected import Expected
 from gon_client.pending import Answer, Origin, Origins, caller
-from gon_client.pump import Pump
+from gon_client.pump import TICK_S, Pump
 from gon_client.turn import Turn
 
 
@@ -63,14 +64,9 @@ class SessionLink:
         self._inline_bytes = 0
         self._first = 1
         self._origins = Origins()
-        self._answers: dict[int, Answer] = {}
-        # Inline answers: bytes ever asked for and ever received, each with one writer.
-        self._asked_bytes = 0
-        self._answered_bytes = 0
-        self._large: Answer | None = None
+        self._expected = Expected()
         self._fault: GonError | None = None
         self._closed = False
-        self._scratch = memoryview(bytearray(64 * KIB))
         self._waits = self._round_trips = 0
         self._carried = [0, 0, 0, 0]
         self._seen = 0
@@ -109,38 +105,38 @@ class SessionLink:
 
     def ask(self, op: AnyOp, cookie: int, answer: Answer, inline_bytes: int = 0) -> None:
         """Queue an op that is answered by `answer`, in a reply's head."""
-        if answer.target is not None:
-            while self._asked_bytes - self._answered_bytes > EXPECTED_BYTES_MAX:
-                self.flush()
-                self._receive_some(None)
+        expected = self._expected
+        while not expected.may_ask():
+            self.flush()
+            self._receive_some(expected.may_ask)
         with self._sending:
             if self._fault is not None:
                 raise self._ended()
-            if answer.target is not None:
-                self._asked_bytes += answer.target.nbytes
-            self._answers[cookie] = answer
+            expected.add(cookie, answer)
             self._ops.append(op)
             self._marks.append(answer.origin)
             self._inline_bytes += inline_bytes
             due = len(self._ops) >= self._batcher.ops_target
         if due:
             self.flush()
+        elif self._pump.parked:
+            self._pump.wake()
 
     def ask_large(self, op: Read, cookie: int, answer: Answer) -> None:
         """Send a read whose bytes come as payload, straight into the answer's target."""
-        self._answers[cookie] = answer
-        self._send_alone(op, answer.origin, None, answer)
+        self._send_alone(op, answer.origin, None, (cookie, answer))
 
     def upload(self, op: Write, payload: memoryview) -> None:
         """Send a write whose data travels as payload; return when the worker has it."""
         seq = self._send_alone(op, caller(), payload, None)
         self._waits += 1
         self._round_trips += 1
-        while self._session.acked < seq:
-            self._receive_some(None)
+        session = self._session
+        while session.acked < seq:
+            self._receive_some(lambda: session.acked >= seq)
 
-    def flush(self) -> None:
-        """Send what is gathered; receive first while there is no credit."""
+    def flush(self, deadline: Deadline | None = None) -> None:
+        """Send what is gathered; receive first while it may not be sent. Raises WaitTimeout."""
         while self._ops:
             with self._sending:
                 if not self._ops:
@@ -149,10 +145,14 @@ class SessionLink:
                     self._send_batch()
                     return
             self._round_trips += 1
-            self._receive_some(None)
+            self._receive_some(self._may_send, deadline)
 
     def _send_alone(
-        self, op: AnyOp, origin: Origin, payload: memoryview | None, large: Answer | None
+        self,
+        op: AnyOp,
+        origin: Origin,
+        payload: memoryview | None,
+        large: tuple[int, Answer] | None,
     ) -> int:
         """Send one op in a frame of its own, after all that is gathered; return its number."""
         while True:
@@ -160,43 +160,44 @@ class SessionLink:
             with self._sending:
                 if not self._ops and self._may_send():
                     self._ops, self._marks = [op], [origin]
-                    self._large = large
+                    if large is not None:
+                        self._expected.add_large(*large)
                     self._send_batch(payload)
                     return self._session.sent
-            self._receive_some(None)
+            self._receive_some(self._may_send)
 
     # Waits --------------------
     def wait(self, answer: Answer, timeout_s: float | None) -> None:
         """Return when the answer is settled. Raises WaitTimeout; the op goes on."""
         self._waits += 1
-        self.flush()
+        deadline = None if timeout_s is None else Deadline(self._clock, timeout_s)
+        self.flush(deadline)
         if answer.settled:
             return
         self._round_trips += 1
-        if timeout_s is None:
-            while not answer.settled:
-                self._receive_some(answer)
-            return
-        until_s = self._clock.now_s() + timeout_s
         while not answer.settled:
-            left_s = until_s - self._clock.now_s()
-            if left_s <= 0:
-                raise WaitTimeout(f"no answer within {timeout_s:g} s; the op goes on")
-            self._receive_some(answer, left_s)
+            self._receive_some(answer.done, deadline)
 
-    def _receive_some(self, answer: Answer | None, timeout_s: float | None = None) -> None:
-        """Receive one frame, or wait until another thread has changed something."""
+    def _receive_some(self, done: Callable[[], bool], deadline: Deadline | None = None) -> None:
+        """Receive one frame, or wait until another thread has done something; not if `done`."""
+        timeout_s = None if deadline is None else deadline.left_s()
         turn = self._turn
-        if turn.take():
-            try:
-                if answer is None or not answer.settled:
-                    self._take(timeout_s)
-            finally:
-                turn.give()
+        if not turn.take():
+            turn.follow(done, timeout_s)
+            if self._fault and not done():
+                raise self._ended()
             return
-        turn.follow(lambda: answer is not None and answer.settled, timeout_s)
-        if self._fault and (answer is None or not answer.settled):
-            raise self._ended()
+        try:
+            # Asked with the turn in hand: nobody else can make it true any more.
+            if not done():
+                self._take(timeout_s)
+            return
+        except LinkLost:
+            # Whose time is limited leaves the link to the pump, which has all the time there is.
+            self._pump.wake()
+        finally:
+            turn.give()
+        turn.pause(TICK_S)
 
     def _poll(self) -> None:
         """Take what has arrived, without waiting, if nobody else is receiving."""
@@ -211,14 +212,25 @@ class SessionLink:
         """Receive in the middle of a send that the worker does not take: it may be sending too."""
         if self._turn.take():
             try:
-                raw = self._link.receive(0)
-                if raw is not None:
-                    self._digest(self._link, raw)
+                self._receive_now(self._link)
             finally:
                 self._turn.give()
 
+    def _receive_now(self, link: Link) -> None:
+        """Take one frame if there is one; needs the turn. Raises LinkLost."""
+        try:
+            raw = link.receive(0)
+            if raw is not None:
+                self._digest(link, raw)
+        except RemoteProtocolError as error:
+            self.end(error)
+            raise
+
     def _take(self, timeout_s: float | None) -> bool:
-        """Receive one frame; replace the link if it is lost. Needs the turn."""
+        """Receive one frame; replace the link if it is lost. Needs the turn.
+
+        Raises LinkLost if the time for replacing it is limited.
+        """
         link = self._link
         try:
             if self._fault is not None:
@@ -228,6 +240,8 @@ class SessionLink:
                 return False
             self._digest(link, raw)
         except LinkLost:
+            if timeout_s:
+                raise
             self._resume(link)
         except RemoteProtocolError as error:
             self.end(error)
@@ -245,7 +259,7 @@ class SessionLink:
                 self._settle(link, head)
             elif session.is_duplicate(head):
                 for size in head.sizes:
-                    self._drop(link, size)
+                    drop_payload(link, size)
         elif head.kind is Kind.REFUSE:
             raise RemoteProtocolError(
                 f"the host ended the session: {decode(Refuse, head.body).message}"
@@ -254,55 +268,31 @@ class SessionLink:
     def _settle(self, link: Link, head: Head) -> None:
         """Give each answer its reply, once the whole frame is here."""
         replies = decode_replies(head.body, head.sizes)
-        answers = self._answers
         if head.sizes:
-            self._receive_payloads(link, replies)
+            self._expected.receive_payloads(link, replies)
         self._session.accept(head)
-        for reply in replies:
-            answer = answers.pop(reply.reply, None)
-            if answer is None:
-                raise RemoteProtocolError(f"a reply to nothing: {reply.reply}")
-            if answer.target is not None and answer is not self._large:
-                self._answered_bytes += answer.target.nbytes
-            answer.settle(reply, self._origins)
-
-    def _receive_payloads(self, link: Link, replies: list[Reply]) -> None:
-        """Receive the bytes of large reads into their places; a link that breaks leaves them to be
-        sent again.
-        """
-        for reply in replies:
-            if reply.size_bytes:
-                answer = self._answers.get(reply.reply)
-                if answer is None or answer.target is None:
-                    raise RemoteProtocolError(f"a reply to nothing: {reply.reply}")
-                if answer.target.nbytes != reply.size_bytes:
-                    raise RemoteProtocolError(f"{reply.size_bytes} bytes that nobody asked for")
-                link.receive_into(answer.target)
-
-    def _drop(self, link: Link, size: int) -> None:
-        while size:
-            piece = self._scratch[: min(size, len(self._scratch))]
-            link.receive_into(piece)
-            size -= len(piece)
+        self._expected.settle(replies, self._origins)
 
     # Sending (all need `_sending`) --------------------
     def _may_send(self) -> bool:
-        """Return whether there is credit, and no large answer is on its way: until the next batch
-        acknowledges it its bytes are the buffer itself.
-        """
+        """Return whether there is credit, and no large answer is on its way."""
         if self._fault is not None:
             raise self._ended()
-        large = self._large
-        return (large is None or large.settled) and self._session.has_credit()
+        return not self._expected.awaits_large() and self._session.has_credit()
 
     def _send_batch(self, payload: memoryview | None = None) -> None:
         """Send the gathered ops as one frame."""
         first, ops = self._first, self._ops
+        try:
+            body = encode(Batch(first, ops))
+        except (OverflowError, UnicodeEncodeError) as error:
+            # Checked before, so a bug of ours; the batch would be in the way of all that follows.
+            self.end(LocalProtocolError(f"an op that cannot be coded: {error}"))
+            raise self._ended() from error
         self._origins.keep(first, self._marks)
         self._first = first + len(ops)
         self._ops, self._marks, self._inline_bytes = [], [], 0
         session = self._session
-        body = encode(Batch(first, ops))
         frame = session.seal(body) if payload is None else session.seal(body, (payload,))
         self._batcher.sent()
         if session.state is State.OPEN:
@@ -319,7 +309,6 @@ class SessionLink:
             if self._fault is not None:
                 raise self._ended()
             link.close()
-            self._note_carried(link)
             self._session.lose()
             try:
                 fresh, welcome = self._dialer.again(self._session, lambda: self._closed)
@@ -327,10 +316,11 @@ class SessionLink:
             except GonError as error:
                 self.end(error)
                 raise
+            self._note_carried(link)
             self._link = fresh
             try:
                 for frame in frames:
-                    fresh.send(frame.head, frame.payloads, None)
+                    fresh.send(frame.head, frame.payloads, lambda: self._receive_now(fresh))
             except LinkLost:
                 fresh.close()
 
@@ -339,9 +329,7 @@ class SessionLink:
         if self._fault is None:
             self._fault = error
         self._link.close()
-        for answer in list(self._answers.values()):
-            answer.fail(error)
-        self._answers.clear()
+        self._expected.fail(error)
         self._pump.stop()
         self._turn.tell()
 
@@ -363,19 +351,22 @@ class SessionLink:
         return gathered > 0 or self._session.acked < self._session.sent
 
     def close(self) -> None:
-        """Send what is gathered, say goodbye, and end the session; idempotent."""
+        """Send what is gathered if that may be, say goodbye, end the session; idempotent."""
         if self._closed:
             return
         self._closed = True
         self._pump.stop()
         try:
-            self.flush()
-            with self._sending:
-                self._link.send(self._session.word(Kind.BYE, encode(Bye("closed"))))
-        except (LinkLost, LeaseLost, LocalProtocolError, RemoteProtocolError):
+            if self._sending.acquire(timeout=CLOSE_S):
+                try:
+                    if self._ops and self._may_send():
+                        self._send_batch()
+                    self._link.send(self._session.word(Kind.BYE, encode(Bye("closed"))))
+                finally:
+                    self._sending.release()
+        except GonError:
             pass  # Whoever closes has nothing more to lose.
         finally:
-            self._note_carried(self._link)
             self.end(LeaseLost("the device is closed"))
 
     def _note_carried(self, link: Link) -> None:

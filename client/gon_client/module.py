@@ -5,16 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gon.errors import BadHandle, InvalidArgument, KernelArgumentError, LaunchTooLarge
-from gon.model import Handle, KernelInfo, LaunchArg, LaunchConfig, ModuleInfo
-from gon_client.arguments import is_structure, takes_of
+from gon.model import Handle, KernelInfo, LaunchConfig, ModuleInfo
+from gon_client.arguments import takes_of
 
 if TYPE_CHECKING:
     from gon_client.device import Device
     from gon_client.stream import Stream
-
-
-# Given by nobody.
-_NOTHING = object()
 
 
 class Kernel:
@@ -23,10 +19,6 @@ class Kernel:
     __slots__ = (
         "__weakref__",
         "_contract_launch",
-        "_given",
-        "_given_at",
-        "_repeats",
-        "_taken",
         "_takes",
         "device",
         "handle",
@@ -39,12 +31,6 @@ class Kernel:
         self.info = info
         self._takes = takes_of(info, device)
         self._contract_launch = device.contract.launch
-        # The last launch's arguments, as given and as taken: most launches repeat most of them.
-        self._given: tuple[object, ...] = (_NOTHING,) * len(self._takes)
-        self._taken: tuple[LaunchArg, ...] = (0,) * len(self._takes)
-        self._given_at = -1
-        # A structure may be changed in place; everything else that is given cannot.
-        self._repeats = not any(is_structure(param) for param in info.params)
 
     def __repr__(self) -> str:
         params = ", ".join(f"{param.type_name} {param.name}" for param in self.info.params)
@@ -62,19 +48,7 @@ class Kernel:
                 f"kernel {self.info.name}: a block of {config.threads} threads {config.block}; "
                 f"at most {self.info.max_block} are possible"
             )
-        if self._given_at == self.device.closings:
-            taken = tuple(
-                [
-                    old if arg is given else take(arg)
-                    for arg, given, old, take in zip(
-                        args, self._given, self._taken, takes, strict=True
-                    )
-                ]
-            )
-        else:
-            taken = tuple([take(arg) for take, arg in zip(takes, args, strict=True)])
-        if self._repeats:
-            self._given, self._taken, self._given_at = args, taken, self.device.closings
+        taken = tuple([take(arg) for take, arg in zip(takes, args, strict=True)])
         self._contract_launch(
             stream.handle, self.handle, config.grid, config.block, config.shared_bytes, taken
         )

@@ -12,13 +12,37 @@ from collections.abc import Sequence
 
 from gon.device import Pending
 from gon.errors import InvalidArgument
-from gon.limits import FILL_PATTERN_BYTES_MAX, INLINE_BYTES_MAX, SOURCE_BYTES_MAX
+from gon.limits import (
+    FILL_PATTERN_BYTES_MAX,
+    INLINE_BYTES_MAX,
+    NAME_BYTES_MAX,
+    OPTIONS_BYTES_MAX,
+    SOURCE_BYTES_MAX,
+)
 from gon.model import DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo
 from gon.wire import ops
 from gon.wire.batch import decode
 from gon_client.counts import LinkCounts
 from gon_client.link import SessionLink
 from gon_client.pending import Answer, caller
+
+_U64 = 1 << 64
+
+
+def _check_numbers(*numbers: int) -> None:
+    """Raise InvalidArgument for what cannot be said in 64 bits: it would spoil a whole batch."""
+    for number in numbers:
+        if not 0 <= number < _U64:
+            raise InvalidArgument(f"{number} is no number from 0 to 2**64 - 1")
+
+
+def _check_text(text: str, most_bytes: int, what: str) -> None:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(f"{what} is no text: {error.reason}") from error
+    if size > most_bytes:
+        raise InvalidArgument(f"{what} of {size} bytes: at most {most_bytes} are allowed")
 
 
 class RemoteDevice:
@@ -42,12 +66,14 @@ class RemoteDevice:
 
     # Buffers --------------------
     def allocate(self, buffer: Handle, size_bytes: int) -> None:
+        _check_numbers(size_bytes)
         self._post(ops.Allocate(buffer, size_bytes))
 
     def free(self, buffer: Handle) -> None:
         self._post(ops.Free(buffer))
 
     def write(self, stream: Handle, buffer: Handle, offset: int, data: memoryview) -> None:
+        _check_numbers(offset)
         size = data.nbytes
         if size <= INLINE_BYTES_MAX:
             self._post(ops.Write(stream, buffer, offset, size, bytes(data)), size)
@@ -57,6 +83,7 @@ class RemoteDevice:
     def read(self, stream: Handle, buffer: Handle, offset: int, out: memoryview) -> Pending:
         if out.readonly or not out.c_contiguous:
             raise InvalidArgument("out is read-only or not contiguous")
+        _check_numbers(offset)
         cookie = next(self._cookies)
         answer = Answer(self._link, out, caller(2))
         size = out.nbytes
@@ -76,9 +103,11 @@ class RemoteDevice:
         target_offset: int,
         size: int,
     ) -> None:
+        _check_numbers(source_offset, target_offset, size)
         self._post(ops.Copy(stream, source, source_offset, target, target_offset, size))
 
     def fill(self, stream: Handle, buffer: Handle, offset: int, size: int, pattern: bytes) -> None:
+        _check_numbers(offset, size)
         if not 0 < len(pattern) <= FILL_PATTERN_BYTES_MAX:
             raise InvalidArgument(f"a pattern of {len(pattern)} bytes: 1 to 128 are possible")
         self._post(ops.Fill(stream, buffer, offset, size, pattern))
@@ -133,6 +162,8 @@ class RemoteDevice:
             raise InvalidArgument(
                 f"code of {len(code)} bytes: at most {SOURCE_BYTES_MAX} are allowed"
             )
+        _check_text(code_format, NAME_BYTES_MAX, "code_format")
+        _check_text(options, OPTIONS_BYTES_MAX, "options")
         cookie = next(self._cookies)
         answer = Answer(self._link)
         op = ops.Load(module, code, code_format, options, cookie)
@@ -144,6 +175,7 @@ class RemoteDevice:
         self._post(ops.Unload(module))
 
     def get_kernel(self, kernel: Handle, module: Handle, name: str) -> None:
+        _check_text(name, NAME_BYTES_MAX, "name")
         self._post(ops.GetKernel(kernel, module, name))
 
     def close_kernel(self, kernel: Handle) -> None:
@@ -158,6 +190,8 @@ class RemoteDevice:
         shared_bytes: int,
         args: Sequence[LaunchArg],
     ) -> None:
+        if shared_bytes:
+            _check_numbers(shared_bytes)
         taken = args if isinstance(args, tuple) else tuple(args)
         self._post(ops.Launch(stream, kernel, grid, block, shared_bytes, taken))
 

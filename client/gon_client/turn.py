@@ -44,3 +44,12 @@ class Turn:
                     self._changed.wait(timeout_s)
             finally:
                 self._followers -= 1
+
+    def pause(self, duration_s: float) -> None:
+        """Wait for news for a moment, whoever has the turn."""
+        with self._changed:
+            self._followers += 1
+            try:
+                self._changed.wait(duration_s)
+            finally:
+                self._followers -= 1

@@ -20,6 +20,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from gon.limits import ZMQ_CHUNK_BYTES
+
 Bytes: TypeAlias = bytes | bytearray | memoryview
 
 
@@ -79,6 +81,19 @@ class Link(Protocol):
     def close(self) -> None: ...
 
     def statistics(self) -> LinkStatistics: ...
+
+
+def drop_payload(link: Link, size: int) -> None:
+    """Receive the next payload, of `size` bytes, and forget it.
+
+    Whatever its size, this holds one piece: links give a payload also in pieces of
+    ZMQ_CHUNK_BYTES, the last one shorter.
+    """
+    scratch = memoryview(bytearray(min(size, ZMQ_CHUNK_BYTES)))
+    while size:
+        piece = scratch[: min(size, len(scratch))]
+        link.receive_into(piece)
+        size -= len(piece)
 
 
 class Listener(Protocol):

@@ -21,6 +21,7 @@ from gon.limits import (
     INPROC_BYTES_MAX,
     INPROC_FRAMES_MAX,
     WAIT_SLICE_S,
+    ZMQ_CHUNK_BYTES,
 )
 from gon.transport.base import Bytes, Link, LinkStatistics
 from gon.transport.framing import check_frame
@@ -194,6 +195,9 @@ class InprocLink:
         if not self._payloads:
             self._await_end()
         payload = self._payloads.popleft()
+        if len(payload) > target.nbytes == ZMQ_CHUNK_BYTES:
+            self._payloads.appendleft(payload[ZMQ_CHUNK_BYTES:])
+            payload = payload[:ZMQ_CHUNK_BYTES]
         if len(payload) != target.nbytes:
             raise self._broken(f"a payload of {len(payload)} bytes instead of {target.nbytes}")
         target[:] = payload

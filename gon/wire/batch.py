@@ -154,9 +154,9 @@ def decode_replies(body: memoryview, payloads: Sequence[int]) -> list[Reply]:
         replies = _replies.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RemoteProtocolError(f"not replies: {error}") from error
-    if payloads and tuple(payloads) != tuple(
-        reply.size_bytes for reply in replies if reply.size_bytes
-    ):
+    if len(replies) == 1 and not payloads and not replies[0].size_bytes:
+        return replies
+    if tuple(payloads) != tuple(reply.size_bytes for reply in replies if reply.size_bytes):
         raise RemoteProtocolError("the payloads are not those that the replies name")
     return replies
 

@@ -12,14 +12,13 @@ from gon.device import HostDevice
 from gon.errors import Code, LinkLost, RemoteProtocolError
 from gon.limits import (
     HANDSHAKE_TIMEOUT_S,
-    KIB,
     REPLY_BYTES_MAX,
     REPLY_BYTES_TARGET,
     REPLY_FRAMES_MAX,
     UNACKED_BYTES_MAX,
     UNACKED_FRAMES_MAX,
 )
-from gon.transport.base import Link
+from gon.transport.base import Link, drop_payload
 from gon.wire import ops
 from gon.wire.batch import Hello, Refuse, Reply, Welcome, decode, decode_batch, encode
 from gon.wire.frame import Head, Kind
@@ -41,7 +40,6 @@ class Conversation:
         self._name = b""
         self._owed = 0
         self._large_reply = 0
-        self._scratch = memoryview(bytearray(64 * KIB))
 
     def __repr__(self) -> str:
         return f"Conversation({self._session!r}, {self._executor!r})"
@@ -123,7 +121,7 @@ class Conversation:
         batch = decode_batch(head.body, head.sizes)
         if session.is_duplicate(head):
             for size in head.sizes:
-                self._drop(link, size)
+                drop_payload(link, size)
             self._owed += 1
             return
         if self._large_reply:
@@ -139,7 +137,7 @@ class Conversation:
             target = executor.begin_write(first, batch.first)
             try:
                 if target is None:
-                    self._drop(link, head.sizes[0])
+                    drop_payload(link, head.sizes[0])
                 else:
                     link.receive_into(target)
             finally:
@@ -176,13 +174,6 @@ class Conversation:
                     self._large_reply = frames[-1].seq
                 replies, windows, inline = [], [], 0
         return frames
-
-    def _drop(self, link: Link, size: int) -> None:
-        """Receive a payload that nobody needs."""
-        while size:
-            piece = self._scratch[: min(size, len(self._scratch))]
-            link.receive_into(piece)
-            size -= len(piece)
 
     def _refuse(self, link: Link, error: RemoteProtocolError) -> None:
         """Tell the peer why its link ends, as far as it still listens."""

@@ -23,7 +23,11 @@ from gon.model import DEFAULT_STREAM, Dim3, Handle, LaunchArg
 from gon.wire import ops
 from gon.wire.batch import Batch, Failure, Reply, encode
 from gon.wire.ops import AnyOp
-from gon_server.footprint import Footprint, footprint
+from gon_server.footprint import Footprint, Key, Noun, footprint
+
+_DEFAULT: Key = (Noun.STREAM, DEFAULT_STREAM)
+# What a wait reports on is usable again; buffers and kernels are not.
+_WAITED_FOR = (Noun.STREAM, Noun.EVENT)
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -46,9 +50,8 @@ class Executor:
         self._memory_bytes = memory_bytes
         self._used_bytes = 0
         self._sizes: dict[int, int] = {}
-        self._live: set[int] = {DEFAULT_STREAM}
-        self._streams_and_events: set[int] = {DEFAULT_STREAM}
-        self._poison: dict[int, Failure] = {}
+        self._live: set[Key] = {_DEFAULT}
+        self._poison: dict[Key, Failure] = {}
         self._unreported: dict[int, Failure] = {}
         self._window_of: int | None = None
 
@@ -165,7 +168,7 @@ class Executor:
                 return Answer(Reply(op.reply, encode(elapsed_us)))
             case ops.Load():
                 info = device.load(Handle(op.module), op.code, op.code_format, op.options)
-                self._live.add(op.module)
+                self._live.add((Noun.MODULE, op.module))
                 return Answer(Reply(op.reply, encode(info)))
             case _:
                 self._make_or_forget(op)
@@ -198,10 +201,6 @@ class Executor:
         touched = self._footprint(op)
         self._live.update(touched.makes)
         self._live.difference_update(touched.forgets)
-        if isinstance(op, ops.CreateStream | ops.CreateEvent):
-            self._streams_and_events.update(touched.makes)
-        else:
-            self._streams_and_events.difference_update(touched.forgets)
 
     def _allocate(self, op: ops.Allocate) -> None:
         if op.size_bytes > self._memory_bytes - self._used_bytes:
@@ -247,12 +246,13 @@ class Executor:
                 return self._report(op.reply, touched, failure)
             case ops.Free() | ops.CloseStream() | ops.CloseEvent() | ops.CloseKernel():
                 # What was never made, because making it failed, is forgotten without a word.
-                poisoned = [self._poison.pop(handle, None) for handle in touched.forgets]
+                poisoned = [self._poison.pop(key, None) for key in touched.forgets]
                 if any(poisoned) and self._live.isdisjoint(touched.forgets):
                     return None
             case _:
                 pass
         if failure is not None:
+            self._unreported.setdefault(failure.number, failure)
             self._spread(touched, failure)
             return None
         answer = self._step(op)
@@ -274,37 +274,38 @@ class Executor:
         return footprint(op, self._sizes, self._written_by)
 
     def _written_by(self, op: ops.Launch) -> list[Handle]:
-        if op.kernel not in self._live:
+        if (Noun.KERNEL, op.kernel) not in self._live:
             return []
         return self._device.written_by(Handle(op.kernel), op.args)
 
     def _poisoned_by(self, touched: Footprint) -> Failure | None:
         """Return the oldest failure among what an op reads."""
         poison = self._poison
-        failures = [poison[handle] for handle in touched.reads if handle in poison]
+        failures = [poison[key] for key in touched.reads if key in poison]
         return min(failures, key=lambda failure: failure.number) if failures else None
 
     def _spread(self, touched: Footprint, failure: Failure) -> None:
         """Poison what an op should have changed; the first failure of a handle stays."""
-        for handle in touched.writes:
-            known = handle in self._live or handle in touched.makes
+        for key in touched.writes:
+            known = key in self._live or key in touched.makes
             known = known and len(self._poison) < POISONED_MAX
-            self._poison.setdefault(handle if known else DEFAULT_STREAM, failure)
+            self._poison.setdefault(key if known else _DEFAULT, failure)
 
     def _clean(self, touched: Footprint) -> None:
-        for handle in touched.cleans:
-            self._poison.pop(handle, None)
+        for key in touched.cleans:
+            self._poison.pop(key, None)
 
     def _report(self, reply: int, touched: Footprint, failure: Failure) -> Answer:
         """Answer with a failure; its stream or event is usable again, its buffers are not."""
-        for handle in self._streams_and_events.intersection(touched.reads):
-            self._poison.pop(handle, None)
+        for key in touched.reads:
+            if key[0] in _WAITED_FOR:
+                self._poison.pop(key, None)
         self._unreported.pop(failure.number, None)
         return Answer(Reply(reply, failure=failure))
 
     def _report_all(self) -> Failure:
         first = self._unreported[min(self._unreported)]
         self._unreported.clear()
-        for handle in self._streams_and_events.intersection(self._poison):
-            del self._poison[handle]
+        for key in [key for key in self._poison if key[0] in _WAITED_FOR]:
+            del self._poison[key]
         return first

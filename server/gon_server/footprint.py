@@ -6,27 +6,53 @@ Pure. An op's stream counts as read and written by it: what fails on a stream fa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from enum import Enum
+from typing import NamedTuple, TypeAlias
 
 from gon.model import BufferAt, LaunchArg
 from gon.wire import ops
 from gon.wire.ops import AnyOp
 
 
+class Noun(Enum):
+    """What a handle names; each noun has numbers of its own."""
+
+    BUFFER = "buffer"
+    STREAM = "stream"
+    EVENT = "event"
+    MODULE = "module"
+    KERNEL = "kernel"
+
+
+Key: TypeAlias = tuple[Noun, int]
+
+
 class Footprint(NamedTuple):
     """Handles by what an op does to them; `cleans` are buffers it overwrites as a whole."""
 
-    reads: tuple[int, ...] = ()
-    writes: tuple[int, ...] = ()
-    makes: tuple[int, ...] = ()
-    forgets: tuple[int, ...] = ()
-    cleans: tuple[int, ...] = ()
+    reads: tuple[Key, ...] = ()
+    writes: tuple[Key, ...] = ()
+    makes: tuple[Key, ...] = ()
+    forgets: tuple[Key, ...] = ()
+    cleans: tuple[Key, ...] = ()
 
 
-def buffers_of(args: Sequence[LaunchArg]) -> tuple[int, ...]:
+def _buffer(handle: int) -> Key:
+    return (Noun.BUFFER, handle)
+
+
+def _stream(handle: int) -> Key:
+    return (Noun.STREAM, handle)
+
+
+def _event(handle: int) -> Key:
+    return (Noun.EVENT, handle)
+
+
+def buffers_of(args: Sequence[LaunchArg]) -> tuple[Key, ...]:
     """Return the buffers among a launch's arguments."""
     return tuple(
-        arg.buffer if isinstance(arg, BufferAt) else arg
+        _buffer(arg.buffer if isinstance(arg, BufferAt) else arg)
         for arg in args
         if isinstance(arg, int | BufferAt)
     )
@@ -38,27 +64,29 @@ def footprint(
     """Return the footprint of `op`; `sizes` are those of the buffers that exist."""
     match op:
         case ops.Launch():
-            buffers = buffers_of(op.args)
-            return Footprint((op.stream, op.kernel, *buffers), (op.stream, *written_by(op)))
+            stream, written = _stream(op.stream), map(_buffer, written_by(op))
+            kernel = (Noun.KERNEL, op.kernel)
+            return Footprint((stream, kernel, *buffers_of(op.args)), (stream, *written))
         case ops.Write() | ops.Fill():
-            whole = op.offset == 0 and op.size_bytes == sizes.get(op.buffer)
-            if whole:
-                return Footprint((op.stream,), (op.stream, op.buffer), cleans=(op.buffer,))
-            return Footprint((op.stream, op.buffer), (op.stream, op.buffer))
+            stream, buffer = _stream(op.stream), _buffer(op.buffer)
+            if op.offset == 0 and op.size_bytes == sizes.get(op.buffer):
+                return Footprint((stream,), (stream, buffer), cleans=(buffer,))
+            return Footprint((stream, buffer), (stream, buffer))
         case ops.Read():
-            return Footprint((op.stream, op.buffer))
+            return Footprint((_stream(op.stream), _buffer(op.buffer)))
         case ops.Copy():
-            return Footprint((op.stream, op.source, op.target), (op.stream, op.target))
+            stream, target = _stream(op.stream), _buffer(op.target)
+            return Footprint((stream, _buffer(op.source), target), (stream, target))
         case ops.Record():
-            return Footprint((op.stream,), (op.stream, op.event))
+            return Footprint((_stream(op.stream),), (_stream(op.stream), _event(op.event)))
         case ops.WaitEvent():
-            return Footprint((op.stream, op.event), (op.stream,))
+            return Footprint((_stream(op.stream), _event(op.event)), (_stream(op.stream),))
         case ops.Sync():
-            return Footprint((op.stream,))
+            return Footprint((_stream(op.stream),))
         case ops.SyncEvent():
-            return Footprint((op.event,))
+            return Footprint((_event(op.event),))
         case ops.Elapsed():
-            return Footprint((op.start, op.end))
+            return Footprint((_event(op.start), _event(op.end)))
         case _:
             return _life(op)
 
@@ -66,24 +94,29 @@ def footprint(
 def _life(op: AnyOp) -> Footprint:
     match op:
         case ops.Allocate():
-            return Footprint(writes=(op.buffer,), makes=(op.buffer,))
+            return _made(_buffer(op.buffer))
         case ops.CreateStream():
-            return Footprint(writes=(op.stream,), makes=(op.stream,))
+            return _made(_stream(op.stream))
         case ops.CreateEvent():
-            return Footprint(writes=(op.event,), makes=(op.event,))
+            return _made(_event(op.event))
         case ops.GetKernel():
-            return Footprint((op.module,), (op.kernel,), makes=(op.kernel,))
+            kernel = (Noun.KERNEL, op.kernel)
+            return Footprint(((Noun.MODULE, op.module),), (kernel,), (kernel,))
         case ops.Load():
-            return Footprint(makes=(op.module,))
+            return Footprint(makes=((Noun.MODULE, op.module),))
         case ops.Free():
-            return Footprint(forgets=(op.buffer,))
+            return Footprint(forgets=(_buffer(op.buffer),))
         case ops.CloseStream():
-            return Footprint(forgets=(op.stream,))
+            return Footprint(forgets=(_stream(op.stream),))
         case ops.CloseEvent():
-            return Footprint(forgets=(op.event,))
+            return Footprint(forgets=(_event(op.event),))
         case ops.CloseKernel():
-            return Footprint(forgets=(op.kernel,))
+            return Footprint(forgets=((Noun.KERNEL, op.kernel),))
         case ops.Unload():
-            return Footprint(forgets=(op.module,))
+            return Footprint(forgets=((Noun.MODULE, op.module),))
         case _:
             return Footprint()
+
+
+def _made(key: Key) -> Footprint:
+    return Footprint(writes=(key,), makes=(key,))

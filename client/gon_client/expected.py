@@ -1,0 +1,74 @@
+"""The answers a session expects: what each reply settles, and how much is on its way.
+
+Cookies are added by whoever sends and removed by whoever receives; each count has one writer.
+"""
+
+from __future__ import annotations
+
+from gon.errors import GonError, RemoteProtocolError
+from gon.limits import EXPECTED_BYTES_MAX
+from gon.transport.base import Link
+from gon.wire.batch import Reply
+from gon_client.pending import Answer, Origins
+
+
+class Expected:
+    """Answers by cookie."""
+
+    def __init__(self) -> None:
+        self._answers: dict[int, Answer] = {}
+        # Inline answers: bytes ever asked for and ever received.
+        self._asked_bytes = 0
+        self._answered_bytes = 0
+        # The read whose bytes come as payload: there is one at a time.
+        self._large: Answer | None = None
+
+    def may_ask(self) -> bool:
+        """Return whether more inline bytes may be asked for before some are received."""
+        return self._asked_bytes - self._answered_bytes <= EXPECTED_BYTES_MAX
+
+    def add(self, cookie: int, answer: Answer) -> None:
+        """Expect an answer in a reply's head."""
+        if answer.target is not None:
+            self._asked_bytes += answer.target.nbytes
+        self._answers[cookie] = answer
+
+    def add_large(self, cookie: int, answer: Answer) -> None:
+        """Expect an answer whose bytes come as payload."""
+        self._large = answer
+        self._answers[cookie] = answer
+
+    def awaits_large(self) -> bool:
+        """Return whether a payload is on its way: until the next batch acknowledges it, its bytes
+        are the buffer itself.
+        """
+        return self._large is not None and not self._large.settled
+
+    def receive_payloads(self, link: Link, replies: list[Reply]) -> None:
+        """Receive the bytes of large reads into their places; a link that breaks leaves them to be
+        sent again. Raises RemoteProtocolError.
+        """
+        for reply in replies:
+            if reply.size_bytes:
+                answer = self._answers.get(reply.reply)
+                if answer is None or answer.target is None:
+                    raise RemoteProtocolError(f"a reply to nothing: {reply.reply}")
+                if answer.target.nbytes != reply.size_bytes:
+                    raise RemoteProtocolError(f"{reply.size_bytes} bytes that nobody asked for")
+                link.receive_into(answer.target)
+
+    def settle(self, replies: list[Reply], origins: Origins) -> None:
+        """Give each answer its reply. Raises RemoteProtocolError for one that nobody expects."""
+        for reply in replies:
+            answer = self._answers.pop(reply.reply, None)
+            if answer is None:
+                raise RemoteProtocolError(f"a reply to nothing: {reply.reply}")
+            if answer.target is not None and answer is not self._large:
+                self._answered_bytes += answer.target.nbytes
+            answer.settle(reply, origins)
+
+    def fail(self, error: GonError) -> None:
+        """Settle all with an error of this side."""
+        for answer in list(self._answers.values()):
+            answer.fail(error)
+        self._answers.clear()

@@ -1,0 +1,239 @@
+"""Seeded simulation of the real loops: a session's client and worker over links that are cut.
+
+One integer gives a random program, how the two sides interleave, and where each link breaks. The
+program must give exactly what it gives without any session, and each of its ops must be asked of
+the device once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import cast
+
+import pytest
+
+from gon.device import HostDevice
+from gon.errors import LinkLost, RemoteProtocolError
+from gon.limits import GRACE_S, INLINE_BYTES_MAX
+from gon.testing.faulty_link import Cut, FaultyLink
+from gon.transport.base import Link
+from gon_client.dial import Dialer
+from gon_client.link import SessionLink
+from gon_client.remote import RemoteDevice
+from gon_server.conversation import Conversation
+from gon_server.devices.sim import SimDevice
+from tests.held_clock import HeldClock
+from tests.inproc_worker import PATIENCE_S
+from tests.sim.lockstep import (
+    Baton,
+    LockstepClock,
+    LockstepLink,
+    Side,
+    Stuck,
+    lockstep_pair,
+)
+from tests.sim.players import Failed, Outcomes, Player, execute
+from tests.sim.programs import QUOTA_BYTES, Maker, Step
+
+STEPS = 60
+CUTS = 8
+# A cut comes within this many bytes of one direction, early ones being as likely as late ones.
+CUT_BYTES_MAX = 300_000
+# More than a handshake has, each way.
+HANDSHAKE_BYTES = 1000
+# Frames a link holds each way: few, so that senders are blocked.
+ROOM = 5
+
+
+class Witness:
+    """A simulator that writes down what it is asked for."""
+
+    def __init__(self, seed: int) -> None:
+        self._device = SimDevice(seed)
+        self._log: list[tuple[object, ...]] = []
+
+    @property
+    def device(self) -> HostDevice:
+        return cast(HostDevice, self)
+
+    @property
+    def log(self) -> list[tuple[object, ...]]:
+        """What was asked for, in order.
+
+        An upload that breaks off is begun again, and takes effect once: its beginnings are one.
+        """
+        before = [None, *self._log]
+        return [
+            entry
+            for entry, last in zip(self._log, before, strict=False)
+            if entry != last or not _is_upload(entry)
+        ]
+
+    def __getattr__(self, name: str) -> object:
+        found = getattr(self._device, name)
+        if not callable(found) or name in ("written_by", "close_window", "close"):
+            return found
+        call: Callable[..., object] = found
+
+        def asked(*args: object, **named: object) -> object:
+            self._log.append(_entry(name, args, named))
+            return call(*args, **named)
+
+        return asked
+
+
+def _entry(name: str, args: tuple[object, ...], named: dict[str, object]) -> tuple[object, ...]:
+    """Return how a call is written down: a window is the transfer it is opened for."""
+    if name == "host_window":
+        return ("write" if named["write"] else "read", *args)
+    if name in ("write", "read"):
+        return (name, *args[:3], cast(memoryview, args[3]).nbytes)
+    return (name, *args)
+
+
+def _is_upload(entry: tuple[object, ...]) -> bool:
+    size = entry[-1]
+    return entry[0] == "write" and isinstance(size, int) and size > INLINE_BYTES_MAX
+
+
+class Simulation:
+    """A session between the real loops, in lockstep."""
+
+    def __init__(
+        self, seed: int, device: HostDevice, *, cuts: int = CUTS, room: int = ROOM
+    ) -> None:
+        self.baton = Baton(seed)
+        self.links: list[LockstepLink | FaultyLink] = []
+        self._seed = seed
+        self._cuts = cuts
+        self._room = room
+        self._refusals = 3 if cuts else 0
+        self._conversation = Conversation(device, QUOTA_BYTES)
+        self._next: LockstepLink | None = None
+        self._current: LockstepLink | None = None
+        self._over = False
+        self.broken: list[Exception] = []
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+        dialer = Dialer(
+            self._connect,
+            lambda: None,
+            client="simulation",
+            grace_s=GRACE_S,
+            clock=LockstepClock(self.baton),
+        )
+        self._clock = HeldClock(lambda: self.baton.now_s)
+        self.session = SessionLink(dialer, self._clock)
+        self._clock.settle()
+
+    def play(self, program: list[Step]) -> Outcomes:
+        """Play the program from afar and end the session."""
+        far = RemoteDevice(self.session)
+        try:
+            outcomes = Player(far, self._clock.tick).play(program)
+            far.close()
+        finally:
+            self._close()
+        assert not self.broken, self.broken
+        return outcomes
+
+    def _close(self) -> None:
+        self._over = True
+        self.session.end(LinkLost("the simulation is over"))
+        self._clock.close()
+        if self._current is not None:
+            self._current.close()
+        self.baton.leave(Side.CLIENT)
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive()
+
+    def _connect(self) -> Link:
+        baton = self.baton
+        if self.links and self._refusals and baton.chance.random() < 0.3:
+            self._refusals -= 1
+            raise LinkLost("nobody answers")
+        here, there = lockstep_pair(baton, self._room)
+        # As the worker's orders thread does it: a newer link ends the one before.
+        if self._current is not None:
+            self._current.close()
+        self._next = self._current = there
+        number = len(self.links)
+        if number < self._cuts:
+            cut = Cut.seeded(self._seed * 1000 + number, CUT_BYTES_MAX)
+            if not number:  # A session's first link is not tried again.
+                cut = replace(cut, bytes_through=cut.bytes_through + HANDSHAKE_BYTES)
+            self.links.append(FaultyLink(here, cut))
+        else:
+            self.links.append(here)
+        return self.links[-1]
+
+    def _serve(self) -> None:
+        baton = self.baton
+        try:
+            baton.enter(Side.WORKER)
+            while True:
+                baton.wait(Side.WORKER, lambda: bool(self._next or self._over), "for a link")
+                link, self._next = self._next, None
+                if link is None:
+                    return
+                try:
+                    self._conversation.serve(link)
+                except LinkLost:
+                    pass
+                except RemoteProtocolError as error:
+                    self.broken.append(error)
+                finally:
+                    link.close()
+        except Stuck as error:
+            self.broken.append(error)
+        finally:
+            baton.leave(Side.WORKER)
+
+
+def test_programs_do_the_same_directly_whatever_the_order_of_streams() -> None:
+    """The programs themselves rely on no more order than the contract gives."""
+    for seed in range(20):
+        program = Maker(seed, STEPS).steps
+        assert Player(SimDevice(1)).play(program) == Player(SimDevice(2)).play(program)
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_a_program_gives_the_same_from_afar_and_each_op_runs_once(seed: int) -> None:
+    program = Maker(seed, STEPS).steps
+    direct, far = Witness(0), Witness(seed)
+    expected = Player(direct.device).play(program)
+    simulation = Simulation(seed, far.device)
+    outcomes = simulation.play(program)
+    assert outcomes == expected
+    assert far.log == direct.log
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_failures_are_told_by_the_same_waits_with_the_same_numbers(seed: int) -> None:
+    program = Maker(seed, STEPS, faults=0.15).steps
+    alone, far = Witness(seed), Witness(seed)
+    expected = execute(program, alone.device)
+    assert any(isinstance(outcome, Failed) for outcome in expected.values())
+    outcomes = Simulation(seed, far.device).play(program)
+    assert outcomes == expected
+    assert far.log == alone.log
+
+
+def test_a_seed_tells_everything() -> None:
+    program = Maker(7, STEPS).steps
+    first, second = (Simulation(7, SimDevice(7)) for _ in range(2))
+    first.play(program)
+    second.play(program)
+    assert first.baton.trace == second.baton.trace
+    assert len(first.links) == len(second.links)
+
+
+def test_the_links_break_often_enough() -> None:
+    cut = 0
+    for seed in range(10):
+        simulation = Simulation(seed, SimDevice(seed))
+        simulation.play(Maker(seed, STEPS).steps)
+        cut += sum(isinstance(link, FaultyLink) and link.is_cut for link in simulation.links)
+    assert cut >= 30
