@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import gon
 from gon.limits import INLINE_BYTES_MAX
-from tests.e2e.gond_process import Gond
+from tests.e2e.gond_process import Gond, real_gond
 
 SOURCE = """
 kernel void saxpy(float a, global const float *x, global float *y, int n) {
@@ -213,3 +215,21 @@ def test_wait_timeouts_leave_the_work_running(device: gon.Device) -> None:
         stream.sync(timeout_s=0.01)
     stream.sync()
     assert x.get(stream=stream)[0] != 0
+
+
+def test_thirty_two_devices_at_once(tmp_path: Path) -> None:
+    """Each with a worker, a compiled kernel and a result of its own."""
+    with (
+        real_gond(tmp_path, unit="eagphpu0=opencl:,slices=32") as gond,
+        gon.connect(gond.unix) as host,
+        contextlib.ExitStack() as leases,
+    ):
+        devices = [leases.enter_context(host.acquire()) for _ in range(32)]
+        arrays = [device.zeros(8, np.int32) for device in devices]
+        for count, (device, array) in enumerate(zip(devices, arrays, strict=True)):
+            add_one = device.compile(SOURCE).get_kernel("add_one")
+            for _ in range(count):
+                gon.launch(device.default_stream, gon.LaunchConfig(8), add_one, array)
+        assert [int(array.get()[0]) for array in arrays] == list(range(32))
+        with pytest.raises(gon.LeaseRefused, match="slice"):
+            host.acquire()
