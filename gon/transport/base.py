@@ -56,9 +56,9 @@ class Link(Protocol):
     ) -> None:
         """Send one frame; return when nothing of `head` or `payloads` is needed any more.
 
-        Whenever the peer does not take bytes and has sent some, `while_blocked` is called (it
-        should receive), so that two sides that both send cannot block each other forever. Raises
-        LinkLost.
+        Whenever the peer does not take bytes and has sent some, `while_blocked` is called: it
+        receives what is there, by `receive(0)`, so that two sides that both send cannot block each
+        other forever. It must not send. Raises LinkLost.
         """
         ...
 
@@ -67,8 +67,8 @@ class Link(Protocol):
         `timeout_s`.
 
         `timeout_s=0` never blocks or spins; None waits as long as it takes. Spins adaptively before
-        it blocks. Raises LinkLost when the peer is gone, RemoteProtocolError for a frame that is
-        cut short, oversized or malformed.
+        it blocks. Raises LinkLost when the peer is gone, also in the middle of a frame,
+        RemoteProtocolError for a frame that is oversized or malformed.
         """
         ...
 
