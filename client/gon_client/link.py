@@ -312,12 +312,15 @@ class SessionLink:
             self._session.lose()
             try:
                 fresh, welcome = self._dialer.again(self._session, lambda: self._closed)
+                self._note_carried(link)
+                # From here on `end` closes it; one that came while it was dialled did not.
+                self._link = fresh
+                if self._fault is not None:
+                    raise self._ended()
                 frames = self._session.join(welcome.received)
             except GonError as error:
                 self.end(error)
                 raise
-            self._note_carried(link)
-            self._link = fresh
             try:
                 for frame in frames:
                     fresh.send(frame.head, frame.payloads, lambda: self._receive_now(fresh))

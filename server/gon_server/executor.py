@@ -98,7 +98,7 @@ class Executor:
                 touched = self._footprint(op)
                 failure = self._poisoned_by(touched)
                 if failure is not None:
-                    self._spread(touched, failure)
+                    self._skip(touched, failure)
                     return None
                 self._clean(touched)
             stream = Handle(op.stream)
@@ -252,8 +252,7 @@ class Executor:
             case _:
                 pass
         if failure is not None:
-            self._unreported.setdefault(failure.number, failure)
-            self._spread(touched, failure)
+            self._skip(touched, failure)
             return None
         answer = self._step(op)
         self._clean(touched)
@@ -283,6 +282,11 @@ class Executor:
         poison = self._poison
         failures = [poison[key] for key in touched.reads if key in poison]
         return min(failures, key=lambda failure: failure.number) if failures else None
+
+    def _skip(self, touched: Footprint, failure: Failure) -> None:
+        """Pass a failure on to what a skipped op should have changed; nobody was told of that."""
+        self._unreported.setdefault(failure.number, failure)
+        self._spread(touched, failure)
 
     def _spread(self, touched: Footprint, failure: Failure) -> None:
         """Poison what an op should have changed; the first failure of a handle stays."""

@@ -214,3 +214,11 @@ def test_compile_errors_answer_at_once_with_the_log(session: Session) -> None:
 def test_elapsed_needs_recorded_events(session: Session) -> None:
     failure = session.failure(ops.CreateEvent(6), ops.CreateEvent(7), ops.Elapsed(6, 7, 9))
     assert failure.code == Code.INVALID_ARGUMENT
+
+
+def test_an_upload_that_is_skipped_is_told_by_a_wait_for_all_streams(session: Session) -> None:
+    """Its buffer's failure was told before; that the upload did not happen was not."""
+    session.failure(ops.Fill(3, 1, 0, 5, b"ab"), ops.Sync(3, 9))
+    part = ops.Write(0, 1, 0, SIZE // 2, None)
+    assert session.executor.begin_write(part, session.number) is None
+    assert session.failure(ops.SyncAll(10)).op == "Fill"
