@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from gon.model import DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo
+from gon.model import DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo, Program
 
 
 class Pending(Protocol):
@@ -146,16 +146,25 @@ class Device(Protocol):
         ...
 
     # Programs --------------------
-    def load(self, module: Handle, code: bytes, code_format: str, options: str) -> ModuleInfo:
-        """Compile or load `code`; formats are those of `info.formats`.
+    def load(self, module: Handle, program: Program) -> ModuleInfo:
+        """Compile or load a program; formats are those of `info.formats`.
 
         Raises CompileError with the compiler's log, Unsupported for a format the device does not
-        take.
+        take or a construct that it cannot run.
         """
         ...
 
     def unload(self, module: Handle) -> None:
-        """Forget the module; its kernels' handles stay valid until closed, as does queued work."""
+        """Forget the module; the handles of its kernels and variables stay valid until closed or
+        freed, as does queued work.
+        """
+        ...
+
+    def get_global(self, buffer: Handle, module: Handle, name: str) -> None:
+        """Name a module's variable as a buffer, of the size its `ModuleInfo.globals` tells.
+
+        `free` forgets the name. Raises InvalidArgument if the module has no variable of that name.
+        """
         ...
 
     def get_kernel(self, kernel: Handle, module: Handle, name: str) -> None:

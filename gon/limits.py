@@ -41,6 +41,9 @@ VALUE_ARGS_BYTES_MAX = 4 * KIB
 FILL_PATTERN_BYTES_MAX = 128
 NAME_BYTES_MAX = 1 * KIB
 SOURCE_BYTES_MAX = 2 * MIB
+# Templates that one program instantiates, and headers it brings along.
+PROGRAM_NAMES_MAX = 256
+PROGRAM_HEADERS_MAX = 64
 LOG_BYTES_MAX = 64 * KIB
 MESSAGE_BYTES_MAX = 8 * KIB
 # Handles that may be poisoned at once, and failures that nothing has waited for yet.

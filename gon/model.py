@@ -78,12 +78,44 @@ class KernelInfo:
     max_block: int
 
 
+class Program(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a module is made of.
+
+    `names` are the name expressions of templates to instantiate (`scale<float>`); `headers` are
+    pairs of a name, as the source includes it, and its text. Both are for "cuda-c".
+    """
+
+    code: bytes
+    code_format: str
+    options: str = ""
+    names: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalInfo:
+    """A variable of a module that the program reaches by name (`__constant__`, `__device__`).
+
+    `dtype` is the NumPy dtype string of its elements, "" where the type has none.
+    """
+
+    name: str
+    type_name: str
+    dtype: str
+    size_bytes: int
+
+
 @dataclass(frozen=True, slots=True)
 class ModuleInfo:
-    """What loading a module gave: its kernels, and the compiler's log (warnings; may be empty)."""
+    """What loading a module gave: its kernels, and the compiler's log (warnings; may be empty).
+
+    `source` is the text that was compiled where the program was translated, "" otherwise.
+    """
 
     kernels: tuple[KernelInfo, ...]
     log: str = ""
+    source: str = ""
+    globals: tuple[GlobalInfo, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,11 +63,15 @@ def host_bytes(array: HostArray, what: str, *, writable: bool = False) -> memory
 
 
 class Buffer:
-    """`size_bytes` of memory on a device. Made by `Device.allocate`; freed when forgotten."""
+    """`size_bytes` of memory on a device. Made by `Device.allocate`, or `Module.get_global` for one
+    that is a module's variable; freed when forgotten.
+    """
 
-    __slots__ = ("__weakref__", "closed", "device", "handle", "size_bytes")
+    __slots__ = ("__weakref__", "_held_bytes", "closed", "device", "handle", "size_bytes")
 
-    def __init__(self, device: Device, handle: Handle, size_bytes: int) -> None:
+    def __init__(self, device: Device, handle: Handle, size_bytes: int, held_bytes: int) -> None:
+        """`held_bytes` of the lease's memory come back when the buffer is freed."""
+        self._held_bytes = held_bytes
         self.device = device
         self.handle = handle
         self.size_bytes = size_bytes
@@ -179,9 +183,9 @@ class Buffer:
         """Give the memory back once the work queued before is done; idempotent."""
         if not self.closed:
             self.closed = True
-            self.device.forget_buffer(self.handle, self.size_bytes)
+            self.device.forget_buffer(self.handle, self._held_bytes)
 
     def __del__(self) -> None:
         if not self.closed:
             self.closed = True
-            self.device.drop_buffer(self.handle, self.size_bytes)
+            self.device.drop_buffer(self.handle, self._held_bytes)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from gon.device import Device as Contract
 from gon.errors import BadHandle, InvalidArgument, OutOfMemory
-from gon.model import DEFAULT_STREAM, DeviceInfo, Handle, KernelInfo
+from gon.model import DEFAULT_STREAM, DeviceInfo, GlobalInfo, Handle, KernelInfo, Program
 from gon_client.array import DeviceArray, shape_of
 from gon_client.buffer import Buffer, host_bytes
 from gon_client.counts import LinkCounts
@@ -96,7 +96,7 @@ class Device:
         handle = self._new_handle()
         self.contract.allocate(handle, size_bytes)
         self._free_bytes -= size_bytes
-        return Buffer(self, handle, size_bytes)
+        return Buffer(self, handle, size_bytes, size_bytes)
 
     def zeros(self, shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> DeviceArray:
         """Return a new array of zeros."""
@@ -127,12 +127,20 @@ class Device:
 
     # Work --------------------
     def compile(
-        self, source: str | bytes, code_format: str = "opencl-c", options: str = ""
+        self,
+        source: str | bytes,
+        code_format: str = "opencl-c",
+        options: str = "",
+        *,
+        name_expressions: Sequence[str] = (),
+        headers: Mapping[str, str] | None = None,
     ) -> Module:
         """Compile or load `source`; returns when the device has it.
 
-        Raises CompileError with the compiler's log, Unsupported for a format the device does not
-        take (`info.formats` says which).
+        For "cuda-c", `name_expressions` names the templates to instantiate, as `scale<float>`, and
+        `headers` gives the text of what the source includes, by name: a program reads no files of
+        the host. Raises CompileError with the compiler's log, InvalidArgument for a format the
+        device does not take (`info.formats` says which), Unsupported for what it cannot run.
         """
         if code_format not in self.info.formats:
             raise InvalidArgument(
@@ -140,7 +148,9 @@ class Device:
             )
         handle = self._new_handle()
         code = source.encode() if isinstance(source, str) else source
-        return Module(self, handle, self.contract.load(handle, code, code_format, options))
+        given = tuple((headers or {}).items())
+        program = Program(code, code_format, options, tuple(name_expressions), given)
+        return Module(self, handle, self.contract.load(handle, program))
 
     def create_stream(self) -> Stream:
         """Return a new stream, unordered with all others."""
@@ -192,13 +202,18 @@ class Device:
         self.contract.get_kernel(handle, module, info.name)
         return Kernel(self, handle, info)
 
-    def forget_buffer(self, handle: Handle, size_bytes: int) -> None:
+    def make_global(self, module: Handle, info: GlobalInfo) -> Buffer:
+        handle = self._new_handle()
+        self.contract.get_global(handle, module, info.name)
+        return Buffer(self, handle, info.size_bytes, 0)
+
+    def forget_buffer(self, handle: Handle, held_bytes: int) -> None:
         """Free a buffer now."""
         self.contract.free(handle)
-        self._free_bytes += size_bytes
+        self._free_bytes += held_bytes
 
-    def drop_buffer(self, handle: Handle, size_bytes: int) -> None:
-        self._dropped.append((lambda buffer: self.forget_buffer(buffer, size_bytes), handle))
+    def drop_buffer(self, handle: Handle, held_bytes: int) -> None:
+        self._dropped.append((lambda buffer: self.forget_buffer(buffer, held_bytes), handle))
 
     def drop_stream(self, handle: Handle) -> None:
         self._dropped.append((self.contract.close_stream, handle))

@@ -9,6 +9,7 @@ from gon.model import Handle, KernelInfo, LaunchConfig, ModuleInfo
 from gon_client.arguments import takes_of
 
 if TYPE_CHECKING:
+    from gon_client.buffer import Buffer
     from gon_client.device import Device
     from gon_client.stream import Stream
 
@@ -84,6 +85,27 @@ class Module:
     @property
     def log(self) -> str:
         return self._info.log
+
+    @property
+    def source(self) -> str:
+        """The text the unit's compiler was given where the program was translated, else ""."""
+        return self._info.source
+
+    @property
+    def global_names(self) -> tuple[str, ...]:
+        return tuple(info.name for info in self._info.globals)
+
+    def get_global(self, name: str) -> Buffer:
+        """Return a `__constant__` or `__device__` variable of the source as a buffer.
+
+        It is the variable itself: what is copied there is what kernels see from then on, in the
+        order of streams. Raises InvalidArgument listing the names there are.
+        """
+        for info in self._info.globals:
+            if info.name == name:
+                return self.device.make_global(self.handle, info)
+        known = ", ".join(self.global_names) or "none"
+        raise InvalidArgument(f"the module has no variable {name!r}; there are: {known}")
 
     def get_kernel(self, name: str) -> Kernel:
         """Return the kernel of that name. Raises InvalidArgument listing the names there are."""

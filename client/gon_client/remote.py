@@ -17,9 +17,11 @@ from gon.limits import (
     INLINE_BYTES_MAX,
     NAME_BYTES_MAX,
     OPTIONS_BYTES_MAX,
+    PROGRAM_HEADERS_MAX,
+    PROGRAM_NAMES_MAX,
     SOURCE_BYTES_MAX,
 )
-from gon.model import DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo
+from gon.model import DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo, Program
 from gon.wire import ops
 from gon.wire.batch import decode
 from gon_client.counts import LinkCounts
@@ -43,6 +45,28 @@ def _check_text(text: str, most_bytes: int, what: str) -> None:
         raise InvalidArgument(f"{what} is no text: {error.reason}") from error
     if size > most_bytes:
         raise InvalidArgument(f"{what} of {size} bytes: at most {most_bytes} are allowed")
+
+
+def _program_bytes(program: Program) -> int:
+    """Return how much of a batch the program takes. Raises InvalidArgument for too much of it."""
+    _check_text(program.code_format, NAME_BYTES_MAX, "code_format")
+    _check_text(program.options, OPTIONS_BYTES_MAX, "options")
+    if len(program.names) > PROGRAM_NAMES_MAX or len(program.headers) > PROGRAM_HEADERS_MAX:
+        raise InvalidArgument(
+            f"{len(program.names)} name expressions and {len(program.headers)} headers: at most "
+            f"{PROGRAM_NAMES_MAX} and {PROGRAM_HEADERS_MAX} are allowed"
+        )
+    size = len(program.code)
+    for name in program.names:
+        _check_text(name, NAME_BYTES_MAX, "a name expression")
+        size += NAME_BYTES_MAX
+    for name, text in program.headers:
+        _check_text(name, NAME_BYTES_MAX, "a header's name")
+        _check_text(text, SOURCE_BYTES_MAX, f"header {name}")
+        size += NAME_BYTES_MAX + len(text.encode())
+    if size > SOURCE_BYTES_MAX:
+        raise InvalidArgument(f"a program of {size} bytes: at most {SOURCE_BYTES_MAX} are allowed")
+    return size
 
 
 class RemoteDevice:
@@ -157,22 +181,20 @@ class RemoteDevice:
         return decode(float, answer.data)
 
     # Programs --------------------
-    def load(self, module: Handle, code: bytes, code_format: str, options: str) -> ModuleInfo:
-        if len(code) > SOURCE_BYTES_MAX:
-            raise InvalidArgument(
-                f"code of {len(code)} bytes: at most {SOURCE_BYTES_MAX} are allowed"
-            )
-        _check_text(code_format, NAME_BYTES_MAX, "code_format")
-        _check_text(options, OPTIONS_BYTES_MAX, "options")
+    def load(self, module: Handle, program: Program) -> ModuleInfo:
+        size = _program_bytes(program)
         cookie = next(self._cookies)
         answer = Answer(self._link)
-        op = ops.Load(module, code, code_format, options, cookie)
-        self._link.ask(op, cookie, answer, len(code))
+        self._link.ask(ops.Load(module, program, cookie), cookie, answer, size)
         answer.wait()
         return decode(ModuleInfo, answer.data)
 
     def unload(self, module: Handle) -> None:
         self._post(ops.Unload(module))
+
+    def get_global(self, buffer: Handle, module: Handle, name: str) -> None:
+        _check_text(name, NAME_BYTES_MAX, "name")
+        self._post(ops.GetGlobal(buffer, module, name))
 
     def get_kernel(self, kernel: Handle, module: Handle, name: str) -> None:
         _check_text(name, NAME_BYTES_MAX, "name")

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from gon.device import Device, HostDevice
 from gon.errors import GonError
-from gon.model import DEFAULT_STREAM, Handle, ModuleInfo
+from gon.model import DEFAULT_STREAM, Handle, ModuleInfo, Program
 from gon.testing.kernels import MODULES, TestModule
 
 P = ParamSpec("P")
@@ -122,7 +122,7 @@ class Trial:
     def load(self) -> tuple[Handle, ModuleInfo]:
         """Return the suite's module, loaded."""
         module = self.handle()
-        info = self.device.load(module, self.source().code, self.format(), "")
+        info = self.device.load(module, Program(self.source().code, self.format()))
         return module, info
 
     def kernels(self, *names: str) -> list[Handle]:

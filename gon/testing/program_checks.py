@@ -19,7 +19,16 @@ from gon.errors import (
     Unsupported,
 )
 from gon.limits import NAME_BYTES_MAX
-from gon.model import DEFAULT_STREAM, BufferAt, Dim3, Handle, LaunchArg, LocalBytes, ParamKind
+from gon.model import (
+    DEFAULT_STREAM,
+    BufferAt,
+    Dim3,
+    Handle,
+    LaunchArg,
+    LocalBytes,
+    ParamKind,
+    Program,
+)
 from gon.testing.device_trial import Trial, bytes_of, expect
 from gon.testing.kernels import KERNEL_NAMES
 
@@ -50,7 +59,7 @@ def loading_tells_the_kernels(trial: Trial) -> None:
 def a_broken_module_raises_with_the_compilers_log(trial: Trial) -> None:
     source = trial.source()
     try:
-        trial.device.load(trial.handle(), source.broken, trial.format(), "")
+        trial.device.load(trial.handle(), Program(source.broken, trial.format()))
     except CompileError as error:
         expect(source.broken_says in error.log, f"the log is {error.log!r}")
     else:
@@ -60,16 +69,24 @@ def a_broken_module_raises_with_the_compilers_log(trial: Trial) -> None:
 
 def unknown_formats_are_unsupported(trial: Trial) -> None:
     module = trial.handle()
-    trial.refused(Unsupported, "a format", trial.device.load, module, b"x", "no-such", "")
+    trial.refused(Unsupported, "a format", trial.device.load, module, Program(b"x", "no-such"))
 
 
 def a_module_handle_in_use_is_refused(trial: Trial) -> None:
     module, _info = trial.load()
-    source, form = trial.source(), trial.format()
+    program = Program(trial.source().code, trial.format())
     load, get_kernel = trial.device.load, trial.device.get_kernel
-    trial.refused(InvalidArgument, "module twice", load, module, source.code, form, "")
+    trial.refused(InvalidArgument, "module twice", load, module, program)
     (kernel,) = trial.kernels("nothing")
     trial.refused(InvalidArgument, "kernel twice", get_kernel, kernel, module, "nothing")
+
+
+def unknown_variables_are_refused(trial: Trial) -> None:
+    module, info = trial.load()
+    expect(info.globals == (), f"the suite's module has variables: {info.globals}")
+    get_global = trial.device.get_global
+    trial.refused(InvalidArgument, "no such variable", get_global, trial.handle(), module, "none")
+    trial.refused(BadHandle, "no module", get_global, trial.handle(), trial.handle(), "none")
 
 
 def unknown_kernels_are_refused(trial: Trial) -> None:
@@ -288,6 +305,7 @@ WITH_KERNELS = (
     loading_tells_the_kernels,
     a_broken_module_raises_with_the_compilers_log,
     a_module_handle_in_use_is_refused,
+    unknown_variables_are_refused,
     unknown_kernels_are_refused,
     kernels_outlive_their_module,
     a_launch_computes,

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from gon.model import BufferAt, LocalBytes
+from gon.model import BufferAt, LocalBytes, Program
 
 
 class Op(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -117,9 +117,7 @@ class Elapsed(Op, frozen=True, tag=25):
 
 class Load(Op, frozen=True, tag=30):
     module: int
-    code: bytes
-    code_format: str
-    options: str
+    program: Program
     reply: int
 
 
@@ -146,11 +144,17 @@ class Launch(Op, frozen=True, tag=34):
     args: tuple[int | bytes | BufferAt | LocalBytes, ...]
 
 
+class GetGlobal(Op, frozen=True, tag=35):
+    buffer: int
+    module: int
+    name: str
+
+
 AnyOp: TypeAlias = (
     Allocate | Free | Write | Read | Copy | Fill
     | CreateStream | CloseStream | Sync | SyncAll
     | CreateEvent | CloseEvent | Record | WaitEvent | SyncEvent | Elapsed
-    | Load | Unload | GetKernel | CloseKernel | Launch
+    | Load | Unload | GetKernel | CloseKernel | Launch | GetGlobal
 )  # fmt: skip
 
 
@@ -185,9 +189,10 @@ TABLE: tuple[Row, ...] = (
     Row(23, WaitEvent, "", 1),
     Row(24, SyncEvent, "nothing", 1),
     Row(25, Elapsed, "a float: µs", 1),
-    Row(30, Load, "LoadedModule, msgpack", 1),
+    Row(30, Load, "ModuleInfo, msgpack", 1),
     Row(31, Unload, "", 1),
     Row(32, GetKernel, "", 1),
     Row(33, CloseKernel, "", 1),
     Row(34, Launch, "", 1),
+    Row(35, GetGlobal, "", 1),
 )

@@ -19,11 +19,12 @@ import msgspec
 from gon.device import HostDevice, Pending
 from gon.errors import GonError, InvalidArgument, OutOfMemory, RemoteProtocolError
 from gon.limits import INLINE_BYTES_MAX, POISONED_MAX
-from gon.model import DEFAULT_STREAM, Dim3, Handle, LaunchArg
+from gon.model import DEFAULT_STREAM, Dim3, Handle, LaunchArg, ModuleInfo
 from gon.wire import ops
 from gon.wire.batch import Batch, Failure, Reply, encode
 from gon.wire.ops import AnyOp
 from gon_server.footprint import Footprint, Key, Noun, footprint
+from gon_server.module_variables import ModuleVariables
 
 _DEFAULT: Key = (Noun.STREAM, DEFAULT_STREAM)
 # What a wait reports on is usable again; buffers and kernels are not.
@@ -53,6 +54,7 @@ class Executor:
         self._live: set[Key] = {_DEFAULT}
         self._poison: dict[Key, Failure] = {}
         self._unreported: dict[int, Failure] = {}
+        self._variables = ModuleVariables()
         self._window_of: int | None = None
 
     def __repr__(self) -> str:
@@ -167,9 +169,7 @@ class Executor:
                 elapsed_us = device.elapsed_us(Handle(op.start), Handle(op.end))
                 return Answer(Reply(op.reply, encode(elapsed_us)))
             case ops.Load():
-                info = device.load(Handle(op.module), op.code, op.code_format, op.options)
-                self._live.add((Noun.MODULE, op.module))
-                return Answer(Reply(op.reply, encode(info)))
+                return Answer(Reply(op.reply, encode(self._load(op))))
             case _:
                 self._make_or_forget(op)
         return None
@@ -196,11 +196,17 @@ class Executor:
                 device.get_kernel(Handle(op.kernel), Handle(op.module), op.name)
             case ops.CloseKernel():
                 device.close_kernel(Handle(op.kernel))
+            case ops.GetGlobal():
+                device.get_global(Handle(op.buffer), Handle(op.module), op.name)
             case _:
                 raise AssertionError(f"no step for {op}")
         touched = self._footprint(op)
         self._live.update(touched.makes)
         self._live.difference_update(touched.forgets)
+        if isinstance(op, ops.GetKernel | ops.GetGlobal):
+            self._variables.hold(op.module, touched.makes[0])
+        for key in touched.forgets:
+            self._used_bytes -= self._variables.forget(key)
 
     def _allocate(self, op: ops.Allocate) -> None:
         if op.size_bytes > self._memory_bytes - self._used_bytes:
@@ -211,6 +217,21 @@ class Executor:
         self._device.allocate(Handle(op.buffer), op.size_bytes)
         self._sizes[op.buffer] = op.size_bytes
         self._used_bytes += op.size_bytes
+
+    def _load(self, op: ops.Load) -> ModuleInfo:
+        module = Handle(op.module)
+        info = self._device.load(module, op.program)
+        size_bytes = sum(variable.size_bytes for variable in info.globals)
+        if size_bytes > self._memory_bytes - self._used_bytes:
+            self._device.unload(module)
+            raise OutOfMemory(
+                f"the module's variables take {size_bytes} bytes, "
+                f"{self._memory_bytes - self._used_bytes} of the lease's are free"
+            )
+        self._live.add((Noun.MODULE, module))
+        self._used_bytes += size_bytes
+        self._variables.add(module, size_bytes)
+        return info
 
     def _read(self, op: ops.Read) -> Answer:
         stream = Handle(op.stream)

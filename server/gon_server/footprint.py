@@ -102,6 +102,9 @@ def _life(op: AnyOp) -> Footprint:
         case ops.GetKernel():
             kernel = (Noun.KERNEL, op.kernel)
             return Footprint(((Noun.MODULE, op.module),), (kernel,), (kernel,))
+        case ops.GetGlobal():
+            buffer = _buffer(op.buffer)
+            return Footprint(((Noun.MODULE, op.module),), (buffer,), (buffer,))
         case ops.Load():
             return Footprint(makes=((Noun.MODULE, op.module),))
         case ops.Free():

@@ -15,7 +15,7 @@ import pytest
 import gon
 from gon.device import Device, HostDevice
 from gon.errors import CompileError, GonError, LeaseLost
-from gon.model import DEFAULT_STREAM, Handle
+from gon.model import DEFAULT_STREAM, Handle, Program
 from gon.testing.device_trial import FIRST_HANDLE
 from gon.testing.devices import CHECKS, DeviceCheck, check_device
 from gon.transport.base import Link
@@ -148,5 +148,5 @@ def test_the_suite_passes_as_a_whole() -> None:
 def test_a_compile_error_carries_its_log() -> None:
     device = sim.open_device("")
     with pytest.raises(CompileError) as caught:
-        device.load(Handle(1), b"no_such", "python-sim", "")
+        device.load(Handle(1), Program(b"no_such", "python-sim"))
     assert "line 1" in caught.value.log

@@ -83,8 +83,8 @@ class Player:
                 self._pending[reply] = (device.sync_all(), bytearray())
             case ops.SyncEvent(event, reply):
                 self._pending[reply] = (device.sync_event(Handle(event)), bytearray())
-            case ops.Load(module, code, code_format, options, reply):
-                device.load(Handle(module), code, code_format, options)
+            case ops.Load(module, program, reply):
+                device.load(Handle(module), program)
                 self.outcomes[reply] = b""
             case _:
                 self._make_or_forget(op)
@@ -110,6 +110,8 @@ class Player:
                 device.wait_event(Handle(stream), Handle(event))
             case ops.GetKernel(kernel, module, name):
                 device.get_kernel(Handle(kernel), Handle(module), name)
+            case ops.GetGlobal(buffer, module, name):
+                device.get_global(Handle(buffer), Handle(module), name)
             case ops.CloseKernel(kernel):
                 device.close_kernel(Handle(kernel))
             case _:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from gon.limits import INLINE_BYTES_MAX, KIB
-from gon.model import BufferAt
+from gon.model import BufferAt, Program
 from gon.wire import ops
 from gon.wire.ops import AnyOp
 
@@ -87,7 +87,7 @@ class Maker:
 
     def _begin(self) -> None:
         source = b"advance\nindex\n"
-        self._do(ops.Load(self._module, source, "python-sim", "", self._cookie()))
+        self._do(ops.Load(self._module, Program(source, "python-sim"), self._cookie()))
         self._do(ops.GetKernel(self._advance, self._module, "advance"))
         self._do(ops.GetKernel(self._index, self._module, "index"))
         self._create_stream()

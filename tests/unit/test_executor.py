@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 
 import pytest
 
 from gon.errors import Code, RemoteProtocolError
 from gon.limits import INLINE_BYTES_MAX
+from gon.model import Program
 from gon.wire import ops
 from gon.wire.batch import Batch, Failure, Reply
 from gon.wire.ops import AnyOp
+from gon_server.devices import null
 from gon_server.devices.sim import open_device
 from gon_server.executor import Answer, Executor
 
@@ -46,7 +49,7 @@ class Session:
 def session() -> Session:
     """Buffers 1 and 2 of N floats, a stream 3, module 4 with kernel 5: y += a * x."""
     session = Session()
-    loaded = session.reply(ops.Load(4, b"saxpy\n", "python-sim", "", 1))
+    loaded = session.reply(ops.Load(4, Program(b"saxpy\n", "python-sim"), 1))
     assert loaded.failure is None
     answers = session.answers(
         ops.Allocate(1, SIZE),
@@ -206,7 +209,7 @@ def test_an_upload_that_fails_is_told_by_the_next_wait(session: Session) -> None
 
 
 def test_compile_errors_answer_at_once_with_the_log(session: Session) -> None:
-    failure = session.failure(ops.Load(20, b"no such kernel", "python-sim", "", 9))
+    failure = session.failure(ops.Load(20, Program(b"no such kernel", "python-sim"), 9))
     assert failure.code == Code.COMPILE
     assert session.reply(ops.SyncAll(10)).failure is None, "an answered op poisons nothing"
 
@@ -222,3 +225,32 @@ def test_an_upload_that_is_skipped_is_told_by_a_wait_for_all_streams(session: Se
     part = ops.Write(0, 1, 0, SIZE // 2, None)
     assert session.executor.begin_write(part, session.number) is None
     assert session.failure(ops.SyncAll(10)).op == "Fill"
+
+
+def test_variables_of_a_module_count_until_all_that_uses_them_is_gone() -> None:
+    executor = Executor(null.open_device(""), 4096)
+    numbers = itertools.count(1)
+
+    def fails(*some: AnyOp) -> Failure | None:
+        answers = executor.run(Batch(next(numbers), [*some, ops.SyncAll(1)]))
+        return answers[-1].reply.failure
+
+    def load(module: int, size: int) -> Failure | None:
+        program = Program(f"kernel\nvariable table {size}".encode(), "null")
+        return executor.run(Batch(next(numbers), [ops.Load(module, program, 1)]))[0].reply.failure
+
+    assert load(1, 3000) is None
+    failure = load(2, 3000)
+    assert failure is not None
+    assert failure.code == Code.OUT_OF_MEMORY
+    assert fails(ops.GetGlobal(5, 1, "table"), ops.GetKernel(6, 1, "kernel"), ops.Unload(1)) is None
+    assert load(2, 3000) is not None, "its kernel and its variable are still there"
+    assert fails(ops.Free(5)) is None
+    assert load(2, 3000) is not None, "its kernel is still there"
+    assert fails(ops.CloseKernel(6)) is None
+    assert load(2, 3000) is None
+    missing = fails(ops.GetGlobal(7, 2, "no such"))
+    assert missing is not None
+    assert missing.code == Code.INVALID_ARGUMENT
+    assert fails(ops.Unload(2)) is None
+    assert load(3, 4096) is None

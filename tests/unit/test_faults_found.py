@@ -17,7 +17,7 @@ from gon.errors import (
     WaitTimeout,
 )
 from gon.limits import INLINE_BYTES_MAX, KIB
-from gon.model import DEFAULT_STREAM, Handle
+from gon.model import DEFAULT_STREAM, Handle, Program
 from gon.wire import ops
 from gon.wire.batch import Batch, Reply
 from gon.wire.ops import AnyOp
@@ -193,7 +193,7 @@ BAD: dict[str, Callable[[RemoteDevice], object]] = {
     "shared_bytes": lambda far: far.launch(
         DEFAULT_STREAM, Handle(1), (1, 1, 1), (1, 1, 1), 1 << 64, ()
     ),
-    "options": lambda far: far.load(Handle(9), b"", "python-sim", "x" * (5 << 20)),
+    "options": lambda far: far.load(Handle(9), Program(b"", "python-sim", "x" * (5 << 20))),
 }
 
 

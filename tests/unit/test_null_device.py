@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from gon.errors import BadHandle, CompileError, InvalidArgument, OutOfMemory
-from gon.model import DEFAULT_STREAM, BufferAt, Handle, ParamKind
+from gon.model import DEFAULT_STREAM, BufferAt, Handle, ParamKind, Program
 from gon_server.devices import null
 
 H1, H2 = Handle(1), Handle(2)
@@ -35,7 +35,9 @@ def test_memory_is_counted() -> None:
 
 def test_a_module_describes_its_kernels() -> None:
     device = null.open_device("")
-    info = device.load(H1, b"saxpy 4 const buffer 4\n\nempty\nsum const buffer local", "null", "")
+    info = device.load(
+        H1, Program(b"saxpy 4 const buffer 4\n\nempty\nsum const buffer local", "null")
+    )
     assert [kernel.name for kernel in info.kernels] == ["saxpy", "empty", "sum"]
     kinds = [param.kind for param in info.kernels[2].params]
     assert kinds == [ParamKind.BUFFER, ParamKind.BUFFER, ParamKind.LOCAL]
@@ -55,7 +57,7 @@ def test_a_module_describes_its_kernels() -> None:
 @pytest.mark.parametrize("line", ["f 0", "f 99999", "f const *", "f -4"])
 def test_a_line_that_describes_none_is_named(line: str) -> None:
     with pytest.raises(CompileError) as caught:
-        null.open_device("").load(H1, f"ok 4\n{line}".encode(), "null", "")
+        null.open_device("").load(H1, Program(f"ok 4\n{line}".encode(), "null"))
     assert "line 2" in caught.value.log
 
 

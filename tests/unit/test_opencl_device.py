@@ -24,7 +24,7 @@ from gon.errors import (
     WaitTimeout,
 )
 from gon.limits import KEPT_BYTES_MAX, KEPT_MAX, LOG_BYTES_MAX, SHAPES_CACHED_MAX, STREAMS_MAX
-from gon.model import DEFAULT_STREAM, BufferAt, Handle, ParamKind
+from gon.model import DEFAULT_STREAM, BufferAt, Handle, ParamKind, Program
 from gon_server.devices import opencl
 from gon_server.devices import opencl_driver as driver
 from gon_server.devices.opencl_memory import DeviceBuffer
@@ -54,7 +54,7 @@ def device() -> Iterator[opencl.OpenClDevice]:
 @pytest.fixture
 def spinning(device: opencl.OpenClDevice) -> opencl.OpenClDevice:
     """A device with buffer 1 and kernel 1, which takes a while with `LONG`."""
-    device.load(H1, SPIN, "opencl-c", "")
+    device.load(H1, Program(SPIN, "opencl-c"))
     device.get_kernel(H1, H1, "spin")
     device.allocate(H1, 4096)
     return device
@@ -128,7 +128,7 @@ def test_shapes_remembered_are_bounded(spinning: opencl.OpenClDevice) -> None:
 
 def test_a_required_block_is_required(device: opencl.OpenClDevice) -> None:
     source = b"__attribute__((reqd_work_group_size(8, 2, 1))) kernel void f(void) { }"
-    device.load(H1, source, "opencl-c", "")
+    device.load(H1, Program(source, "opencl-c"))
     device.get_kernel(H1, H1, "f")
     device.launch(DEFAULT_STREAM, H1, (3, 1, 1), (8, 2, 1), 0, ())
     with pytest.raises(LaunchTooLarge, match=r"\(8, 2, 1\)"):
@@ -144,7 +144,7 @@ def test_every_kind_of_parameter_is_known(device: opencl.OpenClDevice) -> None:
         global const float4 *p, local odd *m, global void *w, global odd *restrict g) { }
     kernel void image(read_only image2d_t i, sampler_t s) { }
     """
-    info = device.load(H1, source, "opencl-c", "")
+    info = device.load(H1, Program(source, "opencl-c"))
     (kernel,) = info.kernels
     params = {p.name: (p.kind.value, p.dtype, p.size_bytes, p.writes) for p in kernel.params}
     assert params == {
@@ -178,12 +178,12 @@ def test_sizes_can_be_told_by_the_language_too(device: opencl.OpenClDevice) -> N
 
 
 def test_warnings_are_the_log_and_chatter_is_not(device: opencl.OpenClDevice) -> None:
-    assert device.load(H1, SPIN, "opencl-c", "").log == ""
-    warned = device.load(H2, b"#warning look here\nkernel void f(void) { }", "opencl-c", "")
+    assert device.load(H1, Program(SPIN, "opencl-c")).log == ""
+    warned = device.load(H2, Program(b"#warning look here\nkernel void f(void) { }", "opencl-c"))
     assert "look here" in warned.log
     errors = b"".join(b"kernel void f%d(void) { nowhere%d(); }\n" % (i, i) for i in range(3000))
     with pytest.raises(GonError) as caught:
-        device.load(H3, errors, "opencl-c", "-Werror")
+        device.load(H3, Program(errors, "opencl-c", "-Werror"))
     assert 0 < len(caught.value.log.encode()) <= LOG_BYTES_MAX
 
 
@@ -191,9 +191,9 @@ def test_a_source_that_reads_a_file_never_reaches_the_compiler(
     device: opencl.OpenClDevice,
 ) -> None:
     with pytest.raises(InvalidArgument, match="line 1"):
-        device.load(H1, b'#include "/etc/passwd"\n', "opencl-c", "")
+        device.load(H1, Program(b'#include "/etc/passwd"\n', "opencl-c"))
     with pytest.raises(InvalidArgument, match="refused"):
-        device.load(H1, SPIN, "opencl-c", "-I/etc")
+        device.load(H1, Program(SPIN, "opencl-c", "-I/etc"))
 
 
 def test_streams_are_bounded(device: opencl.OpenClDevice) -> None:
@@ -207,7 +207,7 @@ def test_views_without_system_addresses_need_the_devices_alignment() -> None:
     device = opencl.OpenClDevice(select(""), "", may_share=False)
     alignment = device.info.view_alignment_bytes
     assert alignment > 1
-    device.load(H1, SPIN, "opencl-c", "")
+    device.load(H1, Program(SPIN, "opencl-c"))
     device.get_kernel(H1, H1, "spin")
     device.allocate(H1, 100 * alignment)
     turns = np.uint32(0).tobytes()

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gon.errors import InvalidArgument, KernelArgumentError
-from gon.model import DEFAULT_STREAM, Handle, ParamKind
+from gon.model import DEFAULT_STREAM, Handle, ParamKind, Program
 from gon_server.devices import opencl
 from gon_server.devices.opencl_spirv import IlParam, kernels_of
 
@@ -62,7 +62,7 @@ def test_parameters_are_told() -> None:
 
 def test_a_module_loads_and_runs() -> None:
     device = opencl.open_device("")
-    info = device.load(Handle(1), store_module(), "spir-v", "")
+    info = device.load(Handle(1), Program(store_module(), "spir-v"))
     (store,) = info.kernels
     assert [(p.kind, p.dtype, p.size_bytes, p.writes) for p in store.params] == [
         (ParamKind.BUFFER, "uint32", 0, True),

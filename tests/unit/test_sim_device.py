@@ -9,7 +9,7 @@ import pytest
 
 from gon.errors import DeviceError, InvalidArgument
 from gon.limits import SIM_QUEUED_MAX
-from gon.model import DEFAULT_STREAM, Handle, LocalBytes
+from gon.model import DEFAULT_STREAM, Handle, LocalBytes, Program
 from gon_server.devices import sim
 
 H1, H2 = Handle(1), Handle(2)
@@ -66,7 +66,7 @@ def test_ops_held_back_are_bounded() -> None:
 
 def test_a_kernel_that_overruns_fails_at_the_next_wait_and_only_there() -> None:
     device = sim.open_device("")
-    device.load(H1, b"block_sum\nindex # a comment\n\n", "python-sim", "")
+    device.load(H1, Program(b"block_sum\nindex # a comment\n\n", "python-sim"))
     device.get_kernel(H1, H1, "block_sum")
     device.allocate(H1, 64)
     device.create_stream(H1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gon.errors import CompileError, RemoteProtocolError
 from gon.limits import BATCH_OPS_MAX
-from gon.model import BufferAt, LocalBytes
+from gon.model import BufferAt, LocalBytes, Program
 from gon.wire import ops
 from gon.wire.batch import (
     Batch,
@@ -38,6 +38,10 @@ ARGS = st.lists(
     max_size=6,
 ).map(tuple)
 DIM3 = st.tuples(U64, U64, U64)
+TEXT = st.text(max_size=8)
+TEXTS = st.lists(TEXT, max_size=3).map(tuple)
+HEADERS = st.lists(st.tuples(TEXT, TEXT), max_size=3).map(tuple)
+PROGRAM = st.builds(Program, st.binary(max_size=16), TEXT, TEXT, TEXTS, HEADERS)
 
 
 def an_op(kind: type[ops.Op]) -> st.SearchStrategy[ops.Op]:
@@ -45,6 +49,8 @@ def an_op(kind: type[ops.Op]) -> st.SearchStrategy[ops.Op]:
     numbers = {field.name: U64 for field in msgspec.structs.fields(kind) if field.type is int}
     if kind is ops.Launch:
         return st.builds(kind, **numbers, args=ARGS, grid=DIM3, block=DIM3)
+    if kind is ops.Load:
+        return st.builds(kind, **numbers, program=PROGRAM)
     return st.builds(kind, **numbers)
 
 
@@ -76,6 +82,7 @@ def test_the_table_is_the_union_and_its_numbers_are_for_ever() -> None:
         32: "GetKernel",
         33: "CloseKernel",
         34: "Launch",
+        35: "GetGlobal",
     }
     for row in ops.TABLE:
         assert row.op.__struct_config__.tag == row.number

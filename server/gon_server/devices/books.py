@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from gon.errors import BadHandle, InvalidArgument, LimitExceeded
+from gon.errors import BadHandle, InvalidArgument, LimitExceeded, Unsupported
 from gon.limits import FILL_PATTERN_BYTES_MAX
+from gon.model import DeviceInfo, Program
 
 T = TypeVar("T")
 
@@ -94,6 +95,27 @@ def check_pattern(pattern: bytes, size: int) -> None:
         )
     if size % len(pattern):
         raise InvalidArgument(f"{size} bytes are no multiple of the pattern's {len(pattern)}")
+
+
+def check_format(program: Program, info: DeviceInfo) -> None:
+    """Raise Unsupported for a format the device does not take."""
+    if program.code_format not in info.formats:
+        raise Unsupported(
+            f"format {program.code_format!r}; {info.name} takes {', '.join(info.formats)}"
+        )
+
+
+def check_bare(program: Program) -> None:
+    """Raise InvalidArgument for anything beside the code, for formats that take nothing else."""
+    if program.options:
+        raise InvalidArgument(f"options {program.options!r}; {program.code_format} has none")
+    check_no_names(program)
+
+
+def check_no_names(program: Program) -> None:
+    """Raise InvalidArgument for name expressions or headers, which most formats do not have."""
+    if program.names or program.headers:
+        raise InvalidArgument(f"{program.code_format} takes no name expressions and no headers")
 
 
 def bytes_view(data: memoryview) -> memoryview:

@@ -2,7 +2,7 @@
 
 It measures what everything but a device costs. A module in its format, "null", is text: a kernel's
 name a line, and after it what its parameters take, apart by blanks: "buffer", "const" (a buffer not
-written), "local", or a value's size in bytes.
+written), "local", or a value's size in bytes. A line "variable NAME SIZE" is a variable.
 
 Rules: a launch is as near to nothing as can be: it looks its handles up.
 """
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gon.device import SETTLED, Pending
-from gon.errors import CompileError, InvalidArgument, OutOfMemory, Unsupported
+from gon.errors import CompileError, InvalidArgument, OutOfMemory
 from gon.limits import (
     BUFFERS_MAX,
     EVENTS_MAX,
@@ -27,17 +27,21 @@ from gon.model import (
     BufferAt,
     DeviceInfo,
     Dim3,
+    GlobalInfo,
     Handle,
     KernelInfo,
     LaunchArg,
     ModuleInfo,
     Param,
     ParamKind,
+    Program,
 )
 from gon_server.devices.books import (
     Table,
     bytes_view,
+    check_bare,
     check_copy,
+    check_format,
     check_pattern,
     check_range,
     check_size,
@@ -164,18 +168,25 @@ class NullDevice:
         return 0.0
 
     # Programs -------------------------------------------------------------------------------------
-    def load(self, module: Handle, code: bytes, code_format: str, options: str) -> ModuleInfo:
+    def load(self, module: Handle, program: Program) -> ModuleInfo:
         self._modules.check_new(module)
-        if code_format != FORMAT:
-            raise Unsupported(f"format {code_format!r}; this device takes {FORMAT}")
-        if options:
-            raise InvalidArgument(f"options {options!r}; there are none")
-        info = parse_module(code)
+        check_format(program, self.info)
+        check_bare(program)
+        info = parse_module(program.code)
         self._modules.add(module, info)
         return info
 
     def unload(self, module: Handle) -> None:
         self._modules.remove(module)
+
+    def get_global(self, buffer: Handle, module: Handle, name: str) -> None:
+        self._buffers.check_new(buffer)
+        for info in self._modules[module].globals:
+            if info.name == name:
+                self._buffers.add(buffer, info.size_bytes)
+                self._allocated_bytes += info.size_bytes
+                return
+        raise InvalidArgument(f"the module has no variable {name!r}")
 
     def get_kernel(self, kernel: Handle, module: Handle, name: str) -> None:
         self._kernels.check_new(kernel)
@@ -231,17 +242,27 @@ class NullDevice:
 def parse_module(code: bytes) -> ModuleInfo:
     """Return the kernels a module describes. Raises CompileError naming the first bad line."""
     kernels: list[KernelInfo] = []
+    variables: list[GlobalInfo] = []
     for number, line in enumerate(code.decode(errors="replace").splitlines(), 1):
         words = line.split()
         if not words:
             continue
         try:
+            if words[0] == "variable":
+                variables.append(_variable(words[1:]))
+                continue
             params = tuple(_param(f"p{index}", word) for index, word in enumerate(words[1:]))
         except ValueError as error:
             log = f"line {number}: {error}"
             raise CompileError("the module does not compile", log=log) from error
         kernels.append(KernelInfo(words[0], params, MAX_BLOCK))
-    return ModuleInfo(tuple(kernels))
+    return ModuleInfo(tuple(kernels), globals=tuple(variables))
+
+
+def _variable(words: list[str]) -> GlobalInfo:
+    if len(words) != 2 or not words[1].isdecimal() or not 1 <= int(words[1]) <= INFO.memory_bytes:
+        raise ValueError(f"{' '.join(words)!r} is no variable: a name and its size are needed")
+    return GlobalInfo(words[0], "bytes", "", int(words[1]))
 
 
 def _param(name: str, word: str) -> Param:

@@ -1,5 +1,4 @@
-"""The OpenCL backend: any OpenCL device of this host, by default its own CPU as a software-defined
-unit.
+"""The OpenCL backend: any OpenCL device of this host, by default its own CPU as a software unit.
 
 Streams are in-order queues, events are markers in them with the device's time, modules are OpenCL
 C. On a device that shares the host's memory buffers are the host's pages, so links receive and send
@@ -30,12 +29,13 @@ from gon.limits import (
     MODULES_MAX,
     STREAMS_MAX,
 )
-from gon.model import DEFAULT_STREAM, DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo
+from gon.model import DEFAULT_STREAM, DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo, Program
 from gon_server.devices import opencl_driver as driver
 from gon_server.devices.books import (
     Table,
     bytes_view,
     check_copy,
+    check_format,
     check_pattern,
     check_range,
     check_size,
@@ -285,14 +285,11 @@ class OpenClDevice:
         return time_ns
 
     # Programs -------------------------------------------------------------------------------------
-    def load(self, module: Handle, code: bytes, code_format: str, options: str) -> ModuleInfo:
+    def load(self, module: Handle, program: Program) -> ModuleInfo:
         self._modules.check_new(module)
-        if code_format not in self._info.formats:
-            raise Unsupported(
-                f"format {code_format!r}; the device takes {', '.join(self._info.formats)}"
-            )
+        check_format(program, self._info)
         try:
-            built = build_module(self._context, self._unit, code, code_format, options)
+            built = build_module(self._context, self._unit, program)
         except DriverError as error:
             raise driver.error_of(error, "loading a module") from error
         self._modules.add(module, built)
@@ -300,6 +297,11 @@ class OpenClDevice:
 
     def unload(self, module: Handle) -> None:
         self._modules.remove(module)
+
+    def get_global(self, buffer: Handle, module: Handle, name: str) -> None:
+        self._buffers.check_new(buffer)
+        self._modules.check(module)
+        raise InvalidArgument(f"the module has no variable {name!r}")
 
     def get_kernel(self, kernel: Handle, module: Handle, name: str) -> None:
         self._kernels.check_new(kernel)

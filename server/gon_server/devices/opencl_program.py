@@ -18,9 +18,10 @@ import pyopencl as cl
 
 from gon.errors import CompileError, InvalidArgument, Unsupported
 from gon.limits import LOG_BYTES_MAX
-from gon.model import Dim3, KernelInfo, ModuleInfo, Param
+from gon.model import Dim3, KernelInfo, ModuleInfo, Param, Program
 from gon_server.devices import opencl_driver as driver
 from gon_server.devices import opencl_spirv
+from gon_server.devices.books import check_no_names
 from gon_server.devices.opencl_params import ParamReader
 from gon_server.devices.opencl_source import check_options, check_source
 from gon_server.devices.opencl_spirv import IlParam
@@ -77,22 +78,22 @@ class Module:
         return driver.create_kernel(self._program, name), signature
 
 
-def build_module(
-    context: driver.Context, unit: driver.Unit, code: bytes, code_format: str, options: str
-) -> Module:
+def build_module(context: driver.Context, unit: driver.Unit, program: Program) -> Module:
     """Compile "opencl-c" or "spir-v". Raises CompileError, InvalidArgument, DriverError."""
-    asked = check_options(options)
-    if code_format == "spir-v":
+    code = program.code
+    asked = check_options(program.options)
+    check_no_names(program)
+    if program.code_format == "spir-v":
         told = opencl_spirv.kernels_of(code)
         try:
-            program = driver.create_from_il(context, code)
+            made = driver.create_from_il(context, code)
         except driver.DriverError as error:
             raise CompileError(f"the module is not taken: {error}") from error
-        return _finish(program, unit, asked, ParamReader(unit, lambda _type: 0), told)
+        return _finish(made, unit, asked, ParamReader(unit, lambda _type: 0), told)
     text = check_source(code)
-    program = driver.create_program(context, text)
+    made = driver.create_program(context, text)
     reader = ParamReader(unit, lambda name: size_of_type(context, unit, text, asked, name))
-    return _finish(program, unit, f"-cl-kernel-arg-info {asked}".rstrip(), reader, None)
+    return _finish(made, unit, f"-cl-kernel-arg-info {asked}".rstrip(), reader, None)
 
 
 def _finish(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from gon.errors import CompileError, DeviceError
+from gon.model import Program
 from gon_server.devices import opencl_driver as driver
 from gon_server.devices.opencl_memory import allocate_on_device, allocate_on_host
 from gon_server.devices.opencl_program import build_module
@@ -27,7 +28,7 @@ def shares_memory(
     `may_share` says whether that is to be tried at all. Raises DeviceError, DriverError.
     """
     try:
-        module = build_module(context, unit, _SOURCE, "opencl-c", "")
+        module = build_module(context, unit, Program(_SOURCE, "opencl-c"))
     except CompileError as error:
         raise DeviceError(f"{unit.name.strip()} does not compile: {error.log}") from error
     kernel, _signature = module.kernel("trial")

@@ -22,11 +22,13 @@ import numpy as np
 from gon.device import Pending
 from gon.errors import InvalidArgument, OutOfMemory, Unsupported
 from gon.limits import BUFFERS_MAX, EVENTS_MAX, GIB, KERNELS_MAX, MODULES_MAX, STREAMS_MAX
-from gon.model import DEFAULT_STREAM, DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo
+from gon.model import DEFAULT_STREAM, DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo, Program
 from gon_server.devices.books import (
     Table,
     bytes_view,
+    check_bare,
     check_copy,
+    check_format,
     check_pattern,
     check_range,
     check_size,
@@ -188,18 +190,21 @@ class SimDevice:
         return float(times[1] - times[0])
 
     # Programs -------------------------------------------------------------------------------------
-    def load(self, module: Handle, code: bytes, code_format: str, options: str) -> ModuleInfo:
+    def load(self, module: Handle, program: Program) -> ModuleInfo:
         self._modules.check_new(module)
-        if code_format != FORMAT:
-            raise Unsupported(f"format {code_format!r}; the simulator takes {FORMAT}")
-        if options:
-            raise InvalidArgument(f"options {options!r}; the simulator has none")
-        kernels = parse_module(code)
+        check_format(program, self.info)
+        check_bare(program)
+        kernels = parse_module(program.code)
         self._modules.add(module, kernels)
         return ModuleInfo(tuple(kernel.info for kernel in kernels.values()))
 
     def unload(self, module: Handle) -> None:
         self._modules.remove(module)
+
+    def get_global(self, buffer: Handle, module: Handle, name: str) -> None:
+        self._buffers.check_new(buffer)
+        self._modules.check(module)
+        raise InvalidArgument(f"the module has no variable {name!r}: {FORMAT} has none")
 
     def get_kernel(self, kernel: Handle, module: Handle, name: str) -> None:
         self._kernels.check_new(kernel)
