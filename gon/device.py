@@ -198,6 +198,21 @@ class Device(Protocol):
 
 
 @runtime_checkable
+class Builder(Protocol):
+    """What a device may give besides: building in one process of a host and loading in another."""
+
+    def build(self, program: Program) -> bytes:
+        """Compile a program for any process with the same device. Raises as `Device.load`."""
+        ...
+
+    def load_built(self, module: Handle, built: bytes) -> ModuleInfo:
+        """Load what `build` gave; as `Device.load` otherwise. Raises DeviceError for what is not
+        this device's.
+        """
+        ...
+
+
+@runtime_checkable
 class HostDevice(Device, Protocol):
     """What a device gives besides on the host it sits in: its memory, so that links can send and
     receive in place.

@@ -77,7 +77,7 @@ IMPORTS = [
     ("server/gon_server/devices/a.py", "from gon_server import leases", "gon_server.leases"),
     ("server/gon_server/devices/a.py", "from gon_server.devices import b", ""),
     ("server/gon_server/devices/a.py", "import pyopencl as cl", "pyopencl belongs to"),
-    ("server/gon_server/devices/opencl_program.py", "import pyopencl as cl", ""),
+    ("server/gon_server/devices/opencl_build.py", "import pyopencl as cl", ""),
     ("server/gon_server/leases.py", "import grpc", "grpc belongs to"),
     ("server/gon_server/leases.py", "from gon.pb.v1 import control_pb2", "gon.pb belongs to"),
     ("server/gon_server/control.py", "import grpc\nfrom gon.pb.v1 import control_pb2", ""),

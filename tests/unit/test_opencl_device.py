@@ -12,7 +12,9 @@ from functools import partial
 import numpy as np
 import pytest
 
+from gon.device import Builder
 from gon.errors import (
+    CompileError,
     DeviceError,
     GonError,
     InvalidArgument,
@@ -27,8 +29,8 @@ from gon.limits import KEPT_BYTES_MAX, KEPT_MAX, LOG_BYTES_MAX, SHAPES_CACHED_MA
 from gon.model import DEFAULT_STREAM, BufferAt, Handle, ParamKind, Program
 from gon_server.devices import opencl
 from gon_server.devices import opencl_driver as driver
+from gon_server.devices.opencl_build import size_of_type
 from gon_server.devices.opencl_memory import DeviceBuffer
-from gon_server.devices.opencl_program import size_of_type
 from gon_server.devices.opencl_runtime import select
 
 ONE = (1, 1, 1)
@@ -243,3 +245,15 @@ def test_driver_errors_are_ours(number: int, error: type[GonError]) -> None:
     assert type(mapped) is error
     assert "doing this" in str(mapped)
     assert "SOME_NAME" in str(mapped)
+
+
+def test_what_one_process_builds_another_loads(device: opencl.OpenClDevice) -> None:
+    assert isinstance(device, Builder)
+    built = device.build(Program(SPIN, "opencl-c"))
+    info = device.load(H1, Program(SPIN, "opencl-c"))
+    assert device.load_built(H2, built) == info
+    device.get_kernel(H1, H2, info.kernels[0].name)
+    with pytest.raises(DeviceError, match="cannot be read"):
+        device.load_built(H3, b"nothing of the kind")
+    with pytest.raises(CompileError):
+        device.build(Program(b"kernel void f(", "opencl-c"))

@@ -24,9 +24,7 @@ from gon.limits import (
     DIRECT_BYTES_MAX,
     EVENTS_MAX,
     KEPT_BYTES_MAX,
-    KERNELS_MAX,
     MIB,
-    MODULES_MAX,
     STREAMS_MAX,
 )
 from gon.model import DEFAULT_STREAM, DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo, Program
@@ -35,16 +33,14 @@ from gon_server.devices.books import (
     Table,
     bytes_view,
     check_copy,
-    check_format,
     check_pattern,
     check_range,
     check_size,
     writable_view,
 )
 from gon_server.devices.opencl_driver import DriverError, enqueue_kernel
-from gon_server.devices.opencl_kernel import BoundKernel
 from gon_server.devices.opencl_memory import DeviceBuffer, allocate_on_device, allocate_on_host
-from gon_server.devices.opencl_program import Module, build_module
+from gon_server.devices.opencl_programs import Programs
 from gon_server.devices.opencl_runtime import (
     FoundDevice,
     discover,
@@ -86,7 +82,6 @@ class OpenClDevice:
         self._any_address = bool(svm & cl.device_svm_capabilities.FINE_GRAIN_SYSTEM)
         alignment = 1 if self._any_address else max(unit.mem_base_addr_align // 8, 1)
         self._info = info_of(unit, address, alignment)
-        self._address_bits = unit.address_bits
         self._buffer_bytes_max = unit.max_mem_alloc_size
         self._allocated_bytes = 0
         self._generation = 0
@@ -94,8 +89,8 @@ class OpenClDevice:
         self._buffers: Table[DeviceBuffer] = Table("buffer", BUFFERS_MAX)
         self._streams: Table[Stream] = Table("stream", STREAMS_MAX)
         self._events: Table[Record] = Table("event", EVENTS_MAX)
-        self._modules: Table[Module] = Table("module", MODULES_MAX)
-        self._kernels: Table[BoundKernel] = Table("kernel", KERNELS_MAX)
+        self._programs = Programs(self._context, unit, self._info)
+        self._kernels = self._programs.kernels
         self._streams[DEFAULT_STREAM] = Stream(driver.create_queue(self._context, unit))
 
     def __repr__(self) -> str:
@@ -286,31 +281,23 @@ class OpenClDevice:
 
     # Programs -------------------------------------------------------------------------------------
     def load(self, module: Handle, program: Program) -> ModuleInfo:
-        self._modules.check_new(module)
-        check_format(program, self._info)
-        try:
-            built = build_module(self._context, self._unit, program)
-        except DriverError as error:
-            raise driver.error_of(error, "loading a module") from error
-        self._modules.add(module, built)
-        return built.info
+        return self._programs.load(module, program)
+
+    def build(self, program: Program) -> bytes:
+        return self._programs.build(program)
+
+    def load_built(self, module: Handle, built: bytes) -> ModuleInfo:
+        return self._programs.load_built(module, built)
 
     def unload(self, module: Handle) -> None:
-        self._modules.remove(module)
+        self._programs.unload(module)
 
     def get_global(self, buffer: Handle, module: Handle, name: str) -> None:
         self._buffers.check_new(buffer)
-        self._modules.check(module)
-        raise InvalidArgument(f"the module has no variable {name!r}")
+        self._programs.check_global(module, name)
 
     def get_kernel(self, kernel: Handle, module: Handle, name: str) -> None:
-        self._kernels.check_new(kernel)
-        built = self._modules[module]
-        try:
-            bound = BoundKernel(*built.kernel(name), self._info, self._address_bits)
-        except DriverError as error:
-            raise driver.error_of(error, f"getting kernel {name}") from error
-        self._kernels.add(kernel, bound)
+        self._programs.get_kernel(kernel, module, name)
 
     def close_kernel(self, kernel: Handle) -> None:
         self._kernels.remove(kernel)
@@ -369,7 +356,8 @@ class OpenClDevice:
                 stream.settle()
             except GonError:  # whose results nobody will see any more
                 continue
-        for table in (self._kernels, self._modules, self._events, self._buffers, self._streams):
+        self._programs.clear()
+        for table in (self._events, self._buffers, self._streams):
             table.clear()
 
 

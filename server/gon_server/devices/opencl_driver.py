@@ -155,6 +155,16 @@ def create_program(context: Context, text: str) -> Program:
     return Program(context, text)
 
 
+def create_from_code(context: Context, unit: Unit, code: bytes) -> Program:
+    """Return a program of machine code that `code_of` gave, not built yet. Raises DriverError."""
+    return Program(context, [unit], [code])
+
+
+def code_of(program: Program) -> bytes:
+    """Return a built program's machine code, for its one device."""
+    return cast("list[bytes]", program.get_info(cl.program_info.BINARIES))[0]
+
+
 def kernels_of(program: Program) -> list[tuple[str, Kernel]]:
     """Return the kernels of a built program, by name."""
     return [(kernel.function_name, cast(Kernel, kernel)) for kernel in program.all_kernels()]

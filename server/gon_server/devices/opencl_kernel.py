@@ -20,8 +20,8 @@ from gon.errors import InvalidArgument, KernelArgumentError, LaunchTooLarge
 from gon.limits import SHAPES_CACHED_MAX
 from gon.model import BufferAt, DeviceInfo, Dim3, LaunchArg, LocalBytes, Param, ParamKind
 from gon_server.devices import opencl_driver as driver
+from gon_server.devices.opencl_build import Signature
 from gon_server.devices.opencl_memory import DeviceBuffer
-from gon_server.devices.opencl_program import Signature
 
 Shape = tuple[tuple[int, ...], tuple[int, ...]]
 

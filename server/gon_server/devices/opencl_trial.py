@@ -12,8 +12,9 @@ from typing import Final
 from gon.errors import CompileError, DeviceError
 from gon.model import Program
 from gon_server.devices import opencl_driver as driver
+from gon_server.devices.opencl_build import build_program
 from gon_server.devices.opencl_memory import allocate_on_device, allocate_on_host
-from gon_server.devices.opencl_program import build_module
+from gon_server.devices.opencl_program import Module
 
 _SOURCE: Final = b"kernel void trial(global uint *out) { out[get_global_id(0)] += 1; }"
 _BEFORE: Final = b"\5\0\0\0"
@@ -28,7 +29,7 @@ def shares_memory(
     `may_share` says whether that is to be tried at all. Raises DeviceError, DriverError.
     """
     try:
-        module = build_module(context, unit, Program(_SOURCE, "opencl-c"))
+        module = Module(*build_program(context, unit, Program(_SOURCE, "opencl-c")))
     except CompileError as error:
         raise DeviceError(f"{unit.name.strip()} does not compile: {error.log}") from error
     kernel, _signature = module.kernel("trial")
