@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gon.transport.base import Link
+from gon.wire.session import Session
+
 
 @dataclass(frozen=True, slots=True)
 class LinkCounts:
@@ -24,3 +27,36 @@ class LinkCounts:
 
 
 NOTHING_CARRIED = LinkCounts(0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+
+class Tally:
+    """What a session link counts, and what its lost links had carried."""
+
+    __slots__ = ("_copied_received", "_copied_sent", "_received", "_sent", "round_trips", "waits")
+
+    def __init__(self) -> None:
+        self.waits = self.round_trips = 0
+        self._sent = self._received = self._copied_sent = self._copied_received = 0
+
+    def keep(self, link: Link) -> None:
+        """Keep the counts of a link that is lost."""
+        last = link.statistics()
+        self._sent += last.bytes_sent
+        self._received += last.bytes_received
+        self._copied_sent += last.copied_sent
+        self._copied_received += last.copied_received
+
+    def counts(self, link: Link, session: Session, ops: int) -> LinkCounts:
+        """Return all counts, those of the present link included."""
+        now, done = link.statistics(), session.statistics()
+        return LinkCounts(
+            ops=ops,
+            batches=done.frames_sent,
+            waits=self.waits,
+            round_trips=self.round_trips,
+            bytes_sent=self._sent + now.bytes_sent,
+            bytes_received=self._received + now.bytes_received,
+            copied_sent=self._copied_sent + now.copied_sent,
+            copied_received=self._copied_received + now.copied_received,
+            resumed=done.resumed,
+        )

@@ -18,31 +18,26 @@ class Expected:
     def __init__(self) -> None:
         self._answers: dict[int, Answer] = {}
         # Inline answers: bytes ever asked for and ever received.
-        self._asked_bytes = 0
-        self._answered_bytes = 0
-        # The read whose bytes come as payload: there is one at a time.
-        self._large: Answer | None = None
+        self.asked_bytes = 0
+        self.answered_bytes = 0
+        # The read whose bytes are on their way as payload: there is one at a time, and until the
+        # next batch acknowledges it its bytes are the buffer itself.
+        self.large: Answer | None = None
 
     def may_ask(self) -> bool:
         """Return whether more inline bytes may be asked for before some are received."""
-        return self._asked_bytes - self._answered_bytes <= EXPECTED_BYTES_MAX
+        return self.asked_bytes - self.answered_bytes <= EXPECTED_BYTES_MAX
 
     def add(self, cookie: int, answer: Answer) -> None:
         """Expect an answer in a reply's head."""
         if answer.target is not None:
-            self._asked_bytes += answer.target.nbytes
+            self.asked_bytes += answer.target.nbytes
         self._answers[cookie] = answer
 
     def add_large(self, cookie: int, answer: Answer) -> None:
         """Expect an answer whose bytes come as payload."""
-        self._large = answer
+        self.large = answer
         self._answers[cookie] = answer
-
-    def awaits_large(self) -> bool:
-        """Return whether a payload is on its way: until the next batch acknowledges it, its bytes
-        are the buffer itself.
-        """
-        return self._large is not None and not self._large.settled
 
     def receive_payloads(self, link: Link, replies: list[Reply]) -> None:
         """Receive the bytes of large reads into their places; a link that breaks leaves them to be
@@ -63,8 +58,10 @@ class Expected:
             answer = self._answers.pop(reply.reply, None)
             if answer is None:
                 raise RemoteProtocolError(f"a reply to nothing: {reply.reply}")
-            if answer.target is not None and answer is not self._large:
-                self._answered_bytes += answer.target.nbytes
+            if answer is self.large:
+                self.large = None
+            elif answer.target is not None:
+                self.answered_bytes += answer.target.nbytes
             answer.settle(reply, origins)
 
     def fail(self, error: GonError) -> None:

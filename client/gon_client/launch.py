@@ -1,7 +1,8 @@
-"""The launch: one free function, as in cuda.core."""
+"""The launch: one free function, as in cuda.core. The hot path of most programs."""
 
 from __future__ import annotations
 
+from gon.errors import BadHandle, KernelArgumentError, LaunchTooLarge
 from gon.model import LaunchConfig
 from gon_client.module import Kernel
 from gon_client.stream import Stream
@@ -18,4 +19,25 @@ def launch(stream: Stream, config: LaunchConfig, kernel: Kernel, *args: object) 
     Raises KernelArgumentError (count, type or size, naming kernel and parameter), LaunchTooLarge,
     BadHandle (a buffer or stream of another device), LeaseLost.
     """
-    kernel.launch(stream, config, args)
+    takes = kernel.takes
+    if len(args) != len(takes):
+        raise _wrong_count(kernel, len(args))
+    if stream.device is not kernel.device:
+        raise BadHandle(f"kernel {kernel.info.name}: the stream is another device's")
+    if config.threads > kernel.info.max_block:
+        raise LaunchTooLarge(
+            f"kernel {kernel.info.name}: a block of {config.threads} threads {config.block}; "
+            f"at most {kernel.info.max_block} are possible"
+        )
+    taken = tuple([take(arg) for take, arg in zip(takes, args, strict=True)])
+    kernel.queue(
+        stream.handle, kernel.handle, config.grid, config.block, config.shared_bytes, taken
+    )
+
+
+def _wrong_count(kernel: Kernel, given: int) -> KernelArgumentError:
+    names = ", ".join(param.name for param in kernel.info.params)
+    return KernelArgumentError(
+        f"kernel {kernel.info.name} takes {len(kernel.takes)} arguments ({names}), "
+        f"{given} were given"
+    )

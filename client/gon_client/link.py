@@ -26,25 +26,24 @@ from gon.errors import (
     RemoteProtocolError,
     error_of,
 )
-from gon.limits import (
-    CLOSE_S,
-    UNACKED_BYTES_MAX,
-    UNACKED_FRAMES_MAX,
-)
+from gon.limits import CLOSE_S, EXPECTED_BYTES_MAX, UNACKED_BYTES_MAX, UNACKED_FRAMES_MAX
 from gon.model import DeviceInfo
 from gon.transport.base import Link, drop_payload
 from gon.wire.batch import Batch, Bye, Refuse, decode, decode_replies, encode
-from gon.wire.frame import Head, Kind
+from gon.wire.frame import Kind
 from gon.wire.ops import AnyOp, Read, Write
 from gon.wire.session import Role, Session, State
 from gon_client.batcher import Batcher
-from gon_client.counts import LinkCounts
+from gon_client.counts import LinkCounts, Tally
 from gon_client.deadline import Deadline
 from gon_client.dial import Dialer
 from gon_client.expected import Expected
 from gon_client.pending import Answer, Origin, Origins, caller
 from gon_client.pump import TICK_S, Pump
 from gon_client.turn import Turn
+
+_OPEN = State.OPEN
+_REPLIES = Kind.REPLIES
 
 
 class SessionLink:
@@ -67,8 +66,7 @@ class SessionLink:
         self._expected = Expected()
         self._fault: GonError | None = None
         self._closed = False
-        self._waits = self._round_trips = 0
-        self._carried = [0, 0, 0, 0]
+        self._tally = Tally()
         self._seen = 0
         self._link, welcome = dialer.first(self._session)
         self._session.limit(welcome.frames_max, welcome.bytes_max)
@@ -106,7 +104,7 @@ class SessionLink:
     def ask(self, op: AnyOp, cookie: int, answer: Answer, inline_bytes: int = 0) -> None:
         """Queue an op that is answered by `answer`, in a reply's head."""
         expected = self._expected
-        while not expected.may_ask():
+        while expected.asked_bytes - expected.answered_bytes > EXPECTED_BYTES_MAX:
             self.flush()
             self._receive_some(expected.may_ask)
         with self._sending:
@@ -129,8 +127,8 @@ class SessionLink:
     def upload(self, op: Write, payload: memoryview) -> None:
         """Send a write whose data travels as payload; return when the worker has it."""
         seq = self._send_alone(op, caller(), payload, None)
-        self._waits += 1
-        self._round_trips += 1
+        self._tally.waits += 1
+        self._tally.round_trips += 1
         session = self._session
         while session.acked < seq:
             self._receive_some(lambda: session.acked >= seq)
@@ -144,7 +142,7 @@ class SessionLink:
                 if self._may_send():
                     self._send_batch()
                     return
-            self._round_trips += 1
+            self._tally.round_trips += 1
             self._receive_some(self._may_send, deadline)
 
     def _send_alone(
@@ -169,14 +167,37 @@ class SessionLink:
     # Waits --------------------
     def wait(self, answer: Answer, timeout_s: float | None) -> None:
         """Return when the answer is settled. Raises WaitTimeout; the op goes on."""
-        self._waits += 1
-        deadline = None if timeout_s is None else Deadline(self._clock, timeout_s)
+        tally = self._tally
+        tally.waits += 1
+        tally.round_trips += 1
+        deadline = None
+        if timeout_s is not None:
+            deadline = Deadline(self._clock, timeout_s)
+        elif self._turn.take():
+            self._send_and_receive(answer)
+            if answer.settled:
+                return
         self.flush(deadline)
-        if answer.settled:
-            return
-        self._round_trips += 1
         while not answer.settled:
             self._receive_some(answer.done, deadline)
+
+    def _send_and_receive(self, answer: Answer) -> None:
+        """Do what nearly every wait needs and no more: send what is gathered, receive one frame.
+
+        Needs the turn, and gives it back. Whatever else is to be done is left to the long way.
+        """
+        try:
+            # Not waited for: who has it may be waiting for the turn.
+            if self._sending.acquire(blocking=False):
+                try:
+                    if self._ops and self._may_send():
+                        self._send_batch(receive=self._receive_in_turn)
+                finally:
+                    self._sending.release()
+                if not self._ops and not answer.settled:
+                    self._take(None)
+        finally:
+            self._turn.give()
 
     def _receive_some(self, done: Callable[[], bool], deadline: Deadline | None = None) -> None:
         """Receive one frame, or wait until another thread has done something; not if `done`."""
@@ -212,9 +233,12 @@ class SessionLink:
         """Receive in the middle of a send that the worker does not take: it may be sending too."""
         if self._turn.take():
             try:
-                self._receive_now(self._link)
+                self._receive_in_turn()
             finally:
                 self._turn.give()
+
+    def _receive_in_turn(self) -> None:
+        self._receive_now(self._link)
 
     def _receive_now(self, link: Link) -> None:
         """Take one frame if there is one; needs the turn. Raises LinkLost."""
@@ -249,14 +273,18 @@ class SessionLink:
         return True
 
     def _digest(self, link: Link, raw: memoryview) -> None:
-        """Let one received frame take effect. Needs the turn."""
+        """Let one received frame take effect, once all of it is here. Needs the turn."""
         session = self._session
         head = session.open(raw)
         if session.acked == session.sent:
             self._batcher.idle()
-        if head.kind is Kind.REPLIES:
+        if head.kind is _REPLIES:
             if head.seq > session.received:
-                self._settle(link, head)
+                replies = decode_replies(head.body, head.sizes)
+                if head.sizes:
+                    self._expected.receive_payloads(link, replies)
+                session.accept(head)
+                self._expected.settle(replies, self._origins)
             elif session.is_duplicate(head):
                 for size in head.sizes:
                     drop_payload(link, size)
@@ -265,23 +293,17 @@ class SessionLink:
                 f"the host ended the session: {decode(Refuse, head.body).message}"
             )
 
-    def _settle(self, link: Link, head: Head) -> None:
-        """Give each answer its reply, once the whole frame is here."""
-        replies = decode_replies(head.body, head.sizes)
-        if head.sizes:
-            self._expected.receive_payloads(link, replies)
-        self._session.accept(head)
-        self._expected.settle(replies, self._origins)
-
     # Sending (all need `_sending`) --------------------
     def _may_send(self) -> bool:
         """Return whether there is credit, and no large answer is on its way."""
         if self._fault is not None:
             raise self._ended()
-        return not self._expected.awaits_large() and self._session.has_credit()
+        return self._expected.large is None and self._session.has_credit()
 
-    def _send_batch(self, payload: memoryview | None = None) -> None:
-        """Send the gathered ops as one frame."""
+    def _send_batch(
+        self, payload: memoryview | None = None, receive: Callable[[], None] | None = None
+    ) -> None:
+        """Send the gathered ops as one frame; `receive` is called while the send is blocked."""
         first, ops = self._first, self._ops
         try:
             body = encode(Batch(first, ops))
@@ -295,9 +317,9 @@ class SessionLink:
         session = self._session
         frame = session.seal(body) if payload is None else session.seal(body, (payload,))
         self._batcher.sent()
-        if session.state is State.OPEN:
+        if session.state is _OPEN:
             try:
-                self._link.send(frame.head, frame.payloads, self._receive_while_blocked)
+                self._link.send(frame.head, frame.payloads, receive or self._receive_while_blocked)
             except LinkLost:
                 # The frame is kept; whoever receives next replaces the link and sends it again.
                 self._link.close()
@@ -312,7 +334,7 @@ class SessionLink:
             self._session.lose()
             try:
                 fresh, welcome = self._dialer.again(self._session, lambda: self._closed)
-                self._note_carried(link)
+                self._tally.keep(link)
                 # From here on `end` closes it; one that came while it was dialled did not.
                 self._link = fresh
                 if self._fault is not None:
@@ -372,23 +394,5 @@ class SessionLink:
         finally:
             self.end(LeaseLost("the device is closed"))
 
-    def _note_carried(self, link: Link) -> None:
-        """Keep a lost link's counts."""
-        last = link.statistics()
-        carried = (last.bytes_sent, last.bytes_received, last.copied_sent, last.copied_received)
-        self._carried = [old + new for old, new in zip(self._carried, carried, strict=True)]
-
     def counts(self) -> LinkCounts:
-        link, session = self._link.statistics(), self._session.statistics()
-        sent, received, copied_sent, copied_received = self._carried
-        return LinkCounts(
-            ops=self._first - 1 + len(self._ops),
-            batches=session.frames_sent,
-            waits=self._waits,
-            round_trips=self._round_trips,
-            bytes_sent=sent + link.bytes_sent,
-            bytes_received=received + link.bytes_received,
-            copied_sent=copied_sent + link.copied_sent,
-            copied_received=copied_received + link.copied_received,
-            resumed=session.resumed,
-        )
+        return self._tally.counts(self._link, self._session, self._first - 1 + len(self._ops))

@@ -4,62 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gon.errors import BadHandle, InvalidArgument, KernelArgumentError, LaunchTooLarge
-from gon.model import Handle, KernelInfo, LaunchConfig, ModuleInfo
+from gon.errors import InvalidArgument
+from gon.model import Handle, KernelInfo, ModuleInfo
 from gon_client.arguments import takes_of
 
 if TYPE_CHECKING:
     from gon_client.buffer import Buffer
     from gon_client.device import Device
-    from gon_client.stream import Stream
 
 
 class Kernel:
     """A function that launches run. Made by `Module.get_kernel`; `info` is its signature."""
 
-    __slots__ = (
-        "__weakref__",
-        "_contract_launch",
-        "_takes",
-        "device",
-        "handle",
-        "info",
-    )
+    __slots__ = ("__weakref__", "device", "handle", "info", "queue", "takes")
 
     def __init__(self, device: Device, handle: Handle, info: KernelInfo) -> None:
         self.device = device
         self.handle = handle
         self.info = info
-        self._takes = takes_of(info, device)
-        self._contract_launch = device.contract.launch
+        # What a launch needs, found once.
+        self.takes = takes_of(info, device)
+        self.queue = device.contract.launch
 
     def __repr__(self) -> str:
         params = ", ".join(f"{param.type_name} {param.name}" for param in self.info.params)
         return f"Kernel({self.info.name}({params}))"
-
-    def launch(self, stream: Stream, config: LaunchConfig, args: tuple[object, ...]) -> None:
-        """Queue one launch; see `gon.launch`."""
-        takes = self._takes
-        if len(args) != len(takes):
-            raise self._wrong_count(len(args))
-        if stream.device is not self.device:
-            raise BadHandle(f"kernel {self.info.name}: the stream is another device's")
-        if config.threads > self.info.max_block:
-            raise LaunchTooLarge(
-                f"kernel {self.info.name}: a block of {config.threads} threads {config.block}; "
-                f"at most {self.info.max_block} are possible"
-            )
-        taken = tuple([take(arg) for take, arg in zip(takes, args, strict=True)])
-        self._contract_launch(
-            stream.handle, self.handle, config.grid, config.block, config.shared_bytes, taken
-        )
-
-    def _wrong_count(self, given: int) -> KernelArgumentError:
-        names = ", ".join(param.name for param in self.info.params)
-        return KernelArgumentError(
-            f"kernel {self.info.name} takes {len(self._takes)} arguments ({names}), "
-            f"{given} were given"
-        )
 
     def __del__(self) -> None:
         self.device.drop_kernel(self.handle)

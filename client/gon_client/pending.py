@@ -8,6 +8,8 @@ from pathlib import Path
 from types import CodeType
 from typing import Protocol, TypeAlias
 
+import msgspec
+
 from gon.errors import GonError, RemoteProtocolError, error_of
 from gon.wire.batch import Reply
 
@@ -27,7 +29,8 @@ NO_ORIGIN: Origin = (_nowhere.__code__, -1)
 def caller(depth: int = 3) -> Origin:
     """Return the nearest frame that is not this package's, as cheaply as it can be named later.
 
-    Looks from the caller of the device contract's method on, which calls what calls this.
+    Looks from the frame `depth` above on, by default the caller of the device contract's method,
+    which calls what calls this: every frame looked at costs.
     """
     # inspect, the public way to frames, costs a thousand times as much.
     frame = sys._getframe(depth)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
@@ -73,27 +76,23 @@ class Waiting(Protocol):
     def wait(self, answer: Answer, timeout_s: float | None) -> None: ...
 
 
-class Answer:
+class Answer(msgspec.Struct, eq=False, weakref=True):
     """The answer to one op; implements `gon.device.Pending`.
 
     `target` is where a read's bytes go, None if the answer carries something else, kept in `data`;
     `origin` is kept for answers that may be waited for elsewhere than where they were asked for.
+    A msgspec.Struct because one is made in a third of the time.
     """
 
-    __slots__ = ("_error", "_waiting", "data", "origin", "settled", "target")
-
-    def __init__(
-        self, waiting: Waiting, target: memoryview | None = None, origin: Origin = NO_ORIGIN
-    ) -> None:
-        self._waiting = waiting
-        self._error: GonError | None = None
-        self.target = target
-        self.origin = origin
-        self.data = b""
-        self.settled = False
+    waiting: Waiting
+    target: memoryview | None = None
+    origin: Origin = NO_ORIGIN
+    data: bytes = b""
+    settled: bool = False
+    error: GonError | None = None
 
     def __repr__(self) -> str:
-        state = "failed" if self._error else "here" if self.settled else "on its way"
+        state = "failed" if self.error else "here" if self.settled else "on its way"
         return f"Answer({state})"
 
     def done(self) -> bool:
@@ -102,10 +101,10 @@ class Answer:
     def wait(self, timeout_s: float | None = None) -> None:
         """Return when the answer is here. Raises the op's error, WaitTimeout, LeaseLost."""
         if not self.settled:
-            self._waiting.wait(self, timeout_s)
-        if self._error is not None:
+            self.waiting.wait(self, timeout_s)
+        error = self.error
+        if error is not None:
             # A new exception each time: a raised one drags its traceback along.
-            error = self._error
             raise error_of(
                 error.code,
                 error.message,
@@ -118,7 +117,7 @@ class Answer:
     def settle(self, reply: Reply, origins: Origins) -> None:
         """Take the reply; payload bytes are in `target` already. Raises RemoteProtocolError."""
         if reply.failure is not None:
-            self._error = reply.failure.exception(origins.name(reply.failure.number))
+            self.error = reply.failure.exception(origins.name(reply.failure.number))
         elif reply.data is not None:
             if self.target is None:
                 self.data = reply.data
@@ -135,6 +134,6 @@ class Answer:
 
     def fail(self, error: GonError) -> None:
         """Settle with an error of this side."""
-        self._error = error
+        self.error = error
         self.target = None
         self.settled = True

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 class Stream:
     """An ordered queue of work on a device. Made by `Device.create_stream`."""
 
-    __slots__ = ("__weakref__", "_closed", "device", "handle")
+    __slots__ = ("__weakref__", "_closed", "_sync", "device", "handle")
 
     def __init__(self, device: Device, handle: Handle) -> None:
         self.device = device
         self.handle = handle
         self._closed = False
+        self._sync = device.contract.sync
 
     def __repr__(self) -> str:
         name = "default" if self.handle == DEFAULT_STREAM else f"{self.handle}"
@@ -31,7 +32,7 @@ class Stream:
         Raises the first error of what was queued since the last wait, with the op and the line that
         queued it; WaitTimeout after `timeout_s` (the work goes on); LeaseLost.
         """
-        self.device.contract.sync(self.handle).wait(timeout_s)
+        self._sync(self.handle).wait(timeout_s)
 
     def record(self, event: Event | None = None) -> Event:
         """Let `event` (a new one if not given) happen when everything queued so far has."""

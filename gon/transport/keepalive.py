@@ -9,6 +9,7 @@ peer that has no time to read. So it is not used.
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 
@@ -54,3 +55,13 @@ def tells_silence(tcp_info: bytes) -> bool:
 def timeval(duration_s: float) -> bytes:
     """Return `duration_s`, at least a microsecond, as the kernel's struct timeval."""
     return _TIMEVAL.pack(*divmod(max(1, round(duration_s * 1e6)), 1_000_000))
+
+
+def wait_for(fd: int, events: int, timeout_s: float) -> int:
+    """Wait until one of `events` (as of select.poll) holds; return those that do, 0 if time is
+    over.
+    """
+    poller = select.poll()
+    poller.register(fd, events)
+    found = poller.poll(timeout_s * 1000)
+    return found[0][1] if found else 0

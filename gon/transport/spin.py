@@ -30,19 +30,19 @@ class SpinPolicy:
     Ask `wants` once a wait, then tell it what the spin gave.
     """
 
-    __slots__ = ("_skip", "_skip_bits", "hits")
+    __slots__ = ("_skip_bits", "hits", "skip")
 
     def __init__(self) -> None:
         # Spins that were answered.
         self.hits = 0
         # Waits still to go without a spin, and the power of two that the next loss makes it.
-        self._skip = 0
+        self.skip = 0
         self._skip_bits = 0
 
     def wants(self) -> bool:
         """Return whether this wait should spin before it blocks."""
-        if self._skip:
-            self._skip -= 1
+        if self.skip:
+            self.skip -= 1
             return False
         return True
 
@@ -54,11 +54,11 @@ class SpinPolicy:
 
     def missed(self) -> None:
         """The spin was in vain: skip 1 wait, after the next 2, then 4, … up to SPIN_SKIP_MAX."""
-        self._skip = 1 << self._skip_bits
+        self.skip = 1 << self._skip_bits
         self._skip_bits = min(self._skip_bits + 1, _SKIP_BITS_MAX)
 
     def __repr__(self) -> str:
-        return f"SpinPolicy(skip={self._skip}, next={1 << self._skip_bits})"
+        return f"SpinPolicy(skip={self.skip}, next={1 << self._skip_bits})"
 
 
 def spin(

@@ -25,18 +25,17 @@ from gon.limits import (
     BLOCKED_PAUSE_S,
     BLOCKED_SLICE_S,
     FRAME_STALL_S,
-    HEAD_BYTES_MAX,
-    KIB,
     PEER_SILENT_S,
     READ_AHEAD_BYTES,
     WAIT_SLICE_S,
 )
 from gon.transport.base import Bytes, LinkStatistics
 from gon.transport.framing import JOIN_BYTES_MAX, MAGIC, PREFIX, after, parts_of
-from gon.transport.keepalive import configure, has_vanished, timeval
+from gon.transport.keepalive import configure, has_vanished, timeval, wait_for
+from gon.transport.read_ahead import ReadAhead
 from gon.transport.spin import SpinPolicy, spin
 
-_BUFFER_BYTES = 64 * KIB
+_NOW = socket.MSG_DONTWAIT
 
 
 class StreamLink:
@@ -56,10 +55,8 @@ class StreamLink:
         self._name = name
         self._now_s = clock.now_s
         self._spin = SpinPolicy()
-        self._buffer = bytearray(_BUFFER_BYTES)
-        self._view = memoryview(self._buffer)
-        # What is read but not yet given out lies in buffer[start:end].
-        self._start = self._end = 0
+        self._ahead = ReadAhead()
+        self._receive_some, self._send_some = sock.recv_into, sock.send
         # What is left of the frame being sent, and whether its sender is in `while_blocked`.
         self._outgoing: list[memoryview] = []
         self._in_callback = False
@@ -71,7 +68,6 @@ class StreamLink:
         self._blocking_waits = 0
         poller = select.poll()
         poller.register(self._fd, select.POLLIN)
-        self._poll = poller.poll
         self._look = partial(poller.poll, 0)
         try:
             configure(sock)
@@ -115,7 +111,7 @@ class StreamLink:
             return
         frame = PREFIX.pack(size, 0, MAGIC) + head
         try:
-            sent = self._socket.send(frame, socket.MSG_DONTWAIT)
+            sent = self._send_some(frame, _NOW)
         except BlockingIOError:
             sent = 0
         except OSError as error:
@@ -155,9 +151,8 @@ class StreamLink:
         """
         if self._send_bound_s != BLOCKED_SLICE_S:
             self._bound_sends(BLOCKED_SLICE_S)
-        poller = select.poll()
-        poller.register(self._fd, select.POLLIN)
-        while self._outgoing and not poller.poll(0):
+        # Not by `_look`: a poller serves one thread at a time, and that one is the receiver's.
+        while self._outgoing and not wait_for(self._fd, select.POLLIN, 0):
             if not self._push(0):
                 self._check_peer()
         while self._outgoing:
@@ -178,10 +173,10 @@ class StreamLink:
 
     def _wait_writable(self, while_blocked: Callable[[], None]) -> None:
         """Return once the peer takes bytes, `while_blocked` was called, or a slice is over."""
-        events = self._poll_both(WAIT_SLICE_S * 1000)
+        events = wait_for(self._fd, select.POLLOUT | select.POLLIN, WAIT_SLICE_S)
         if not events:
             self._check_peer()
-        if not events or events[0][1] & select.POLLOUT:
+        if not events or events & select.POLLOUT:
             return
         received = self._bytes_received
         self._in_callback = True
@@ -192,53 +187,65 @@ class StreamLink:
         if self._bytes_received == received:
             # It had no room for more. What is readable stays so: asking for that at once would
             # only burn the core.
-            poller = select.poll()
-            poller.register(self._fd, select.POLLOUT)
-            poller.poll(BLOCKED_PAUSE_S * 1000)
-
-    def _poll_both(self, timeout_ms: float) -> list[tuple[int, int]]:
-        """Wait until bytes can be sent or received; return the events, none after `timeout_ms`."""
-        poller = select.poll()
-        poller.register(self._fd, select.POLLOUT | select.POLLIN)
-        return poller.poll(timeout_ms)
+            wait_for(self._fd, select.POLLOUT, BLOCKED_PAUSE_S)
 
     # Receiving ------------------------------------------------------------------------------------
     def receive(self, timeout_s: float | None = None) -> memoryview | None:
+        if (
+            timeout_s is None
+            and self._ahead.start == self._ahead.end
+            and self._receive_bound_s == WAIT_SLICE_S
+        ):
+            head = self._receive_short()
+            if head is not None:
+                return head
         if self._why_lost:
             raise self._lost("")
         deadline_s = self._now_s() + timeout_s if timeout_s else None
+        ahead = self._ahead
         while True:
-            start, end = self._start, self._end
-            held = end - start
-            if held >= PREFIX.size:
-                size, pad_size, magic = PREFIX.unpack_from(self._buffer, start)
-                if magic != MAGIC or size > HEAD_BYTES_MAX:
-                    raise self._broken(f"a frame opens with magic {magic:#06x} and size {size}")
-                head_start = start + PREFIX.size
-                frame_end = head_start + size + pad_size
-                if frame_end <= end:
-                    self._start = frame_end
-                    self._frames_received += 1
-                    return self._view[head_start : head_start + size]
-                missing = frame_end - end
-            else:
-                missing = READ_AHEAD_BYTES - held
-            if held:
-                self._make_room(held, missing)
-            else:
-                self._start = self._end = 0
-            if not self._read(held, missing, timeout_s):
+            try:
+                head = ahead.frame()
+            except ValueError as error:
+                raise self._broken(str(error)) from error
+            if head is not None:
+                self._frames_received += 1
+                return head
+            at, missing = ahead.room()
+            if not self._read(at, missing, timeout_s):
                 return None
             if deadline_s is not None:
                 timeout_s = max(0.0, deadline_s - self._now_s())
 
+    def _receive_short(self) -> memoryview | None:
+        """Read one whole small frame by one call, which is how nearly all come.
+
+        Needs an empty buffer. None says that there is more to it; what was read is kept.
+        """
+        policy = self._spin
+        if policy.skip:
+            policy.skip -= 1
+            self._blocking_waits += 1
+        elif not spin(policy, self._look):
+            self._blocking_waits += 1
+        ahead = self._ahead
+        try:
+            got = self._receive_some(ahead.view, READ_AHEAD_BYTES)
+        except OSError:
+            return None  # the long way meets it again and tells what it is
+        self._bytes_received += got
+        if got >= PREFIX.size:
+            size, pad_size, magic = PREFIX.unpack_from(ahead.buffer)
+            if magic == MAGIC and PREFIX.size + size + pad_size == got:
+                self._frames_received += 1
+                return ahead.view[PREFIX.size : PREFIX.size + size]
+        ahead.start, ahead.end = 0, got
+        return None
+
     def receive_into(self, target: memoryview) -> None:
         size = target.nbytes
-        held = min(self._end - self._start, size)
-        if held:
-            target[:held] = self._view[self._start : self._start + held]
-            self._start += held
-            self._copied_received += held
+        held = self._ahead.take(target)
+        self._copied_received += held
         if held == size:
             return
         whole = False
@@ -276,8 +283,8 @@ class StreamLink:
             if got or (self._outgoing and self._push(socket.MSG_DONTWAIT)):
                 quiet_s = 0.0
                 continue
-            wait = self._poll_both if self._outgoing else self._poll
-            if not wait(WAIT_SLICE_S * 1000):
+            wanted = select.POLLIN | (select.POLLOUT if self._outgoing else 0)
+            if not wait_for(self._fd, wanted, WAIT_SLICE_S):
                 quiet_s += WAIT_SLICE_S
                 self._check_stall(quiet_s)
 
@@ -294,18 +301,6 @@ class StreamLink:
         self._bytes_received += got
         return got
 
-    def _make_room(self, held: int, missing: int) -> None:
-        """Move the `held` bytes to the buffer's front; see that `missing` ones fit behind."""
-        view, start = self._view, self._start
-        if held + missing > len(view):
-            # Bounded: the size was checked against HEAD_BYTES_MAX, and a pad is less than 64 KiB.
-            self._buffer = bytearray(1 << (held + missing - 1).bit_length())
-            self._view = memoryview(self._buffer)
-        elif not start:
-            return
-        self._view[:held] = view[start : start + held]
-        self._start, self._end = 0, held
-
     def _read(self, at: int, size: int, timeout_s: float | None) -> bool:
         """Read 1 to `size` bytes into the buffer from `at` on; False if none came in time."""
         if timeout_s == 0:
@@ -316,11 +311,12 @@ class StreamLink:
             bound_s = WAIT_SLICE_S if timeout_s is None else min(timeout_s, WAIT_SLICE_S)
             if bound_s != self._receive_bound_s:
                 self._bound_receives(bound_s)
-        target = self._view[at:] if at else self._view
+        view = self._ahead.view
+        target = view[at:] if at else view
         waited_s = 0.0
         while True:
             try:
-                got = self._socket.recv_into(target, size)
+                got = self._receive_some(target, size)
             except BlockingIOError:
                 waited_s += self._receive_bound_s
                 if at:
@@ -337,7 +333,7 @@ class StreamLink:
                 if not got:
                     where = " in the middle of a frame" if at else ""
                     raise self._lost(f"the peer closed it{where}")
-                self._end = at + got
+                self._ahead.end = at + got
                 self._bytes_received += got
                 return True
 

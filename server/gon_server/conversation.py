@@ -24,8 +24,9 @@ from gon.wire.batch import Hello, Refuse, Reply, Welcome, decode, decode_batch, 
 from gon.wire.frame import Head, Kind
 from gon.wire.session import Frame, Role, Session, SessionStatistics
 from gon.wire.versions import agree
-from gon_server.executor import Answer, Executor
+from gon_server.executor import Executor, LoadModule
 
+_BATCH = Kind.BATCH
 # An acknowledgement is owed at the latest after this many batches, however busy the link is.
 _ACK_EVERY = 8
 
@@ -33,9 +34,11 @@ _ACK_EVERY = 8
 class Conversation:
     """One session with one client, over any number of links, one after the other."""
 
-    def __init__(self, device: HostDevice, memory_bytes: int) -> None:
+    def __init__(
+        self, device: HostDevice, memory_bytes: int, load: LoadModule | None = None
+    ) -> None:
         self._device = device
-        self._executor = Executor(device, memory_bytes)
+        self._executor = Executor(device, memory_bytes, load)
         self._session = Session(Role.WORKER, frames_max=REPLY_FRAMES_MAX, bytes_max=REPLY_BYTES_MAX)
         self._name = b""
         self._owed = 0
@@ -106,7 +109,7 @@ class Conversation:
             if raw is None:
                 continue
             head = session.open(raw)
-            if head.kind is Kind.BATCH:
+            if head.kind is _BATCH:
                 self._execute(link, head)
             elif head.kind is Kind.BYE:
                 return True
@@ -119,7 +122,7 @@ class Conversation:
         session = self._session
         executor = self._executor
         batch = decode_batch(head.body, head.sizes)
-        if session.is_duplicate(head):
+        if head.seq <= session.received and session.is_duplicate(head):
             for size in head.sizes:
                 drop_payload(link, size)
             self._owed += 1
@@ -142,37 +145,37 @@ class Conversation:
                     link.receive_into(target)
             finally:
                 executor.end_window()
-        answers = executor.run(batch, skip=len(head.sizes))
+        replies = executor.run(batch, skip=len(head.sizes))
         session.accept(head)
-        if not answers:
+        if not replies:
             self._owed += 1
             return
         self._owed = 0
-        for frame in self._seal(answers):
+        if len(replies) == 1 and executor.window is None and session.has_credit():
+            # What almost every batch with an answer has: one, small.
+            link.send(session.seal(encode(replies)).head)
+            return
+        for frame in self._seal(replies, executor.window):
             link.send(frame.head, frame.payloads)
 
-    def _seal(self, answers: list[Answer]) -> list[Frame]:
-        """Return the frames that carry the answers, all kept for a resumed link."""
-        if len(answers) == 1 and answers[0].window is None and self._session.has_credit():
-            # What almost every batch with an answer has: one, small.
-            return [self._session.seal(encode([answers[0].reply]))]
+    def _seal(self, replies: list[Reply], window: memoryview | None) -> list[Frame]:
+        """Return the frames that carry the replies, all kept for a resumed link; `window` is what
+        the last one answers with, if it is large.
+        """
         frames: list[Frame] = []
-        replies: list[Reply] = []
-        windows: list[memoryview] = []
+        some: list[Reply] = []
         inline = 0
-        for last, answer in enumerate(answers, 1 - len(answers)):
-            reply, window = answer.reply, answer.window
-            replies.append(reply)
+        for last, reply in enumerate(replies, 1 - len(replies)):
+            some.append(reply)
             inline += len(reply.data) if reply.data else 0
-            if window is not None:
-                windows.append(window)
             if last == 0 or inline >= REPLY_BYTES_TARGET:
                 if not self._session.has_credit():
                     raise RemoteProtocolError("the client does not acknowledge replies")
-                frames.append(self._session.seal(encode(replies), windows))
-                if windows:
-                    self._large_reply = frames[-1].seq
-                replies, windows, inline = [], [], 0
+                windows = [window] if window is not None and last == 0 else []
+                frames.append(self._session.seal(encode(some), windows))
+                some, inline = [], 0
+        if window is not None:
+            self._large_reply = frames[-1].seq
         return frames
 
     def _refuse(self, link: Link, error: RemoteProtocolError) -> None:

@@ -12,37 +12,35 @@ is counted here, on the only way to the device. Must not know: links, sessions, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import cast
-
-import msgspec
+from typing import TypeAlias, cast
 
 from gon.device import HostDevice, Pending
 from gon.errors import GonError, InvalidArgument, OutOfMemory, RemoteProtocolError
 from gon.limits import INLINE_BYTES_MAX, POISONED_MAX
-from gon.model import DEFAULT_STREAM, Dim3, Handle, LaunchArg, ModuleInfo
+from gon.model import DEFAULT_STREAM, Dim3, Handle, LaunchArg, ModuleInfo, Program
 from gon.wire import ops
 from gon.wire.batch import Batch, Failure, Reply, encode
 from gon.wire.ops import AnyOp
 from gon_server.footprint import Footprint, Key, Noun, footprint
 from gon_server.module_variables import ModuleVariables
 
+# The ops of a hot loop; a module's name is found quicker than an attribute of one.
+_LAUNCH, _SYNC = ops.Launch, ops.Sync
 _DEFAULT: Key = (Noun.STREAM, DEFAULT_STREAM)
 # What a wait reports on is usable again; buffers and kernels are not.
 _WAITED_FOR = (Noun.STREAM, Noun.EVENT)
 
-
-class Answer(msgspec.Struct, frozen=True, gc=False):
-    """A reply; `window` is the device's own memory if the bytes travel as payload."""
-
-    reply: Reply
-    window: memoryview | None = None
+LoadModule: TypeAlias = Callable[[Handle, Program], ModuleInfo]
 
 
 class Executor:
-    """One lease's device behind its quota."""
+    """One lease's device behind its quota; `load` is how modules get there, if not by its own."""
 
-    def __init__(self, device: HostDevice, memory_bytes: int) -> None:
+    def __init__(
+        self, device: HostDevice, memory_bytes: int, load: LoadModule | None = None
+    ) -> None:
         self._device = device
+        self._load_module = load or device.load
         # Numbers from the wire are handles as they are: calling `Handle` for each costs a launch.
         self._launch = cast(
             "Callable[[int, int, Dim3, Dim3, int, Sequence[LaunchArg]], None]", device.launch
@@ -55,6 +53,8 @@ class Executor:
         self._poison: dict[Key, Failure] = {}
         self._unreported: dict[int, Failure] = {}
         self._variables = ModuleVariables()
+        # The device's own memory behind the last reply, if its bytes travel as payload.
+        self.window: memoryview | None = None
         self._window_of: int | None = None
 
     def __repr__(self) -> str:
@@ -63,31 +63,34 @@ class Executor:
             f"{len(self._sizes)} buffers, {len(self._poison)} handles poisoned)"
         )
 
-    def run(self, batch: Batch, *, skip: int = 0) -> list[Answer]:
-        """Run the ops of a batch after the first `skip` and return the answers, in order.
+    def run(self, batch: Batch, *, skip: int = 0) -> list[Reply]:
+        """Run the ops of a batch after the first `skip` and return the replies, in order.
 
-        An answer with a window is the last; the window must be ended by `end_window`. Raises
-        RemoteProtocolError for a large read that is not the last op.
+        If the last one's bytes travel as payload, they are `window`, which must be ended by
+        `end_window`. Raises RemoteProtocolError for a large read that is not the last op.
         """
-        answers: list[Answer] = []
+        replies: list[Reply] = []
         number = batch.first + skip - 1
         for op in batch.ops[skip:] if skip else batch.ops:
             number += 1
             try:
                 if self._poison or self._unreported:
-                    answer = self._guarded(op)
-                elif type(op) is ops.Launch:
+                    reply = self._guarded(op)
+                elif type(op) is _LAUNCH:
                     self._launch(op.stream, op.kernel, op.grid, op.block, op.shared_bytes, op.args)
                     continue
+                elif type(op) is _SYNC:
+                    self._sync(op.stream).wait()
+                    reply = Reply(op.reply)
                 else:
-                    answer = self._step(op)
+                    reply = self._step(op)
             except GonError as error:
-                answer = self._fail(op, Failure.of(error, type(op).__name__, number))
-            if answer is not None:
-                answers.append(answer)
-                if answer.window is not None and number != batch.first + len(batch.ops) - 1:
+                reply = self._fail(op, Failure.of(error, type(op).__name__, number))
+            if reply is not None:
+                replies.append(reply)
+                if reply.size_bytes and number != batch.first + len(batch.ops) - 1:
                     raise RemoteProtocolError("a large read that is not the last op of its batch")
-        return answers
+        return replies
 
     # Payloads --------------------
     def begin_write(self, op: ops.Write, number: int) -> memoryview | None:
@@ -116,17 +119,17 @@ class Executor:
     def end_window(self) -> None:
         """Close the window that `begin_write` or an answer has left open, if any."""
         if self._window_of is not None:
-            stream, self._window_of = self._window_of, None
+            stream, self._window_of, self.window = self._window_of, None, None
             self._device.close_window(Handle(stream))
 
     # Ops --------------------
-    def _step(self, op: AnyOp) -> Answer | None:
-        """Run one op; the ones of a hot loop come first."""
+    def _step(self, op: AnyOp) -> Reply | None:
+        """Run one op."""
         device = self._device
         match op:
             case ops.Sync():
                 self._sync(op.stream).wait()
-                return Answer(Reply(op.reply))
+                return Reply(op.reply)
             case ops.Read():
                 return self._read(op)
             case ops.Write():
@@ -161,15 +164,15 @@ class Executor:
                 device.wait_event(Handle(op.stream), Handle(op.event))
             case ops.SyncAll():
                 device.sync_all().wait()
-                return Answer(Reply(op.reply))
+                return Reply(op.reply)
             case ops.SyncEvent():
                 device.sync_event(Handle(op.event)).wait()
-                return Answer(Reply(op.reply))
+                return Reply(op.reply)
             case ops.Elapsed():
                 elapsed_us = device.elapsed_us(Handle(op.start), Handle(op.end))
-                return Answer(Reply(op.reply, encode(elapsed_us)))
+                return Reply(op.reply, encode(elapsed_us))
             case ops.Load():
-                return Answer(Reply(op.reply, encode(self._load(op))))
+                return Reply(op.reply, encode(self._load(op)))
             case _:
                 self._make_or_forget(op)
         return None
@@ -220,7 +223,7 @@ class Executor:
 
     def _load(self, op: ops.Load) -> ModuleInfo:
         module = Handle(op.module)
-        info = self._device.load(module, op.program)
+        info = self._load_module(module, op.program)
         size_bytes = sum(variable.size_bytes for variable in info.globals)
         if size_bytes > self._memory_bytes - self._used_bytes:
             self._device.unload(module)
@@ -233,29 +236,30 @@ class Executor:
         self._variables.add(module, size_bytes)
         return info
 
-    def _read(self, op: ops.Read) -> Answer:
+    def _read(self, op: ops.Read) -> Reply:
         stream = Handle(op.stream)
         view = self._device.host_window(
             stream, Handle(op.buffer), op.offset, op.size_bytes, write=False
         )
         self._window_of = stream
         if op.size_bytes > INLINE_BYTES_MAX:
-            return Answer(Reply(op.reply, None, op.size_bytes), view)
+            self.window = view
+            return Reply(op.reply, None, op.size_bytes)
         data = bytes(view)
         self.end_window()
-        return Answer(Reply(op.reply, data))
+        return Reply(op.reply, data)
 
     # Failures --------------------
-    def _guarded(self, op: AnyOp) -> Answer | None:
+    def _guarded(self, op: AnyOp) -> Reply | None:
         """Run or skip an op while something is poisoned."""
         touched = self._footprint(op)
         failure = self._poisoned_by(touched)
         match op:
             case ops.SyncAll():
-                answer = self._step(op)
+                reply = self._step(op)
                 if self._unreported:
-                    return Answer(Reply(op.reply, failure=self._report_all()))
-                return answer
+                    return Reply(op.reply, failure=self._report_all())
+                return reply
             case ops.Sync() | ops.SyncEvent():
                 # The work queued before the failure is waited for all the same.
                 if failure is None:
@@ -275,15 +279,15 @@ class Executor:
         if failure is not None:
             self._skip(touched, failure)
             return None
-        answer = self._step(op)
+        reply = self._step(op)
         self._clean(touched)
-        return answer
+        return reply
 
-    def _fail(self, op: AnyOp, failure: Failure) -> Answer | None:
+    def _fail(self, op: AnyOp, failure: Failure) -> Reply | None:
         """Answer with the failure where the caller waits for one, poison where not."""
         reply = getattr(op, "reply", None)
         if reply is not None:
-            return Answer(Reply(reply, failure=failure))
+            return Reply(reply, failure=failure)
         touched = self._footprint(op)
         if len(self._unreported) < POISONED_MAX:
             self._unreported[failure.number] = failure
@@ -320,13 +324,13 @@ class Executor:
         for key in touched.cleans:
             self._poison.pop(key, None)
 
-    def _report(self, reply: int, touched: Footprint, failure: Failure) -> Answer:
+    def _report(self, reply: int, touched: Footprint, failure: Failure) -> Reply:
         """Answer with a failure; its stream or event is usable again, its buffers are not."""
         for key in touched.reads:
             if key[0] in _WAITED_FOR:
                 self._poison.pop(key, None)
         self._unreported.pop(failure.number, None)
-        return Answer(Reply(reply, failure=failure))
+        return Reply(reply, failure=failure)
 
     def _report_all(self) -> Failure:
         first = self._unreported[min(self._unreported)]

@@ -10,9 +10,9 @@ from gon.errors import GonError
 from gon.limits import INLINE_BYTES_MAX
 from gon.model import Handle
 from gon.wire import ops
-from gon.wire.batch import Batch
+from gon.wire.batch import Batch, Reply
 from gon.wire.ops import AnyOp
-from gon_server.executor import Answer, Executor
+from gon_server.executor import Executor
 from tests.sim.programs import QUOTA_BYTES, Step, Tick, WaitFor
 
 
@@ -131,16 +131,17 @@ def execute(program: list[Step], device: HostDevice) -> Outcomes:
                 place[:] = op.data
             executor.end_window()
             continue
-        for answer in executor.run(Batch(number, [op])):
-            outcomes[answer.reply.reply] = _outcome(answer, loads=isinstance(op, ops.Load))
+        for reply in executor.run(Batch(number, [op])):
+            loads = isinstance(op, ops.Load)
+            outcomes[reply.reply] = _outcome(reply, executor.window, loads=loads)
             executor.end_window()
     return outcomes
 
 
-def _outcome(answer: Answer, *, loads: bool) -> Outcome:
-    failure = answer.reply.failure
+def _outcome(reply: Reply, window: memoryview | None, *, loads: bool) -> Outcome:
+    failure = reply.failure
     if failure is not None:
         return Failed(failure.code, failure.op, failure.number)
-    if answer.window is not None:
-        return bytes(answer.window)
-    return b"" if loads else answer.reply.data or b""
+    if window is not None:
+        return bytes(window)
+    return b"" if loads else reply.data or b""

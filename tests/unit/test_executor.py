@@ -15,7 +15,7 @@ from gon.wire.batch import Batch, Failure, Reply
 from gon.wire.ops import AnyOp
 from gon_server.devices import null
 from gon_server.devices.sim import open_device
-from gon_server.executor import Answer, Executor
+from gon_server.executor import Executor
 
 QUOTA = 1 << 20
 N = 16
@@ -30,14 +30,14 @@ class Session:
         self.executor = Executor(self.device, QUOTA)
         self.number = 1
 
-    def answers(self, *some: AnyOp) -> list[Answer]:
+    def answers(self, *some: AnyOp) -> list[Reply]:
         batch = Batch(self.number, list(some))
         self.number += len(some)
         return self.executor.run(batch)
 
     def reply(self, *some: AnyOp) -> Reply:
         """Run ops of which the last is answered, and return its answer."""
-        return self.answers(*some)[-1].reply
+        return self.answers(*some)[-1]
 
     def failure(self, *some: AnyOp) -> Failure:
         failure = self.reply(*some).failure
@@ -58,7 +58,7 @@ def session() -> Session:
         ops.GetKernel(5, 4, "saxpy"),
         ops.SyncAll(2),
     )
-    assert answers[-1].reply.failure is None
+    assert answers[-1].failure is None
     return session
 
 
@@ -183,9 +183,9 @@ def test_a_large_read_is_answered_by_the_devices_memory(session: Session) -> Non
     answer = session.answers(
         ops.Allocate(8, size), ops.Fill(3, 8, 0, size, b"\7"), ops.Read(3, 8, 0, size, 9)
     )[-1]
-    assert answer.reply == Reply(9, None, size)
-    assert answer.window is not None
-    assert bytes(answer.window) == b"\7" * size
+    assert answer == Reply(9, None, size)
+    assert session.executor.window is not None
+    assert bytes(session.executor.window) == b"\7" * size
     session.executor.end_window()
 
 
@@ -233,11 +233,11 @@ def test_variables_of_a_module_count_until_all_that_uses_them_is_gone() -> None:
 
     def fails(*some: AnyOp) -> Failure | None:
         answers = executor.run(Batch(next(numbers), [*some, ops.SyncAll(1)]))
-        return answers[-1].reply.failure
+        return answers[-1].failure
 
     def load(module: int, size: int) -> Failure | None:
         program = Program(f"kernel\nvariable table {size}".encode(), "null")
-        return executor.run(Batch(next(numbers), [ops.Load(module, program, 1)]))[0].reply.failure
+        return executor.run(Batch(next(numbers), [ops.Load(module, program, 1)]))[0].failure
 
     assert load(1, 3000) is None
     failure = load(2, 3000)

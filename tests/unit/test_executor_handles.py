@@ -22,9 +22,9 @@ class Executed:
         self._number = 1
 
     def run(self, *some: AnyOp) -> dict[int, Reply]:
-        answers = self._executor.run(Batch(self._number, list(some)))
+        replies = self._executor.run(Batch(self._number, list(some)))
         self._number += len(some)
-        return {answer.reply.reply: answer.reply for answer in answers}
+        return {reply.reply: reply for reply in replies}
 
 
 @pytest.fixture

@@ -46,9 +46,9 @@ class _Executed:
         self.number = 1
 
     def run(self, *some: AnyOp) -> dict[int, Reply]:
-        answers = self.executor.run(Batch(self.number, list(some)))
+        replies = self.executor.run(Batch(self.number, list(some)))
         self.number += len(some)
-        return {answer.reply.reply: answer.reply for answer in answers}
+        return {reply.reply: reply for reply in replies}
 
 
 _BAD = ops.Fill(3, 1, 0, 5, b"ab")

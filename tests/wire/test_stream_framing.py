@@ -167,7 +167,7 @@ def test_an_oversized_head_is_refused_before_anything_is_allocated(size: int) ->
     link = receiving(PREFIX.pack(size, 0, MAGIC))
     with pytest.raises(RemoteProtocolError, match="size"):
         link.receive(10)
-    assert len(link._buffer) < HEAD_BYTES_MAX
+    assert len(link._ahead.buffer) < HEAD_BYTES_MAX
 
 
 def test_a_wrong_magic_is_refused() -> None:
