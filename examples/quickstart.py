@@ -14,8 +14,8 @@ import numpy as np
 import gon
 
 SOURCE = """
-kernel void saxpy(float a, global const float *x, global float *y, int n) {
-    int i = get_global_id(0);
+__global__ void saxpy(float a, const float *x, float *y, int n) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i < n)
         y[i] += a * x[i];
 }
@@ -29,7 +29,7 @@ def main() -> None:
         for unit in host.units():
             print(unit)
         with host.acquire() as dev:
-            saxpy = dev.compile(SOURCE, "opencl-c").get_kernel("saxpy")
+            saxpy = dev.compile(SOURCE, "cuda-c").get_kernel("saxpy")
             x = dev.asarray(np.arange(N, dtype=np.float32))
             y = dev.zeros(N, np.float32)
             s = dev.create_stream()

@@ -201,6 +201,22 @@ class Device(Protocol):
 class Builder(Protocol):
     """What a device may give besides: building in one process of a host and loading in another."""
 
+    @property
+    def build_identity(self) -> str:
+        """What a build depends on beside its program: it loads where the same is said."""
+        ...
+
+    @property
+    def trial(self) -> bytes:
+        """What this process has found out by opening the device; another one that gives it to the
+        backend's opener, as second argument, opens the same device without its compiler.
+        """
+        ...
+
+    def prepare_build(self) -> None:
+        """Load the compiler: the next build takes its own time only. Raises as `build`."""
+        ...
+
     def build(self, program: Program) -> bytes:
         """Compile a program for any process with the same device. Raises as `Device.load`."""
         ...
@@ -209,6 +225,17 @@ class Builder(Protocol):
         """Load what `build` gave; as `Device.load` otherwise. Raises DeviceError for what is not
         this device's.
         """
+        ...
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """What a device may give besides: a bound on what it takes for this process in all, also of
+    what was freed and is kept for later buffers.
+    """
+
+    def bound_memory(self, size_bytes: int) -> None:
+        """Take no more than this, and what cutting it into buffers costs."""
         ...
 
 

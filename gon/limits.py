@@ -43,6 +43,8 @@ NAME_BYTES_MAX = 1 * KIB
 SOURCE_BYTES_MAX = 2 * MIB
 # Templates that one program instantiates, and headers it brings along.
 PROGRAM_NAMES_MAX = 256
+# Variables of one CUDA C module together.
+MODULE_VARIABLES_BYTES_MAX = 64 * MIB
 PROGRAM_HEADERS_MAX = 64
 LOG_BYTES_MAX = 64 * KIB
 MESSAGE_BYTES_MAX = 8 * KIB
@@ -75,10 +77,70 @@ DIRECT_BYTES_MAX = 256 * KIB
 # Launch shapes a kernel remembers as checked, and views a buffer remembers.
 SHAPES_CACHED_MAX = 256
 VIEWS_CACHED_MAX = 64
+# A piece of page-locked memory through which bytes go to and from a device with memory of its own:
+# the CPU fills one of two while the other travels. Smaller ones are all overhead, larger ones
+# overlap later.
+STAGING_BYTES = 2 * MIB
+# Windows up to this size are page-locked as a whole; larger ones are the host's usual memory, and
+# go through the pieces: locking pages costs more than copying them once.
+PINNED_WINDOW_BYTES_MAX = 64 * MIB
+# A wait for a device looks this often whether it is over, about 50 µs, before the thread sleeps.
+LOOKS_BEFORE_SLEEP = 50
+# A wait with an end looks this often (CUDA has none).
+DEVICE_LOOK_S = 0.0005
 # Compiler options of one module.
 OPTIONS_BYTES_MAX = 4 * KIB
 # Ops the simulator holds back on all streams together before it runs some.
 SIM_QUEUED_MAX = 4096
+
+# CUDA C --------------------
+# A source to translate, before and after: far beyond any kernel by hand, and parsed in a second.
+CUDA_SOURCE_BYTES_MAX = 512 * KIB
+TRANSLATED_BYTES_MAX = 4 * MIB
+# Tokens that all macros of a source may give: what doubles itself ends here.
+MACRO_TOKENS_MAX = 200_000
+MACRO_BYTES_MAX = 16 * MIB
+# Headers that include each other.
+INCLUDE_DEPTH_MAX = 32
+# Headers included, the same ones again among them.
+INCLUDES_MAX = 1000
+# Depth of a source's tree, of calls of macros, of brackets in a condition: five Python frames each
+# at most, of the thousand that Python allows.
+NESTING_MAX = 150
+# Name expressions of one program, and clones of its functions by type and address space.
+NAMES_MAX = 256
+CLONES_MAX = 512
+
+# Builds --------------------
+# A program, as one process of a host hands it to another: what a frame's head can bring.
+PROGRAM_BYTES_MAX = HEAD_BYTES_MAX
+# What building one program gives: a module of a thousand kernels has a few MiB.
+BUILT_BYTES_MAX = 64 * MIB
+# A program is built within this, or its builder is killed; and the most that a host may be told.
+BUILD_S = 30.0
+BUILD_S_MAX = 600.0
+# A program that has waited this long for a busy builder is worth a second one: what a program that
+# hangs costs its neighbours.
+BUILD_PATIENCE_S = 1.0
+# A program waits this long for a builder that is free.
+BUILD_QUEUE_S = 60.0
+# Memory that a builder may take beside what its device took; a compiler that wants more ends.
+BUILDER_MEMORY_BYTES = 2 * GIB
+# Builders of one host at once, as many as it may be told, and those of one tenant on one unit.
+BUILDERS = 4
+BUILDERS_MAX = 64
+BUILDERS_PER_UNIT_MAX = 2
+# A builder that nobody has needed for this long ends.
+BUILDER_IDLE_S = 300.0
+# A builder ends after so many: Intel's compiler keeps 1 MB of every build (measured).
+BUILDS_PER_BUILDER_MAX = 64
+# Built modules that a host keeps, in bytes of all tenants and of one, and in number, of which a
+# tenant may have half; each is an open file of gond, so fewer where it may have few.
+MODULE_CACHE_BYTES = 256 * MIB
+MODULE_CACHE_TENANT_BYTES = 64 * MIB
+MODULES_CACHED_MAX = 1024
+# A device's first program, built: gond passes it on inside an order. Intel's has 6 KiB.
+TRIAL_BYTES_MAX = 48 * KIB
 
 # Waits (seconds) --------------------
 CONNECT_TIMEOUT_S = 5.0
@@ -122,6 +184,9 @@ CONTROL_CALLS_MAX = 512
 ATTACH_TIMEOUT_S = 30.0
 # A worker opens its device and compiles a first kernel within this, or is killed.
 WORKER_START_S = 20.0
+# A worker waits this long for a build: for a builder to be started, to be free, and to build. gond
+# has answered before.
+BUILD_ANSWER_S = WORKER_START_S + ATTACH_TIMEOUT_S + BUILD_QUEUE_S + BUILD_S_MAX
 # A warm worker answers that it serves a lease within this, or is killed.
 WORKER_ASSIGN_S = 5.0
 # A worker that was told to end is killed after this: a kernel may never return.

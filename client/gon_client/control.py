@@ -229,7 +229,8 @@ class ControlChannel:
             raise error_of(int(code), message.decode("utf-8", "replace")) from None
         details = failure.details() or failure.code().name
         match failure.code():
-            case grpc.StatusCode.UNAVAILABLE:
+            # A gond that stops cancels what it has not answered.
+            case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
                 raise HostUnreachable(self._unreachable(details)) from None
             case grpc.StatusCode.DEADLINE_EXCEEDED:
                 text = f"gond at {self.address} did not answer within {limit_s:g} s"

@@ -49,8 +49,9 @@ def loading_tells_the_kernels(trial: Trial) -> None:
     expect([p.writes for p in saxpy.params] == [False, False, True, False], "what saxpy writes")
     dtypes = [np.dtype(param.dtype) for param in saxpy.params]
     expect(dtypes == [np.float32, np.float32, np.float32, np.int32], f"saxpy's types: {dtypes}")
-    local = kernels["block_sum"].params[2]
-    expect(local.kind is ParamKind.LOCAL, "block_sum's local memory")
+    kinds = [param.kind for param in kernels["block_sum"].params]
+    local = [ParamKind.LOCAL] if trial.source().local_is_param else []
+    expect(kinds == [buffer, buffer, *local], f"block_sum takes {kinds}")
     scaling = kernels["scale"].params[1]
     expect((scaling.dtype, scaling.size_bytes) == ("", 16), f"scale's struct: {scaling}")
     expect(all(kernel.max_block >= 1 for kernel in info.kernels), "max_block")
@@ -142,8 +143,9 @@ def a_launch_names_what_is_wrong_with_its_arguments(trial: Trial) -> None:
         # New ones for each case: a launch that fails poisons what it should have written.
         args, named = _wrong_saxpy(trial.buffer(4096), two, n)[number]
         _expect_refused(trial, saxpy, args, "saxpy", named)
-    for number in range(len(_wrong_block_sum(Handle(0), n))):
-        args, named = _wrong_block_sum(trial.buffer(4096), n)[number]
+    wrong = _wrong_block_sum if trial.source().local_is_param else _wrong_block_sum_of_cuda
+    for number in range(len(wrong(Handle(0), n))):
+        args, named = wrong(trial.buffer(4096), n)[number]
         _expect_refused(trial, block_sum, args, "block_sum", named)
 
 
@@ -178,6 +180,24 @@ def _wrong_block_sum(buffer: Handle, n: bytes) -> _Wrong:
     ]
 
 
+def _wrong_block_sum_of_cuda(buffer: Handle, n: bytes) -> _Wrong:
+    return [
+        ((buffer,), "block_sum"),
+        ((buffer, n), "out"),
+        ((buffer, LocalBytes(4)), "out"),
+        ((buffer, buffer, LocalBytes(4)), "block_sum"),
+    ]
+
+
+def _with_local(
+    trial: Trial, size_bytes: int, *buffers: Handle
+) -> tuple[int, tuple[LaunchArg, ...]]:
+    """Return `shared_bytes` and arguments that give a kernel memory local to each block."""
+    if trial.source().local_is_param:
+        return 0, (*buffers, LocalBytes(size_bytes))
+    return size_bytes, buffers
+
+
 def _expect_refused(
     trial: Trial, kernel: Handle, args: tuple[LaunchArg, ...], name: str, named: str
 ) -> None:
@@ -204,15 +224,15 @@ def local_memory_belongs_to_a_block(trial: Trial) -> None:
     (block_sum,) = trial.kernels("block_sum")
     data = np.random.default_rng(3).integers(0, 1 << 20, 640, dtype=np.uint32)
     source, sums = trial.holding(data), trial.buffer(40)
-    args = (source, sums, LocalBytes(4 * 64))
-    trial.device.launch(DEFAULT_STREAM, block_sum, (10, 1, 1), (64, 1, 1), 0, args)
+    shared, args = _with_local(trial, 4 * 64, source, sums)
+    trial.device.launch(DEFAULT_STREAM, block_sum, (10, 1, 1), (64, 1, 1), shared, args)
     wanted = data.reshape(10, 64).sum(axis=1, dtype=np.uint32)
     trial.expect_content(sums, wanted, "sums of blocks")
     too_large = trial.device.info.local_bytes + 1
-    args = (source, sums, LocalBytes(too_large))
+    shared, args = _with_local(trial, too_large, source, sums)
     says, launch = f"{too_large} bytes of local memory", trial.device.launch
     grid, block, stream = (10, 1, 1), (64, 1, 1), trial.stream()
-    trial.refused(LaunchTooLarge, says, launch, stream, block_sum, grid, block, 0, args)
+    trial.refused(LaunchTooLarge, says, launch, stream, block_sum, grid, block, shared, args)
 
 
 def a_struct_is_a_value(trial: Trial) -> None:
@@ -297,7 +317,8 @@ def the_host_knows_what_a_launch_may_write(trial: Trial) -> None:
     x, y, n = trial.buffer(64), trial.buffer(64), bytes(4)
     expect(device.written_by(saxpy, (n, x, y, n)) == [y], "what saxpy writes")
     expect(device.written_by(saxpy, (n, x, BufferAt(y, 4), n)) == [y], "what it writes in a view")
-    expect(device.written_by(block_sum, (x, y, LocalBytes(4))) == [y], "what block_sum writes")
+    _shared, args = _with_local(trial, 4, x, y)
+    expect(device.written_by(block_sum, args) == [y], "what block_sum writes")
 
 
 ALWAYS = (unknown_formats_are_unsupported,)

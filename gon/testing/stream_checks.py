@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gon.device import HostDevice
 from gon.errors import InvalidArgument
 from gon.model import DEFAULT_STREAM, Handle
 from gon.testing.device_trial import Trial, bytes_of, expect
@@ -44,6 +45,26 @@ def ops_of_a_stream_take_effect_in_order(trial: Trial) -> None:
     wanted[:3] = 9 * 3 + 1
     trial.expect_content(twin, wanted, "write, launch, copy, write, launch, read", stream)
     trial.expect_content(data, _advanced(5, *range(40), 7), "the copy's source", stream)
+
+
+def a_write_on_an_idle_stream_is_there_for_every_stream(trial: Trial) -> None:
+    (advance,) = trial.kernels("advance")
+    device, upload = trial.device, trial.stream()
+    for number in range(20):
+        stream = trial.stream()
+        data, window = trial.buffer(4 * COUNT), trial.buffer(4 * COUNT)
+        trial.write(data, np.full(COUNT, number, np.uint32), stream=upload)
+        _advance(trial, advance, stream, data, 1)
+        trial.expect_content(data, _advanced(number, 1), "a write, used by another stream", stream)
+        if isinstance(device, HostDevice):
+            place = device.host_window(upload, window, 0, 4 * COUNT, write=True)
+            place[:] = np.full(COUNT, number, np.uint32).tobytes()
+            place.release()
+            device.close_window(upload)
+            _advance(trial, advance, stream, window, 2)
+            wanted = _advanced(number, 2)
+            trial.expect_content(window, wanted, "a window, used by another stream", stream)
+        device.close_stream(stream)
 
 
 def sync_waits_for_everything_queued(trial: Trial) -> None:
@@ -241,6 +262,7 @@ ALWAYS = (
 )
 WITH_KERNELS = (
     ops_of_a_stream_take_effect_in_order,
+    a_write_on_an_idle_stream_is_there_for_every_stream,
     sync_waits_for_everything_queued,
     sync_all_waits_for_every_stream,
     pendings_come_to_be_done,

@@ -21,7 +21,22 @@ from msgspec import Meta
 from gon import addresses
 from gon.addresses import Address
 from gon.errors import ConfigError, InvalidArgument
-from gon.limits import DRAIN_S, GRACE_S, LEASE_S, SLICES_MAX, UNITS_MAX, WARM_WORKERS_MAX
+from gon.limits import (
+    BUILD_S,
+    BUILD_S_MAX,
+    BUILDER_IDLE_S,
+    BUILDER_MEMORY_BYTES,
+    BUILDERS,
+    BUILDERS_MAX,
+    DRAIN_S,
+    GRACE_S,
+    LEASE_S,
+    MODULE_CACHE_BYTES,
+    MODULE_CACHE_TENANT_BYTES,
+    SLICES_MAX,
+    UNITS_MAX,
+    WARM_WORKERS_MAX,
+)
 
 ENV_PREFIX = "GOND_"
 CONFIG_VARIABLE = "GOND_CONFIG"
@@ -85,6 +100,24 @@ class Settings:
     drain_s: Annotated[
         float, Meta(ge=0, le=86_400, description="how long a stop waits for leases to end")
     ] = DRAIN_S
+    build_s: Annotated[
+        float, Meta(gt=0, le=BUILD_S_MAX, description="a program that is not built by then is not")
+    ] = BUILD_S
+    builders: Annotated[
+        int, Meta(ge=1, le=BUILDERS_MAX, description="processes that build programs at once")
+    ] = BUILDERS
+    builder_idle_s: Annotated[
+        float, Meta(gt=0, le=86_400, description="a builder that nobody needs ends after this")
+    ] = BUILDER_IDLE_S
+    builder_memory_bytes: Annotated[
+        int, Meta(ge=0, description="memory that a builder's compiler may take")
+    ] = BUILDER_MEMORY_BYTES
+    module_cache_bytes: Annotated[
+        int, Meta(ge=0, description="built modules that are kept, of all tenants")
+    ] = MODULE_CACHE_BYTES
+    module_cache_tenant_bytes: Annotated[
+        int, Meta(ge=0, description="built modules that are kept, of one tenant")
+    ] = MODULE_CACHE_TENANT_BYTES
     log_level: Annotated[
         str,
         Meta(pattern="^(debug|info|warning|error)$", description="debug, info, warning or error"),

@@ -1,4 +1,5 @@
-"""What a process gives up, by prctl: dying with its parent, readable memory, new privileges, dumps.
+"""What a process gives up: dying with its parent, readable memory, new privileges, dumps, more
+memory than it is given; and what gond alone takes, as many files as it may have.
 
 Rules: Linux only; each call takes effect for the calling process and, but for the parent's death,
 for those it forks. Must not know: who calls.
@@ -10,6 +11,7 @@ import ctypes
 import os
 import resource
 import signal
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
@@ -33,6 +35,33 @@ def hide_memory() -> None:
     _prctl(_PR_SET_DUMPABLE, 0)
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+
+
+def bound_data(size_bytes: int) -> None:
+    """Let no more than this become memory of this process's own, beside what is now: what asks for
+    more is refused.
+    """
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    most = size_bytes + _data_bytes()
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+def _data_bytes() -> int:
+    """Return what the kernel counts as this process's data now: drivers may have reserved much."""
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[5])
+    return pages * resource.getpagesize()
+
+
+def files_max() -> int:
+    """Return how many files this process may have open."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def open_many_files() -> None:
+    """Let this process have as many files open as it may."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def renounce_privileges() -> None:

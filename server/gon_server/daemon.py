@@ -64,6 +64,7 @@ class Start:
 def run(start: Start) -> None:
     """Be the daemon until a signal ends it. Raises ConfigError if it cannot start."""
     confine.hide_memory()
+    confine.open_many_files()
     with (
         StateDirectory(Path(start.settings.state_dir)) as state,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,

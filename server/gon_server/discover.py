@@ -1,9 +1,10 @@
 """Looks for devices, in a process of its own: drivers are large, may crash, and gond stays small.
 
-    python -m gon_server.discover SEARCH [ADDRESS…]
+    python -m gon_server.discover [ADDRESS]
 
-With SEARCH "all" every backend that can is asked what is there; with "named" none is. Each ADDRESS
-is opened and described. Prints one JSON list of gon_server.units.Found.
+Every backend that can is asked what is there; or the device of that address is opened and
+described, in a process that opens nothing else: CUDA sees only what it was started for. Prints one
+JSON list of gon_server.units.Found.
 
 Rules: what cannot be opened is reported, never an end. Must not know: leases, slices.
 """
@@ -53,12 +54,30 @@ class FoundDevice(Protocol):
 async def look(
     addresses: Sequence[str], environ: Mapping[str, str], *, search: bool
 ) -> tuple[Found, ...]:
-    """Return what `discover` finds, run as a process; nothing if it fails or takes too long."""
-    if not search and not addresses:
-        return ()
+    """Return what is found, and what of the devices of `addresses` is not among that.
+
+    What is looked for in a process that fails or takes too long is not found.
+    """
+    found = await _ask(environ) if search else ()
+    known = {each.address for each in found}
+    at_once = asyncio.Semaphore(1 + len(os.sched_getaffinity(0)))
+
+    async def named(address: str) -> tuple[Found, ...]:
+        async with at_once:
+            unknown = Found(address, error="the process that was to open it has failed")
+            return await _ask(environ, address) or (unknown,)
+
+    wanted = [address for address in dict.fromkeys(addresses) if address not in known]
+    for described in await asyncio.gather(*map(named, wanted)):
+        found += described
+    return found
+
+
+async def _ask(environ: Mapping[str, str], *addresses: str) -> tuple[Found, ...]:
+    """Return what a process of `discover` says; nothing if it fails or takes too long."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "gon_server.discover"),
-        *("all" if search else "named", *addresses),
+        *addresses,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         env=clean_environment(environ),
@@ -68,7 +87,7 @@ async def look(
             output, _ = await process.communicate()
         return msgspec.json.decode(output, type=tuple[Found, ...])
     except TimeoutError:
-        log.error("looking for devices took more than %g s; none are used", DISCOVER_TIMEOUT_S)
+        log.error("looking for devices took more than %g s", DISCOVER_TIMEOUT_S)
     except msgspec.DecodeError:
         log.error("looking for devices ended with status %s", process.returncode)
     finally:
@@ -137,10 +156,8 @@ def main() -> None:
     # Drivers print too: what they say to standard output goes with the logs.
     answer = os.dup(1)
     os.dup2(2, 1)
-    search, *addresses = sys.argv[1:]
-    found = list(search_all()) if search == "all" else []
-    known = {each.address for each in found}
-    found += [describe(address) for address in addresses if address not in known]
+    addresses = sys.argv[1:]
+    found = [describe(address) for address in addresses] if addresses else list(search_all())
     with os.fdopen(answer, "wb") as out:
         out.write(msgspec.json.encode(found))
     # Drivers may hang or crash in their own clean-up; everything is said.

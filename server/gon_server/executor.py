@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias, cast
 
-from gon.device import HostDevice, Pending
+from gon.device import Bounded, HostDevice, Pending
 from gon.errors import GonError, InvalidArgument, OutOfMemory, RemoteProtocolError
 from gon.limits import INLINE_BYTES_MAX, POISONED_MAX
 from gon.model import DEFAULT_STREAM, Dim3, Handle, LaunchArg, ModuleInfo, Program
@@ -47,6 +47,8 @@ class Executor:
         )
         self._sync = cast("Callable[[int], Pending]", device.sync)
         self._memory_bytes = memory_bytes
+        if isinstance(device, Bounded):
+            device.bound_memory(memory_bytes)
         self._used_bytes = 0
         self._sizes: dict[int, int] = {}
         self._live: set[Key] = {_DEFAULT}

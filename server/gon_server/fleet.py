@@ -1,9 +1,11 @@
 """The fleet: every worker process of this host, and who gets which.
 
-Rules: one worker serves one lease and then ends. Until its parent has reaped it (or the spawner
-died) its lease's slices stay taken. Every wait for a worker is bounded. How many there are is the
-pools' policy; what a lease is, the host's.
-Must not know: grpc, clients, what tokens are for.
+Rules: one worker serves one lease, or builds, and then ends. Until its parent has reaped it (or the
+spawner died) its lease's slices stay taken; a builder takes none. Every wait for a worker is
+bounded. A device that no worker has opened yet is opened by one alone: with what that one has
+found out, others open it faster. How many there are is the pools' policy; what a lease is, the
+host's.
+Must not know: grpc, clients, what tokens are for, what is built.
 """
 
 from __future__ import annotations
@@ -15,13 +17,14 @@ import os
 import signal
 import socket
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from gon.clock import Clock
 from gon.errors import LeaseRefused
 from gon.limits import ATTACH_TIMEOUT_S
-from gon_server.orders import Assign
+from gon_server.orders import Assign, Built, Spawn
 from gon_server.pool import Census, Pool
 from gon_server.spawning import SpawnerEvents, SpawnerProcess, Spawning
 from gon_server.supervision import Stage, SupervisedWorker, WorkerEvents
@@ -34,26 +37,40 @@ SPAWNER_FAILS = "the process that starts workers keeps dying; gond's log says wh
 STOPPING = "gond is draining"
 
 
+_Waiter: TypeAlias = asyncio.Future[SupervisedWorker]
+
+
 @dataclass(slots=True)
 class _Depot:
-    """One unit's idle workers, and the clients that wait for one."""
+    """One unit's idle workers, and who waits for one: clients, and those who hire builders.
+
+    `trial` is what the first worker to open the device has found out; None before.
+    """
 
     spec: UnitSpec
     pool: Pool
     idle: deque[SupervisedWorker] = field(default_factory=deque[SupervisedWorker])
-    waiters: deque[asyncio.Future[SupervisedWorker]] = field(
-        default_factory=deque[asyncio.Future[SupervisedWorker]]
-    )
+    waiters: deque[_Waiter] = field(default_factory=deque[_Waiter])
+    hirers: deque[_Waiter] = field(default_factory=deque[_Waiter])
+    trial: bytes | None = None
     timer: asyncio.TimerHandle | None = None
     settled: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True, slots=True)
 class FleetEvents:
-    """Who is told what happens to a lease's worker."""
+    """Who is told what happens to a lease's worker; to workers that build, or want something built
+    (as supervision.WorkerEvents).
+
+    `warm` is told before anybody gets the worker; `buried` of every worker.
+    """
 
     link_changed: Callable[[str, bool], None]
     gone: Callable[[str, str], None]
+    warm: Callable[[SupervisedWorker], None]
+    asked: Callable[[SupervisedWorker, int, int], None]
+    built: Callable[[SupervisedWorker, Built, int | None], None]
+    buried: Callable[[SupervisedWorker], None]
 
 
 def describe_exit(status: int) -> str:
@@ -92,7 +109,9 @@ class Fleet:
         self._starting_max = 1 + len(os.sched_getaffinity(0))
         mine = SpawnerEvents(self._born, self._exited, self._spawner_lost, self._refill_all)
         self._spawning = Spawning(process, start_spawner, mine)
-        self._worker_events = WorkerEvents(self._warm, events.link_changed, self._spawning.kill)
+        self._worker_events = WorkerEvents(
+            self._warm, events.link_changed, events.asked, events.built, self._spawning.kill
+        )
         self._refill_all()
 
     def __repr__(self) -> str:
@@ -115,6 +134,21 @@ class Fleet:
         depot.pool.taken(self._clock.now_s())
         self._refill(depot)
         return await worker.assign(order)
+
+    def hire(self, unit: str) -> Coroutine[None, None, SupervisedWorker]:
+        """Return who gives a warm worker of `unit` that is to build; it goes before those who wait
+        for a lease's, from this call on.
+
+        The coroutine raises LeaseRefused, saying why there is none.
+        """
+        depot = self._depots[unit]
+        waiter: _Waiter = self._loop.create_future()
+        depot.hirers.append(waiter)
+        idle = self._idle(depot)
+        if idle is not None:
+            self._offer(depot, idle)
+            depot.pool.taken(self._clock.now_s())
+        return self._hired(depot, waiter)
 
     def give_link(self, lease: str, sock: socket.socket, peer: str) -> bool:
         """Pass an accepted data connection to the lease's worker; return whether it went."""
@@ -141,7 +175,8 @@ class Fleet:
         for depot in self._depots.values():
             self._fail_waiters(depot, STOPPING)
         for worker in list(self._workers.values()):
-            if not worker.lease:
+            # What still runs may still want something built.
+            if not worker.lease and not worker.is_builder:
                 worker.kill(STOPPING)
 
     def close(self) -> None:
@@ -155,20 +190,34 @@ class Fleet:
     async def _take(self, depot: _Depot) -> SupervisedWorker:
         """Return an idle worker of the unit, waiting for one if there is none."""
         while True:
-            while depot.idle:
-                worker = depot.idle.popleft()
-                if worker.stage is Stage.IDLE and worker.alive:
-                    return worker
-            self._refuse_if_hopeless(depot)
-            worker = await self._next_warm(depot)
+            idle = self._idle(depot)
+            if idle is not None:
+                return idle
+            waiter: _Waiter = self._loop.create_future()
+            depot.waiters.append(waiter)
+            worker = await self._next_warm(depot, waiter)
             if worker.alive:
                 return worker
 
-    async def _next_warm(self, depot: _Depot) -> SupervisedWorker:
-        waiter: asyncio.Future[SupervisedWorker] = self._loop.create_future()
-        depot.waiters.append(waiter)
-        self._refill(depot)
+    async def _hired(self, depot: _Depot, waiter: _Waiter) -> SupervisedWorker:
+        worker = await self._next_warm(depot, waiter)
+        if not worker.alive or worker.stage is not Stage.IDLE:
+            raise LeaseRefused(f"unit {depot.spec.id}: {worker.fate}")
+        return worker
+
+    def _idle(self, depot: _Depot) -> SupervisedWorker | None:
+        while depot.idle:
+            worker = depot.idle.popleft()
+            if worker.stage is Stage.IDLE and worker.alive:
+                return worker
+        return None
+
+    async def _next_warm(self, depot: _Depot, waiter: _Waiter) -> SupervisedWorker:
+        """Wait for what a waiter that stands in line is given."""
         try:
+            if not waiter.done():
+                self._refuse_if_hopeless(depot)
+            self._refill(depot)
             async with asyncio.timeout(ATTACH_TIMEOUT_S):
                 return await waiter
         except TimeoutError:
@@ -179,8 +228,9 @@ class Fleet:
                 self._offer(depot, waiter.result())
             raise
         finally:
-            with contextlib.suppress(ValueError):
-                depot.waiters.remove(waiter)
+            for line in (depot.hirers, depot.waiters):
+                with contextlib.suppress(ValueError):
+                    line.remove(waiter)
 
     def _refuse_if_hopeless(self, depot: _Depot) -> None:
         if self._stopping:
@@ -196,26 +246,32 @@ class Fleet:
 
     def _offer(self, depot: _Depot, worker: SupervisedWorker) -> None:
         """Give a warm worker to the first who waits, or keep it."""
-        while depot.waiters:
-            waiter = depot.waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(worker)
-                return
+        for line in (depot.hirers, depot.waiters):
+            while line:
+                waiter = line.popleft()
+                if not waiter.done():
+                    waiter.set_result(worker)
+                    return
         depot.idle.append(worker)
 
     def _fail_waiters(self, depot: _Depot, reason: str) -> None:
-        while depot.waiters:
-            waiter = depot.waiters.popleft()
-            if not waiter.done():
-                waiter.set_exception(LeaseRefused(f"unit {depot.spec.id}: {reason}"))
+        for line in (depot.hirers, depot.waiters):
+            while line:
+                waiter = line.popleft()
+                if not waiter.done():
+                    waiter.set_exception(LeaseRefused(f"unit {depot.spec.id}: {reason}"))
 
     # How many there are -------------------------------------------------------------------------
     def _census(self, depot: _Depot) -> Census:
-        mine = [worker.stage for worker in self._workers.values() if worker.unit == depot.spec.id]
+        mine = [
+            worker.stage
+            for worker in self._workers.values()
+            if worker.unit == depot.spec.id and not worker.is_builder
+        ]
         starting = mine.count(Stage.STARTING)
         idle = len(depot.idle)
         serving = len(mine) - starting - idle
-        return Census(starting, idle, serving, waiting=len(depot.waiters))
+        return Census(starting, idle, serving, len(depot.waiters), len(depot.hirers))
 
     def _refill_all(self) -> None:
         for depot in self._depots.values():
@@ -231,13 +287,17 @@ class Fleet:
         now_s = self._clock.now_s()
         starting = sum(worker.stage is Stage.STARTING for worker in self._workers.values())
         room = max(0, self._starting_max - starting)
-        for _ in range(min(depot.pool.due(now_s, self._census(depot)), room)):
+        census = self._census(depot)
+        if depot.trial is None:
+            room = min(room, 1 - census.starting)
+        for _ in range(min(depot.pool.due(now_s, census), room)):
             if not self._spawning.alive:
                 return
             self._count += 1
             worker = SupervisedWorker(self._count, depot.spec.id, self._worker_events)
             self._workers[worker.number] = worker
-            self._spawning.spawn(worker.number, depot.spec.device, depot.spec.cpus)
+            spec = depot.spec
+            self._spawning.spawn(Spawn(worker.number, spec.device, spec.cpus, depot.trial or b""))
         wake_s = depot.pool.wake_s(now_s, self._census(depot))
         if wake_s is not None:
             depot.timer = self._loop.call_later(wake_s - now_s, self._refill, depot)
@@ -254,7 +314,10 @@ class Fleet:
         log.debug("%r", worker)
         depot = self._depots[worker.unit]
         depot.pool.started()
-        depot.settled.set()
+        depot.trial = worker.trial
+        self._events.warm(worker)
+        if not depot.hirers:
+            depot.settled.set()
         self._offer(depot, worker)
         self._refill_all()
 
@@ -265,6 +328,9 @@ class Fleet:
             self._refill_all()
 
     def _spawner_lost(self) -> None:
+        for depot in self._depots.values():
+            # The next one may find other libraries.
+            depot.trial = None
         for worker in list(self._workers.values()):
             # It says nothing of its device.
             self._bury(worker, SPAWNER_DIED, blameless=True)
@@ -281,8 +347,11 @@ class Fleet:
         failed = worker.stage is Stage.STARTING and not self._stopping and not blameless
         worker.bury(reason)
         log.debug("%r is gone: %s", worker, worker.fate)
+        self._events.buried(worker)
         if failed:
             depot.pool.failed(worker.fate, self._clock.now_s())
+            # It may be what others have found out that does not open the device any more.
+            depot.trial = None
             log.error("unit %s: no worker: %s", worker.unit, worker.fate)
             depot.settled.set()
             self._fail_waiters(depot, f"its device cannot be opened: {worker.fate}")

@@ -1,4 +1,5 @@
-"""The host: its books and its fleet joined, which is what the control plane and the doorway ask.
+"""The host: its books, its fleet and its builders joined, which is what the control plane and the
+doorway ask.
 
 Rules: the books decide, this obeys their effects; the clock and the randomness they lack come from
 here. Slices are free only when the worker that used them is gone.
@@ -10,19 +11,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import secrets
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gon.clock import Clock
-from gon.limits import TOKEN_BYTES, WORKER_END_S
+from gon.limits import MODULES_CACHED_MAX, TOKEN_BYTES, WORKER_END_S
 from gon.model import UnitInfo
+from gon_server import confine
+from gon_server.building import Building
+from gon_server.builds import BuildBook
 from gon_server.config import Settings
 from gon_server.fleet import Fleet, FleetEvents
 from gon_server.leases import DRAINING, EndWorker, Lease, LeaseBook, LeaseRequest
+from gon_server.modules import ModuleCache
 from gon_server.orders import Assign
 from gon_server.spawning import SpawnerProcess
+from gon_server.supervision import SupervisedWorker
 from gon_server.units import UnitBook, UnitSpec
 
 log = logging.getLogger("gond.host")
@@ -66,7 +73,21 @@ class Host:
         self._leases = LeaseBook(
             self._units, epoch=epoch, lease_s=settings.lease_s, grace_s=settings.grace_s
         )
-        events = FleetEvents(self._link_changed, self._worker_gone)
+        self._building = Building(
+            _build_book(settings),
+            lambda unit: self._fleet.hire(unit),
+            [spec.id for spec in specs if spec.warm],
+            settings.builder_memory_bytes,
+            clock,
+        )
+        events = FleetEvents(
+            link_changed=self._link_changed,
+            gone=self._worker_gone,
+            warm=self._building.warm,
+            asked=self._asked,
+            built=self._building.built,
+            buried=self._building.gone,
+        )
         self._fleet = Fleet(specs, spawner, start_spawner, clock, events)
 
     def __repr__(self) -> str:
@@ -99,7 +120,7 @@ class Host:
         self._empty.clear()
         link = "zmq" if request.zmq else "stream"
         bind = self._zmq_bind if request.zmq else ""
-        order = Assign(lease.id, lease.share.memory_bytes, link, bind, token)
+        order = Assign(lease.id, lease.share.memory_bytes, link, bind, token, builds=True)
         served = False
         try:
             endpoint = await self._fleet.assign(lease.unit, order)
@@ -141,6 +162,7 @@ class Host:
     async def drain(self, drain_s: float) -> None:
         """Give no more leases, wait for those there are, then end them."""
         self._leases.drain()
+        self._building.stop()
         self._fleet.stop()
         await self._wait_empty(drain_s)
         self._obey(self._leases.end_all(DRAINING))
@@ -151,6 +173,7 @@ class Host:
         self._leases.drain()
         if self._timer is not None:
             self._timer.cancel()
+        self._building.close()
         self._fleet.close()
 
     async def _wait_empty(self, timeout_s: float) -> None:
@@ -175,6 +198,14 @@ class Host:
             self._empty.set()
         self._schedule()
 
+    def _asked(self, worker: SupervisedWorker, number: int, program: int) -> None:
+        tenant = self._leases.tenant_of(worker.lease)
+        if tenant is None:
+            # The lease has ended, and its worker is about to.
+            os.close(program)
+            return
+        self._building.asked(tenant, worker, number, program)
+
     def _link_changed(self, lease_id: str, up: bool) -> None:
         self._leases.link_changed(lease_id, self._clock.now_s(), up=up)
         self._schedule()
@@ -192,3 +223,18 @@ class Host:
     def _expire(self) -> None:
         self._obey(self._leases.expire(self._clock.now_s()))
         self._schedule()
+
+
+def _build_book(settings: Settings) -> BuildBook:
+    cache = ModuleCache(
+        bytes_max=settings.module_cache_bytes,
+        tenant_bytes_max=settings.module_cache_tenant_bytes,
+        # Each is an open file of gond, which needs others for leases and connections.
+        modules_max=min(MODULES_CACHED_MAX, confine.files_max() // 4),
+    )
+    return BuildBook(
+        cache,
+        build_s=settings.build_s,
+        idle_s=settings.builder_idle_s,
+        builders_max=settings.builders,
+    )

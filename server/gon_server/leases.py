@@ -166,6 +166,11 @@ class LeaseBook:
         lease = self._live.get(lease_id) if lease_id else None
         return lease if lease and lease.state is LeaseState.READY else None
 
+    def tenant_of(self, lease_id: str) -> str | None:
+        """Return whose a live lease is."""
+        lease = self._live.get(lease_id)
+        return None if lease is None else lease.tenant
+
     def link_changed(self, lease_id: str, now_s: float, *, up: bool) -> None:
         """Note that a client's link is there, or gone: the grace starts when it goes."""
         lease = self._live.get(lease_id)

@@ -3,6 +3,12 @@ socket pairs.
 
     gond ⇄ spawner   Spawn, Kill → ; ← Spawned (with the worker's socket as file descriptor), Exited
     gond ⇄ worker    Assign, GiveLink (with the link's socket), End → ; ← Warm, Ready, LinkState
+                     ← Build (with the program); Built (with the module) →
+    gond ⇄ builder   Recruit, Build (with the program), End → ; ← Warm, Ready, Built (with the
+                     module)
+
+A builder is a worker that was recruited instead of assigned. Programs and modules are sealed files
+in memory (gon_server.sealed).
 
 Rules: one message a packet; a file descriptor rides on the packet that speaks of it. Both ends
 trust the kernel, not each other: a message that does not decode ends the worker it came from.
@@ -17,7 +23,10 @@ from typing import TypeAlias
 
 import msgspec
 
-PACKET_BYTES_MAX = 64 * 1024
+from gon.limits import LOG_BYTES_MAX, MESSAGE_BYTES_MAX
+
+# What a failed build says is the largest: a compiler's log.
+PACKET_BYTES_MAX = LOG_BYTES_MAX + MESSAGE_BYTES_MAX + 1024
 _FDS_MAX = 4
 
 
@@ -28,12 +37,14 @@ class Order(msgspec.Struct, frozen=True, array_like=True):
 class Spawn(Order, frozen=True, tag=1):
     """gond → spawner: fork a worker that opens `device` ("backend:address") and reports Warm.
 
-    `cpus` pins it (empty: as gond), `worker` is gond's name for it.
+    `cpus` pins it (empty: as gond), `worker` is gond's name for it; `trial` is what a worker of the
+    same device said in its Warm.
     """
 
     worker: int
     device: str
     cpus: tuple[int, ...]
+    trial: bytes = b""
 
 
 class Kill(Order, frozen=True, tag=2):
@@ -59,15 +70,21 @@ class Exited(Order, frozen=True, tag=4):
 class Warm(Order, frozen=True, tag=10):
     """worker → gond: the device is open and a launch would run at once; or `error` says why it
     cannot be.
+
+    A device that can build for other processes has `builds`, what a build of it depends on beside
+    the program (gon.device.Builder.build_identity), and `trial`, with which others open faster.
     """
 
     error: str = ""
+    builds: str = ""
+    trial: bytes = b""
 
 
 class Assign(Order, frozen=True, tag=11):
     """gond → worker: you serve this lease now.
 
-    `link` is "stream" or "zmq" (then `bind` is the address to bind).
+    `link` is "stream" or "zmq" (then `bind` is the address to bind). With `builds`, gond answers
+    Build.
     """
 
     lease: str
@@ -75,11 +92,12 @@ class Assign(Order, frozen=True, tag=11):
     link: str
     bind: str
     token: bytes
+    builds: bool = False
 
 
 class Ready(Order, frozen=True, tag=12):
-    """worker → gond: ready for links; `endpoint` is what a ZeroMQ client connects to, "" for stream
-    links.
+    """worker → gond: ready for links, or for builds; `endpoint` is what a ZeroMQ client connects
+    to, "" for stream links and builders.
     """
 
     endpoint: str
@@ -103,8 +121,46 @@ class End(Order, frozen=True, tag=15):
     reason: str
 
 
+class Recruit(Order, frozen=True, tag=16):
+    """gond → worker: you are a builder now, whose data may take `memory_bytes`."""
+
+    memory_bytes: int
+
+
+class Build(Order, frozen=True, tag=17):
+    """worker → gond, gond → builder: build the program that rides along; Built of the same number
+    follows. Each side has one on its way at a time.
+    """
+
+    number: int
+
+
+class Built(Order, frozen=True, tag=18):
+    """builder → gond, gond → worker: the module rides along, or `code`, `message` and `log` say why
+    there is none. A builder that ends with this answer says so by `last`.
+    """
+
+    number: int
+    code: int = 0
+    message: str = ""
+    log: str = ""
+    last: bool = False
+
+
 AnyOrder: TypeAlias = (
-    Spawn | Kill | Spawned | Exited | Warm | Assign | Ready | GiveLink | LinkState | End
+    Spawn
+    | Kill
+    | Spawned
+    | Exited
+    | Warm
+    | Assign
+    | Ready
+    | GiveLink
+    | LinkState
+    | End
+    | Recruit
+    | Build
+    | Built
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -15,12 +15,15 @@ from gon.limits import REFILL_PAUSE_S, RESPAWN_FIRST_S, RESPAWN_LONGEST_S
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """How many of a unit's workers are where, and how many clients wait for one."""
+    """How many of a unit's workers are where, and how many wait for one: clients, and those who
+    hire a builder (which takes no slice).
+    """
 
     starting: int
     idle: int
     serving: int
     waiting: int
+    hiring: int = 0
 
 
 def pause_s(failures: int) -> float:
@@ -84,5 +87,5 @@ class Pool:
 
     def _missing(self, census: Census, reserve: int) -> int:
         there = census.starting + census.idle
-        room = self._slices - census.serving - there
-        return max(0, min(census.waiting + reserve - there, room))
+        room = self._slices - census.serving - there + census.hiring
+        return max(0, min(census.waiting + census.hiring + reserve - there, room))

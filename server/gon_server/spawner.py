@@ -3,7 +3,7 @@
     python -m gon_server.spawner FD MODULE:FUNCTION
 
 FD is its end of a SOCK_SEQPACKET pair with gond (the protocol: gon_server.orders); FUNCTION(socket,
-device) is what each worker runs.
+device, trial) is what each worker runs.
 
 Rules: it has one thread, opens no device and holds no secret, so that a fork of it is safe and
 finds nothing. What workers need is imported here, once, so that they start fast and share its
@@ -34,7 +34,7 @@ from gon_server.orders import Exited, Kill, Spawn, Spawned, receive_order, send_
 
 log = logging.getLogger("gond.spawner")
 
-WorkerEntry: TypeAlias = Callable[[socket.socket, str], None]
+WorkerEntry: TypeAlias = Callable[[socket.socket, str, bytes], None]
 
 # The wait status of a process that exited with EX_OSERR: what stands for a fork that failed.
 _FORK_FAILED = os.EX_OSERR << 8
@@ -169,7 +169,7 @@ def live_as_worker(birth: Birth, entry: WorkerEntry) -> None:
         confine.renounce_privileges()
         if birth.order.cpus:
             os.sched_setaffinity(0, birth.order.cpus)
-        entry(birth.sock, birth.order.device)
+        entry(birth.sock, birth.order.device, birth.order.trial)
     finally:
         # The interpreter's own way out would run the spawner's clean-up in the worker.
         error = sys.exception()

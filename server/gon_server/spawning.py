@@ -27,6 +27,8 @@ log = logging.getLogger("gond.spawning")
 # What a worker may see of gond's environment: what programs and drivers need to run, no secrets.
 _VARIABLES = frozenset(
     {
+        "CUDA_HOME",
+        "CUDA_PATH",
         "CUDA_VISIBLE_DEVICES",
         "HOME",
         "LANG",
@@ -133,9 +135,9 @@ class Spawning:
         """Whether it died more than once without having started a worker in between."""
         return self._failures > 1
 
-    def spawn(self, worker: int, device: str, cpus: tuple[int, ...]) -> None:
+    def spawn(self, order: Spawn) -> None:
         """Order a worker; `spawned` or `lost` follows."""
-        self._send(Spawn(worker, device, cpus))
+        self._send(order)
 
     def kill(self, worker: int) -> None:
         """Order a worker's end; `exited` or `lost` follows."""

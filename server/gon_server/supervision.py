@@ -1,9 +1,11 @@
 """gond's side of one worker process: its stage, its socket, its orders, its doom.
 
-    starting → idle → serving → ending → gone
+    starting → idle → serving  → ending → gone
+                    → building →
 
-Rules: whatever a worker sends out of turn, or that does not decode, ends it. Each stage but idle
-and serving is bounded by a timer that kills. Only `bury` (its parent has reaped it) makes it gone.
+Rules: whatever a worker sends out of turn, or that does not decode, ends it. Each stage but idle,
+serving and building is bounded by a timer that kills. Only `bury` (its parent has reaped it) makes
+it gone.
 Must not know: pools, units' policy, the spawner.
 """
 
@@ -24,10 +26,13 @@ from gon.limits import WORKER_ASSIGN_S, WORKER_END_S, WORKER_START_S
 from gon_server.orders import (
     AnyOrder,
     Assign,
+    Build,
+    Built,
     End,
     GiveLink,
     LinkState,
     Ready,
+    Recruit,
     Warm,
     receive_order,
     send_order,
@@ -42,15 +47,22 @@ class Stage(Enum):
     STARTING = "starting"
     IDLE = "idle"
     SERVING = "serving"
+    BUILDING = "building"
     ENDING = "ending"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerEvents:
-    """Who is told what a worker reports, and who kills it."""
+    """Who is told what a worker reports, and who kills it.
+
+    `asked` and `built` own the file they are given: a program to build, by the worker's own number,
+    and what a builder answers.
+    """
 
     warm: Callable[[SupervisedWorker], None]
     link_changed: Callable[[str, bool], None]
+    asked: Callable[[SupervisedWorker, int, int], None]
+    built: Callable[[SupervisedWorker, Built, int | None], None]
     kill: Callable[[int], None]
 
 
@@ -62,13 +74,18 @@ class SupervisedWorker:
         self.unit = unit
         self.stage = Stage.STARTING
         self.lease = ""
+        self.is_builder = False
         self.fate = ""
+        # As its Warm said.
+        self.builds = ""
+        self.trial = b""
         self._events = events
         self._loop = asyncio.get_running_loop()
         self._gone: asyncio.Future[None] = self._loop.create_future()
         self._pid = 0
         self._sock: socket.socket | None = None
         self._ready: asyncio.Future[str] | None = None
+        self._asks = False
         self._doom: asyncio.TimerHandle | None = None
         self._set_doom(WORKER_START_S, "it did not open its device in time")
 
@@ -92,13 +109,32 @@ class SupervisedWorker:
 
     async def assign(self, order: Assign) -> str:
         """Make it serve a lease; return the endpoint it names. Raises LeaseRefused if it dies."""
-        assert self.stage is Stage.IDLE, f"{self} is assigned"
-        self.stage = Stage.SERVING
         self.lease = order.lease
+        doom = "it did not take its lease in time"
+        return await self._engage(Stage.SERVING, order, WORKER_ASSIGN_S, doom)
+
+    async def recruit(self, order: Recruit) -> None:
+        """Make it a builder. Raises LeaseRefused if it dies."""
+        self.is_builder = True
+        doom = "its compiler did not start in time"
+        await self._engage(Stage.BUILDING, order, WORKER_START_S, doom)
+
+    async def _engage(self, stage: Stage, order: AnyOrder, within_s: float, doom: str) -> str:
+        assert self.stage is Stage.IDLE, f"{self} is engaged"
+        self.stage = stage
         self._ready = self._loop.create_future()
-        self._set_doom(WORKER_ASSIGN_S, "it did not take its lease in time")
+        self._set_doom(within_s, doom)
         self._send(order)
         return await self._ready
+
+    def build(self, number: int, program: int) -> bool:
+        """Give a builder a program; return whether it went."""
+        return self._send(Build(number), program)
+
+    def answer(self, order: Built, module: int | None) -> None:
+        """Give the worker what it has asked to be built, or say why not."""
+        self._asks = False
+        self._send(order, module)
 
     def give_link(self, sock: socket.socket, peer: str) -> bool:
         """Pass an accepted data connection on; return whether it went."""
@@ -115,7 +151,7 @@ class SupervisedWorker:
     def kill(self, fate: str) -> None:
         """End it now; `fate` says why, if nothing did before."""
         self.fate = self.fate or fate
-        self.stage = Stage.ENDING if self.lease else self.stage
+        self.stage = Stage.ENDING if self.lease or self.is_builder else self.stage
         self._cancel_doom()
         self._hang_up()
         self._refuse()
@@ -159,11 +195,25 @@ class SupervisedWorker:
             self._events.kill(self.number)
             return
         order, fd = received
-        if fd is not None:
-            os.close(fd)
         match order:
-            case Warm(error=fault) if self.stage is Stage.STARTING:
-                self._warm(fault)
+            case Build(number=number) if self._may_ask and fd is not None:
+                self._asks = True
+                self._events.asked(self, number, fd)
+            case Built() if self.stage is Stage.BUILDING:
+                self._events.built(self, order, fd)
+            case _:
+                if fd is not None:
+                    os.close(fd)
+                self._heard(order)
+
+    @property
+    def _may_ask(self) -> bool:
+        return self.stage is Stage.SERVING and bool(self.builds) and not self._asks
+
+    def _heard(self, order: AnyOrder) -> None:
+        match order:
+            case Warm() if self.stage is Stage.STARTING:
+                self._warm(order)
             case Ready(endpoint=endpoint) if self._ready is not None and not self._ready.done():
                 self._cancel_doom()
                 self._ready.set_result(endpoint)
@@ -172,18 +222,20 @@ class SupervisedWorker:
             case _:
                 self.kill(f"the worker said {type(order).__name__} out of turn")
 
-    def _warm(self, fault: str) -> None:
+    def _warm(self, order: Warm) -> None:
         self._cancel_doom()
-        if fault:
-            self.kill(fault)
+        if order.error:
+            self.kill(order.error)
             return
+        self.builds, self.trial = order.builds, order.trial
         self.stage = Stage.IDLE
         self._events.warm(self)
 
     def _refuse(self) -> None:
-        """Answer the lease that waits for its worker."""
+        """Answer whoever waits for it to take its lease, or to be a builder."""
         if self._ready is not None and not self._ready.done():
-            self._ready.set_exception(LeaseRefused(f"no worker for the lease: {self.fate}"))
+            what = "builder" if self.is_builder else "worker for the lease"
+            self._ready.set_exception(LeaseRefused(f"no {what}: {self.fate}"))
 
     def _hang_up(self) -> None:
         if self._sock is not None:

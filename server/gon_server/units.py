@@ -199,7 +199,7 @@ def plan(
 def _found_specs(
     found: Sequence[Found], settings: Settings, share_bytes: int, machine: str
 ) -> list[UnitSpec]:
-    usable = [each for each in found if not each.error]
+    usable = _without_twins([each for each in found if not each.error])
     specs: list[UnitSpec] = []
     for kind, prefix in _PREFIX.items():
         devices = [each for each in usable if each.kind == kind]
@@ -211,6 +211,17 @@ def _found_specs(
     if cpu is not None:
         specs.append(_spec("eagphpu0", EAGPHPU, cpu, share_bytes, settings))
     return specs
+
+
+def _without_twins(found: Sequence[Found]) -> Sequence[Found]:
+    """Leave out NVIDIA's OpenCL devices where CUDA has found devices: they are the same GPUs."""
+    if not any(each.address.startswith("cuda:") for each in found):
+        return found
+    return [
+        each
+        for each in found
+        if each.kind != GPU or not each.address.startswith("opencl:") or "NVIDIA" not in each.vendor
+    ]
 
 
 def _cpu_runtime(devices: Sequence[Found], machine: str) -> Found | None:

@@ -3,7 +3,9 @@
     gond ──orders──▶ [orders thread] ──links──▶ [data thread: conversation] ◀──link──▶ client
 
 It opens its device and says Warm before it belongs to anyone, so that a lease starts at once. It
-holds no secret but its own lease's token (for the ZeroMQ socket that it binds itself).
+holds no secret but its own lease's token (for the ZeroMQ socket that it binds itself). What its
+programs need built, a process of its tenant's builds (gon_server.loading), where the device can do
+so; recruited instead of assigned, it is such a process (gon_server.builder).
 
 Rules: the data thread alone touches the device. A newer link replaces the one before. When gond
 says End, or is gone, the process exits at once: nothing it holds outlives the lease.
@@ -19,19 +21,23 @@ import threading
 from importlib.metadata import entry_points
 from typing import NoReturn, Protocol
 
-from gon.device import HostDevice
+from gon.device import Builder, HostDevice
 from gon.errors import ConfigError, GonError, LinkLost, RemoteProtocolError, Unsupported
-from gon.limits import PREAMBLE_MAGIC
+from gon.limits import PREAMBLE_MAGIC, TRIAL_BYTES_MAX
 from gon.transport.base import Link
 from gon.transport.registry import listen
 from gon.transport.stream import StreamLink
+from gon_server.builder import serve_builds
 from gon_server.conversation import Conversation
+from gon_server.loading import BuiltElsewhere
 from gon_server.orders import (
     Assign,
+    Built,
     End,
     GiveLink,
     LinkState,
     Ready,
+    Recruit,
     Warm,
     receive_order,
     send_order,
@@ -82,8 +88,10 @@ class BoundLinks:
                 return link
 
 
-def open_backend(device: str) -> HostDevice:
+def open_backend(device: str, trial: bytes = b"") -> HostDevice:
     """Open `device` ("backend:address") by the entry points `gon.devices`.
+
+    `trial` is what the same device said of itself in another process (gon.device.Builder).
 
     Raises ConfigError for an unknown backend, Unsupported for one whose library is not installed,
     and what the backend raises.
@@ -94,40 +102,62 @@ def open_backend(device: str) -> HostDevice:
             opener = entry.load()
         except ImportError as error:
             raise Unsupported(f"backend {backend!r} cannot be loaded: {error}") from error
-        opened: HostDevice = opener(address)
+        opened: HostDevice = opener(address, trial) if trial else opener(address)
         return opened
     known = ", ".join(sorted(entry.name for entry in entry_points(group="gon.devices")))
     raise ConfigError(f"no backend {backend!r} for device {device!r}; there are {known}")
 
 
-def serve(sock: socket.socket, device: str) -> None:
+def serve(sock: socket.socket, device: str, trial: bytes) -> None:
     """Be a worker: open the device, report Warm, wait for a lease, serve it until it ends.
 
-    Returns only if the device cannot be opened or gond is gone before a lease came.
+    Or be a builder, if gond says so. Returns only if the device cannot be opened, gond is gone
+    before a lease came, or it builds no more.
     """
     try:
-        backend = open_backend(device)
+        backend = open_backend(device, trial)
     except GonError as error:
         send_order(sock, Warm(error=str(error)))
         return
-    send_order(sock, Warm())
+    builder = backend if isinstance(backend, Builder) else None
+    send_order(sock, Warm() if builder is None else _warm_builder(builder))
     received = receive_order(sock)
     if received is None:
         return
     assign, _ = received
+    if isinstance(assign, Recruit) and builder is not None:
+        serve_builds(sock, builder, assign)
+        return
     if not isinstance(assign, Assign):
         _log.info("no lease: %r", assign)
         return
+    _serve_lease(sock, backend, assign)
+
+
+def _warm_builder(builder: Builder) -> Warm:
+    trial = builder.trial
+    return Warm(
+        builds=builder.build_identity, trial=trial if len(trial) <= TRIAL_BYTES_MAX else b""
+    )
+
+
+def _serve_lease(sock: socket.socket, backend: HostDevice, assign: Assign) -> NoReturn:
     given = GivenLinks()
+    elsewhere: BuiltElsewhere | None = None
+    if assign.builds and isinstance(backend, Builder):
+        elsewhere = BuiltElsewhere(sock, backend)
     source: LinkSource = given
     endpoint = ""
     if assign.link == "zmq":
         source = bound = BoundLinks(assign.bind, assign.token)
         endpoint = bound.endpoint
-    orders = threading.Thread(target=_obey, args=(sock, given), name="gon-orders", daemon=True)
+    orders = threading.Thread(
+        target=_obey, args=(sock, given, elsewhere), name="gon-orders", daemon=True
+    )
     orders.start()
     send_order(sock, Ready(endpoint))
-    _converse(sock, source, Conversation(backend, assign.memory_bytes), assign.lease)
+    load = backend.load if elsewhere is None else elsewhere.load
+    _converse(sock, source, Conversation(backend, assign.memory_bytes, load), assign.lease)
 
 
 def _converse(
@@ -149,7 +179,7 @@ def _converse(
         send_order(sock, LinkState(up=False))
 
 
-def _obey(sock: socket.socket, given: GivenLinks) -> NoReturn:
+def _obey(sock: socket.socket, given: GivenLinks, elsewhere: BuiltElsewhere | None) -> NoReturn:
     """Take gond's orders until the lease ends; then end the process, whatever the device does."""
     while True:
         try:
@@ -161,6 +191,8 @@ def _obey(sock: socket.socket, given: GivenLinks) -> NoReturn:
         order, fd = received
         if isinstance(order, GiveLink) and fd is not None:
             given.give(StreamLink(socket.socket(fileno=fd), order.peer))
+        elif isinstance(order, Built) and elsewhere is not None:
+            elsewhere.give(order, fd)
         elif isinstance(order, End):
             _log.info("lease ended: %s", order.reason)
             os._exit(0)

@@ -21,6 +21,7 @@ from gon.model import BufferAt, Handle
 from gon.testing.device_trial import Trial, bytes_of
 from gon_server.devices import opencl, sim
 from gon_server.devices.opencl_runtime import select
+from tests.fake_cuda import open_fake
 
 BUFFERS, STREAMS, WORDS = 3, 3, 64
 SIZE = 4 * WORDS
@@ -30,6 +31,8 @@ OPENERS: dict[str, Callable[[], Device]] = {
     "sim-7": lambda: sim.open_device("7"),
     "opencl": lambda: opencl.open_device(""),
     "opencl-apart": lambda: opencl.OpenClDevice(select(""), "", may_share=False),
+    "cuda-fake-0": lambda: open_fake(0),
+    "cuda-fake-7": lambda: open_fake(7),
 }
 
 

@@ -22,9 +22,11 @@ from gon.transport.base import Link
 from gon.transport.inproc import inproc_pair
 from gon.transport.stream import StreamLink
 from gon_client.connect import Host
-from gon_server.devices import null, opencl, sim
+from gon_server.devices import cuda, null, opencl, sim
+from gon_server.devices.cuda_units import has_driver
 from gon_server.devices.opencl_runtime import select
 from tests.e2e.gond_process import Gond
+from tests.fake_cuda import open_fake
 from tests.inproc_worker import MakePair, remote
 
 # Bounded, so that what checks leave behind stays far from the limits of a session.
@@ -60,6 +62,10 @@ OPENERS: dict[str, Callable[[], AbstractContextManager[Device]]] = {
     "sim-stream": afar(lambda: sim.open_device("2"), socket_pair),
     "opencl-inproc": afar(lambda: opencl.open_device(""), inproc_pair),
     "opencl-stream": afar(lambda: opencl.open_device(""), socket_pair),
+    # The CUDA backend without a GPU; the number draws the order in which streams run.
+    "cuda-fake-0": direct(lambda: open_fake(0)),
+    "cuda-fake-7": direct(lambda: open_fake(7)),
+    "cuda-fake-stream": afar(lambda: open_fake(1), socket_pair),
 }
 
 
@@ -75,6 +81,15 @@ def test_device_keeps_the_contract(device: Device, check: DeviceCheck) -> None:
     if not check.applies_to(device.info):
         pytest.skip(f"{device.info.name} lacks {check.needs.value}")
     check.run(device)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not has_driver(), reason="there is no CUDA GPU")
+@each_check
+def test_cuda_gpu_keeps_the_contract(check: DeviceCheck) -> None:
+    with closing(cuda.open_device("")) as opened:
+        assert check.applies_to(opened.info)
+        check.run(opened)
 
 
 class Lessee:

@@ -3,6 +3,10 @@
 What it does is told by its device's address: "test:" serves; "test:broken" cannot be opened;
 "test:crash" dies while opening; "test:stuck" never has it open; "test:report" says as its error
 what it is confined to; "test:deaf" never ends by itself; "test:rude" answers nonsense.
+"test:loose" wants something built and gives a file that can still change; "test:liar" wants it
+properly, but its builder answers by such a file: it ends with the code of what it is told.
+"test:stale" opens only without what another has found out.
+"test:wordy" is such a liar, whose builder answers by as many words as a packet holds.
 A link is greeted by its lease's id and a zero byte, then every byte comes back.
 """
 
@@ -16,25 +20,34 @@ import signal
 import socket
 from pathlib import Path
 
+import msgspec
+
 from gon_server.orders import (
+    PACKET_BYTES_MAX,
     Assign,
+    Build,
+    Built,
     End,
     Exited,
     GiveLink,
     LinkState,
     Ready,
+    Recruit,
     Warm,
     receive_order,
     send_order,
 )
+from gon_server.sealed import seal
 
 CRASH_STATUS = 7
 
+# Of a question: takes all the bytes that a number can.
+_NUMBER = 1 << 60
 _PR_GET_DUMPABLE = 3
 _PR_GET_NO_NEW_PRIVS = 39
 
 
-def serve(sock: socket.socket, device: str) -> None:
+def serve(sock: socket.socket, device: str, trial: bytes) -> None:
     """Be the worker."""
     behaviour = device.partition(":")[2]
     if behaviour == "crash":
@@ -48,16 +61,49 @@ def serve(sock: socket.socket, device: str) -> None:
     if behaviour == "broken":
         send_order(sock, Warm(error="the stand-in is broken on purpose"))
         return
-    send_order(sock, Warm())
+    if behaviour == "stale" and trial:
+        send_order(sock, Warm(error="what another has found out opens nothing"))
+        return
+    builds = "a stand-in's" if behaviour in ("loose", "liar", "wordy") else ""
+    send_order(sock, Warm(builds=builds, trial=b"stale" if behaviour == "stale" else b""))
     received = receive_order(sock)
     if received is None:
         return
     order, _fd = received
+    if isinstance(order, Recruit):
+        _build_nonsense(sock, wordy=behaviour == "wordy")
+        return
     assert isinstance(order, Assign)
     if behaviour == "rude":
         send_order(sock, Exited(1, 1))
     send_order(sock, Ready(order.bind.removesuffix(":0") + ":1" if order.bind else ""))
+    if builds:
+        _want(sock, sealed=behaviour != "loose")
     _echo(sock, order.lease, deaf=behaviour == "deaf")
+
+
+def _want(sock: socket.socket, *, sealed: bool) -> None:
+    """Want something built, and end with the code of the answer."""
+    send_order(
+        sock, Build(_NUMBER), seal("program", b"a program") if sealed else os.memfd_create("loose")
+    )
+    received = receive_order(sock)
+    if received is not None and isinstance(received[0], Built):
+        os._exit(received[0].code)
+
+
+def _build_nonsense(sock: socket.socket, *, wordy: bool) -> None:
+    send_order(sock, Ready(""))
+    while True:
+        received = receive_order(sock)
+        if received is None or not isinstance(received[0], Build):
+            return
+        number = received[0].number
+        if wordy:
+            log = "x" * (PACKET_BYTES_MAX - len(msgspec.msgpack.encode(Built(number, 7, "m"))) - 4)
+            send_order(sock, Built(number, 7, "m", log))
+        else:
+            send_order(sock, Built(number), os.memfd_create("loose"))
 
 
 def _report() -> str:

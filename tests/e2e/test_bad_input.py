@@ -160,8 +160,12 @@ def test_a_kernel_that_does_not_compile_brings_the_log(device: gon.Device) -> No
         device.compile("kernel void k(global int *x) { x[0] = not_declared; }")
     assert "not_declared" in caught.value.log
     assert caught.value.op == "Load"
-    with pytest.raises(gon.InvalidArgument, match="cuda-c"):
-        device.compile("", "cuda-c")
+    with pytest.raises(gon.CompileError) as caught:
+        device.compile("\n\n__global__ void k(int *x) { x[0] = not_declared; }", "cuda-c")
+    assert "program.cu:3:" in caught.value.log
+    assert "not_declared" in caught.value.log
+    with pytest.raises(gon.InvalidArgument, match="opencl-c, cuda-c"):
+        device.compile("", "no-such-format")
     with pytest.raises(gon.InvalidArgument, match="saxpy"):
         device.compile(SOURCE).get_kernel("nosuch")
 

@@ -56,6 +56,17 @@ def test_version_names_the_package() -> None:
     assert result.output.startswith("gon, version ")
 
 
+def test_info_shows_which_formats_a_unit_takes(host: PrivateHost) -> None:
+    result = gon("info", "eagphpu0", "--host", host.tcp)
+    assert result.returncode == 0, result.stderr
+    assert "opencl-c: OpenCL C source" in result.stdout
+    assert "cuda-c: CUDA C source" in result.stdout
+    assert "threads" in result.stdout
+    result = gon("info", "no-such", "--host", host.tcp)
+    assert result.returncode == root.EXIT_FAILED
+    assert "no unit 'no-such'; there are: eagphpu0" in result.stderr
+
+
 def test_ls_shows_the_units(host: PrivateHost) -> None:
     result = gon("ls", "--host", host.tcp)
     assert result.returncode == 0, result.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gon.errors import HostUnreachable, LeaseLost, LeaseRefused, WaitTimeout
+from gon.errors import CompileError, HostUnreachable, LeaseLost, LeaseRefused, WaitTimeout
 from gon.limits import HALF_OPEN_MAX, PREAMBLE_MAGIC, TOKEN_BYTES
 from gon_client.control import ControlChannel, LeaseState
 from tests.e2e.gond_process import (
@@ -141,6 +141,45 @@ def test_a_worker_that_talks_nonsense_is_killed(tmp_path: Path) -> None:
         with pytest.raises(LeaseRefused, match=r"the worker said Exited out of turn"):
             channel.acquire()
         until(lambda: all_free(channel), "the slices come back")
+        channel.close()
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        ("loose", "the worker wants nonsense built: a file that is not sealed"),
+        # Its builder was killed for it.
+        ("liar", f"worker exited with status {int(CompileError.code)}"),
+        ("wordy", f"worker exited with status {int(CompileError.code)}"),
+    ],
+)
+def test_nonsense_of_workers_and_builders_is_not_passed_on(
+    tmp_path: Path, behaviour: str, reason: str
+) -> None:
+    with Gond(tmp_path, units=(f"soft=test:{behaviour}",)) as gond:
+        channel = gond.channel()
+        # The second one sees that the first has not ended all builds.
+        for _ in range(2):
+            lease = channel.acquire()
+            assert ended(channel, lease.id, lease.token).reason == reason
+        assert ("the builder answers nonsense" in gond.output) == (behaviour != "loose")
+        channel.close()
+
+
+def test_a_device_that_what_was_found_out_does_not_open_is_opened_without(tmp_path: Path) -> None:
+    with Gond(tmp_path, units=("soft=test:stale,slices=2,warm=1",)) as gond:
+        channel = gond.channel()
+        channel.acquire()
+
+        def acquired() -> bool:
+            try:
+                channel.acquire()
+            except LeaseRefused:
+                return False
+            return True
+
+        until(acquired, "the device opens again")
+        assert "opens nothing" in gond.output
         channel.close()
 
 

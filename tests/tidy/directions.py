@@ -29,8 +29,17 @@ MAY_IMPORT: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("gon", ("gon",)),
     (
         "gon_server.devices",
-        ("gon.device", "gon.model", "gon.errors", "gon.limits", "gon_server.devices"),
+        (
+            "gon.device",
+            "gon.model",
+            "gon.errors",
+            "gon.limits",
+            "gon_server.cuda_c",
+            "gon_server.devices",
+        ),
     ),
+    # CUDA C is text in, text and signatures out.
+    ("gon_server.cuda_c", ("gon.model", "gon.errors", "gon.limits", "gon_server.cuda_c")),
     ("gon_server", ("gon", "gon_server")),
     ("gon_client", ("gon", "gon_client")),
     ("gon_shim", ("gon", "gon_client", "gon_shim")),
@@ -54,7 +63,11 @@ OWNERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("grpc_reflection", ("gon_server.control",)),
     ("zmq", ("gon.transport.zmq",)),
     ("pyopencl", ("gon_server.devices.opencl",)),
+    ("cupy", ("gon_server.devices.cuda",)),
+    ("pynvml", ("gon_server.devices.cuda",)),
     ("psutil", ("gon_server",)),
+    ("tree_sitter", ("gon_server.cuda_c.tree",)),
+    ("tree_sitter_cuda", ("gon_server.cuda_c.tree",)),
     ("uvloop", ("gon_server",)),
     # The thin client stands without the extras `cli` and `plot`.
     ("click", ("gon_client.cli", "gon_client.commands", "gon_server.cli")),

@@ -110,9 +110,11 @@ GOOD: dict[str, float] = {
     "h2d__tcp": 2.0,
     "d2h__tcp": 2.0,
     "socket_copy__plain": 2.1,
+    "load_cached__tcp": 1.0,
     "attach__tcp": 20.0,
     "attach_cold__tcp": 200.0,
     "memory_worker__host": 250.0,
+    "memory_lease__host": 12.0,
     "memory_daemon__host": 80.0,
 }
 BAD: dict[str, float] = {
@@ -121,9 +123,11 @@ BAD: dict[str, float] = {
     "launch_rate__tcp": 170e3,
     "h2d__tcp": 1.7,
     "d2h__tcp": 1.7,
+    "load_cached__tcp": 5.1,
     "attach__tcp": 51.0,
     "attach_cold__tcp": 251.0,
     "memory_worker__host": 301.0,
+    "memory_lease__host": 30.1,
     "memory_daemon__host": 101.0,
 }
 

@@ -108,6 +108,16 @@ def test_every_gpu_and_accelerator_is_a_unit_and_one_cpu_runtime() -> None:
     assert {(each.slices, each.personalities) for each in specs} == {(32, ("gpu",))}
 
 
+def test_a_gpu_that_cuda_and_opencl_show_is_one_unit() -> None:
+    by_cuda = Found("cuda:GPU-1234", "gpu", "H100", "NVIDIA Corporation", 80 * GIB, ("cuda-c",))
+    other = Found("opencl:AMD/0", "gpu", "MI300", "Advanced Micro Devices", 80 * GIB, ("opencl-c",))
+    specs = plan(settings(), [CARD, other, by_cuda, INTEL], 64 * GIB, "x86_64")
+    assert [each.device for each in specs] == [other.address, by_cuda.address, INTEL.address]
+    broken = Found(by_cuda.address, error="no NVRTC")
+    specs = plan(settings(), [CARD, broken, INTEL], 64 * GIB, "x86_64")
+    assert [each.device for each in specs] == [CARD.address, INTEL.address]
+
+
 def test_elsewhere_pocl_is_preferred() -> None:
     specs = plan(settings(), [INTEL, POCL], GIB, "aarch64")
     assert [each.device for each in specs] == [POCL.address]

@@ -70,6 +70,7 @@ WORKLOADS = (
     ),
     _bulk("h2d", "upload + sync", "socket_copy"),
     _bulk("d2h", "download into an array", "socket_copy"),
+    Workload("load_cached", "compile of a program that the host has built", "ms", "load", (20,)),
     Workload("attach", "acquire, first sync, release", "ms", "attach", (2,)),
     Workload("attach_cold", "a new process until its first launch is done", "ms", "cold", (1,)),
     Workload("attach_cold_call", "the same from gon.connect() on", "ms", "cold", (1,)),
@@ -92,15 +93,21 @@ BASELINES = (
 MEMORY = (
     Workload("memory_daemon", "gond at rest", "MB", "memory", (1,), places=(HOST,)),
     Workload("memory_worker", "largest worker at rest", "MB", "memory", (1,), places=(HOST,)),
+    Workload("memory_lease", "one lease more, all told", "MB", "memory", (1,), places=(HOST,)),
 )
 
-GROUPS = ("latency", "rate", "bulk", "attach", "cold")
+GROUPS = ("latency", "rate", "bulk", "load", "attach", "cold")
 ALL = (*WORKLOADS, *BASELINES, *MEMORY)
 
 
 def by_id(identifier: str) -> Workload:
     """Return the row of an id that is in the table."""
     return next(row for row in ALL if row.id == identifier)
+
+
+def chosen_memory(identifiers: Sequence[str]) -> list[Workload]:
+    """Return the rows of the host's memory among these ids (none: all)."""
+    return [row for row in MEMORY if not identifiers or row.id in identifiers]
 
 
 def chosen(identifiers: Sequence[str]) -> list[Workload]:

@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from gon.clock import SYSTEM_CLOCK, Clock
-from gon.errors import HostUnreachable
+from gon.errors import DeviceError, HostUnreachable
 from gon_client.bench.placement import start_pinned
 
 # The daemon is a program that may be installed beside the client, never a library of it.
@@ -49,6 +49,13 @@ class PrivateHost:
     def memory_mb(self) -> tuple[float, float]:
         """Return what is resident of gond and of the largest process below it, in MB."""
         return resident_mb(self.pid), max(map(resident_mb, descendants(self.pid)), default=0.0)
+
+    def share_mb(self) -> float:
+        """Return what gond and all below it hold together, in MB, shared pages counted once.
+
+        Raises DeviceError where the system does not tell this user.
+        """
+        return sum(map(share_mb, (self.pid, *descendants(self.pid))))
 
 
 @contextmanager
@@ -135,6 +142,22 @@ def resident_mb(pid: int) -> float:
     except OSError:  # it ended meanwhile
         return 0.0
     lines = (line.split() for line in status.splitlines() if line.startswith("VmRSS:"))
+    return next((int(words[1]) * _KIB_TO_MB for words in lines), 0.0)
+
+
+def share_mb(pid: int) -> float:
+    """Return a process's memory in MB, each page divided among those who share it; 0 if it is gone.
+
+    Raises DeviceError where the system does not tell this user: gond hides its memory from all but
+    root.
+    """
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii", "replace")
+    except PermissionError as error:
+        raise DeviceError(f"the memory of process {pid} is told to root only") from error
+    except OSError:  # it ended meanwhile
+        return 0.0
+    lines = (line.split() for line in rollup.splitlines() if line.startswith("Pss:"))
     return next((int(words[1]) * _KIB_TO_MB for words in lines), 0.0)
 
 

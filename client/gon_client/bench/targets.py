@@ -129,6 +129,14 @@ TARGETS = (
         at_most=False,
         unit="×",
     ),
+    Target(
+        "load of a module the host has built, tcp",
+        _ANY,
+        _value("load_cached", "tcp"),
+        5,
+        at_most=True,
+        unit="ms",
+    ),
     Target("attach, tcp", _ANY, _value("attach", "tcp"), 50, at_most=True, unit="ms"),
     Target(
         "cold client until its first launch, tcp",
@@ -139,6 +147,7 @@ TARGETS = (
         unit="ms",
     ),
     Target("worker at rest", _ANY, _value("memory_worker", HOST), 300, at_most=True, unit="MB"),
+    Target("one lease more", _ANY, _value("memory_lease", HOST), 30, at_most=True, unit="MB"),
     Target("gond at rest", _ANY, _value("memory_daemon", HOST), 100, at_most=True, unit="MB"),
 )
 

@@ -19,7 +19,7 @@ from gon.errors import DeviceError
 from gon.model import LaunchConfig
 from gon_client.bench.catalogue import DIRECT
 from gon_client.bench.messages import Play
-from gon_client.bench.stage import AXPY_ELEMENTS, Stage
+from gon_client.bench.stage import AXPY_ELEMENTS, SOURCE, Stage
 from gon_client.launch import launch
 
 _COLD_TIMEOUT_S = 60.0
@@ -121,6 +121,17 @@ def d2h(stage: Stage, play: Play) -> list[float]:
     return rates[1:]
 
 
+def load_cached(stage: Stage, play: Play) -> list[float]:
+    """Return ms of compiling what was compiled before."""
+    taken: list[float] = []
+    for _ in range(play.samples):
+        start = time.perf_counter()
+        module = stage.device.compile(SOURCE, "opencl-c")
+        taken.append((time.perf_counter() - start) * 1e3)
+        _check("touch" in module.kernel_names, "a module came without its kernels")
+    return taken
+
+
 def attach(stage: Stage, play: Play) -> list[float]:
     """Return ms of acquiring one more device, its first sync, and giving it back."""
     taken: list[float] = []
@@ -182,6 +193,7 @@ WORKLOADS: dict[str, Callable[[Stage, Play], list[float]]] = {
         launch_rate,
         h2d,
         d2h,
+        load_cached,
         attach,
         attach_cold,
         attach_cold_call,

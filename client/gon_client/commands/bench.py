@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from gon.clock import SYSTEM_CLOCK
 from gon.errors import DeviceError
 from gon_client.bench import catalogue, run
 from gon_client.bench.catalogue import BINDING, DIRECT, PLACES, PLAIN
@@ -24,7 +25,10 @@ from gon_client.bench.record import Record, save, summarise
 from gon_client.bench.report import FILE_WIDTH, rows_table, targets_table
 from gon_client.bench.targets import judge
 
-_WORKLOADS = [row.id for row in (*catalogue.WORKLOADS, *catalogue.BASELINES)]
+_WORKLOADS = [row.id for row in catalogue.ALL]
+# Leases that a further one is measured by, and how long gond takes to be at rest with them.
+_FURTHER = 4
+_REST_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,13 @@ class Plan:
         """Whether something is measured that only a gond of the run's own can give."""
         rows = catalogue.chosen(self.workloads)
         remote = [where for where in self.wheres if where != DIRECT]
-        return not self.host and any(where in row.places for row in rows for where in remote)
+        wanted = any(where in row.places for row in rows for where in remote)
+        return not self.host and (wanted or bool(self.memory))
+
+    @property
+    def memory(self) -> list[catalogue.Workload]:
+        """What is asked of the memory of a gond of the run's own."""
+        return [] if self.host else catalogue.chosen_memory(self.workloads)
 
 
 @click.command()
@@ -113,7 +123,7 @@ def measure(plan: Plan, placement: Placement) -> list[Record]:
         places = [stack.enter_context(player) for player in _players(plan, cpus, own)]
         turns = run.turns(catalogue.chosen(plan.workloads), places)
         # At rest: every worker has compiled and run its kernels and holds next to nothing.
-        memory = _memory(own, placement) if own is not None and not plan.workloads else []
+        memory = _memory(own, plan, placement, cpus) if own is not None else []
         records: list[Record] = []
         with _progress(sum(run.steps(turn, plan.effort) for turn in turns)) as progress:
             for turn in turns:
@@ -140,12 +150,31 @@ def _players(plan: Plan, cpus: Processors, own: PrivateHost | None) -> Iterator[
             click.echo(f"gon bench: without {where}: {error.message}", err=True)
 
 
-def _memory(own: PrivateHost, placement: Placement) -> list[Record]:
+def _memory(own: PrivateHost, plan: Plan, placement: Placement, cpus: Processors) -> list[Record]:
     """Return the rows of the host's memory, its leases open and idle."""
+    daemon_mb, worker_mb = own.memory_mb()
+    values = {"memory_daemon": daemon_mb, "memory_worker": worker_mb}
+    if any(row.id == "memory_lease" for row in plan.memory):
+        try:
+            values["memory_lease"] = _further_mb(own, cpus)
+        except DeviceError as error:
+            click.echo(f"gon bench: without memory_lease: {error.message}", err=True)
     return [
-        summarise(row.id, catalogue.HOST, placement.value, 0, row.unit, [[value]])
-        for row, value in zip(catalogue.MEMORY, own.memory_mb(), strict=True)
+        summarise(row.id, catalogue.HOST, placement.value, 0, row.unit, [[values[row.id]]])
+        for row in plan.memory
+        if row.id in values
     ]
+
+
+def _further_mb(own: PrivateHost, cpus: Processors) -> float:
+    """Return by how much all memory of the host's grows with each lease that runs kernels."""
+    with ExitStack() as stack:
+        SYSTEM_CLOCK.sleep_s(_REST_S)
+        before_mb = own.share_mb()
+        for _ in range(_FURTHER):
+            stack.enter_context(Player("tcp", cpus, host=own.tcp))
+        SYSTEM_CLOCK.sleep_s(_REST_S)
+        return (own.share_mb() - before_mb) / _FURTHER
 
 
 class _Steps:

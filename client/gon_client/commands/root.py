@@ -7,6 +7,7 @@ import click
 from gon.errors import GonError
 from gon_client.commands.bench import bench
 from gon_client.commands.demo import demo
+from gon_client.commands.info import info
 from gon_client.commands.ls import ls
 from gon_client.commands.run import run
 
@@ -33,5 +34,6 @@ def gon() -> None:
 
 gon.add_command(bench)
 gon.add_command(demo)
+gon.add_command(info)
 gon.add_command(ls)
 gon.add_command(run)

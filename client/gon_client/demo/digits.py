@@ -34,16 +34,16 @@ class Classifier:
         known, features = samples.shape
         if known < neighbours:
             raise InvalidArgument(f"{known} samples cannot have {neighbours} neighbours")
-        source = (files("gon_client.demo") / "kernels" / "digits.cl").read_text("utf-8")
+        source = (files("gon_client.demo") / "kernels" / "digits.cu").read_text("utf-8")
         options = f"-DFEATURES={features} -DNEIGHBOURS={neighbours} -DCLASSES={CLASSES}"
-        self._nearest = device.compile(source, "opencl-c", options).get_kernel("nearest")
+        self._nearest = device.compile(source, "cuda-c", options).get_kernel("nearest")
         self._stream = stream
         self._samples = device.asarray(samples)
         self._labels = device.asarray(labels)
         self._queries = device.empty((queries, features), np.uint8)
         self._classes = device.empty(queries, np.uint8)
         self._distances = device.empty((queries, neighbours), np.int32)
-        self._tile = gon.LocalBytes(_BLOCK * features)
+        self._tile_bytes = _BLOCK * features
 
     def __repr__(self) -> str:
         return f"Classifier({len(self._queries)} queries, {len(self._samples)} samples)"
@@ -57,10 +57,10 @@ class Classifier:
         queries = len(self._queries)
         gon.launch(
             self._stream,
-            gon.LaunchConfig(grid=-(-queries // _BLOCK), block=_BLOCK),
+            gon.LaunchConfig(-(-queries // _BLOCK), _BLOCK, self._tile_bytes),
             self._nearest,
             *(self._samples, self._labels, len(self._samples)),
-            *(self._queries, queries, self._classes, self._distances, self._tile),
+            *(self._queries, queries, self._classes, self._distances),
         )
 
     def read(

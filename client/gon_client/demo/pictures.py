@@ -31,10 +31,12 @@ def gaussian_weights(sigma: float) -> NDArray[np.float32]:
     return weights
 
 
-def blocks(threads: tuple[int, ...], block: tuple[int, ...]) -> gon.LaunchConfig:
+def blocks(
+    threads: tuple[int, ...], block: tuple[int, ...], shared_bytes: int = 0
+) -> gon.LaunchConfig:
     """Return the launch of at least so many threads."""
     grid = [-(-count // size) for count, size in zip(threads, block, strict=True)]
-    return gon.LaunchConfig(grid=grid, block=block)
+    return gon.LaunchConfig(grid, block, shared_bytes)
 
 
 class Pictures:
@@ -46,8 +48,8 @@ class Pictures:
         self.height = height
         self.width = width
         self._stream = stream
-        source = (files("gon_client.demo") / "kernels" / "pictures.cl").read_text("utf-8")
-        module = device.compile(source, "opencl-c")
+        source = (files("gon_client.demo") / "kernels" / "pictures.cu").read_text("utf-8")
+        module = device.compile(source, "cuda-c")
         self._luminance = module.get_kernel("luminance")
         self._blur_rows = module.get_kernel("blur_rows")
         self._blur_columns = module.get_kernel("blur_columns")
@@ -82,22 +84,22 @@ class Pictures:
         """Queue the Gaussian blur of all three channels, along rows, then along columns."""
         row, radius, stream = 3 * self.width, self._radius, self._stream
         wide, high = 64, 4
-        tile = gon.LocalBytes(4 * high * (wide + 2 * radius * 3))
+        tile_bytes = 4 * high * (wide + 2 * radius * 3)
         gon.launch(
             stream,
-            blocks((row, self.height), (wide, high)),
+            blocks((row, self.height), (wide, high), tile_bytes),
             self._blur_rows,
             *(self._photograph, self._half_blurred, row, self.height, 3),
-            *(self._weights, radius, tile),
+            *(self._weights, radius),
         )
         wide, high = 16, 16
-        tile = gon.LocalBytes(4 * wide * (high + 2 * radius))
+        tile_bytes = 4 * wide * (high + 2 * radius)
         gon.launch(
             stream,
-            blocks((row, self.height), (wide, high)),
+            blocks((row, self.height), (wide, high), tile_bytes),
             self._blur_columns,
             *(self._half_blurred, self._blurred, row, self.height),
-            *(self._weights, radius, tile),
+            *(self._weights, radius),
         )
 
     def grey(self) -> None:

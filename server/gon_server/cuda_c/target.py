@@ -50,7 +50,8 @@ class Hidden:
 @dataclass(frozen=True, slots=True)
 class KernelTranslation:
     """One kernel: `name` is what the program asks for ("scale<float>"), `symbol` what the
-    translated text calls it. `required_block` is set where the translation demands one shape.
+    translated text calls it. `required_block` is set where the translation demands one shape;
+    `warps` says that lanes must be CUDA's: blocks whose x is a multiple of 32, or of one dimension.
     """
 
     name: str
@@ -59,6 +60,7 @@ class KernelTranslation:
     hidden: tuple[Hidden, ...] = ()
     max_block: int | None = None
     required_block: Dim3 | None = None
+    warps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ class Translation:
 
     `globals_bytes` is the size of the buffer for the module's variables, `globals_initial` its
     first contents (as long; zeros where the source gives none), `options` what the compiler must
-    be given.
+    be given. `short_indices` says that indices are right for arrays of less than 2**31 elements
+    only.
     """
 
     text: str
@@ -85,3 +88,4 @@ class Translation:
     globals_bytes: int = 0
     globals_initial: bytes = b""
     log: str = ""
+    short_indices: bool = False

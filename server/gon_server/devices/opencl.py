@@ -11,14 +11,13 @@ process that holds the device is the boundary.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from typing import Final
 
 import pyopencl as cl
 
 from gon.device import SETTLED, Pending
-from gon.errors import GonError, InvalidArgument, OutOfMemory, Unsupported
+from gon.errors import GonError, InvalidArgument, OutOfMemory
 from gon.limits import (
     BUFFERS_MAX,
     DIRECT_BYTES_MAX,
@@ -47,11 +46,12 @@ from gon_server.devices.opencl_runtime import (
     info_of,
     kind_of,
     prepare_runtime,
+    prepare_workers,
     runtime_libraries,
     select,
 )
 from gon_server.devices.opencl_stream import Record, Stream, Together
-from gon_server.devices.opencl_trial import shares_memory
+from gon_server.devices.opencl_trial import try_device
 
 __all__ = [
     "FoundDevice",
@@ -59,6 +59,7 @@ __all__ = [
     "discover",
     "open_device",
     "prepare_runtime",
+    "prepare_workers",
     "runtime_libraries",
 ]
 
@@ -67,17 +68,18 @@ PIECE_BYTES: Final = MIB
 
 
 class OpenClDevice:
-    """One OpenCL device, as gon.device.HostDevice; `open_device` makes it."""
+    """One OpenCL device, as gon.device.HostDevice and Builder; `open_device` makes it."""
 
-    def __init__(self, unit: driver.Unit, address: str, *, may_share: bool = True) -> None:
+    def __init__(
+        self, unit: driver.Unit, address: str, trial: bytes = b"", *, may_share: bool = True
+    ) -> None:
         """Open `unit`; `may_share` says whether buffers may be the host's own memory."""
         self._unit = unit
         self._context = cl.Context([unit])
         self._service = driver.create_queue(self._context, unit)
-        shares = shares_memory(
-            self._context, unit, self._service, may_share=may_share and kind_of(unit) == "cpu"
-        )
-        self._in_place = shares
+        may_share = may_share and kind_of(unit) == "cpu"
+        tried = try_device(self._context, unit, self._service, trial, may_share=may_share)
+        self._in_place = tried.shares
         svm = int(unit.svm_capabilities) if self._in_place else 0
         self._any_address = bool(svm & cl.device_svm_capabilities.FINE_GRAIN_SYSTEM)
         alignment = 1 if self._any_address else max(unit.mem_base_addr_align // 8, 1)
@@ -89,7 +91,7 @@ class OpenClDevice:
         self._buffers: Table[DeviceBuffer] = Table("buffer", BUFFERS_MAX)
         self._streams: Table[Stream] = Table("stream", STREAMS_MAX)
         self._events: Table[Record] = Table("event", EVENTS_MAX)
-        self._programs = Programs(self._context, unit, self._info)
+        self._programs = Programs(self._context, unit, self._info, tried, self._filled)
         self._kernels = self._programs.kernels
         self._streams[DEFAULT_STREAM] = Stream(driver.create_queue(self._context, unit))
 
@@ -125,10 +127,20 @@ class OpenClDevice:
             return allocate_on_host(self._context, size_bytes, any_address=self._any_address)
         return allocate_on_device(self._context, self._service, size_bytes)
 
+    def _filled(self, content: bytes) -> DeviceBuffer:
+        """Return a buffer of a module's own. Raises DriverError."""
+        buffer = self._allocate(len(content))
+        if buffer.host is not None:
+            buffer.host[:] = content
+        else:
+            driver.enqueue_write(self._service, buffer.memory, content, 0, None, True)
+        return buffer
+
     def free(self, buffer: Handle) -> None:
         freed = self._buffers.remove(buffer)
         self._generation += 1
-        self._allocated_bytes -= freed.size_bytes
+        if freed.whole is None:
+            self._allocated_bytes -= freed.size_bytes
         for stream in self._streams.values():
             if stream.last is not None:
                 stream.keep(freed, freed.size_bytes)
@@ -147,12 +159,16 @@ class OpenClDevice:
         if target.host is not None and queue.last is None:
             target.host[offset : offset + size] = data
             return
-        waits = size > KEPT_BYTES_MAX
+        # On an idle stream it is to be there for every other stream too, so it is waited for.
+        idle = queue.last is None
+        waits = idle or size > KEPT_BYTES_MAX
         kept = data if waits else bytes(data)
         try:
             event = driver.enqueue_write(queue.queue, target.memory, kept, offset, None, waits)
         except DriverError as error:
             raise driver.error_of(error, f"writing {size} bytes") from error
+        if idle:
+            return
         queue.last = event
         queue.keep(event, size)
         queue.trim()
@@ -283,6 +299,17 @@ class OpenClDevice:
     def load(self, module: Handle, program: Program) -> ModuleInfo:
         return self._programs.load(module, program)
 
+    @property
+    def build_identity(self) -> str:
+        return self._programs.build_identity
+
+    @property
+    def trial(self) -> bytes:
+        return self._programs.trial.built
+
+    def prepare_build(self) -> None:
+        self._programs.prepare_build()
+
     def build(self, program: Program) -> bytes:
         return self._programs.build(program)
 
@@ -294,7 +321,7 @@ class OpenClDevice:
 
     def get_global(self, buffer: Handle, module: Handle, name: str) -> None:
         self._buffers.check_new(buffer)
-        self._programs.check_global(module, name)
+        self._buffers.add(buffer, self._programs.variable(module, name))
 
     def get_kernel(self, kernel: Handle, module: Handle, name: str) -> None:
         self._programs.get_kernel(kernel, module, name)
@@ -313,12 +340,10 @@ class OpenClDevice:
     ) -> None:
         queue = self._streams[stream]
         bound = self._kernels[kernel]
-        if shared_bytes:
-            raise Unsupported(
-                f"kernel {bound.name}: shared_bytes is {shared_bytes}; OpenCL has none"
-            )
         shape = bound.shapes.get((grid, block)) or bound.check_shape(grid, block)
         try:
+            if shared_bytes != bound.shared_bytes:
+                bound.share(shared_bytes)
             if args != bound.args or bound.generation != self._generation:
                 bound.bind(args, self._buffers, self._generation)
             queue.last = enqueue_kernel(queue.queue, bound.kernel, shape[0], shape[1])
@@ -361,28 +386,15 @@ class OpenClDevice:
             table.clear()
 
 
-def prepare_workers() -> None:
-    """Load what every worker needs, before it is forked: relocated once, its pages are shared, and
-    a worker is ready in a third of the time.
-    """
-    prepare_runtime()
-    for library in runtime_libraries():
-        try:
-            ctypes.CDLL(str(library))
-        except OSError:
-            # The worker, which needs it, tells why it does not load.
-            return
-
-
-def open_device(address: str) -> OpenClDevice:
+def open_device(address: str, trial: bytes = b"") -> OpenClDevice:
     """Open "PLATFORM NAME/INDEX" (as `discover` names it), or for "" the host's default software
-    unit.
+    unit; `trial` is what the same device gave in another process.
 
-    The device has run a kernel when this returns: the compiler is loaded. Raises InvalidArgument
-    for an address that is not there, DeviceError for a device that does not work.
+    The device has run a kernel when this returns. Raises InvalidArgument for an address that is not
+    there, DeviceError for a device that does not work.
     """
     unit = select(address)
     try:
-        return OpenClDevice(unit, address)
+        return OpenClDevice(unit, address, trial)
     except DriverError as error:
         raise driver.error_of(error, f"opening OpenCL device {address!r}") from error

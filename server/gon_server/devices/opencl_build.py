@@ -21,9 +21,11 @@ import pyopencl as cl
 from gon.errors import CompileError, DeviceError, Unsupported
 from gon.limits import LOG_BYTES_MAX
 from gon.model import Dim3, KernelInfo, Param, Program
+from gon_server.cuda_c.target import GlobalPlace, Hidden
 from gon_server.devices import opencl_driver as driver
 from gon_server.devices import opencl_spirv
 from gon_server.devices.books import check_no_names
+from gon_server.devices.opencl_cuda_c import compile_translated, limits_of, target_of
 from gon_server.devices.opencl_params import ParamReader
 from gon_server.devices.opencl_source import check_options, check_source
 from gon_server.devices.opencl_spirv import IlParam
@@ -36,26 +38,41 @@ _CHATTER: Final = re.compile(
 )
 
 
+# To be raised with every change of `Built`, or of what it is built by.
+BUILT_FORMAT: Final = 1
+
+
 class Signature(msgspec.Struct, frozen=True):
     """A kernel as a launch checks it.
 
-    `required_block` is set where the source demands one shape.
+    `required_block` is set where the source demands one shape; `symbol` is the driver's name of it,
+    "" for the same; `hidden` are parameters that a translation has added; `warps` says that its
+    lanes must be those of CUDA, `short_indices` that it indexes less than 2**31 elements.
     """
 
     info: KernelInfo
     local_bytes: int
-    required_block: Dim3 | None
+    required_block: Dim3 | None = None
+    symbol: str = ""
+    hidden: tuple[Hidden, ...] = ()
+    warps: bool = False
+    short_indices: bool = False
 
 
 class Facts(msgspec.Struct, frozen=True):
     """What is known of a built program beside its code.
 
-    `left_out` tells why kernels of it cannot be launched, by name.
+    `left_out` tells why kernels of it cannot be launched, by name. `source` is its text where it
+    was translated, `variables` where the module's lie in a buffer whose first contents are
+    `variables_initial`.
     """
 
     signatures: tuple[Signature, ...]
     left_out: dict[str, str]
     log: str
+    source: str = ""
+    variables: tuple[GlobalPlace, ...] = ()
+    variables_initial: bytes = b""
 
 
 class Built(msgspec.Struct, frozen=True):
@@ -68,7 +85,12 @@ class Built(msgspec.Struct, frozen=True):
 def build_program(
     context: driver.Context, unit: driver.Unit, program: Program
 ) -> tuple[driver.Program, Facts]:
-    """Compile "opencl-c" or "spir-v". Raises CompileError, InvalidArgument, DriverError."""
+    """Compile "opencl-c", "cuda-c" or "spir-v".
+
+    Raises CompileError, Unsupported, InvalidArgument, DriverError.
+    """
+    if program.code_format == "cuda-c":
+        return _translated(context, unit, program)
     code = program.code
     asked = check_options(program.options)
     check_no_names(program)
@@ -110,6 +132,36 @@ def _finish(
             left_out[name] = error.message
     log = cut_log(_CHATTER.sub("", driver.build_log(program, unit)))
     return program, Facts(tuple(signatures), left_out, log)
+
+
+def _translated(
+    context: driver.Context, unit: driver.Unit, program: Program
+) -> tuple[driver.Program, Facts]:
+    try:
+        made, translation = compile_translated(context, unit, program, target_of(context, unit))
+    except CompileError as error:
+        error.log = cut_log(_CHATTER.sub("", error.log))
+        raise
+    signatures: list[Signature] = []
+    for told in translation.kernels:
+        kernel = driver.create_kernel(made, told.symbol)
+        info, local_bytes = limits_of(kernel, told, unit)
+        signatures.append(
+            Signature(
+                info,
+                local_bytes,
+                told.required_block,
+                told.symbol,
+                told.hidden,
+                told.warps,
+                translation.short_indices,
+            )
+        )
+    log = cut_log(translation.log + _CHATTER.sub("", driver.build_log(made, unit)))
+    return made, Facts(
+        tuple(signatures), {}, log, translation.text, translation.globals,
+        translation.globals_initial,
+    )  # fmt: skip
 
 
 def pack(program: driver.Program, facts: Facts) -> bytes:

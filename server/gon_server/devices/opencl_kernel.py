@@ -14,16 +14,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import numpy as np
 import pyopencl as cl
 
-from gon.errors import InvalidArgument, KernelArgumentError, LaunchTooLarge
+from gon.errors import InvalidArgument, KernelArgumentError, LaunchTooLarge, Unsupported
 from gon.limits import SHAPES_CACHED_MAX
 from gon.model import BufferAt, DeviceInfo, Dim3, LaunchArg, LocalBytes, Param, ParamKind
+from gon_server.cuda_c.target import HiddenKind
 from gon_server.devices import opencl_driver as driver
 from gon_server.devices.opencl_build import Signature
+from gon_server.devices.opencl_cuda_c import WARP_SIZE
 from gon_server.devices.opencl_memory import DeviceBuffer
 
 Shape = tuple[tuple[int, ...], tuple[int, ...]]
+
+# Drivers take no local memory of no bytes.
+LEAST_LOCAL_BYTES: Final = 16
 
 _SAYS: Final[dict[type, str]] = {
     int: "a buffer",
@@ -38,22 +44,32 @@ class BoundKernel:
     __slots__ = (
         "_address_bits",
         "_buffer_params",
+        "_most_bytes",
         "_params",
         "_set_arg",
         "_set_value",
+        "_shared_index",
         "_signature",
         "_takes_local",
         "_unit",
+        "_variables",
         "args",
         "generation",
         "kernel",
         "name",
         "shapes",
+        "shared_bytes",
     )
 
     def __init__(
-        self, kernel: driver.Kernel, signature: Signature, unit: DeviceInfo, address_bits: int
+        self,
+        kernel: driver.Kernel,
+        signature: Signature,
+        unit: DeviceInfo,
+        address_bits: int,
+        variables: DeviceBuffer | None = None,
     ) -> None:
+        """Bind `kernel`; `variables` holds those of its module. Raises DriverError."""
         self.kernel = kernel
         self.name = signature.info.name
         self.args: tuple[LaunchArg, ...] | None = None
@@ -67,6 +83,44 @@ class BoundKernel:
         self._set_value = driver.value_setter(kernel)
         self._takes_local = any(param.kind is ParamKind.LOCAL for param in self._params)
         self._buffer_params = [i for i, param in enumerate(self._params) if param.writes]
+        self.shared_bytes = 0
+        self._shared_index = -1
+        self._variables = variables
+        # Per parameter, the most bytes of a buffer that its indices reach; () where they reach all.
+        self._most_bytes: tuple[int, ...] = ()
+        if signature.short_indices:
+            sizes = (np.dtype(p.dtype).itemsize if p.dtype else 1 for p in self._params)
+            self._most_bytes = tuple(size << 31 for size in sizes)
+        self._bind_hidden()
+
+    def _bind_hidden(self) -> None:
+        """Set what a translation has added behind the kernel's own parameters."""
+        for index, hidden in enumerate(self._signature.hidden, len(self._params)):
+            match hidden.kind:
+                case HiddenKind.SHARED:
+                    self._shared_index = index
+                    self._set_arg(index, cl.LocalMemory(LEAST_LOCAL_BYTES))
+                case HiddenKind.GLOBALS:
+                    assert self._variables is not None
+                    self._set_arg(index, self._variables.memory)
+                case HiddenKind.WARPS:
+                    room = hidden.bytes_per_thread * self._signature.info.max_block
+                    self._set_arg(index, cl.LocalMemory(room))
+
+    def share(self, shared_bytes: int) -> None:
+        """Give each block `shared_bytes` of dynamic shared memory from the next launch on.
+
+        Raises Unsupported where the kernel's format has none, LaunchTooLarge, DriverError.
+        """
+        if shared_bytes and not self._signature.symbol:
+            raise Unsupported(
+                f"kernel {self.name}: shared_bytes is {shared_bytes}; OpenCL has none"
+            )
+        if shared_bytes + self._signature.local_bytes > self._unit.local_bytes:
+            raise self._too_much_local(shared_bytes + self._signature.local_bytes)
+        if self._shared_index >= 0:
+            self._set_arg(self._shared_index, cl.LocalMemory(max(shared_bytes, LEAST_LOCAL_BYTES)))
+        self.shared_bytes = shared_bytes
 
     def __repr__(self) -> str:
         return f"BoundKernel({self.name}, {len(self._params)} parameters)"
@@ -91,6 +145,11 @@ class BoundKernel:
         required = self._signature.required_block
         if required is not None and block != required:
             raise LaunchTooLarge(f"kernel {self.name} runs in blocks of {required}, not {block}")
+        if self._signature.warps and block[1] * block[2] > 1 and block[0] % WARP_SIZE:
+            raise LaunchTooLarge(
+                f"kernel {self.name} uses warps: a block of more than one dimension is a multiple "
+                f"of {WARP_SIZE} wide on this unit, not {block}"
+            )
         total = (grid[0] * block[0], grid[1] * block[1], grid[2] * block[2])
         if total[0] * total[1] * total[2] >= 1 << self._address_bits:
             raise LaunchTooLarge(
@@ -121,6 +180,8 @@ class BoundKernel:
         for index, arg in enumerate(args):
             if last is not None and arg == last[index]:
                 continue
+            if self._most_bytes:
+                self._check_size(index, arg, buffers)
             param = params[index]
             kind = param.kind
             if type(arg) is bytes:
@@ -157,6 +218,18 @@ class BoundKernel:
             self._set_arg(index, cl.LocalMemory(size))
         else:
             raise self._mismatch(param, arg)
+
+    def _check_size(self, index: int, arg: LaunchArg, buffers: Mapping[int, DeviceBuffer]) -> None:
+        """Refuse what the translation's indices do not reach."""
+        handle = arg.buffer if isinstance(arg, BufferAt) else arg
+        if not isinstance(handle, int):
+            return
+        size, most = buffers[handle].size_bytes, self._most_bytes[index]
+        if size > most:
+            raise Unsupported(
+                f"{self._named(self._params[index])}: a buffer of {size} bytes; kernels translated "
+                f"from CUDA C that index with unsigned int reach {most} on this unit"
+            )
 
     def _check_local(self, args: Sequence[LaunchArg]) -> None:
         given = sum(arg.size_bytes for arg in args if isinstance(arg, LocalBytes))

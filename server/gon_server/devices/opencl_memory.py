@@ -25,17 +25,26 @@ HUGE_PAGES_FROM_BYTES: Final = 2 * MIB
 
 
 class DeviceBuffer:
-    """One buffer: `memory` is the driver's handle, `host` our memory behind it or None."""
+    """One buffer: `memory` is the driver's handle, `host` our memory behind it or None; `whole` the
+    buffer that it is a part of, whose memory it is.
+    """
 
-    __slots__ = ("_views", "any_address", "host", "memory", "size_bytes")
+    __slots__ = ("_views", "any_address", "host", "memory", "size_bytes", "whole")
 
     def __init__(
-        self, memory: driver.Memory, size_bytes: int, host: memoryview | None, *, any_address: bool
+        self,
+        memory: driver.Memory,
+        size_bytes: int,
+        host: memoryview | None,
+        *,
+        any_address: bool,
+        whole: DeviceBuffer | None = None,
     ) -> None:
         self.memory = memory
         self.size_bytes = size_bytes
         self.host = host
         self.any_address = any_address
+        self.whole = whole
         self._views: dict[int, driver.Memory] = {}
 
     def __repr__(self) -> str:
@@ -66,6 +75,15 @@ class DeviceBuffer:
             view = self.memory.get_sub_region(offset, self.size_bytes - offset)
             self._views[offset] = view
         return view
+
+    def part(self, offset: int, size_bytes: int) -> DeviceBuffer:
+        """Return a range as a buffer, at an offset that every device's views may begin at.
+
+        Raises DriverError.
+        """
+        memory = self.memory.get_sub_region(offset, size_bytes)
+        host = None if self.host is None else self.host[offset : offset + size_bytes]
+        return DeviceBuffer(memory, size_bytes, host, any_address=self.any_address, whole=self)
 
 
 def allocate_on_host(

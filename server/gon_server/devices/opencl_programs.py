@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from gon.errors import InvalidArgument
+from collections.abc import Callable
+
 from gon.limits import KERNELS_MAX, MODULES_MAX
 from gon.model import DeviceInfo, Handle, ModuleInfo, Program
 from gon_server.devices import opencl_driver as driver
 from gon_server.devices.books import Table, check_format
-from gon_server.devices.opencl_build import build_program, pack, unpack
+from gon_server.devices.opencl_build import BUILT_FORMAT, Facts, build_program, pack, unpack
 from gon_server.devices.opencl_driver import DriverError
 from gon_server.devices.opencl_kernel import BoundKernel
+from gon_server.devices.opencl_memory import DeviceBuffer
 from gon_server.devices.opencl_program import Module
+from gon_server.devices.opencl_trial import PROGRAM, Trial
 
 
 class Programs:
     """Modules and kernels of one device; see gon.device.Device and gon.device.Builder."""
 
-    def __init__(self, context: driver.Context, unit: driver.Unit, info: DeviceInfo) -> None:
+    def __init__(
+        self,
+        context: driver.Context,
+        unit: driver.Unit,
+        info: DeviceInfo,
+        trial: Trial,
+        allocate: Callable[[bytes], DeviceBuffer],
+    ) -> None:
+        """`allocate` returns a buffer of given contents, for the variables of a module."""
+        self.trial = trial
+        self._allocate = allocate
         self._context = context
         self._unit = unit
         self._info = info
@@ -30,11 +43,21 @@ class Programs:
         self._modules.check_new(module)
         check_format(program, self._info)
         try:
-            loaded = Module(*build_program(self._context, self._unit, program))
+            loaded = self._module(*build_program(self._context, self._unit, program))
         except DriverError as error:
             raise driver.error_of(error, "loading a module") from error
         self._modules.add(module, loaded)
         return loaded.info
+
+    @property
+    def build_identity(self) -> str:
+        """What a build depends on beside its program: the runtime, the processor, our format."""
+        return f"{self._info.driver}, {self._info.name}, format {BUILT_FORMAT}"
+
+    def prepare_build(self) -> None:
+        """Load the compiler, where opening the device has not."""
+        if not self.trial.compiled:
+            self.build(PROGRAM)
 
     def build(self, program: Program) -> bytes:
         check_format(program, self._info)
@@ -46,25 +69,33 @@ class Programs:
     def load_built(self, module: Handle, built: bytes) -> ModuleInfo:
         self._modules.check_new(module)
         try:
-            loaded = Module(*unpack(self._context, self._unit, built))
+            loaded = self._module(*unpack(self._context, self._unit, built))
         except DriverError as error:
             raise driver.error_of(error, "loading a built module") from error
         self._modules.add(module, loaded)
         return loaded.info
 
+    def _module(self, program: driver.Program, facts: Facts) -> Module:
+        initial = facts.variables_initial
+        return Module(program, facts, self._allocate(initial) if initial else None)
+
     def unload(self, module: Handle) -> None:
         self._modules.remove(module)
 
-    def check_global(self, module: Handle, name: str) -> None:
-        """Raise InvalidArgument: no format that is taken has variables that a host can name."""
-        self._modules.check(module)
-        raise InvalidArgument(f"the module has no variable {name!r}")
+    def variable(self, module: Handle, name: str) -> DeviceBuffer:
+        """Return a module's variable as a buffer. Raises InvalidArgument."""
+        try:
+            return self._modules[module].variable(name)
+        except DriverError as error:
+            raise driver.error_of(error, f"naming variable {name}") from error
 
     def get_kernel(self, kernel: Handle, module: Handle, name: str) -> None:
         self.kernels.check_new(kernel)
         loaded = self._modules[module]
         try:
-            bound = BoundKernel(*loaded.kernel(name), self._info, self._unit.address_bits)
+            bound = BoundKernel(
+                *loaded.kernel(name), self._info, self._unit.address_bits, loaded.variables
+            )
         except DriverError as error:
             raise driver.error_of(error, f"getting kernel {name}") from error
         self.kernels.add(kernel, bound)

@@ -117,7 +117,8 @@ class Stream:
         mapping, self._mapping = self._mapping, None
         if mapping is not None:
             try:
-                self.last = mapping.release(self.queue)
+                # The stream was idle: what was written is to be there for every other one too.
+                mapping.release(self.queue).wait()
             except driver.DriverError as error:
                 raise driver.error_of(error, "ending a window") from error
 

@@ -1,38 +1,88 @@
-"""The first kernel a device runs: loads its compiler, shows that it computes, and whether it shares
-our memory.
+"""The first kernel a device runs: shows that it computes, and whether it shares our memory.
 
-Rules: what a device is believed to share is what it was seen to share; a device that gives a wrong
-sum is not opened.
+Compiling it loads the device's compiler, which takes longer and holds more memory than all else; so
+a process that has compiled it gives the machine code, and others of the same device begin with
+that.
+
+Rules: what a device is believed to share is what it was seen to share, in this process; a device
+that gives a wrong sum is not opened. Machine code that does not load is compiled anew.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from gon.errors import CompileError, DeviceError
 from gon.model import Program
 from gon_server.devices import opencl_driver as driver
-from gon_server.devices.opencl_build import build_program
+from gon_server.devices.opencl_build import build_program, pack, unpack
 from gon_server.devices.opencl_memory import allocate_on_device, allocate_on_host
-from gon_server.devices.opencl_program import Module
 
-_SOURCE: Final = b"kernel void trial(global uint *out) { out[get_global_id(0)] += 1; }"
+PROGRAM: Final = Program(
+    b"kernel void trial(global uint *out) { out[get_global_id(0)] += 1; }", "opencl-c"
+)
 _BEFORE: Final = b"\5\0\0\0"
 _AFTER: Final = b"\6\0\0\0"
 
 
-def shares_memory(
-    context: driver.Context, unit: driver.Unit, queue: driver.Queue, *, may_share: bool
-) -> bool:
-    """Run a kernel and return whether the device works on memory of ours in place.
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What the first kernel has shown.
 
-    `may_share` says whether that is to be tried at all. Raises DeviceError, DriverError.
+    `shares` says whether the device works on memory of ours in place; `built` is the kernel for
+    other processes, `compiled` whether that was done in this one.
     """
+
+    shares: bool
+    built: bytes
+    compiled: bool
+
+
+def try_device(
+    context: driver.Context,
+    unit: driver.Unit,
+    queue: driver.Queue,
+    built: bytes,
+    *,
+    may_share: bool,
+) -> Trial:
+    """Run the first kernel, from what another process has built if that is given.
+
+    `may_share` says whether sharing memory is to be tried. Raises DeviceError, DriverError.
+    """
+    program = _loaded(context, unit, built) if built else None
+    compiled = program is None
+    if program is None:
+        program, built = _compiled(context, unit)
+    kernel = driver.create_kernel(program, "trial")
+    shares = _shares_memory(context, unit, queue, kernel, may_share=may_share)
+    return Trial(shares, built, compiled)
+
+
+def _loaded(context: driver.Context, unit: driver.Unit, built: bytes) -> driver.Program | None:
     try:
-        module = Module(*build_program(context, unit, Program(_SOURCE, "opencl-c")))
+        return unpack(context, unit, built)[0]
+    except (DeviceError, driver.DriverError):  # another version of the runtime built it
+        return None
+
+
+def _compiled(context: driver.Context, unit: driver.Unit) -> tuple[driver.Program, bytes]:
+    try:
+        program, facts = build_program(context, unit, PROGRAM)
     except CompileError as error:
         raise DeviceError(f"{unit.name.strip()} does not compile: {error.log}") from error
-    kernel, _signature = module.kernel("trial")
+    return program, pack(program, facts)
+
+
+def _shares_memory(
+    context: driver.Context,
+    unit: driver.Unit,
+    queue: driver.Queue,
+    kernel: driver.Kernel,
+    *,
+    may_share: bool,
+) -> bool:
     if may_share:
         buffer = allocate_on_host(context, len(_BEFORE), any_address=False)
         assert buffer.host is not None

@@ -107,7 +107,11 @@ class SimDevice:
     def write(self, stream: Handle, buffer: Handle, offset: int, data: memoryview) -> None:
         snapshot = bytes(bytes_view(data))
         where = self._range(buffer, offset, len(snapshot))
-        self._schedule.queue(self._streams[stream], lambda: _store(where, snapshot))
+        queue = self._streams[stream]
+        if queue.ops:
+            self._schedule.queue(queue, lambda: _store(where, snapshot))
+        else:
+            _store(where, snapshot)
 
     def read(self, stream: Handle, buffer: Handle, offset: int, out: memoryview) -> Pending:
         place = writable_view(out)

@@ -1,18 +1,23 @@
-/* Classification by the k nearest neighbours, brute force, tiled through local memory.
+/* Classification by the k nearest neighbours, brute force, tiled through shared memory.
  *
  * FEATURES, NEIGHBOURS and CLASSES come as compiler options. Of equally near samples the one with
  * the lower index counts as nearer; of equally frequent classes the lower one wins.
  */
 
+#include <limits.h>
+
+typedef unsigned char byte;
+
 /* One thread classifies one query. The block goes through the samples tile by tile: each thread
  * loads one sample of the tile, then all compare with all of them. `tile` has room for as many
  * samples as the block has threads. `distances` receives the squared distances of the neighbours,
  * nearest first. sample_count is at least NEIGHBOURS. */
-kernel void nearest(global const uchar *samples, global const uchar *labels, int sample_count,
-                    global const uchar *queries, int query_count, global uchar *classes,
-                    global int *distances, local uchar *tile) {
-    int query = get_global_id(0);
-    int tile_size = get_local_size(0);
+extern "C" __global__ void nearest(const byte *samples, const byte *labels, int sample_count,
+                                   const byte *queries, int query_count, byte *classes,
+                                   int *distances) {
+    extern __shared__ byte tile[];
+    int query = blockIdx.x * blockDim.x + threadIdx.x;
+    int tile_size = blockDim.x;
     int own[FEATURES];
     int best[NEIGHBOURS];
     int best_class[NEIGHBOURS];
@@ -25,11 +30,11 @@ kernel void nearest(global const uchar *samples, global const uchar *labels, int
     }
 
     for (int first = 0; first < sample_count; first += tile_size) {
-        int mine = first + (int)get_local_id(0);
+        int mine = first + (int)threadIdx.x;
         if (mine < sample_count)
             for (int f = 0; f < FEATURES; f++)
-                tile[get_local_id(0) * FEATURES + f] = samples[(size_t)mine * FEATURES + f];
-        barrier(CLK_LOCAL_MEM_FENCE);
+                tile[threadIdx.x * FEATURES + f] = samples[(size_t)mine * FEATURES + f];
+        __syncthreads();
         int here = min(tile_size, sample_count - first);
         for (int s = 0; s < here; s++) {
             int distance = 0;
@@ -48,7 +53,7 @@ kernel void nearest(global const uchar *samples, global const uchar *labels, int
                 best_class[k] = label;
             }
         }
-        barrier(CLK_LOCAL_MEM_FENCE);
+        __syncthreads();
     }
 
     if (query >= query_count)
@@ -63,5 +68,5 @@ kernel void nearest(global const uchar *samples, global const uchar *labels, int
     for (int c = 1; c < CLASSES; c++)
         if (votes[c] > votes[winner])
             winner = c;
-    classes[query] = (uchar)winner;
+    classes[query] = (byte)winner;
 }

@@ -1,0 +1,95 @@
+"""A builder: a worker that builds one tenant's programs for one unit, one after the other.
+
+    gond ──Build──▶ device.build ──Built──▶ gond
+
+It is where a source may crash, hang or exhaust a compiler: that ends this process and no lease.
+
+Rules: one thread; it never has a lease, a link or a buffer. Its memory is bounded here, its time by
+gond. Once memory has run out it ends, for nobody knows what a compiler makes of that.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+
+import msgspec
+
+from gon.device import Builder
+from gon.errors import CompileError, GonError, LimitExceeded, OutOfMemory, RemoteProtocolError
+from gon.limits import BUILT_BYTES_MAX, LOG_BYTES_MAX, MESSAGE_BYTES_MAX, PROGRAM_BYTES_MAX
+from gon.model import Program
+from gon_server import confine
+from gon_server.orders import Build, Built, Ready, Recruit, receive_order, send_order
+from gon_server.sealed import read_sealed, seal
+
+_log = logging.getLogger("gond.builder")
+
+_EXHAUSTED = "the compiler has used up the memory that it may take"
+
+
+def serve_builds(sock: socket.socket, device: Builder, recruit: Recruit) -> None:
+    """Be a builder until gond ends it or is gone. Raises what the device raises if it cannot."""
+    if recruit.memory_bytes:
+        confine.bound_data(recruit.memory_bytes)
+    device.prepare_build()
+    send_order(sock, Ready(""))
+    while True:
+        received = receive_order(sock)
+        if received is None:
+            return
+        order, fd = received
+        if not isinstance(order, Build) or fd is None:
+            _log.info("no more builds: %r", order)
+            return
+        try:
+            answer = _build(device, fd)
+        except MemoryError as error:
+            exhausted = CompileError(f"{_EXHAUSTED}: {error}")
+            send_order(sock, _failed(order.number, exhausted, last=True))
+            return
+        finally:
+            os.close(fd)
+        if isinstance(answer, bytes):
+            _give(sock, order.number, answer)
+        else:
+            send_order(sock, _failed(order.number, answer))
+
+
+def _build(device: Builder, fd: int) -> bytes | GonError:
+    """Build the program of a file; return the module, or why there is none. Raises MemoryError."""
+    try:
+        program = msgspec.msgpack.decode(read_sealed(fd, PROGRAM_BYTES_MAX), type=Program)
+        built = device.build(program)
+    except (msgspec.DecodeError, RemoteProtocolError) as error:
+        return CompileError(f"this is no program: {error}")
+    except OutOfMemory:
+        raise
+    except GonError as error:
+        return error
+    if len(built) > BUILT_BYTES_MAX:
+        return LimitExceeded(f"a module of {len(built)} bytes; {BUILT_BYTES_MAX} are possible")
+    return built
+
+
+def _give(sock: socket.socket, number: int, built: bytes) -> None:
+    module = seal("gon-module", built)
+    try:
+        send_order(sock, Built(number), module)
+    finally:
+        os.close(module)
+
+
+def _failed(number: int, error: GonError, *, last: bool = False) -> Built:
+    return Built(
+        number,
+        int(error.code),
+        _cut(error.message, MESSAGE_BYTES_MAX),
+        _cut(error.log, LOG_BYTES_MAX),
+        last,
+    )
+
+
+def _cut(text: str, bytes_max: int) -> str:
+    return text.encode(errors="replace")[:bytes_max].decode(errors="ignore")

@@ -1,0 +1,5 @@
+// gives: 1
+// kernel: step
+extern "C" __global__ void step(int *o) {
+    o[threadIdx.x] = 1;
+}

@@ -1,0 +1,5 @@
+// refused: clock64
+extern "C" __global__ void k(int *o) {
+    int t = threadIdx.x;
+    o[t] = (int)clock64();
+}

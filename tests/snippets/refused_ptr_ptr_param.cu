@@ -1,0 +1,3 @@
+// refused: pointer to pointers
+extern "C" __global__ void k(int **o) {
+}

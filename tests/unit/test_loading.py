@@ -1,0 +1,219 @@
+"""A worker's question and a builder's answer, over real sockets, with a device that only notes."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+import pytest
+
+from gon.errors import CompileError, DeviceError, GonError, OutOfMemory
+from gon.limits import LOG_BYTES_MAX, MESSAGE_BYTES_MAX
+from gon.model import Handle, ModuleInfo, Program
+from gon_server.builder import serve_builds
+from gon_server.loading import BuiltElsewhere
+from gon_server.orders import Build, Built, End, Ready, Recruit, receive_order, send_order
+from gon_server.sealed import read_sealed, seal
+
+PROGRAM = Program(b"kernel void k() {}", "opencl-c", "-DN=1", ("a<int>",), (("h", "text"),))
+PATIENCE_S = 30.0
+
+
+class NotingDevice:
+    """A gon.device.Builder that packs a program as itself, unless it is to fail."""
+
+    build_identity = "noting"
+    trial = b""
+
+    def __init__(self) -> None:
+        self.prepared = 0
+        self.built: list[Program] = []
+        self.loaded: dict[Handle, bytes] = {}
+        self.failure: GonError | MemoryError | None = None
+
+    def prepare_build(self) -> None:
+        self.prepared += 1
+
+    def build(self, program: Program) -> bytes:
+        if self.failure is not None:
+            raise self.failure
+        self.built.append(program)
+        return program.code
+
+    def load_built(self, module: Handle, built: bytes) -> ModuleInfo:
+        self.loaded[module] = built
+        return ModuleInfo((), "loaded")
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        ours.settimeout(PATIENCE_S)
+        yield ours, theirs
+
+
+class Gond:
+    """Stands for gond: hears a worker's question, answers it."""
+
+    def __init__(self, sock: socket.socket, elsewhere: BuiltElsewhere) -> None:
+        self._sock = sock
+        self._elsewhere = elsewhere
+
+    def hear(self) -> tuple[int, Program]:
+        received = receive_order(self._sock)
+        assert received is not None
+        order, fd = received
+        assert isinstance(order, Build)
+        assert fd is not None
+        program = msgspec.msgpack.decode(read_sealed(fd, 1 << 20), type=Program)
+        os.close(fd)
+        return order.number, program
+
+    def answer(self, order: Built, module: bytes | None = None) -> None:
+        self._elsewhere.give(order, None if module is None else seal("module", module))
+
+
+# The worker's side ------------------------------------------------------------------------------
+def test_a_program_goes_to_gond_whole_and_the_module_is_loaded(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    device = NotingDevice()
+    elsewhere = BuiltElsewhere(pair[1], device)
+    gond = Gond(pair[0], elsewhere)
+    with ThreadPoolExecutor(1) as thread:
+        for count in (1, 2):
+            loading = thread.submit(elsewhere.load, Handle(count), PROGRAM)
+            assert gond.hear() == (count, PROGRAM)
+            gond.answer(Built(count), b"code")
+            assert loading.result(PATIENCE_S) == ModuleInfo((), "loaded")
+    assert device.loaded == {Handle(1): b"code", Handle(2): b"code"}
+    assert not device.built
+
+
+def test_a_failure_is_raised_as_what_it_was(pair: tuple[socket.socket, socket.socket]) -> None:
+    elsewhere = BuiltElsewhere(pair[1], NotingDevice())
+    gond = Gond(pair[0], elsewhere)
+    with ThreadPoolExecutor(1) as thread:
+        loading = thread.submit(elsewhere.load, Handle(1), PROGRAM)
+        number, _ = gond.hear()
+        gond.answer(Built(number, int(CompileError.code), "no", "line 1"))
+        with pytest.raises(CompileError, match="no") as caught:
+            loading.result(PATIENCE_S)
+    assert caught.value.log == "line 1"
+
+
+def test_an_answer_to_another_question_is_dropped(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    device = NotingDevice()
+    elsewhere = BuiltElsewhere(pair[1], device)
+    gond = Gond(pair[0], elsewhere)
+    gond.answer(Built(9), b"stale")
+    gond.answer(Built(1), b"fresh")
+    elsewhere.load(Handle(1), PROGRAM)
+    assert device.loaded == {Handle(1): b"fresh"}
+
+
+def test_a_module_that_could_still_change_is_not_loaded(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    elsewhere = BuiltElsewhere(pair[1], NotingDevice())
+    elsewhere.give(Built(1), os.memfd_create("loose"))
+    with pytest.raises(DeviceError, match="not sealed"):
+        elsewhere.load(Handle(1), PROGRAM)
+
+
+def test_a_gond_that_is_gone_is_said(pair: tuple[socket.socket, socket.socket]) -> None:
+    pair[0].close()
+    with pytest.raises(DeviceError, match="cannot be asked"):
+        BuiltElsewhere(pair[1], NotingDevice()).load(Handle(1), PROGRAM)
+
+
+# The builder's side -----------------------------------------------------------------------------
+@pytest.fixture
+def device() -> NotingDevice:
+    return NotingDevice()
+
+
+@pytest.fixture
+def builder(
+    pair: tuple[socket.socket, socket.socket], device: NotingDevice
+) -> Iterator[Callable[[bytes], tuple[Built, bytes | None]]]:
+    """A builder on a thread; it is called with what a program's file holds."""
+    gond = pair[0]
+
+    def ask(content: bytes) -> tuple[Built, bytes | None]:
+        fd = seal("program", content)
+        send_order(gond, Build(3), fd)
+        os.close(fd)
+        received = receive_order(gond)
+        assert received is not None
+        order, module = received
+        assert isinstance(order, Built)
+        assert order.number == 3
+        if module is None:
+            return order, None
+        built = read_sealed(module, 1 << 20)
+        os.close(module)
+        return order, built
+
+    with ThreadPoolExecutor(1) as thread:
+        # No bound: it would be this process's.
+        served = thread.submit(serve_builds, pair[1], device, Recruit(0))
+        assert receive_order(gond) == (Ready(""), None)
+        yield ask
+        send_order(gond, End("the test is over"))
+        served.result(PATIENCE_S)
+
+
+Ask = Callable[[bytes], tuple[Built, bytes | None]]
+
+
+def test_a_builder_has_its_compiler_ready_and_builds(builder: Ask, device: NotingDevice) -> None:
+    assert device.prepared == 1
+    assert builder(msgspec.msgpack.encode(PROGRAM)) == (Built(3), PROGRAM.code)
+    assert device.built == [PROGRAM]
+
+
+def test_a_failed_build_says_why_and_the_next_one_is_built(
+    builder: Ask, device: NotingDevice
+) -> None:
+    device.failure = CompileError("é" * MESSAGE_BYTES_MAX, log="é" * LOG_BYTES_MAX)
+    order, module = builder(msgspec.msgpack.encode(PROGRAM))
+    assert (order.code, module) == (CompileError.code, None)
+    # As much as fits, in whole characters.
+    assert len(order.message.encode()) == MESSAGE_BYTES_MAX
+    assert len(order.log.encode()) == LOG_BYTES_MAX
+    device.failure = None
+    assert builder(msgspec.msgpack.encode(PROGRAM))[1] == PROGRAM.code
+
+
+def test_what_is_no_program_is_not_built(builder: Ask, device: NotingDevice) -> None:
+    order, module = builder(b"\xc1")
+    assert (order.code, module) == (CompileError.code, None)
+    assert not device.built
+
+
+@pytest.mark.parametrize("failure", [MemoryError(), OutOfMemory("no more")])
+def test_a_builder_whose_memory_ran_out_says_so_and_ends(
+    pair: tuple[socket.socket, socket.socket],
+    device: NotingDevice,
+    failure: GonError | MemoryError,
+) -> None:
+    device.failure = failure
+    with ThreadPoolExecutor(1) as thread:
+        served = thread.submit(serve_builds, pair[1], device, Recruit(0))
+        receive_order(pair[0])
+        fd = seal("program", msgspec.msgpack.encode(PROGRAM))
+        send_order(pair[0], Build(1), fd)
+        os.close(fd)
+        received = receive_order(pair[0])
+        assert received is not None
+        assert isinstance(received[0], Built)
+        assert received[0].code == CompileError.code
+        assert "memory" in received[0].message
+        served.result(PATIENCE_S)
