@@ -99,7 +99,7 @@ CUDA_SOURCE_BYTES_MAX = 512 * KIB
 TRANSLATED_BYTES_MAX = 4 * MIB
 # Tokens that all macros of a source may give: what doubles itself ends here.
 MACRO_TOKENS_MAX = 200_000
-MACRO_BYTES_MAX = 16 * MIB
+MACRO_BYTES_MAX = 4 * MIB
 # Headers that include each other.
 INCLUDE_DEPTH_MAX = 32
 # Headers included, the same ones again among them.
@@ -107,9 +107,13 @@ INCLUDES_MAX = 1000
 # Depth of a source's tree, of calls of macros, of brackets in a condition: five Python frames each
 # at most, of the thousand that Python allows.
 NESTING_MAX = 150
+# Constants and types that a constant or type is made of, one by the other.
+MADE_OF_MAX = 32
 # Name expressions of one program, and clones of its functions by type and address space.
 NAMES_MAX = 256
 CLONES_MAX = 512
+# Each of clang and llvm-spirv ends within this, well before its builder must (BUILD_S).
+CLANG_S = 12.0
 
 # Builds --------------------
 # A program, as one process of a host hands it to another: what a frame's head can bring.

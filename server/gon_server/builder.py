@@ -51,10 +51,10 @@ def serve_builds(sock: socket.socket, device: Builder, recruit: Recruit) -> None
             return
         finally:
             os.close(fd)
-        if isinstance(answer, bytes):
-            _give(sock, order.number, answer)
-        else:
+        if isinstance(answer, GonError):
             send_order(sock, _failed(order.number, answer))
+        elif not _give(sock, order.number, answer):
+            return
 
 
 def _build(device: Builder, fd: int) -> bytes | GonError:
@@ -73,12 +73,19 @@ def _build(device: Builder, fd: int) -> bytes | GonError:
     return built
 
 
-def _give(sock: socket.socket, number: int, built: bytes) -> None:
-    module = seal("gon-module", built)
+def _give(sock: socket.socket, number: int, built: bytes) -> bool:
+    """Answer with a module; return whether there was memory for its file."""
+    try:
+        module = seal("gon-module", built)
+    except OSError as error:
+        full = OutOfMemory(f"a module of {len(built)} bytes: {error}")
+        send_order(sock, _failed(number, full, last=True))
+        return False
     try:
         send_order(sock, Built(number), module)
     finally:
         os.close(module)
+    return True
 
 
 def _failed(number: int, error: GonError, *, last: bool = False) -> Built:

@@ -58,6 +58,7 @@ class Executor:
         # The device's own memory behind the last reply, if its bytes travel as payload.
         self.window: memoryview | None = None
         self._window_of: int | None = None
+        self._upload: tuple[ops.Write, int] | None = None
 
     def __repr__(self) -> str:
         return (
@@ -116,13 +117,23 @@ class Executor:
             self._fail(op, Failure.of(error, "Write", number))
             return None
         self._window_of = stream
+        self._upload = op, number
         return view
 
     def end_window(self) -> None:
-        """Close the window that `begin_write` or an answer has left open, if any."""
-        if self._window_of is not None:
-            stream, self._window_of, self.window = self._window_of, None, None
+        """Close the window that `begin_write` or an answer has left open, if any.
+
+        An upload that fails here has failed; what was read is there, whatever happens afterwards.
+        """
+        if self._window_of is None:
+            return
+        stream, self._window_of, self.window = self._window_of, None, None
+        upload, self._upload = self._upload, None
+        try:
             self._device.close_window(Handle(stream))
+        except GonError as error:
+            if upload is not None:
+                self._fail(upload[0], Failure.of(error, "Write", upload[1]))
 
     # Ops --------------------
     def _step(self, op: AnyOp) -> Reply | None:

@@ -183,6 +183,10 @@ class Spawning:
                 sock = socket.socket(fileno=fd)
                 sock.setblocking(False)
                 self._events.spawned(worker, pid, sock)
+            case Spawned(worker=worker):
+                # gond had no file descriptor left for its socket.
+                log.error("worker %d came without its socket", worker)
+                self.kill(worker)
             case Exited(worker=worker, status=status):
                 self._events.exited(worker, status)
             case _:

@@ -32,7 +32,6 @@ from gon_server.devices import cuda, cuda_driver, cuda_memory
 from gon_server.devices.cuda_driver import error_of
 from gon_server.executor import Executor
 from tests.fake_cuda import FAKE_KERNELS, SUITE, bind, new_cupy, open_fake
-from tests.inproc_worker import remote
 
 ONE: Shape = (1, 1, 1)
 H1, H2, H3 = Handle(1), Handle(2), Handle(3)
@@ -295,49 +294,6 @@ def test_arguments_that_cuda_does_not_have(device: cuda.CudaDevice) -> None:
     with pytest.raises(KernelArgumentError, match=r"offset 2 is no multiple of .* 4 bytes"):
         device.launch(DEFAULT_STREAM, H1, ONE, ONE, 0, (BufferAt(1, 2), base))
     device.launch(DEFAULT_STREAM, H1, ONE, ONE, 0, (BufferAt(1, 4), base))
-
-
-# Loss ---------------------------------------------------------------------------------------------
-def test_an_illegal_address_loses_the_device(device: cuda.CudaDevice, cupy: FakeCupy) -> None:
-    load(device, SOURCE, "wild")
-    device.allocate(H1, 64)
-    device.create_event(H1)
-    device.launch(DEFAULT_STREAM, H1, ONE, ONE, 0, (1,))
-    with pytest.raises(DeviceError, match=r"lost to this lease.*IllegalAddress"):
-        device.sync_all().wait()
-    out = memoryview(bytearray(4))
-    calls = (
-        lambda: device.allocate(H2, 4),
-        lambda: device.free(H1),
-        lambda: device.write(DEFAULT_STREAM, H1, 0, out),
-        lambda: device.read(DEFAULT_STREAM, H1, 0, out),
-        lambda: device.launch(DEFAULT_STREAM, H1, ONE, ONE, 0, (1,)),
-        lambda: device.load(H2, Program(SOURCE, "cuda-c")),
-        lambda: device.get_kernel(H2, H1, "wild"),
-        lambda: device.create_stream(H2),
-        lambda: device.create_event(H2),
-        lambda: device.record(DEFAULT_STREAM, H1),
-        lambda: device.sync(DEFAULT_STREAM),
-        lambda: device.sync_event(H1),
-        lambda: device.sync_all(),
-        lambda: device.host_window(DEFAULT_STREAM, H1, 0, 4, write=True),
-    )
-    for call in calls:
-        with pytest.raises(DeviceError, match="the device is lost to this lease"):
-            call()
-    assert "lost" in repr(device)
-    assert cupy.world.gpus[0].lost == 700
-
-
-def test_a_lost_device_is_told_from_afar_by_every_wait() -> None:
-    with remote(open_fake(cupy=new_cupy())) as far:
-        far.load(H1, Program(SOURCE, "cuda-c"))
-        far.get_kernel(H1, H1, "wild")
-        far.allocate(H1, 64)
-        far.launch(DEFAULT_STREAM, H1, ONE, ONE, 0, (1,))
-        for _ in range(3):
-            with pytest.raises(DeviceError, match="lost to this lease"):
-                far.sync(DEFAULT_STREAM).wait()
 
 
 def still_busy(_event: int) -> int:

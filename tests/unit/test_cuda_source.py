@@ -36,6 +36,13 @@ def check(text: str, **more: object) -> None:
         ("??=include <b>", 1),
         ("#import <b>", 1),
         ("#include_next <stdio.h>", 1),
+        # NVRTC was seen to read the file: what splices a line is another thing to each standard.
+        ('// what??/\n#include "/etc/passwd"', 2),
+        ('// x \\ \n#include "/etc/passwd"', 2),
+        ('// x \\\f\n#include "/etc/passwd"', 2),
+        ('// x \\\v\n#include "/etc/passwd"', 2),
+        ('#\rinclude "/etc/passwd"', 1),
+        ('\ufeff#include "/etc/passwd"', 1),
         ("#embed <stdio.h>", 1),
         ("\r\n#if __has_include(<stdio.h>)\r\n#endif", 2),
         ("#include <cuda/../../../etc/passwd>", 1),

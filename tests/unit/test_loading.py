@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -216,4 +217,28 @@ def test_a_builder_whose_memory_ran_out_says_so_and_ends(
         assert isinstance(received[0], Built)
         assert received[0].code == CompileError.code
         assert "memory" in received[0].message
+        assert received[0].last
+        served.result(PATIENCE_S)
+
+
+def test_a_builder_without_memory_for_a_module_says_so_and_ends(
+    pair: tuple[socket.socket, socket.socket],
+    device: NotingDevice,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(_name: str, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr("gon_server.builder.seal", full)
+    with ThreadPoolExecutor(1) as thread:
+        served = thread.submit(serve_builds, pair[1], device, Recruit(0))
+        receive_order(pair[0])
+        fd = seal("program", msgspec.msgpack.encode(PROGRAM))
+        send_order(pair[0], Build(1), fd)
+        os.close(fd)
+        received = receive_order(pair[0])
+        assert received is not None
+        assert isinstance(received[0], Built)
+        assert (received[0].code, received[0].last) == (OutOfMemory.code, True)
+        assert "no space left" in received[0].message
         served.result(PATIENCE_S)

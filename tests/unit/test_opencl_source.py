@@ -29,6 +29,11 @@ READS_FILES = [
     '#if __has_include("/etc/passwd")\n#endif',
     '#if __has_embed("/etc/passwd")\n#endif',
     '#define H __has_include\n#if H("a")\n#endif',
+    # Intel's compiler was seen to read the file: for C++ there are no trigraphs.
+    '// what??/\n#include "a"',
+    '\ufeff#include "a"',
+    '// x \\ \n#include "a"',
+    '#\rinclude "a"',
 ]
 READS_NONE = [
     "kernel void f(global int *x) { x[0] = 1; }",

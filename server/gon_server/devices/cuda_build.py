@@ -36,8 +36,8 @@ from gon_server.devices.cuda_source import (
     Checked,
     check_program,
     check_reads_nothing,
-    text_of,
 )
+from gon_server.devices.program_text import text_of
 
 CUDA_C: Final = "cuda-c"
 PTX: Final = "ptx"

@@ -4,8 +4,8 @@ NVRTC opens any path that `#include` names, and prints lines of what it read in 
 a GPU cannot reach files, so what is refused here is what holds a tenant's program to its own text:
 it may include headers that it brings along and those of CUDA, and of C what NVRTC knows by itself.
 
-Rules: pure. Directives are found as a compiler finds them, after trigraphs and spliced lines, past
-comments; also those in branches that are not taken, and in comments: rather one too many.
+Rules: pure. Directives are found as a compiler finds them (program_text), also those in branches
+that are not taken, and in comments: rather one too many.
 """
 
 from __future__ import annotations
@@ -24,6 +24,14 @@ from gon.limits import (
     SOURCE_BYTES_MAX,
 )
 from gon.model import Program
+from gon_server.devices.program_text import (
+    LOOKS_FOR_FILE,
+    PLAIN,
+    READS_FILE,
+    Reading,
+    readings,
+    text_of,
+)
 
 PROGRAM_NAME: Final = "program.cu"
 
@@ -72,14 +80,6 @@ _CUDA_HEADER: Final = re.compile(
     r"|(?:cuda|nv)/(?:std/)?\w+|cub/(?:\w+/)?\w+\.cuh"
 )
 
-_BLANK: Final = r"(?:[ \t\v\f]|/\*(?:[^*]|\*(?!/))*+\*/)*+"
-_READS_FILE: Final = re.compile(
-    rf"^(?:[^\n]*\*/)?[ \t\v\f]*(?:\#|%:){_BLANK}(?P<word>include_next|include|import|embed)\b"
-    rf"(?:{_BLANK}(?:\"(?P<quoted>[^\"\n]*)\"|<(?P<angled>[^>\n]*)>))?",
-    re.MULTILINE,
-)
-_LOOKS_FOR_FILE: Final = re.compile(r"\b(?P<word>__has_include(?:_next)?|__has_embed)\b")
-_SPLICE: Final = re.compile(r"(?:\\|\?\?/)[ \t\v\f]*\n")
 _HEADER_NAME: Final = re.compile(r"(?!.*\.\.)[\w+-][\w.+-]*(?:/[\w.+-]+)*", re.ASCII)
 _NAME_EXPRESSION: Final = re.compile(r"[\w:<>,&*() +-]+", re.ASCII)
 _OPTION: Final = re.compile(
@@ -90,7 +90,6 @@ _OPTION: Final = re.compile(
     r"|-default-device|--device-as-default-execution-space|--?diag-suppress=\d+(?:,\d+)*",
     re.ASCII,
 )
-_PLAIN: Final = re.compile(r"[\x20-\x7e\t]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,20 +119,6 @@ def check_program(program: Program) -> Checked:
         _check_options(program.options),
         wants_cuda,
     )
-
-
-def text_of(code: bytes) -> str:
-    """Return a program's text. Raises InvalidArgument for what is none."""
-    if not code:
-        raise InvalidArgument("the program is empty")
-    if len(code) > SOURCE_BYTES_MAX:
-        raise InvalidArgument(f"a program of {len(code)} bytes; at most {SOURCE_BYTES_MAX}")
-    if b"\0" in code:
-        raise InvalidArgument("the program's text contains a zero byte")
-    try:
-        return code.decode()
-    except UnicodeDecodeError as error:
-        raise InvalidArgument(f"the program's text is not UTF-8: {error}") from error
 
 
 def check_reads_nothing(file: str, text: str) -> None:
@@ -166,57 +151,40 @@ def _check_names(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _included(file: str, text: str, given: Collection[str]) -> Iterator[str]:
     """Yield the headers a text includes. Raises InvalidArgument for one that it may not."""
-    seen = text.replace("\r\n", "\n").replace("\r", "\n").replace("??=", "#")
-    spliced = _SPLICE.sub("", seen)
-    looks = _LOOKS_FOR_FILE.search(spliced)
-    if looks is not None:
-        _refuse(file, seen, spliced, looks, "a program does not look for files of the host")
-    for found in _READS_FILE.finditer(spliced):
-        name = found["quoted"] or found["angled"]
-        if found["word"] != "include":
-            _refuse(file, seen, spliced, found, "a program reads no files of the host")
-        if name is None:
-            _refuse(file, seen, spliced, found, "it must name its header, not a macro")
-        elif name not in given and name not in BUILT_IN and not _CUDA_HEADER.fullmatch(name):
-            given_names = ", ".join(sorted(given)) or "none"
-            _refuse(
-                file,
-                seen,
-                spliced,
-                found,
-                f"{name!r} is neither a header of CUDA nor among those given ({given_names}); a "
-                "program reads no files of the host",
-            )
-        else:
+    for reading in readings(text):
+        looks = LOOKS_FOR_FILE.search(reading.spliced)
+        if looks is not None:
+            _refuse(file, reading, looks, "a program does not look for files of the host")
+        for found in READS_FILE.finditer(reading.spliced):
+            name = found["quoted"] or found["angled"]
+            if found["word"] != "include":
+                _refuse(file, reading, found, "a program reads no files of the host")
+            if name is None:
+                _refuse(file, reading, found, "it must name its header, not a macro")
+            if name not in given and name not in BUILT_IN and not _CUDA_HEADER.fullmatch(name):
+                given_names = ", ".join(sorted(given)) or "none"
+                why = (
+                    f"{name!r} is neither a header of CUDA nor among those given ({given_names}); "
+                    "a program reads no files of the host"
+                )
+                _refuse(file, reading, found, why)
             yield name
 
 
-def _refuse(file: str, seen: str, spliced: str, found: re.Match[str], why: str) -> NoReturn:
-    line = _line_at(seen, spliced, found.start("word"))
+def _refuse(file: str, reading: Reading, found: re.Match[str], why: str) -> NoReturn:
+    line = reading.line_at(found.start("word"))
     raise InvalidArgument(f"{file}:{line}: {found['word']} is refused: {why}")
 
 
-def _line_at(seen: str, spliced: str, place: int) -> int:
-    """Return the line of `seen` that holds what `spliced` has at `place`."""
-    line = spliced.count("\n", 0, place) + 1
-    gone = 0
-    for splice in _SPLICE.finditer(seen):
-        if splice.start() - gone > place:
-            break
-        line += 1
-        gone += splice.end() - splice.start()
-    return line
-
-
 def _check_options(options: str) -> tuple[str, ...]:
-    if len(options) > OPTIONS_BYTES_MAX or not _PLAIN.fullmatch(options):
+    if len(options) > OPTIONS_BYTES_MAX or not PLAIN.fullmatch(options):
         raise InvalidArgument(
             f"compiler options are at most {OPTIONS_BYTES_MAX} characters of plain ASCII"
         )
     # "-D NAME" is "-DNAME" to NVRTC; written as one, it can be looked at as one.
     words = re.sub(r"(^|\s)-(D|U)\s+", r"\1-\2", options).split()
     for word in words:
-        if not _OPTION.fullmatch(word) or _LOOKS_FOR_FILE.search(word):
+        if not _OPTION.fullmatch(word) or LOOKS_FOR_FILE.search(word):
             raise InvalidArgument(
                 f"compiler option {word!r} is refused; possible are -DNAME[=VALUE] without quotes "
                 "or blanks, -UNAME, -w, -std=, --use_fast_math, -ftz=, -prec-div=, -prec-sqrt=, "
