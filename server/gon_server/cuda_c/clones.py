@@ -20,7 +20,7 @@ from gon_server.cuda_c.layout import Pointer, Reference
 from gon_server.cuda_c.refuse import CASTS
 from gon_server.cuda_c.signatures import type_of_param
 from gon_server.cuda_c.spaces import Clone, Spaces, is_place
-from gon_server.cuda_c.spell import PARAMS, counts_text, shape_of, spell
+from gon_server.cuda_c.spell import PARAMS, counts_text, shape_of, size_check, spell
 from gon_server.cuda_c.symbols import Kind, Symbol
 from gon_server.cuda_c.target import HiddenKind, KernelTranslation
 from gon_server.cuda_c.tree import Node
@@ -48,11 +48,13 @@ class CFunctions(Functions):
         name = self._own(symbol)
         if symbol.kind is Kind.VARIABLE:
             variable = self._variables.by_symbol[symbol]
-            counts = tuple(str(count) for count in shape_of(variable.type)[1])
+            element, shape = shape_of(variable.type)
+            counts = tuple(str(count) for count in shape)
+            check = size_check(self._type_text(symbol), element)
             const = "const " if self._is_const(symbol) else ""
             kind = f"global {const}{self._type_text(symbol)}"
             where = f"(gon_globals + {variable.offset})"
-            return f"{_pointer(kind, name, counts)} = ({_pointer(kind, '', counts)}){where};"
+            return f"{_pointer(kind, name, counts)} = ({_pointer(kind, '', counts)}){where};{check}"
         place = self._hidden.own_place(symbol)
         text, counts = self._shared_type(self._placed(place, bound))
         return f"{_pointer(f'local {text}', name, counts)} = {self._hoisted(place)};"
@@ -69,7 +71,7 @@ class CFunctions(Functions):
                 continue
             in_place = symbol.top and symbol.owner is not None and symbol.owner.is_kernel
             if not in_place and not shape_of(self._types.of(symbol))[1]:
-                self._edits.put(node, f"(*{self._own(symbol)})")
+                self._edits.override(node, f"(*{self._own(symbol)})")
 
     # Clones ---------------------------------------------------------------------------------------
     def analyse(self, instances: list[Instance]) -> dict[Instance, Clone]:
@@ -253,7 +255,7 @@ class CFunctions(Functions):
         text = spell(kind.to, self._renamed) if isinstance(kind, Reference) else None
         if text is None:
             raise self._lines.unsupported(argument.row, f"a reference to {argument.text[:40]!r}")
-        _wrap(argument, f"&(private {text}){{", "}", more)
+        _wrap(argument, f"(private {text}[1]){{", "}", more)
 
     def _default(self, param: Node) -> str:
         value = param.get("default_value")

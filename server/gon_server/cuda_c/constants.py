@@ -11,6 +11,8 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from gon.errors import LimitExceeded
+from gon.limits import MADE_OF_MAX
 from gon_server.cuda_c.conditions import BINARY, ConditionError, integer_of
 from gon_server.cuda_c.layout import (
     BOOL,
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
 _COMPARISONS: Final = frozenset({"==", "!=", "<", ">", "<=", ">=", "&&", "||"})
 
 
+class NoConstantError(Exception):
+    """A value that C does not define."""
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
     """A constant and its type."""
@@ -42,7 +48,7 @@ class Value:
 
 
 def converted(number: float, kind: Scalar) -> int | float:
-    """Return a number as C converts it to a type."""
+    """Return a number as C converts it to a type. Raises NoConstantError where C says nothing."""
     match kind.kind:
         case "f":
             code = {2: "<e", 4: "<f", 8: "<d"}[kind.size]
@@ -54,6 +60,8 @@ def converted(number: float, kind: Scalar) -> int | float:
             return int(bool(number))
         case _:
             bits = kind.size * 8
+            if isinstance(number, float) and not abs(number) < 2**64:  # undefined in C
+                raise NoConstantError
             whole = int(number) % (1 << bits)
             return whole - (1 << bits) if kind.kind == "i" and whole >> (bits - 1) else whole
 
@@ -122,6 +130,9 @@ class Evaluator:
 
     def __init__(self, types: Types) -> None:
         self._types = types
+        self._known: dict[Symbol, Value | None] = {}
+        self._enums: dict[Node, dict[Node, int]] = {}
+        self._depth = 0
 
     def whole(self, node: Node | None) -> int | None:
         """Return the value of a constant integer."""
@@ -129,6 +140,13 @@ class Evaluator:
         return int(value.number) if value is not None and value.type.kind != "f" else None
 
     def value(self, node: Node) -> Value | None:
+        """Return what an expression is worth, None where it is no constant that is known."""
+        try:
+            return self._value(node)
+        except NoConstantError:
+            return None
+
+    def _value(self, node: Node) -> Value | None:
         match node.kind:
             case "number_literal" | "char_literal":
                 return literal(node.text)
@@ -252,15 +270,33 @@ class Evaluator:
         """Return the value of a named constant."""
         if symbol.kind is Kind.VALUE_PARAM:
             return self._types.bound_value(symbol)
-        if symbol.kind is Kind.ENUMERATOR:
-            return self._enumerator(symbol)
-        if symbol.kind not in (Kind.CONSTANT, Kind.LOCAL):
+        if symbol not in self._known:
+            if self._depth > MADE_OF_MAX:
+                what = f"constants are made of each other more than {MADE_OF_MAX} deep"
+                raise LimitExceeded(what)
+            self._known[symbol] = None  # what is made of itself is no constant
+            self._depth += 1
+            enumerator = symbol.kind is Kind.ENUMERATOR
+            try:
+                found = self._enumerator(symbol) if enumerator else self._constant(symbol)
+            except NoConstantError:
+                found = None
+            self._known[symbol] = found
+            self._depth -= 1
+        return self._known[symbol]
+
+    def _constant(self, symbol: Symbol) -> Value | None:
+        if symbol.kind not in (Kind.CONSTANT, Kind.LOCAL, Kind.MEMBER):
             return None
-        header = symbol.decl.source[symbol.decl.start : symbol.declarator.start].split()
-        if not {"const", "constexpr"} & set(header):
+        header = set(symbol.decl.source[symbol.decl.start : symbol.declarator.start].split())
+        if not {"const", "constexpr"} & header:
+            return None
+        if symbol.kind is Kind.MEMBER and "static" not in header:
             return None
         kind = self._types.of(symbol)
-        initial = symbol.declarator.get("value")
+        initial = symbol.declarator.get("value") or (
+            symbol.decl.get("default_value") if symbol.kind is Kind.MEMBER else None
+        )
         if not isinstance(kind, Scalar) or initial is None:
             return None
         if initial.kind in ("initializer_list", "argument_list"):
@@ -271,14 +307,25 @@ class Evaluator:
         return None if value is None else Value(converted(value.number, kind), kind)
 
     def _enumerator(self, symbol: Symbol) -> Value | None:
-        entries = symbol.decl.parent
-        number = -1
-        for entry in entries.children if entries is not None else []:
-            given = entry.get("value")
-            whole = number + 1 if given is None else self.whole(given)
-            if whole is None:
-                return None
-            number = whole
-            if entry is symbol.decl:
-                return Value(number, INT)
-        return None
+        listed = symbol.decl.parent
+        if listed is None:
+            return None
+        if listed not in self._enums:
+            self._enums[listed] = known = {}
+            number = -1
+            for entry in listed.children:
+                given = entry.get("value")
+                whole = number + 1 if given is None else self.whole(given)
+                if whole is None:
+                    break
+                known[entry] = number = whole
+        found = self._enums[listed].get(symbol.decl)
+        return None if found is None else _enumerated(found)
+
+
+def _enumerated(number: int) -> Value:
+    """Return an enumerator's value: an int if it is one, else the next type that holds it."""
+    for kind in (INT, UINT, LONG):
+        if converted(number, kind) == number:
+            return Value(number, kind)
+    return Value(number, ULONG)

@@ -53,6 +53,11 @@ class Edits:
         """Replace a node's text."""
         self.replace(node.start, node.end, text)
 
+    def override(self, node: Node, text: str) -> None:
+        """Replace a node's text, whatever else it is replaced by."""
+        self._edits.append(Edit(node.start, -1, node.end, text))
+        self._starts.clear()
+
     def blank(self, start: int, end: int) -> None:
         self.replace(start, end, "")
 

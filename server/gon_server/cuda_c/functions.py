@@ -13,15 +13,23 @@ from collections.abc import Mapping
 from typing import Final
 
 from gon_server.cuda_c.builtins import BUILTINS, hidden_bytes, needs_warps
-from gon_server.cuda_c.declarators import layers, name_node
+from gon_server.cuda_c.declarators import layers
 from gon_server.cuda_c.edits import Edit, Edits
 from gon_server.cuda_c.hidden import Hidden, Need, Placed, replaced
 from gon_server.cuda_c.instances import Instance
-from gon_server.cuda_c.layout import Pointer, Scalar, Struct, align_of, size_of
+from gon_server.cuda_c.kernel_params import KernelParams
+from gon_server.cuda_c.layout import Pointer
 from gon_server.cuda_c.rewrite import Rewriter
-from gon_server.cuda_c.signatures import max_block_of, params_of, type_of_param
+from gon_server.cuda_c.signatures import max_block_of, params_of
 from gon_server.cuda_c.source import Lines
-from gon_server.cuda_c.spell import PARAMS, counts_text, hoisted_name, scalar_name, shape_of, spell
+from gon_server.cuda_c.spell import (
+    PARAMS,
+    counts_text,
+    hoisted_name,
+    shape_of,
+    size_check,
+    spell,
+)
 from gon_server.cuda_c.symbols import Function, Kind, Names, Symbol
 from gon_server.cuda_c.target import Hidden as HiddenParam
 from gon_server.cuda_c.target import HiddenKind, KernelTranslation, Target
@@ -35,10 +43,6 @@ _GROUPS: Final = frozenset({"cooperative_groups"})
 _BLOCK_GROUPS: Final = frozenset(
     {"this_thread_block", "thread_block", "thread_group", "sync", "thread_rank", "group_size"}
 )
-_C_WORDS: Final = frozenset(
-    {"const", "unsigned", "signed", "char", "short", "int", "long", "float", "double"}
-)
-_RAW: Final = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong", 16: "ulong2"}
 
 
 class Functions:
@@ -64,7 +68,8 @@ class Functions:
         self._lines = lines
         self._numbers: dict[Placed, int] = {}
         self.symbols: set[str] = set()
-        self.raw: set[tuple[str, str, int]] = set()
+        self._params = KernelParams(self._edits, self._renamed, lines)
+        self.raw = self._params.raw
 
     # Shared memory --------------------------------------------------------------------------------
     def _hoisted(self, place: Placed) -> str:
@@ -152,13 +157,14 @@ class Functions:
             variable = self._variables.by_symbol[symbol]
             text = self._type_text(symbol)
             const = "const " if self._is_const(symbol) else ""
-            shape = counts_text(shape_of(variable.type)[1])
+            element, numbers = shape_of(variable.type)
+            shape, check = counts_text(numbers), size_check(text, element)
             where = f"(gon_globals + {variable.offset})"
             name = self._own(symbol)
             if shape:
                 kind = f"global {const}{text} (&{name}){shape}"
-                return f"{kind} = *(global {const}{text} (*){shape}){where};"
-            return f"global {const}{text} &{name} = *(global {const}{text} *){where};"
+                return f"{kind} = *(global {const}{text} (*){shape}){where};{check}"
+            return f"global {const}{text} &{name} = *(global {const}{text} *){where};{check}"
         place = self._hidden.own_place(symbol)
         text, counts = self._shared_type(self._placed(place, bound))
         target = (
@@ -271,7 +277,7 @@ class Functions:
         symbol = self._symbol_for(instance)
         self._bind(function, instance.bound, more)
         kinds = [need for need in reach.needs if isinstance(need, HiddenKind)]
-        top = self._edit_params(function, types, more)
+        top = self._params.edit(function, types, more)
         places = [need for need in reach.needs if isinstance(need, Placed)]
         top.extend(self.hoist(place, instance.bound) for place in places)
         self._add_params(function, kinds, more)
@@ -338,47 +344,6 @@ class Functions:
             symbol = self._names.symbols.get(node)
             if symbol is not None and symbol in bound:
                 more.append(Edit(node.start, -1, node.end, bound[symbol].code))
-
-    def _edit_params(self, function: Function, types: Types, more: list[Edit]) -> list[str]:
-        """Edit a kernel's own parameters; return what must stand first in its body."""
-        first: list[str] = []
-        for node in function.params:
-            kind = type_of_param(node, types)
-            declarator = node.get("declarator")
-            name = name_node(declarator) if declarator is not None else None
-            assert name is not None
-            assert declarator is not None
-            if isinstance(kind, Pointer):
-                more.append(Edit(node.start, -2, node.start, "global "))
-                if node.get("default_value") is not None:
-                    more.append(Edit(declarator.end, -1, node.end, ""))
-                continue
-            given = self._renamed.get(name.text, name.text)
-            source = self._edits.apply(node.start, name.start, [e for e in more if e.number == -1])
-            if isinstance(kind, Struct):
-                word = _RAW[align_of(kind)]
-                count = size_of(kind) // align_of(kind)
-                raw = f"gon_raw_{word}_{count}"
-                more.append(Edit(node.start, -2, node.end, f"{raw} gon_p_{given}"))
-                first.append(f" {source}{given} = *({_bare(source)} *)&gon_p_{given};")
-                self.raw.add((raw, word, count))
-            elif isinstance(kind, Scalar) and not _is_plain(source, kind):
-                word = "uchar" if kind.kind == "b" else scalar_name(kind)
-                more.append(Edit(node.start, -2, node.end, f"{word} gon_p_{given}"))
-                first.append(f" {source}{given} = ({_bare(source)})gon_p_{given};")
-            elif node.get("default_value") is not None:
-                more.append(Edit(declarator.end, -1, node.end, ""))
-        return first
-
-
-def _is_plain(source: str, kind: Scalar) -> bool:
-    """Return whether a value's type is spelled in C's own words, which any kernel takes."""
-    words = source.split()
-    return kind.kind != "b" and all(word in _C_WORDS for word in words)
-
-
-def _bare(text: str) -> str:
-    return " ".join(word for word in text.split() if word not in ("const", "volatile"))
 
 
 def _edit(place: int, text: str) -> Edit:

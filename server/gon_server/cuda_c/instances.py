@@ -22,7 +22,9 @@ from gon_server.cuda_c.symbols import Function, Kind, Names, Symbol
 from gon_server.cuda_c.tree import Node
 from gon_server.cuda_c.type_reader import Bound, Types
 
-_EXPRESSION: Final = re.compile(r"&?\s*(?P<name>[A-Za-z_][\w:]*)\s*(?P<list><[\w\s,:<>*+\-/()]*>)?")
+_EXPRESSION: Final = re.compile(
+    r"&?\s*(?P<name>[A-Za-z_][\w:]*)\s*(?P<list><[\w\s,:<>*+\-/()]*>)?", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -37,13 +37,20 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Struct:
-    """A structure, a union, or a vector of CUDA's."""
+    """A structure, a union, or a vector of CUDA's.
+
+    `is_known` says whether all its members' types are, `is_plain` whether it is zeros at first,
+    `holds_pointer` whether it has a pointer in it; each of all that it is made of.
+    """
 
     name: str
     fields: tuple[Field, ...]
     size: int
     align: int
     is_vector: bool = False
+    is_known: bool = True
+    is_plain: bool = True
+    holds_pointer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +173,12 @@ def align_of(kind: CType) -> int:
 
 
 def struct_of(
-    name: str, members: list[tuple[str, CType, int]], *, union: bool, align: int
+    name: str,
+    members: list[tuple[str, CType, int]],
+    *,
+    union: bool,
+    align: int,
+    is_plain: bool = True,
 ) -> Struct:
     """Lay out members (name, type, least alignment)."""
     offset = size = 0
@@ -179,7 +191,16 @@ def struct_of(
         offset += size_of(kind)
         size = max(size, offset)
     align = max(align, 1)
-    return Struct(name, tuple(fields), max(-(-size // align) * align, 1), align)
+    kinds = [kind for _name, kind, _least in members]
+    return Struct(
+        name,
+        tuple(fields),
+        max(-(-size // align) * align, 1),
+        align,
+        is_known=all(is_known(kind) for kind in kinds),
+        is_plain=is_plain and all(is_plain_type(kind) for kind in kinds),
+        holds_pointer=any(holds_pointer(kind) for kind in kinds),
+    )
 
 
 def is_known(kind: CType) -> bool:
@@ -190,11 +211,18 @@ def is_known(kind: CType) -> bool:
         case Pointer() | Reference():
             return is_known(kind.to)
         case Array():
-            return is_known(kind.of)
+            return kind.count > 0 and is_known(kind.of)
         case Struct():
-            return all(is_known(member.type) for member in kind.fields)
+            return kind.is_known
         case Scalar():
             return True
+
+
+def is_plain_type(kind: CType) -> bool:
+    """Return whether what is declared without a first value is zeros."""
+    while isinstance(kind, Array):
+        kind = kind.of
+    return not isinstance(kind, Struct) or kind.is_plain
 
 
 def holds_pointer(kind: CType) -> bool:
@@ -205,6 +233,6 @@ def holds_pointer(kind: CType) -> bool:
         case Array():
             return holds_pointer(kind.of)
         case Struct():
-            return any(holds_pointer(member.type) for member in kind.fields)
+            return kind.holds_pointer
         case _:
             return False

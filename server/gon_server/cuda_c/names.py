@@ -31,7 +31,17 @@ def resolve(root: Node, lines: Lines) -> Names:
     walk = Walk(lines, _VISITORS)
     _announce(walk, root)
     walk.visit(root)
+    _check_defined(walk)
     return walk.names
+
+
+def _check_defined(walk: Walk) -> None:
+    """Raise CompileError for a function that is called and has no body anywhere."""
+    defined = {f.name for f in walk.names.functions if f.body is not None}
+    called = {key for f in walk.names.functions for key, _call in f.calls}
+    for function in walk.names.functions:
+        if function.name in called - defined:
+            raise walk.lines.wrong(function.node.row, f"{function.name} is nowhere defined")
 
 
 def _announce(walk: Walk, node: Node) -> None:

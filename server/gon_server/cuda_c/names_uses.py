@@ -190,10 +190,25 @@ def _instantiation(walk: Walk, node: Node) -> None:
 
 
 def _attribute(walk: Walk, node: Node) -> None:
-    for part in node.walk():
-        listed = part.kind == "identifier" and part.inside("call_expression") is None
-        if listed and part.text.strip("_") not in ATTRIBUTES:
+    """Visit attributes; what one is given, as in aligned(16), may name constants only."""
+    waiting = [*node.children]
+    while waiting:
+        part = waiting.pop()
+        arguments = part.get("arguments") if part.kind == "call_expression" else None
+        if arguments is not None:
+            walk.visit(arguments)
+            waiting.extend(child for child in part.children if child is not arguments)
+        elif part.kind != "identifier":
+            waiting.extend(part.children)
+        elif part.text.strip("_") not in ATTRIBUTES:
             raise walk.unsupported(part, f"attribute {part.text} is not taken")
+
+
+def _attribute_of_words(walk: Walk, node: Node) -> None:
+    """Visit an attribute of C++, [[…]]."""
+    name = node.get("name") or node.child("identifier")
+    if name is None or node.get("prefix") or name.text not in ATTRIBUTES:
+        raise walk.unsupported(node, f"attribute {node.text} is not taken")
 
 
 def _label(walk: Walk, node: Node) -> None:
@@ -215,7 +230,7 @@ USES: Final[Mapping[str, Visitor]] = {
     "template_function": _template_use,
     "template_type": _template_use,
     "attribute_specifier": _attribute,
-    "attribute": _skip,
+    "attribute": _attribute_of_words,
     "statement_identifier": _label,
     "field_identifier": _skip,
     "operator_name": _skip,

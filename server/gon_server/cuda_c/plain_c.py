@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from gon_server.cuda_c.conditions import integer_of
 from gon_server.cuda_c.declarators import declarators_of, header_words, layers
 from gon_server.cuda_c.edits import Edits
 from gon_server.cuda_c.expressions import Expressions
@@ -20,6 +21,13 @@ from gon_server.cuda_c.tree import Node
 from gon_server.cuda_c.type_reader import Types
 
 _ONLY: Final = "the unit's compiler takes OpenCL C 1.2 only"
+_SIGNS: Final = {
+    "and": "&&", "or": "||", "not": "!", "bitand": "&", "bitor": "|", "xor": "^", "compl": "~",
+    "and_eq": "&=", "or_eq": "|=", "xor_eq": "^=", "not_eq": "!=",
+}  # fmt: skip
+_TRUTHS: Final = frozenset({"==", "!=", "<", ">", "<=", ">=", "&&", "||", "!"})
+# Where the type of an expression, not only its value, makes a difference.
+_TYPED: Final = frozenset({"argument_list", "sizeof_expression", "init_declarator"})
 _CONST: Final = re.compile(r"\b(?:constexpr|static|inline)\b")
 
 
@@ -43,6 +51,13 @@ class PlainC:
             "alias_declaration": self._alias,
             "null": self._null,
             "number_literal": self._number,
+            "char_literal": self._char,
+            "binary_expression": self._truth,
+            "unary_expression": self._truth,
+            "assignment_expression": self._truth,
+            "true": self._truth,
+            "false": self._truth,
+            "alignas_qualifier": self._alignas,
             "call_expression": self._call,
             "compound_literal_expression": self._literal,
             "initializer_list": self._list,
@@ -117,6 +132,38 @@ class PlainC:
     def _number(self, node: Node) -> None:
         if "'" in node.text:
             self._edits.put(node, node.text.replace("'", ""))
+
+    def _char(self, node: Node) -> None:
+        """A character is an int in C, and would choose another overload."""
+        if node.text[0] != "'":
+            raise self._refuse(node, f"{node.text}: characters but plain ones")
+        if integer_of(node.text) is None:  # of several, which is an int in C++ too
+            return
+        self._edits.insert(node.start, "((char)")
+        self._edits.insert(node.end, ")")
+
+    def _truth(self, node: Node) -> None:
+        """A truth value is an int in C: that tells where its type counts. Words are signs."""
+        left = node.get("left")
+        start = node.start if left is None else left.end
+        right = node.get("right") or node.get("argument")
+        sign = node.source[start : right.start].strip() if right is not None else "!"
+        if right is not None and sign in _SIGNS:
+            self._edits.replace(start, right.start, f" {_SIGNS[sign]} ")
+        if _SIGNS.get(sign, sign) not in _TRUTHS:
+            return
+        outer = node.parent
+        while outer is not None and outer.kind == "parenthesized_expression":
+            outer = outer.parent
+        if outer is not None and outer.kind in _TYPED:
+            self._edits.insert(node.start, "((bool)(")
+            self._edits.insert(node.end, "))")
+
+    def _alignas(self, node: Node) -> None:
+        count = self._types.constants.whole(node.children[0] if node.children else None)
+        if count is None:
+            raise self._refuse(node, node.text)
+        self._edits.put(node, f"__attribute__((aligned({count})))")
 
     def _call(self, node: Node) -> None:
         """`float(x)` is a cast; `P(x)` of a structure is a constructor."""

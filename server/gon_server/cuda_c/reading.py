@@ -56,7 +56,7 @@ def read(program: Program) -> Reading:
     text, lines = preprocessor.run(source)
     root = parse(text + appended(program.names), lines)
     names = resolve(root, lines)
-    check_volatile(names, lines)
+    check_volatile(root, names, lines)
     return Reading(root, names, Types(names), lines, options, len(text))
 
 

@@ -68,12 +68,11 @@ class Rewriter:
         }
         taken = {symbol.name for symbol in self.names.declared}
         taken.update(function.name for function in self.names.functions)
+        heads = {name: "u" if name[:4].lower() == "gon_" else "" for name in clashing}
         suffix = "_"
-        while any(name + suffix in taken for name in clashing):
+        while any(heads[name] + name + suffix in taken for name in clashing):
             suffix += "_"
-        return {
-            name: ("u" if name[:4].lower() == "gon_" else "") + name + suffix for name in clashing
-        }
+        return {name: heads[name] + name + suffix for name in clashing}
 
     def run(self, root: Node) -> None:
         """Edit the whole program. Raises Unsupported for what the unit has not."""
@@ -91,9 +90,7 @@ class Rewriter:
                     self._number(node)
                 case "type_qualifier" if node.text in ("__restrict__", "__restrict"):
                     self.edits.put(node, "__restrict")
-                case "launch_bounds":
-                    self.edits.blank(node.start, node.end)
-                case "linkage_specification":
+                case "launch_bounds" | "linkage_specification":
                     self._linkage(node)
                 case "string_literal":
                     self._string(node)
@@ -101,6 +98,8 @@ class Rewriter:
                     self.edits.put(node, "0")
                 case "call_expression":
                     self._call(node)
+                case "cast_expression":
+                    self._cast(node)
                 case "function_definition" | "declaration" | "field_declaration":
                     self._words(node)
                 case _:
@@ -175,6 +174,8 @@ class Rewriter:
 
     def _linkage(self, node: Node) -> None:
         body = node.get("body")
+        if node.kind == "launch_bounds":
+            self.edits.blank(node.start, node.end)
         if body is None:
             return
         self.edits.blank(node.start, body.start)
@@ -190,11 +191,33 @@ class Rewriter:
         if function.kind == "template_function":
             name, listed = function.get("name"), function.get("arguments")
             if name is not None and listed is not None and name.text in CASTS:
-                self.edits.replace(function.start, listed.start + 1, "((")
-                self.edits.replace(listed.end - 1, listed.end, ")")
+                reference = self._reference(listed.children[0] if listed.children else None)
+                before, after = ("(*(", ")&") if reference else ("((", ")")
+                self.edits.replace(function.start, listed.start + 1, before)
+                self.edits.replace(listed.end - 1, listed.end, after)
                 self.edits.insert(arguments.end, ")")
         elif self.names.builtins.get(function) == "printf":
             self._printf(node, arguments)
+
+    def _reference(self, kind: Node | None) -> bool:
+        """Make a cast's type that is a reference a pointer; return whether it was one."""
+        declarator = kind.get("declarator") if kind is not None else None
+        if declarator is None or declarator.kind != "abstract_reference_declarator":
+            return False
+        self.edits.replace(declarator.start, declarator.start + 1, "*")
+        return True
+
+    def _cast(self, node: Node) -> None:
+        """`(T &)x` is `*(T *)&x`: compilers fail on the former."""
+        value = node.get("value")
+        if value is not None and self._reference(node.get("type")):
+            if (
+                value.kind == "assignment_expression"
+            ):  # the parser takes (T &)x = y for (T &)(x = y)
+                raise self._lines.unsupported(node.row, "an assignment to a cast reference")
+            self.edits.insert(node.start, "(*")
+            self.edits.insert(value.start, "&(")
+            self.edits.insert(value.end, "))")
 
     def _printf(self, node: Node, arguments: Node) -> None:
         first = arguments.children[0] if arguments.children else None

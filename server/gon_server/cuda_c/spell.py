@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from gon_server.cuda_c.layout import Array, CType, Scalar, Struct
+from gon_server.cuda_c.layout import Array, CType, Scalar, Struct, size_of
 from gon_server.cuda_c.symbols import Symbol
 from gon_server.cuda_c.target import HiddenKind
 
@@ -42,6 +42,13 @@ def spell(kind: CType, renamed: dict[str, str]) -> str | None:
             return f"gon_{kind.name}"
         return renamed.get(kind.name, kind.name)
     return None
+
+
+def size_check(name: str, kind: CType) -> str:
+    """Return a declaration that does not compile if a type is not as large as is thought."""
+    if isinstance(kind, Scalar) and kind.name == name:
+        return ""
+    return f' _Static_assert(sizeof({name}) == {size_of(kind)}, "the size of {name}");'
 
 
 def counts_text(counts: Sequence[object]) -> str:

@@ -52,6 +52,7 @@ class KernelTranslation:
     """One kernel: `name` is what the program asks for ("scale<float>"), `symbol` what the
     translated text calls it. `required_block` is set where the translation demands one shape;
     `warps` says that lanes must be CUDA's: blocks whose x is a multiple of 32, or of one dimension.
+    `dynamic_bytes` is set where the text reserves that much for dynamic shared memory.
     """
 
     name: str
@@ -61,6 +62,7 @@ class KernelTranslation:
     max_block: int | None = None
     required_block: Dim3 | None = None
     warps: bool = False
+    dynamic_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

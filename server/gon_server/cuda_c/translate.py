@@ -23,6 +23,7 @@ from gon_server.cuda_c.functions import Functions
 from gon_server.cuda_c.hidden import Hidden
 from gon_server.cuda_c.indices import sign_indices
 from gon_server.cuda_c.instances import Instances
+from gon_server.cuda_c.parameters import BARE_TEXT, settle_parameters
 from gon_server.cuda_c.plain_c import PlainC
 from gon_server.cuda_c.reading import Reading, read
 from gon_server.cuda_c.rewrite import Rewriter
@@ -54,10 +55,12 @@ def translate(program: Program, target: Target) -> Translation:
         refuse_wide_atomics(reading.root, types, lines)
     if target.dialect is Dialect.CPP:
         values = settle_conditionals(reading.root, types, edits)
+        bare = settle_parameters(names, edits)
         functions = Functions(*made)
         functions.edit()
         body, kernels = assemble_cpp(reading, functions, instances, edits)
-        head, standard = VALUE_TEXT if values else "", "CLC++2021"
+        head = (VALUE_TEXT if values else "") + (BARE_TEXT if bare else "")
+        standard = "CLC++2021"
     else:
         functions = CFunctions(*made)
         functions.edit()
@@ -67,6 +70,7 @@ def translate(program: Program, target: Target) -> Translation:
         head, standard = "", "CL1.2"
     text = "".join((
         prelude(_used(reading), target),
+        '#pragma clang diagnostic ignored "-Wparentheses"\n',
         "" if reading.options.contracts else "#pragma OPENCL FP_CONTRACT OFF\n",
         head,
         *(_raw(*kind) for kind in sorted(functions.raw)),

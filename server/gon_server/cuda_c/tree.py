@@ -7,6 +7,7 @@ NESTING_MAX, so that whoever walks it may recurse.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -17,6 +18,8 @@ from gon.limits import NESTING_MAX
 from gon_server.cuda_c.source import Lines
 
 _LANGUAGE: Final = tree_sitter.Language(tree_sitter_cuda.language())
+# What the parser would take much memory to see.
+_TEMPLATES: Final = re.compile(rf"(?:\b\w++\s*+<\s*+){{{NESTING_MAX}}}")
 
 
 class Node:
@@ -81,6 +84,9 @@ def parse(text: str, lines: Lines) -> Node:
     """Return the tree of a source, ASCII only. Raises CompileError naming the first line that no
     CUDA C begins so.
     """
+    if found := _TEMPLATES.search(text):
+        row = text.count("\n", 0, found.start())
+        raise lines.unsupported(row, f"the source is nested more than {NESTING_MAX} deep")
     tree = tree_sitter.Parser(_LANGUAGE).parse(text.encode("ascii"))
     if tree.root_node.has_error:
         raise _syntax_error(tree.root_node, text, lines)

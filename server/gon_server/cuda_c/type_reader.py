@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from gon.errors import LimitExceeded
+from gon.limits import MADE_OF_MAX
 from gon_server.cuda_c.constants import Evaluator, Value
 from gon_server.cuda_c.declarators import inner, name_node
 from gon_server.cuda_c.layout import (
@@ -68,6 +70,7 @@ class Types:
         self._symbols: dict[Symbol, CType] = {}
         self._structs: dict[Node, CType] = {}
         self._open: set[Node] = set()
+        self._depth = 0
 
     def under(self, bound: Mapping[Symbol, Bound]) -> Types:
         """Return the types of the same program under other bindings."""
@@ -80,8 +83,12 @@ class Types:
     def of(self, symbol: Symbol) -> CType:
         """Return the type of a variable, or the type that a name of a type stands for."""
         if symbol not in self._symbols:
+            if self._depth > MADE_OF_MAX:
+                raise LimitExceeded(f"types are made of each other more than {MADE_OF_MAX} deep")
             self._symbols[symbol] = Unknown(symbol.name)  # what refers to itself stays unknown
+            self._depth += 1
             self._symbols[symbol] = self._read(symbol)
+            self._depth -= 1
         return self._symbols[symbol]
 
     def _read(self, symbol: Symbol) -> CType:
@@ -134,7 +141,7 @@ class Types:
     def _count(self, layer: Node) -> int:
         size = layer.get("size")
         if size is not None:
-            return self.constants.whole(size) or 0
+            return max(self.constants.whole(size) or 0, 0)
         outer = layer.parent
         value = (
             outer.get("value") if outer is not None and outer.kind == "init_declarator" else None
@@ -197,7 +204,11 @@ class Types:
                 members.append(("", Unknown("anonymous member"), 0))
         self._open.discard(node)
         made = struct_of(
-            spelled, members, union=node.kind == "union_specifier", align=self._alignment(node)
+            spelled,
+            members,
+            union=node.kind == "union_specifier",
+            align=self._alignment(node),
+            is_plain=_is_plain(body),
         )
         self._structs[node] = made
         return made
@@ -218,6 +229,24 @@ class Types:
                 elif part.kind == "alignas_qualifier" and part.children:
                     least = max(least, self.constants.whole(part.children[0]) or 0)
         return least
+
+
+def _is_plain(body: Node) -> bool:
+    """Return whether a structure is zeros at first: it has no constructors, and no members with a
+    first value.
+    """
+    outer = body.parent
+    name = outer.get("name") if outer is not None else None
+    for declaration in body.children:
+        static = declaration.child("storage_class_specifier") is not None
+        if declaration.get("default_value") is not None and not static:
+            return False
+        if name is not None and any(
+            n.kind == "function_declarator" and (own := name_node(n)) and own.text == name.text
+            for n in declaration.walk()
+        ):
+            return False
+    return True
 
 
 def scalar_of(text: str) -> CType:

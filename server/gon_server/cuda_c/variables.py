@@ -12,7 +12,7 @@ from typing import Final
 from gon.limits import MODULE_VARIABLES_BYTES_MAX
 from gon.model import GlobalInfo
 from gon_server.cuda_c.conditions import character_of
-from gon_server.cuda_c.constants import bytes_of
+from gon_server.cuda_c.constants import NoConstantError, bytes_of
 from gon_server.cuda_c.layout import (
     Array,
     CType,
@@ -21,6 +21,7 @@ from gon_server.cuda_c.layout import (
     align_of,
     holds_pointer,
     is_known,
+    is_plain_type,
     size_of,
 )
 from gon_server.cuda_c.source import Lines
@@ -58,6 +59,12 @@ class Variables:
             if not size or not is_known(kind) or holds_pointer(kind):
                 why = "holds a pointer" if holds_pointer(kind) else "has a size that is not known"
                 raise lines.unsupported(symbol.node.row, f"variable {symbol.name} {why}")
+            if not is_plain_type(kind):
+                raise lines.unsupported(
+                    symbol.node.row,
+                    f"variable {symbol.name}: its structure has constructors or members with a "
+                    "first value",
+                )
             align = max(align_of(kind), _LEAST_ALIGN)
             offset = -(-self.size // align) * align
             self.by_symbol[symbol] = Variable(symbol, kind, offset)
@@ -142,13 +149,18 @@ class Variables:
         value = self._types.constants.value(node)
         if value is None:
             raise self._not_known(node, of)
-        out[offset : offset + kind.size] = bytes_of(value, kind)
+        try:
+            out[offset : offset + kind.size] = bytes_of(value, kind)
+        except NoConstantError as error:
+            raise self._not_known(node, of) from error
 
     def _fill_list(self, kind: CType, node: Node, out: bytearray, offset: int, of: Symbol) -> None:
         if isinstance(kind, Array):
             step = size_of(kind.of)
-            parts = [(kind.of, offset + i * step) for i in range(kind.count)]
+            count = kind.count
+            parts = [(kind.of, offset + i * step) for i in range(min(count, len(node.children)))]
         elif isinstance(kind, Struct):
+            count = len(kind.fields)
             parts = [(member.type, offset + member.offset) for member in kind.fields]
         else:
             raise self._not_known(node, of)
@@ -159,8 +171,11 @@ class Variables:
             raise self._lines.unsupported(
                 node.row, f"first contents of {of.name}: braces of inner arrays may not be left out"
             )
-        if len(given) > len(parts):
-            raise self._lines.wrong(node.row, f"{of.name} has {len(parts)} elements, not more")
+        if len(given) > count and nested and plain:
+            what = f"first contents of {of.name}: braces of inner structures may not be left out"
+            raise self._lines.unsupported(node.row, what)
+        if len(given) > count:
+            raise self._lines.wrong(node.row, f"{of.name} has {count} elements, not more")
         for (part, place), child in zip(parts, given, strict=False):
             self._fill(part, child, out, place, of)
 

@@ -18,6 +18,13 @@ from gon_server.cuda_c.symbols import Names, Symbol
 from gon_server.cuda_c.tree import Node
 
 _FENCES: Final = ("__syncthreads", "__syncwarp", "__threadfence")
+_HIDING: Final = ("type_descriptor", "field_declaration", "type_definition", "alias_declaration")
+_HIDDEN: Final = (
+    "volatile: taken for variables and parameters only, not in casts, members, template arguments "
+    "and names of types; threads of a warp do not run in step here: use __syncwarp or atomics"
+)
+# A loop is gone through twice, also within another.
+_LOOPS_MAX: Final = 6
 _LOOPS: Final = frozenset({"for_statement", "while_statement", "do_statement"})
 _WRITES: Final = frozenset({"assignment_expression", "update_expression"})
 _REASON: Final = (
@@ -27,8 +34,15 @@ _REASON: Final = (
 _SPIN: Final = "volatile: a loop that waits for another thread's write to {name} may never end here"
 
 
-def check_volatile(names: Names, lines: Lines) -> None:
-    """Raise Unsupported for a function that trusts its warp to run in step."""
+def check_volatile(root: Node, names: Names, lines: Lines) -> None:
+    """Raise Unsupported for a function that trusts its warp to run in step, and for `volatile`
+    where it is not followed: in a cast, a template's argument, a member, the name of a type.
+    """
+    for node in root.walk():
+        if node.kind == "type_qualifier" and node.text == "volatile" and node.inside(*_HIDING):
+            around = node.inside(*_HIDING, "parameter_list", "compound_statement")
+            if around is not None and around.kind in _HIDING:
+                raise lines.unsupported(node.row, _HIDDEN)
     found = {s for s in names.declared if "volatile" in header_words(s.decl)}
     if not found:
         return
@@ -45,12 +59,18 @@ class _Order:
         self._lines = lines
         self._watched = watched
         self._written: dict[Symbol, str] = {}
+        self._loops = 0
 
     def visit(self, node: Node) -> None:
         if node.kind in _LOOPS:
+            self._loops += 1
+            if self._loops > _LOOPS_MAX:
+                what = f"volatile in a function with loops nested more than {_LOOPS_MAX} deep"
+                raise self._lines.unsupported(node.row, what)
             self._check_spin(node)
             for _turn in range(2):
                 self._parts(node)
+            self._loops -= 1
         elif node.kind == "if_statement":
             self._either(node)
         elif node.kind in _WRITES:
