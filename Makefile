@@ -3,6 +3,7 @@
 #
 #   make demo    gond in one process, a client in another, a photograph and handwritten digits
 #   make test    all tests
+#   make test-runtimes   the CUDA C kernels on Intel's FPGA emulator, and on PoCL where it is installed
 #   make check   lint, format, types, the tidy test
 #   make bench   latency, rate and bandwidth over every link; BENCH passes arguments to `gon bench`
 #   make proto   the generated code of the control plane, from proto/
@@ -22,7 +23,7 @@ export PIP_NO_INPUT = 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test check lint types tidy bench proto clean
+.PHONY: help venv demo test test-runtimes check lint types tidy bench proto clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -41,6 +42,30 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest $(PYTEST)
+
+# Other runtimes want versions of their own, so they have an environment of their own.
+RUNTIMES := $(VENV)-runtimes
+COLLECTION := tests/conformance/test_cuda_kernels.py -k named
+POCL_ICD := /etc/OpenCL/vendors/pocl.icd
+
+$(RUNTIMES)/ready: pyproject.toml
+	@test -x $(RUNTIMES)/bin/python || $(PYTHON) -m venv $(RUNTIMES)
+	$(RUNTIMES)/bin/python -m pip install --quiet --editable '.[cli,server]' \
+		hypothesis pytest pytest-timeout scipy \
+		intel-cmplr-lib-rt==2025.0.5 intel-opencl-rt==2025.0.5 intel-opencl-fpga-emu-rt==2025.0.5
+	@mkdir -p $(RUNTIMES)/icd
+	@echo $(abspath $(RUNTIMES))/lib/libintelocl_emu.so >$(RUNTIMES)/icd/emulator.icd
+	@touch $@
+
+# tests/kernels/README.md tells why each runtime needs what it is given.
+test-runtimes: $(RUNTIMES)/ready
+	OCL_ICD_VENDORS=$(abspath $(RUNTIMES))/icd CL_CONFIG_CPU_TARGET_ARCH=core-avx2 \
+		GON_TEST_DEVICE="opencl:Intel(R) FPGA Emulation Platform for OpenCL(TM)/0" \
+		$(RUNTIMES)/bin/python -m pytest $(COLLECTION) $(PYTEST)
+	@test ! -e $(POCL_ICD) || { set -x; POCL_MAX_PTHREAD_COUNT=1 OCL_ICD_VENDORS=$(POCL_ICD) \
+		GON_TEST_DEVICE="opencl:Portable Computing Language/0" \
+		$(RUNTIMES)/bin/python -m pytest $(COLLECTION) $(PYTEST); }
+	@test -e $(POCL_ICD) || echo "PoCL is not installed here (Debian: pocl-opencl-icd): not tried"
 
 check: lint types tidy
 
@@ -65,5 +90,5 @@ proto: $(READY)
 		$$(find proto -name '*.proto')
 
 clean:
-	rm -rf $(VENV) build dist out .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(RUNTIMES) build dist out .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -17,6 +17,7 @@ from gon.model import KernelInfo, Program
 from gon_server.cuda_c.target import Dialect, KernelTranslation, Target, Translation
 from gon_server.cuda_c.translate import translate
 from gon_server.devices import opencl_driver as driver
+from gon_server.devices.opencl_clang import compile_by_clang, without_front_end
 
 WARP_SIZE: Final = 32
 _CPP: Final = "template <typename T> T twice(T x) { return x + x; }\n"
@@ -63,6 +64,9 @@ def compile_translated(
     context: driver.Context, unit: driver.Unit, program: Program, target: Target
 ) -> tuple[driver.Program, Translation]:
     """Translate and compile. Raises CompileError, Unsupported, InvalidArgument, DriverError."""
+    options, by_clang = without_front_end(program.options)
+    if by_clang:
+        return compile_by_clang(context, unit, program, options, target)
     translation = translate(program, target)
     made = driver.create_program(context, translation.text)
     try:
@@ -88,5 +92,7 @@ def limits_of(
     about = cl.kernel_work_group_info
     most = int(cast(int, kernel.get_work_group_info(about.WORK_GROUP_SIZE, unit)))
     local_bytes = int(cast(int, kernel.get_work_group_info(about.LOCAL_MEM_SIZE, unit)))
+    if told.dynamic_bytes is not None:  # what is left to a launch is what is reserved
+        local_bytes = unit.local_mem_size - told.dynamic_bytes
     most = min(most, told.max_block or most)
     return KernelInfo(told.name, told.params, most), local_bytes

@@ -71,7 +71,7 @@ def kernels_of(code: bytes) -> dict[str, list[IlParam]]:
     Raises InvalidArgument for what is no whole SPIR-V module.
     """
     seen = _Seen()
-    for op, words in _instructions(code):
+    for op, words in instructions(code):
         _note(seen, op, words)
     if seen.open_function is not None:
         raise InvalidArgument("the SPIR-V module ends within a function")
@@ -81,7 +81,8 @@ def kernels_of(code: bytes) -> dict[str, list[IlParam]]:
     }
 
 
-def _instructions(code: bytes) -> Iterator[tuple[int, tuple[int, ...]]]:
+def instructions(code: bytes) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Yield each instruction's number and the words behind it. Raises InvalidArgument."""
     if len(code) > SOURCE_BYTES_MAX or len(code) % 4 or len(code) < 4 * HEADER_WORDS:
         raise InvalidArgument(f"{len(code)} bytes are no SPIR-V module")
     words = struct.unpack(f"<{len(code) // 4}I", code)
@@ -98,9 +99,9 @@ def _instructions(code: bytes) -> Iterator[tuple[int, tuple[int, ...]]]:
 
 def _note(seen: _Seen, op: int, words: tuple[int, ...]) -> None:
     if op == OP_NAME:
-        seen.names[words[0]] = _text(words[1:])
+        seen.names[words[0]] = text_of(words[1:])
     elif op == OP_ENTRY_POINT and words[0] == KERNEL_MODEL:
-        seen.kernels[words[1]] = _text(words[2:])
+        seen.kernels[words[1]] = text_of(words[2:])
     elif op == OP_DECORATE and words[1:3] == (FUNC_PARAM_ATTR, NO_WRITE):
         seen.read_only.add(words[0])
     elif op == OP_TYPE_INT:
@@ -135,6 +136,7 @@ def _param(seen: _Seen, type_id: int, own_id: int) -> IlParam:
     return IlParam(name, SPACES.get(space, ""), seen.types.get(element, ""), const)
 
 
-def _text(words: tuple[int, ...]) -> str:
+def text_of(words: tuple[int, ...]) -> str:
+    """Return the text that words hold, up to its end."""
     octets = struct.pack(f"<{len(words)}I", *words)
     return octets.partition(b"\0")[0].decode(errors="replace")
