@@ -13,6 +13,7 @@ says End, or is gone, the process exits at once: nothing it holds outlives the l
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import queue
@@ -42,6 +43,9 @@ from gon_server.orders import (
     receive_order,
     send_order,
 )
+
+# Line buffered, in C's <stdio.h>.
+_IOLBF = 1
 
 _log = logging.getLogger("gond.worker")
 
@@ -108,12 +112,21 @@ def open_backend(device: str, trial: bytes = b"") -> HostDevice:
     raise ConfigError(f"no backend {backend!r} for device {device!r}; there are {known}")
 
 
+def print_by_line() -> None:
+    """Let what kernels print come out a line at a time: C holds it back where no terminal is, and
+    a worker ends without giving that a chance.
+    """
+    libc = ctypes.CDLL(None)
+    libc.setvbuf(ctypes.c_void_p.in_dll(libc, "stdout"), None, _IOLBF, 0)
+
+
 def serve(sock: socket.socket, device: str, trial: bytes) -> None:
     """Be a worker: open the device, report Warm, wait for a lease, serve it until it ends.
 
     Or be a builder, if gond says so. Returns only if the device cannot be opened, gond is gone
     before a lease came, or it builds no more.
     """
+    print_by_line()
     try:
         backend = open_backend(device, trial)
     except GonError as error:

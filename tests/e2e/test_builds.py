@@ -95,6 +95,16 @@ def test_a_worker_holds_no_compiler(gond: Gond, host: Host) -> None:
         assert most < builder.memory_info().rss - COMPILER_BYTES
 
 
+def test_what_a_kernel_prints_is_in_the_log_at_once(gond: Gond, host: Host) -> None:
+    source = '__global__ void tell(int n) { printf("the kernel says %d\\n", n); }'
+    with host.acquire() as device:
+        stream = device.create_stream()
+        kernel = device.compile(source, "cuda-c").get_kernel("tell")
+        gon.launch(stream, gon.LaunchConfig(1, 1), kernel, 41)
+        stream.sync()
+        until(lambda: "the kernel says 41" in gond.output, "the line is there")
+
+
 def test_what_does_not_fit_the_cache_is_built_again(tmp_path: Path) -> None:
     # Room for two of 8 KiB, whole pages as they are.
     flags = ("--module-cache-bytes=20000", "--module-cache-tenant-bytes=20000")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 from itertools import product
 
@@ -333,6 +334,7 @@ def test_a_kernel_prints(unit: CudaUnit, capfd: pytest.CaptureFixture[str]) -> N
     }"""
     (out,) = unit.launch(unit.build(["printf"], text), "f", [np.zeros(1, "i4")])
     assert out[0] == 1
+    ctypes.CDLL(None).fflush(None)
     assert capfd.readouterr().out == f"7 {1 << 40} 2.50 text\n"
 
 
