@@ -3,7 +3,8 @@
 #
 #   make demo    gond in one process, a client in another, a photograph and handwritten digits
 #   make test    all tests
-#   make test-runtimes   the CUDA C kernels on Intel's FPGA emulator, and on PoCL where it is installed
+#   make test-runtimes   the CUDA C kernels on Intel's FPGA emulator, and on PoCL where it is installed;
+#                what the CUDA backend takes of CuPy, against the real one
 #   make check   lint, format, types, the tidy test
 #   make bench   latency, rate and bandwidth over every link; BENCH passes arguments to `gon bench`
 #   make proto   the generated code of the control plane, from proto/
@@ -50,8 +51,8 @@ POCL_ICD := /etc/OpenCL/vendors/pocl.icd
 
 $(RUNTIMES)/ready: pyproject.toml
 	@test -x $(RUNTIMES)/bin/python || $(PYTHON) -m venv $(RUNTIMES)
-	$(RUNTIMES)/bin/python -m pip install --quiet --editable '.[cli,server]' \
-		hypothesis pytest pytest-timeout scipy \
+	$(RUNTIMES)/bin/python -m pip install --quiet --editable '.[cli,cuda,server]' \
+		hypothesis nvidia-cuda-cccl-cu12 pytest pytest-timeout scipy \
 		intel-cmplr-lib-rt==2025.0.5 intel-opencl-rt==2025.0.5 intel-opencl-fpga-emu-rt==2025.0.5
 	@mkdir -p $(RUNTIMES)/icd
 	@echo $(abspath $(RUNTIMES))/lib/libintelocl_emu.so >$(RUNTIMES)/icd/emulator.icd
@@ -59,6 +60,7 @@ $(RUNTIMES)/ready: pyproject.toml
 
 # tests/kernels/README.md tells why each runtime needs what it is given.
 test-runtimes: $(RUNTIMES)/ready
+	$(RUNTIMES)/bin/python -m pytest tests/unit/test_cupy_surface.py $(PYTEST)
 	OCL_ICD_VENDORS=$(abspath $(RUNTIMES))/icd CL_CONFIG_CPU_TARGET_ARCH=core-avx2 \
 		GON_TEST_DEVICE="opencl:Intel(R) FPGA Emulation Platform for OpenCL(TM)/0" \
 		$(RUNTIMES)/bin/python -m pytest $(COLLECTION) $(PYTEST)
