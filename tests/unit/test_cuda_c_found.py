@@ -62,6 +62,8 @@ GIVES = [
     (("enum E { A = 3, B, C = 0xFFFFFFFFu, D = 0x100000000LL };\n"
      "__constant__ long long t[4] = {A, B, C, D};\n"),
      "for (int i = 0; i < 4; i++) out[i] = t[i];", [3, 4, 0xFFFFFFFF, 1 << 32], BOTH),
+    ("", "int *p = NULL; out[0] = sizeof(NULL); out[1] = p == NULL; int z = NULL; out[2] = z;",
+     [8, 1, 0], BOTH),
     ("", "int a = 1, b = 0; out[0] = a and not b; out[1] = a xor 3; out[2] = compl a;",
      [1, 2, -2], BOTH),
 ]  # fmt: skip

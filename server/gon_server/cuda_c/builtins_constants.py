@@ -90,7 +90,7 @@ _WHOLE: Final = {
     "DBL_MAX_EXP": "1024",
     "FP_ILOGB0": "(-2147483647 - 1)",
     "FP_ILOGBNAN": "(-2147483647 - 1)",
-    "NULL": "0",
+    "NULL": "0L",
 }
 _SINGLE: Final = {
     "FLT_MAX": "0x1.fffffep+127f",

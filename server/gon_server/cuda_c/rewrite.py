@@ -95,7 +95,7 @@ class Rewriter:
                 case "string_literal":
                     self._string(node)
                 case "null" if node.text == "NULL":
-                    self.edits.put(node, "0")
+                    self.edits.put(node, "0L")  # of a pointer's size
                 case "call_expression":
                     self._call(node)
                 case "cast_expression":
