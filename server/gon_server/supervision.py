@@ -16,6 +16,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
@@ -161,11 +162,21 @@ class SupervisedWorker:
         """Note that the process is gone, for `reason` unless its fate says better."""
         if not self.alive:
             return
+        self._hear_last_word()
         self.fate = self.fate or reason
         self._cancel_doom()
         self._hang_up()
         self._refuse()
         self._gone.set_result(None)
+
+    def _hear_last_word(self) -> None:
+        """Learn why it could not start: its parent may tell of its end before we have read that."""
+        if self._sock is None or self.stage is not Stage.STARTING:
+            return
+        with suppress(OSError, msgspec.DecodeError):
+            received = receive_order(self._sock)
+            if received is not None and isinstance(received[0], Warm):
+                self.fate = self.fate or received[0].error
 
     def _send(self, order: AnyOrder, fd: int | None = None) -> bool:
         if self._sock is None:
