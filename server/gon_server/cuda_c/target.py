@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from gon.model import Dim3, GlobalInfo, Param
+from gon.model import GlobalInfo, Param
 
 
 class Dialect(Enum):
@@ -50,8 +50,8 @@ class Hidden:
 @dataclass(frozen=True, slots=True)
 class KernelTranslation:
     """One kernel: `name` is what the program asks for ("scale<float>"), `symbol` what the
-    translated text calls it. `required_block` is set where the translation demands one shape;
-    `warps` says that lanes must be CUDA's: blocks whose x is a multiple of 32, or of one dimension.
+    translated text calls it. `warps` says that lanes must be CUDA's: blocks whose x is a multiple
+    of 32, or of one dimension.
     `dynamic_bytes` is set where the text reserves that much for dynamic shared memory.
     """
 
@@ -60,7 +60,6 @@ class KernelTranslation:
     params: tuple[Param, ...]
     hidden: tuple[Hidden, ...] = ()
     max_block: int | None = None
-    required_block: Dim3 | None = None
     warps: bool = False
     dynamic_bytes: int | None = None
 
@@ -79,8 +78,8 @@ class Translation:
 
     `globals_bytes` is the size of the buffer for the module's variables, `globals_initial` its
     first contents (as long; zeros where the source gives none), `options` what the compiler must
-    be given. `short_indices` says that indices are right for arrays of less than 2**31 elements
-    only.
+    be given, `log` what is worth telling of a program that was taken. `short_indices` says that
+    indices are right for arrays of less than 2**31 elements only.
     """
 
     text: str

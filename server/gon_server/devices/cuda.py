@@ -1,8 +1,7 @@
 """The CUDA backend: one NVIDIA GPU, or one instance of a GPU that is cut into several, by CuPy.
 
 Streams do not wait for CUDA's default one, which is never used; events carry the device's time;
-modules are CUDA C (by NVRTC), PTX or machine code. The device has memory of its own, so a host
-window is page-locked memory.
+modules are CUDA C (by NVRTC), PTX or machine code; host windows are page-locked memory.
 
 Rules: CuPy is spoken to here and in the modules beside it; its errors leave as ours. One thread at
 a time uses a device; waits give up the GIL. An endless kernel cannot be stopped, and one that
@@ -36,10 +35,11 @@ from gon_server.devices.cuda_driver import ON_DEVICE, Cuda, Health, load_compile
 from gon_server.devices.cuda_memory import DeviceBuffer, Staging, Window
 from gon_server.devices.cuda_programs import Programs
 from gon_server.devices.cuda_signatures import told_by_source
-from gon_server.devices.cuda_stream import Marker, Stream, Together
+from gon_server.devices.cuda_stream import Marker, Stream
 from gon_server.devices.cuda_tables import HealthyTable
 from gon_server.devices.cuda_trial import TRIAL, try_out
 from gon_server.devices.cuda_units import choose, describe, discover, prepare_workers
+from gon_server.devices.together import Together
 
 __all__ = ["CudaDevice", "discover", "open_device", "prepare_workers"]
 

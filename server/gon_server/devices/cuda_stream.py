@@ -14,10 +14,10 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from gon.device import SETTLED, Pending
-from gon.errors import GonError, WaitTimeout
+from gon.errors import WaitTimeout
 from gon.limits import DEVICE_LOOK_S, KEPT_BYTES_MAX, KEPT_MAX, LOOKS_BEFORE_SLEEP
 from gon_server.devices.cuda_driver import NOT_READY, Cuda, CudaEvent, Health
 
@@ -164,28 +164,3 @@ class Marker:
             never.wait(DEVICE_LOOK_S)
         if not self.done():
             raise WaitTimeout(f"the device is still busy after {timeout_s} s")
-
-
-class Together:
-    """The Pending of several streams."""
-
-    __slots__ = ("_parts",)
-
-    def __init__(self, parts: Sequence[Pending]) -> None:
-        self._parts = parts
-
-    def done(self) -> bool:
-        return all(part.done() for part in self._parts)
-
-    def wait(self, timeout_s: float | None = None) -> None:
-        """Wait for all, for at most `timeout_s` each. Raises the first error, once all are over."""
-        failed: GonError | None = None
-        for part in self._parts:
-            try:
-                part.wait(timeout_s)
-            except WaitTimeout:
-                raise
-            except GonError as error:
-                failed = failed or error
-        if failed is not None:
-            raise failed

@@ -1,8 +1,7 @@
 """The OpenCL backend: any OpenCL device of this host, by default its own CPU as a software unit.
 
-Streams are in-order queues, events are markers in them with the device's time, modules are OpenCL
-C. On a device that shares the host's memory buffers are the host's pages, so links receive and send
-in place.
+Streams are in-order queues, events are markers in them with the device's time. On a device that
+shares the host's memory buffers are the host's pages, so links receive and send in place.
 
 Rules: pyopencl is spoken to here and in the modules beside it; its errors leave as ours. One
 thread at a time uses a device; waits give up the GIL. An endless kernel cannot be stopped: the
@@ -50,8 +49,9 @@ from gon_server.devices.opencl_runtime import (
     runtime_libraries,
     select,
 )
-from gon_server.devices.opencl_stream import Record, Stream, Together
+from gon_server.devices.opencl_stream import Record, Stream
 from gon_server.devices.opencl_trial import try_device
+from gon_server.devices.together import Together
 
 __all__ = [
     "FoundDevice",

@@ -150,7 +150,7 @@ def _translated(
             Signature(
                 info,
                 local_bytes,
-                told.required_block,
+                None,
                 told.symbol,
                 told.hidden,
                 told.warps,

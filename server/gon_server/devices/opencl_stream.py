@@ -12,7 +12,6 @@ seen idle.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 
 from gon.device import SETTLED, Pending
 from gon.errors import InvalidArgument, WaitTimeout
@@ -182,28 +181,3 @@ class Waiting:
         self._event.set_callback(driver.COMPLETE, lambda _state: over.set())
         if not over.wait(timeout_s):
             raise WaitTimeout(f"the device is still busy after {timeout_s} s")
-
-
-class Together:
-    """The Pending of several streams."""
-
-    __slots__ = ("_parts",)
-
-    def __init__(self, parts: Sequence[Pending]) -> None:
-        self._parts = parts
-
-    def done(self) -> bool:
-        return all(part.done() for part in self._parts)
-
-    def wait(self, timeout_s: float | None = None) -> None:
-        """Wait for all, for at most `timeout_s` each. Raises the first error, once all are over."""
-        failed: Exception | None = None
-        for part in self._parts:
-            try:
-                part.wait(timeout_s)
-            except WaitTimeout:
-                raise
-            except Exception as error:  # noqa: BLE001 - any is kept until the others are waited for
-                failed = failed or error
-        if failed is not None:
-            raise failed
