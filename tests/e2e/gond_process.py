@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -122,11 +123,13 @@ class Gond:
 
     def workers(self) -> list[psutil.Process]:
         """Return the worker processes that live."""
-        return [
-            child
-            for child in psutil.Process(self.process.pid).children(recursive=True)
-            if child.ppid() != self.process.pid
-        ]
+        found: list[psutil.Process] = []
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            # One may end, and be reaped, between being listed and being asked.
+            with suppress(psutil.NoSuchProcess):
+                if child.ppid() != self.process.pid:
+                    found.append(child)
+        return found
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
