@@ -3,6 +3,7 @@
 #
 #   make demo    gond in one process, a client in another, a photograph and handwritten digits
 #   make test    all tests
+#   make test-plain   the suites of what native modules do, without those
 #   make test-runtimes   the CUDA C kernels on Intel's FPGA emulator, and on PoCL where it is installed;
 #                what the CUDA backend takes of CuPy, against the real one
 #   make check   lint, format, types, the tidy test
@@ -24,15 +25,18 @@ export PIP_NO_INPUT = 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test test-runtimes check lint types tidy bench proto clean
+.PHONY: help venv demo test test-plain test-runtimes check lint types tidy bench proto clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
 
 venv: $(READY)
 
+# What the native modules are made of: a change builds them again (build_express.py).
+NATIVE := build_express.py $(wildcard */*.p[yx][xd] */*/*.p[yx][xd] */*/*/*.p[yx][xd])
+
 # The stamp is written last: an installation that was cut short is done again.
-$(READY): pyproject.toml
+$(READY): pyproject.toml $(NATIVE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "GoN needs Python 3.11 or later")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
@@ -44,12 +48,19 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest $(PYTEST)
 
+PLAIN := tests/wire tests/sim tests/conformance/test_links.py tests/unit/test_link.py \
+	tests/unit/test_executor.py tests/unit/test_arguments.py tests/e2e/test_remote.py \
+	tests/e2e/test_resume.py
+
+test-plain: $(READY)
+	GON_NATIVE=0 $(BIN)/python -m pytest $(PLAIN) $(PYTEST)
+
 # Other runtimes want versions of their own, so they have an environment of their own.
 RUNTIMES := $(VENV)-runtimes
 COLLECTION := tests/conformance/test_cuda_kernels.py -k named
 POCL_ICD := /etc/OpenCL/vendors/pocl.icd
 
-$(RUNTIMES)/ready: pyproject.toml
+$(RUNTIMES)/ready: pyproject.toml $(NATIVE)
 	@test -x $(RUNTIMES)/bin/python || $(PYTHON) -m venv $(RUNTIMES)
 	$(RUNTIMES)/bin/python -m pip install --quiet --editable '.[cli,cuda,server]' \
 		hypothesis nvidia-cuda-cccl-cu12 pytest pytest-timeout scipy \
@@ -93,4 +104,5 @@ proto: $(READY)
 
 clean:
 	rm -rf $(VENV) $(RUNTIMES) build dist out .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find gon server client -name '*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

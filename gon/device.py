@@ -22,9 +22,12 @@ Must not know: wires, sockets, leases.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from gon.model import DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo, Program
+
+if TYPE_CHECKING:
+    from gon._port import Port
 
 
 class Pending(Protocol):
@@ -237,6 +240,16 @@ class Bounded(Protocol):
     def bound_memory(self, size_bytes: int) -> None:
         """Take no more than this, and what cutting it into buffers costs."""
         ...
+
+
+@runtime_checkable
+class Ported(Protocol):
+    """What a device may give besides: a quick way of launches and waits (gon._port), None where the
+    native modules are not there.
+    """
+
+    @property
+    def port(self) -> Port | None: ...
 
 
 @runtime_checkable

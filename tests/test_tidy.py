@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.tidy import directions, habits
-from tests.tidy.source import ROOT, Finding, Source, sources
+from tests.tidy.source import ROOT, Finding, Source, natives, sources
 
 Check = Callable[[Source], Iterator[Finding]]
 
@@ -23,6 +23,12 @@ NO_PACKAGES = ("server", "client", "shim", "proto", "tests", "bench")
 def test_tree_keeps_the_rule(check: Check) -> None:
     findings = [str(finding) for source in TREE for finding in check(source)]
     assert not findings, "\n" + "\n".join(findings)
+
+
+def test_native_modules_keep_to_the_directions() -> None:
+    found = natives()
+    assert all(any(source.imports) for source in found), "a module whose imports were not read"
+    assert [str(finding) for source in found for finding in directions.check(source)] == []
 
 
 def test_directories_that_hold_packages_are_none() -> None:

@@ -126,6 +126,7 @@ class Host:
             memory_bytes=terms.memory_bytes,
             counts=remote.counts,
             on_close=lease.release,
+            express=session.express,
         )
 
     def close(self) -> None:

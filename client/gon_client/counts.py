@@ -46,14 +46,14 @@ class Tally:
         self._copied_sent += last.copied_sent
         self._copied_received += last.copied_received
 
-    def counts(self, link: Link, session: Session, ops: int) -> LinkCounts:
-        """Return all counts, those of the present link included."""
+    def counts(self, link: Link, session: Session, ops: int, quick_waits: int) -> LinkCounts:
+        """Return all counts, those of the present link and of waits the quick way included."""
         now, done = link.statistics(), session.statistics()
         return LinkCounts(
             ops=ops,
             batches=done.frames_sent,
-            waits=self.waits,
-            round_trips=self.round_trips,
+            waits=self.waits + quick_waits,
+            round_trips=self.round_trips + quick_waits,
             bytes_sent=self._sent + now.bytes_sent,
             bytes_received=self._received + now.bytes_received,
             copied_sent=self._copied_sent + now.copied_sent,

@@ -9,7 +9,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -23,6 +23,9 @@ from gon_client.counts import LinkCounts
 from gon_client.event import Event
 from gon_client.module import Kernel, Module
 from gon_client.stream import Stream
+
+if TYPE_CHECKING:
+    from gon_client._express import Express
 
 
 class Owned(Protocol):
@@ -47,8 +50,11 @@ class Device:
         memory_bytes: int,
         counts: Callable[[], LinkCounts],
         on_close: Callable[[], None],
+        express: Express | None = None,
     ) -> None:
+        """`express` is the quick way of launches, where there is one."""
         self.contract = contract
+        self.express = express
         self._where = where
         self._free_bytes = memory_bytes
         self._counts = counts

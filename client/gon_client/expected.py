@@ -16,7 +16,7 @@ class Expected:
     """Answers by cookie."""
 
     def __init__(self) -> None:
-        self._answers: dict[int, Answer] = {}
+        self.answers: dict[int, Answer] = {}
         # Inline answers: bytes ever asked for and ever received.
         self.asked_bytes = 0
         self.answered_bytes = 0
@@ -32,12 +32,12 @@ class Expected:
         """Expect an answer in a reply's head."""
         if answer.target is not None:
             self.asked_bytes += answer.target.nbytes
-        self._answers[cookie] = answer
+        self.answers[cookie] = answer
 
     def add_large(self, cookie: int, answer: Answer) -> None:
         """Expect an answer whose bytes come as payload."""
         self.large = answer
-        self._answers[cookie] = answer
+        self.answers[cookie] = answer
 
     def receive_payloads(self, link: Link, replies: list[Reply]) -> None:
         """Receive the bytes of large reads into their places; a link that breaks leaves them to be
@@ -45,7 +45,7 @@ class Expected:
         """
         for reply in replies:
             if reply.size_bytes:
-                answer = self._answers.get(reply.reply)
+                answer = self.answers.get(reply.reply)
                 if answer is None or answer.target is None:
                     raise RemoteProtocolError(f"a reply to nothing: {reply.reply}")
                 if answer.target.nbytes != reply.size_bytes:
@@ -55,7 +55,7 @@ class Expected:
     def settle(self, replies: list[Reply], origins: Origins) -> None:
         """Give each answer its reply. Raises RemoteProtocolError for one that nobody expects."""
         for reply in replies:
-            answer = self._answers.pop(reply.reply, None)
+            answer = self.answers.pop(reply.reply, None)
             if answer is None:
                 raise RemoteProtocolError(f"a reply to nothing: {reply.reply}")
             if answer is self.large:
@@ -66,6 +66,6 @@ class Expected:
 
     def fail(self, error: GonError) -> None:
         """Settle all with an error of this side."""
-        for answer in list(self._answers.values()):
+        for answer in list(self.answers.values()):
             answer.fail(error)
-        self._answers.clear()
+        self.answers.clear()

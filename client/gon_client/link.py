@@ -14,8 +14,10 @@ Rules: what the session keeps is sent again by it; nothing else is ever retried.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from gon.clock import Clock
 from gon.errors import (
@@ -28,22 +30,26 @@ from gon.errors import (
 )
 from gon.limits import CLOSE_S, EXPECTED_BYTES_MAX, UNACKED_BYTES_MAX, UNACKED_FRAMES_MAX
 from gon.model import DeviceInfo
-from gon.transport.base import Link, drop_payload
-from gon.wire.batch import Batch, Bye, Refuse, decode, decode_replies, encode
+from gon.native import NATIVE
+from gon.transport.base import Link
+from gon.transport.stream import StreamLink
+from gon.wire.batch import Bye, batch_body, encode, encode_op
 from gon.wire.frame import Kind
 from gon.wire.ops import AnyOp, Read, Write
-from gon.wire.session import Role, Session, State
+from gon.wire.session import Role, Session
 from gon_client.batcher import Batcher
 from gon_client.counts import LinkCounts, Tally
 from gon_client.deadline import Deadline
 from gon_client.dial import Dialer
 from gon_client.expected import Expected
+from gon_client.intake import Intake
+from gon_client.outbox import PlainOutbox
 from gon_client.pending import Answer, Origin, Origins, caller
 from gon_client.pump import TICK_S, Pump
 from gon_client.turn import Turn
 
-_OPEN = State.OPEN
-_REPLIES = Kind.REPLIES
+if TYPE_CHECKING or NATIVE:
+    from gon_client._express import Express, Outbox
 
 
 class SessionLink:
@@ -52,27 +58,25 @@ class SessionLink:
     def __init__(self, dialer: Dialer, clock: Clock) -> None:
         self._dialer = dialer
         self._clock = clock
-        self._turn = Turn()
-        self._sending = threading.Lock()
+        self._turn, self._sending = Turn(), threading.Lock()
         self._session = Session(
             Role.CLIENT, frames_max=UNACKED_FRAMES_MAX, bytes_max=UNACKED_BYTES_MAX
         )
         self._batcher = Batcher()
-        self._ops: list[AnyOp] = []
-        self._marks: list[Origin] = []
-        self._inline_bytes = 0
-        self._first = 1
+        self._outbox: PlainOutbox | Outbox = Outbox() if NATIVE else PlainOutbox()
         self._origins = Origins()
         self._expected = Expected()
+        self._intake = Intake(self._session, self._expected, self._origins, self._batcher)
         self._fault: GonError | None = None
-        self._closed = False
+        self._closed, self._seen = False, 0
         self._tally = Tally()
-        self._seen = 0
+        self.cookies = itertools.count(1)
         self._link, welcome = dialer.first(self._session)
         self._session.limit(welcome.frames_max, welcome.bytes_max)
         self._session.join(welcome.received)
         self.device: DeviceInfo = welcome.device
         self._pump = Pump(self._tick, clock)
+        self.express: Express | None = Express(self) if NATIVE else None
 
     def __repr__(self) -> str:
         return f"SessionLink({self._link!r}, {self._session!r})"
@@ -87,19 +91,27 @@ class SessionLink:
         with self._sending:
             if self._fault is not None:
                 raise self._ended()
-            ops = self._ops
-            ops.append(op)
-            self._marks.append(origin)
-            batcher = self._batcher
-            due = len(ops) >= batcher.ops_target
-            if inline_bytes:
-                self._inline_bytes += inline_bytes
-                due = due or self._inline_bytes >= batcher.bytes_target
+            due = self._gather(op, origin, inline_bytes)
         if due:
-            self.flush()
-            self._poll()
+            self.send_posted()
         elif self._pump.parked:
             self._pump.wake()
+
+    def _gather(self, op: AnyOp, origin: Origin, inline_bytes: int) -> bool:
+        """Gather an op and return whether what is gathered is worth a frame; needs `_sending`."""
+        outbox, batcher = self._outbox, self._batcher
+        try:
+            count = outbox.add(op, origin, inline_bytes)
+        except (OverflowError, UnicodeEncodeError) as error:
+            # Checked before, so a bug of ours, and what follows may count on it.
+            self.end(LocalProtocolError(f"an op that cannot be coded: {error}"))
+            raise self._ended() from error
+        return count >= batcher.ops_target or outbox.inline_bytes >= batcher.bytes_target
+
+    def send_posted(self) -> None:
+        """Send what is gathered though nobody waits, and take what has arrived."""
+        self.flush()
+        self._poll()
 
     def ask(self, op: AnyOp, cookie: int, answer: Answer, inline_bytes: int = 0) -> None:
         """Queue an op that is answered by `answer`, in a reply's head."""
@@ -111,10 +123,7 @@ class SessionLink:
             if self._fault is not None:
                 raise self._ended()
             expected.add(cookie, answer)
-            self._ops.append(op)
-            self._marks.append(answer.origin)
-            self._inline_bytes += inline_bytes
-            due = len(self._ops) >= self._batcher.ops_target
+            due = self._gather(op, answer.origin, inline_bytes)
         if due:
             self.flush()
         elif self._pump.parked:
@@ -122,11 +131,11 @@ class SessionLink:
 
     def ask_large(self, op: Read, cookie: int, answer: Answer) -> None:
         """Send a read whose bytes come as payload, straight into the answer's target."""
-        self._send_alone(op, answer.origin, None, (cookie, answer))
+        self._send_alone(op, answer.origin, large=(cookie, answer))
 
     def upload(self, op: Write, payload: memoryview) -> None:
         """Send a write whose data travels as payload; return when the worker has it."""
-        seq = self._send_alone(op, caller(), payload, None)
+        seq = self._send_alone(op, caller(), (payload,))
         self._tally.waits += 1
         self._tally.round_trips += 1
         session = self._session
@@ -135,9 +144,9 @@ class SessionLink:
 
     def flush(self, deadline: Deadline | None = None) -> None:
         """Send what is gathered; receive first while it may not be sent. Raises WaitTimeout."""
-        while self._ops:
+        while self._outbox.count:
             with self._sending:
-                if not self._ops:
+                if not self._outbox.count:
                     return
                 if self._may_send():
                     self._send_batch()
@@ -149,27 +158,32 @@ class SessionLink:
         self,
         op: AnyOp,
         origin: Origin,
-        payload: memoryview | None,
-        large: tuple[int, Answer] | None,
+        payloads: tuple[memoryview, ...] = (),
+        large: tuple[int, Answer] | None = None,
     ) -> int:
         """Send one op in a frame of its own, after all that is gathered; return its number."""
         while True:
             self.flush()
             with self._sending:
-                if not self._ops and self._may_send():
-                    self._ops, self._marks = [op], [origin]
+                number = self._outbox.claim() if self._may_send() else 0
+                if number:
                     if large is not None:
                         self._expected.add_large(*large)
-                    self._send_batch(payload)
+                    self._send_frame(
+                        number, batch_body(number, [encode_op(op)]), [origin], payloads
+                    )
                     return self._session.sent
             self._receive_some(self._may_send)
 
     # Waits --------------------
     def wait(self, answer: Answer, timeout_s: float | None) -> None:
         """Return when the answer is settled. Raises WaitTimeout; the op goes on."""
-        tally = self._tally
-        tally.waits += 1
-        tally.round_trips += 1
+        self._tally.waits += 1
+        self._tally.round_trips += 1
+        self.wait_on(answer, timeout_s)
+
+    def wait_on(self, answer: Answer, timeout_s: float | None) -> None:
+        """Go on with a wait that is counted."""
         deadline = None
         if timeout_s is not None:
             deadline = Deadline(self._clock, timeout_s)
@@ -190,12 +204,12 @@ class SessionLink:
             # Not waited for: who has it may be waiting for the turn.
             if self._sending.acquire(blocking=False):
                 try:
-                    if self._ops and self._may_send():
-                        self._send_batch(receive=self._receive_in_turn)
+                    if self._outbox.count and self._may_send():
+                        self._send_batch(self.receive_now)
                 finally:
                     self._sending.release()
-                if not self._ops and not answer.settled:
-                    self._take(None)
+                if not self._outbox.count and not answer.settled:
+                    self.take(None)
         finally:
             self._turn.give()
 
@@ -211,7 +225,7 @@ class SessionLink:
         try:
             # Asked with the turn in hand: nobody else can make it true any more.
             if not done():
-                self._take(timeout_s)
+                self.take(timeout_s)
             return
         except LinkLost:
             # Whose time is limited leaves the link to the pump, which has all the time there is.
@@ -224,7 +238,7 @@ class SessionLink:
         """Take what has arrived, without waiting, if nobody else is receiving."""
         if self._turn.take():
             try:
-                while self._take(0):
+                while self.take(0):
                     pass
             finally:
                 self._turn.give()
@@ -233,25 +247,23 @@ class SessionLink:
         """Receive in the middle of a send that the worker does not take: it may be sending too."""
         if self._turn.take():
             try:
-                self._receive_in_turn()
+                self.receive_now()
             finally:
                 self._turn.give()
 
-    def _receive_in_turn(self) -> None:
-        self._receive_now(self._link)
-
-    def _receive_now(self, link: Link) -> None:
+    def receive_now(self, link: Link | None = None) -> None:
         """Take one frame if there is one; needs the turn. Raises LinkLost."""
+        link = link or self._link
         try:
             raw = link.receive(0)
             if raw is not None:
-                self._digest(link, raw)
+                self._intake.digest(link, raw)
         except RemoteProtocolError as error:
             self.end(error)
             raise
 
-    def _take(self, timeout_s: float | None) -> bool:
-        """Receive one frame; replace the link if it is lost. Needs the turn.
+    def take(self, timeout_s: float | None, raw: memoryview | None = None) -> bool:
+        """Receive one frame, unless `raw` is it; replace the link if it is lost. Needs the turn.
 
         Raises LinkLost if the time for replacing it is limited.
         """
@@ -259,10 +271,11 @@ class SessionLink:
         try:
             if self._fault is not None:
                 raise self._ended()
-            raw = link.receive(timeout_s)
+            if raw is None:
+                raw = link.receive(timeout_s)
             if raw is None:
                 return False
-            self._digest(link, raw)
+            self._intake.digest(link, raw)
         except LinkLost:
             if timeout_s:
                 raise
@@ -272,27 +285,6 @@ class SessionLink:
             raise
         return True
 
-    def _digest(self, link: Link, raw: memoryview) -> None:
-        """Let one received frame take effect, once all of it is here. Needs the turn."""
-        session = self._session
-        head = session.open(raw)
-        if session.acked == session.sent:
-            self._batcher.idle()
-        if head.kind is _REPLIES:
-            if head.seq > session.received:
-                replies = decode_replies(head.body, head.sizes)
-                if head.sizes:
-                    self._expected.receive_payloads(link, replies)
-                session.accept(head)
-                self._expected.settle(replies, self._origins)
-            elif session.is_duplicate(head):
-                for size in head.sizes:
-                    drop_payload(link, size)
-        elif head.kind is Kind.REFUSE:
-            raise RemoteProtocolError(
-                f"the host ended the session: {decode(Refuse, head.body).message}"
-            )
-
     # Sending (all need `_sending`) --------------------
     def _may_send(self) -> bool:
         """Return whether there is credit, and no large answer is on its way."""
@@ -300,29 +292,36 @@ class SessionLink:
             raise self._ended()
         return self._expected.large is None and self._session.has_credit()
 
-    def _send_batch(
-        self, payload: memoryview | None = None, receive: Callable[[], None] | None = None
-    ) -> None:
+    def _send_batch(self, receive: Callable[[], None] | None = None) -> None:
         """Send the gathered ops as one frame; `receive` is called while the send is blocked."""
-        first, ops = self._first, self._ops
-        try:
-            body = encode(Batch(first, ops))
-        except (OverflowError, UnicodeEncodeError) as error:
-            # Checked before, so a bug of ours; the batch would be in the way of all that follows.
-            self.end(LocalProtocolError(f"an op that cannot be coded: {error}"))
-            raise self._ended() from error
-        self._origins.keep(first, self._marks)
-        self._first = first + len(ops)
-        self._ops, self._marks, self._inline_bytes = [], [], 0
+        first, body, marks = self._outbox.take()
+        self._send_frame(first, body, marks, (), receive)
+
+    def _send_frame(
+        self,
+        first: int,
+        body: bytes,
+        marks: list[Origin],
+        payloads: tuple[memoryview, ...] = (),
+        receive: Callable[[], None] | None = None,
+    ) -> None:
+        self._origins.keep(first, marks)
         session = self._session
-        frame = session.seal(body) if payload is None else session.seal(body, (payload,))
+        head = session.seal(body, payloads).head if payloads else session.seal_plain(body)
         self._batcher.sent()
-        if session.state is _OPEN:
+        if session.is_open:
             try:
-                self._link.send(frame.head, frame.payloads, receive or self._receive_while_blocked)
+                self._link.send(head, payloads, receive or self._receive_while_blocked)
             except LinkLost:
                 # The frame is kept; whoever receives next replaces the link and sends it again.
                 self._link.close()
+
+    def send_rest(self, link: StreamLink, head: bytes, sent: int) -> None:
+        """Send what a stream did not take of a frame at once. Needs turn and `_sending`."""
+        try:
+            link.send_rest(head, sent, self.receive_now)
+        except LinkLost:
+            link.close()
 
     # Life --------------------
     def _resume(self, link: Link) -> None:
@@ -345,7 +344,7 @@ class SessionLink:
                 raise
             try:
                 for frame in frames:
-                    fresh.send(frame.head, frame.payloads, lambda: self._receive_now(fresh))
+                    fresh.send(frame.head, frame.payloads, lambda: self.receive_now(fresh))
             except LinkLost:
                 fresh.close()
 
@@ -353,6 +352,7 @@ class SessionLink:
         """End the session: every expected answer and every later op fails with `error`."""
         if self._fault is None:
             self._fault = error
+        self._outbox.ended = True
         self._link.close()
         self._expected.fail(error)
         self._pump.stop()
@@ -368,7 +368,7 @@ class SessionLink:
         """
         if self._fault is not None:
             return False
-        first, gathered = self._first, len(self._ops)
+        first, gathered = self._outbox.first, self._outbox.count
         if gathered and first == self._seen:
             self.flush()
         self._seen = first
@@ -384,7 +384,7 @@ class SessionLink:
         try:
             if self._sending.acquire(timeout=CLOSE_S):
                 try:
-                    if self._ops and self._may_send():
+                    if self._outbox.count and self._may_send():
                         self._send_batch()
                     self._link.send(self._session.word(Kind.BYE, encode(Bye("closed"))))
                 finally:
@@ -395,4 +395,6 @@ class SessionLink:
             self.end(LeaseLost("the device is closed"))
 
     def counts(self) -> LinkCounts:
-        return self._tally.counts(self._link, self._session, self._first - 1 + len(self._ops))
+        ops = self._outbox.first - 1 + self._outbox.count
+        quick = 0 if self.express is None else self.express.waits
+        return self._tally.counts(self._link, self._session, ops, quick)

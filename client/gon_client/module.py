@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 from gon.errors import InvalidArgument
 from gon.model import Handle, KernelInfo, ModuleInfo
+from gon.native import NATIVE
 from gon_client.arguments import takes_of
 
+if TYPE_CHECKING or NATIVE:
+    from gon_client._launcher import Launcher
 if TYPE_CHECKING:
     from gon_client.buffer import Buffer
     from gon_client.device import Device
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 class Kernel:
     """A function that launches run. Made by `Module.get_kernel`; `info` is its signature."""
 
-    __slots__ = ("__weakref__", "device", "handle", "info", "queue", "takes")
+    __slots__ = ("__weakref__", "device", "handle", "info", "launcher", "queue", "takes")
 
     def __init__(self, device: Device, handle: Handle, info: KernelInfo) -> None:
         self.device = device
@@ -25,6 +28,7 @@ class Kernel:
         # What a launch needs, found once.
         self.takes = takes_of(info, device)
         self.queue = device.contract.launch
+        self.launcher = None if device.express is None else Launcher(self, device.express)
 
     def __repr__(self) -> str:
         params = ", ".join(f"{param.type_name} {param.name}" for param in self.info.params)

@@ -15,7 +15,7 @@ from gon.wire.batch import Reply
 
 Origin: TypeAlias = tuple[CodeType, int]
 
-_HERE = str(Path(__file__).parent)
+HERE = str(Path(__file__).parent)
 _BATCHES_KEPT = 128
 
 
@@ -34,7 +34,7 @@ def caller(depth: int = 3) -> Origin:
     """
     # inspect, the public way to frames, costs a thousand times as much.
     frame = sys._getframe(depth)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    while frame.f_code.co_filename.startswith(_HERE) and frame.f_back is not None:
+    while frame.f_code.co_filename.startswith(HERE) and frame.f_back is not None:
         frame = frame.f_back
     return (frame.f_code, frame.f_lasti)
 
@@ -54,20 +54,33 @@ def name_origin(origin: Origin) -> str:
 class Origins:
     """The origins of the latest ops, by their number in the session; bounded."""
 
-    __slots__ = ("_batches",)
+    __slots__ = ("batches",)
 
     def __init__(self) -> None:
-        self._batches: deque[tuple[int, list[Origin]]] = deque(maxlen=_BATCHES_KEPT)
+        # The number of each batch's first op, and the origins from there on.
+        self.batches: deque[tuple[int, list[Origin]]] = deque(maxlen=_BATCHES_KEPT)
 
     def keep(self, first: int, origins: list[Origin]) -> None:
-        self._batches.append((first, origins))
+        self.batches.append((first, origins))
 
     def name(self, number: int) -> str:
         """Return "file:line" where op `number` was queued, "" if that is too long ago."""
-        for first, origins in self._batches:
+        for first, origins in self.batches:
             if first <= number < first + len(origins):
                 return name_origin(origins[number - first])
         return ""
+
+
+def once_more(error: GonError) -> GonError:
+    """Return a new exception like `error`: a raised one drags its traceback along."""
+    return error_of(
+        error.code,
+        error.message,
+        op=error.op,
+        number=error.number,
+        origin=error.origin,
+        log=error.log,
+    )
 
 
 class Waiting(Protocol):
@@ -102,17 +115,8 @@ class Answer(msgspec.Struct, eq=False, weakref=True):
         """Return when the answer is here. Raises the op's error, WaitTimeout, LeaseLost."""
         if not self.settled:
             self.waiting.wait(self, timeout_s)
-        error = self.error
-        if error is not None:
-            # A new exception each time: a raised one drags its traceback along.
-            raise error_of(
-                error.code,
-                error.message,
-                op=error.op,
-                number=error.number,
-                origin=error.origin,
-                log=error.log,
-            )
+        if self.error is not None:
+            raise once_more(self.error)
 
     def settle(self, reply: Reply, origins: Origins) -> None:
         """Take the reply; payload bytes are in `target` already. Raises RemoteProtocolError."""

@@ -7,7 +7,6 @@ call.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 from gon.device import Pending
@@ -26,7 +25,7 @@ from gon.wire import ops
 from gon.wire.batch import decode
 from gon_client.counts import LinkCounts
 from gon_client.link import SessionLink
-from gon_client.pending import Answer, caller
+from gon_client.pending import Answer, Waiting, caller
 
 _U64 = 1 << 64
 # Made for every launch: a module's name is found quicker than an attribute of one.
@@ -77,7 +76,9 @@ class RemoteDevice:
     def __init__(self, link: SessionLink) -> None:
         self._link = link
         self._post = link.post
-        self._cookies = itertools.count(1)
+        self._cookies = link.cookies
+        self._express = link.express
+        self._waiting: Waiting = link.express or link
 
     def __repr__(self) -> str:
         return f"RemoteDevice({self.info.name}, {self._link!r})"
@@ -110,9 +111,13 @@ class RemoteDevice:
         if out.readonly or not out.c_contiguous:
             raise InvalidArgument("out is read-only or not contiguous")
         _check_numbers(offset)
-        cookie = next(self._cookies)
-        answer = Answer(self._link, out, caller(2))
         size = out.nbytes
+        if self._express is not None and size <= INLINE_BYTES_MAX and offset < _U64:
+            quick = self._express.read(stream, buffer, offset, out)
+            if quick is not None:
+                return quick
+        cookie = next(self._cookies)
+        answer = Answer(self._waiting, out, caller(2))
         op = ops.Read(stream, buffer, offset, size, cookie)
         if size <= INLINE_BYTES_MAX:
             self._link.ask(op, cookie, answer)
@@ -146,14 +151,16 @@ class RemoteDevice:
         self._post(ops.CloseStream(stream))
 
     def sync(self, stream: Handle) -> Pending:
+        if self._express is not None:
+            return self._express.sync(stream)
         cookie = next(self._cookies)
-        answer = Answer(self._link)
+        answer = Answer(self._waiting)
         self._link.ask(_SYNC(stream, cookie), cookie, answer)
         return answer
 
     def sync_all(self) -> Pending:
         cookie = next(self._cookies)
-        answer = Answer(self._link)
+        answer = Answer(self._waiting)
         self._link.ask(ops.SyncAll(cookie), cookie, answer)
         return answer
 
@@ -171,13 +178,13 @@ class RemoteDevice:
 
     def sync_event(self, event: Handle) -> Pending:
         cookie = next(self._cookies)
-        answer = Answer(self._link)
+        answer = Answer(self._waiting)
         self._link.ask(ops.SyncEvent(event, cookie), cookie, answer)
         return answer
 
     def elapsed_us(self, start: Handle, end: Handle) -> float:
         cookie = next(self._cookies)
-        answer = Answer(self._link)
+        answer = Answer(self._waiting)
         self._link.ask(ops.Elapsed(start, end, cookie), cookie, answer)
         answer.wait()
         return decode(float, answer.data)
@@ -186,7 +193,7 @@ class RemoteDevice:
     def load(self, module: Handle, program: Program) -> ModuleInfo:
         size = _program_bytes(program)
         cookie = next(self._cookies)
-        answer = Answer(self._link)
+        answer = Answer(self._waiting)
         self._link.ask(ops.Load(module, program, cookie), cookie, answer, size)
         answer.wait()
         return decode(ModuleInfo, answer.data)

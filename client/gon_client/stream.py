@@ -20,7 +20,7 @@ class Stream:
         self.device = device
         self.handle = handle
         self._closed = False
-        self._sync = device.contract.sync
+        self._sync = device.contract.sync if device.express is None else device.express.sync
 
     def __repr__(self) -> str:
         name = "default" if self.handle == DEFAULT_STREAM else f"{self.handle}"

@@ -15,19 +15,20 @@ from functools import partial
 class Turn:
     """A lock whose losers wait for news instead of for the lock."""
 
-    __slots__ = ("_changed", "_followers", "_lock", "take")
+    __slots__ = ("_changed", "followers", "lock", "take")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         # Takes the turn if it is free and returns whether; never waits.
-        self.take: Callable[[], bool] = partial(self._lock.acquire, False)
+        self.take: Callable[[], bool] = partial(self.lock.acquire, False)
         self._changed = threading.Condition()
-        self._followers = 0
+        # Who gives the turn back tells them, if there are any.
+        self.followers = 0
 
     def give(self) -> None:
         """Hand the turn back, and tell those who follow."""
-        self._lock.release()
-        if self._followers:
+        self.lock.release()
+        if self.followers:
             self.tell()
 
     def tell(self) -> None:
@@ -38,18 +39,18 @@ class Turn:
     def follow(self, satisfied: Callable[[], bool], timeout_s: float | None) -> None:
         """Wait until the turn is free, there is news, `satisfied` holds or the time is over."""
         with self._changed:
-            self._followers += 1
+            self.followers += 1
             try:
-                if self._lock.locked() and not satisfied():
+                if self.lock.locked() and not satisfied():
                     self._changed.wait(timeout_s)
             finally:
-                self._followers -= 1
+                self.followers -= 1
 
     def pause(self, duration_s: float) -> None:
         """Wait for news for a moment, whoever has the turn."""
         with self._changed:
-            self._followers += 1
+            self.followers += 1
             try:
                 self._changed.wait(duration_s)
             finally:
-                self._followers -= 1
+                self.followers -= 1

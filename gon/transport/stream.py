@@ -17,7 +17,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
+from typing import TYPE_CHECKING
 
 from gon.clock import SYSTEM_CLOCK, Clock
 from gon.errors import LinkLost, LocalProtocolError, RemoteProtocolError
@@ -26,16 +26,19 @@ from gon.limits import (
     BLOCKED_SLICE_S,
     FRAME_STALL_S,
     PEER_SILENT_S,
-    READ_AHEAD_BYTES,
     WAIT_SLICE_S,
 )
+from gon.native import NATIVE
 from gon.transport.base import Bytes, LinkStatistics
 from gon.transport.framing import JOIN_BYTES_MAX, MAGIC, PREFIX, after, parts_of
 from gon.transport.keepalive import configure, has_vanished, timeval, wait_for
+from gon.transport.lane import PlainLane
 from gon.transport.read_ahead import ReadAhead
-from gon.transport.spin import SpinPolicy, spin
 
-_NOW = socket.MSG_DONTWAIT
+if TYPE_CHECKING or not NATIVE:
+    Lane = PlainLane
+else:
+    from gon.transport._lane import Lane
 
 
 class StreamLink:
@@ -54,9 +57,10 @@ class StreamLink:
         self._fd_to_close = -1
         self._name = name
         self._now_s = clock.now_s
-        self._spin = SpinPolicy()
         self._ahead = ReadAhead()
-        self._receive_some, self._send_some = sock.recv_into, sock.send
+        self._receive_some = sock.recv_into
+        # The short way, and what it carries; the counts here are those of the long way.
+        self.lane = Lane(sock, self._ahead)
         # What is left of the frame being sent, and whether its sender is in `while_blocked`.
         self._outgoing: list[memoryview] = []
         self._in_callback = False
@@ -66,9 +70,6 @@ class StreamLink:
         self._frames_sent = self._frames_received = 0
         self._bytes_sent = self._bytes_received = self._copied_received = 0
         self._blocking_waits = 0
-        poller = select.poll()
-        poller.register(self._fd, select.POLLIN)
-        self._look = partial(poller.poll, 0)
         try:
             configure(sock)
         except OSError as error:
@@ -80,19 +81,21 @@ class StreamLink:
 
     def __repr__(self) -> str:
         state = f"lost: {self._why_lost}" if self._why_lost else "open"
-        frames = f"{self._frames_sent} out, {self._frames_received} in"
+        told = self.statistics()
+        frames = f"{told.frames_sent} out, {told.frames_received} in"
         return f"StreamLink({self._name}, {state}, {frames})"
 
     def statistics(self) -> LinkStatistics:
+        lane = self.lane
         return LinkStatistics(
-            frames_sent=self._frames_sent,
-            frames_received=self._frames_received,
-            bytes_sent=self._bytes_sent,
-            bytes_received=self._bytes_received,
+            frames_sent=self._frames_sent + lane.frames_sent,
+            frames_received=self._frames_received + lane.frames_received,
+            bytes_sent=self._bytes_sent + lane.bytes_sent,
+            bytes_received=self._bytes_received + lane.bytes_received,
             copied_sent=0,
             copied_received=self._copied_received,
-            blocking_waits=self._blocking_waits,
-            spin_hits=self._spin.hits,
+            blocking_waits=self._blocking_waits + lane.blocking_waits,
+            spin_hits=lane.spin_hits,
         )
 
     # Sending --------------------------------------------------------------------------------------
@@ -109,16 +112,14 @@ class StreamLink:
             self._send_parts(parts_of(head, payloads), while_blocked)
             self._frames_sent += 1
             return
-        frame = PREFIX.pack(size, 0, MAGIC) + head
-        try:
-            sent = self._send_some(frame, _NOW)
-        except BlockingIOError:
-            sent = 0
-        except OSError as error:
-            raise self._lost(error) from error
-        self._bytes_sent += sent
-        if sent != len(frame):
-            self._send_parts([memoryview(frame)[sent:]], while_blocked)
+        sent = self.lane.send(head)
+        if sent != PREFIX.size + size:
+            self.send_rest(head, sent, while_blocked)
+
+    def send_rest(self, head: Bytes, sent: int, while_blocked: Callable[[], None] | None) -> None:
+        """Send what is left of a frame of which the lane has sent `sent` bytes."""
+        frame = PREFIX.pack(len(head), 0, MAGIC) + head
+        self._send_parts([memoryview(frame)[sent:]], while_blocked)
         self._frames_sent += 1
 
     def _send_parts(
@@ -151,7 +152,7 @@ class StreamLink:
         """
         if self._send_bound_s != BLOCKED_SLICE_S:
             self._bound_sends(BLOCKED_SLICE_S)
-        # Not by `_look`: a poller serves one thread at a time, and that one is the receiver's.
+        # Not by `lane.look`: a poller serves one thread at a time, and that one is the receiver's.
         while self._outgoing and not wait_for(self._fd, select.POLLIN, 0):
             if not self._push(0):
                 self._check_peer()
@@ -191,12 +192,8 @@ class StreamLink:
 
     # Receiving ------------------------------------------------------------------------------------
     def receive(self, timeout_s: float | None = None) -> memoryview | None:
-        if (
-            timeout_s is None
-            and self._ahead.start == self._ahead.end
-            and self._receive_bound_s == WAIT_SLICE_S
-        ):
-            head = self._receive_short()
+        if timeout_s is None:
+            head = self.lane.receive()
             if head is not None:
                 return head
         if self._why_lost:
@@ -216,31 +213,6 @@ class StreamLink:
                 return None
             if deadline_s is not None:
                 timeout_s = max(0.0, deadline_s - self._now_s())
-
-    def _receive_short(self) -> memoryview | None:
-        """Read one whole small frame by one call, which is how nearly all come.
-
-        Needs an empty buffer. None says that there is more to it; what was read is kept.
-        """
-        policy = self._spin
-        if policy.skip:
-            policy.skip -= 1
-            self._blocking_waits += 1
-        elif not spin(policy, self._look):
-            self._blocking_waits += 1
-        ahead = self._ahead
-        try:
-            got = self._receive_some(ahead.view, READ_AHEAD_BYTES)
-        except OSError:
-            return None  # the long way meets it again and tells what it is
-        self._bytes_received += got
-        if got >= PREFIX.size:
-            size, pad_size, magic = PREFIX.unpack_from(ahead.buffer)
-            if magic == MAGIC and PREFIX.size + size + pad_size == got:
-                self._frames_received += 1
-                return ahead.view[PREFIX.size : PREFIX.size + size]
-        ahead.start, ahead.end = 0, got
-        return None
 
     def receive_into(self, target: memoryview) -> None:
         size = target.nbytes
@@ -304,9 +276,9 @@ class StreamLink:
     def _read(self, at: int, size: int, timeout_s: float | None) -> bool:
         """Read 1 to `size` bytes into the buffer from `at` on; False if none came in time."""
         if timeout_s == 0:
-            if not self._look():
+            if not self.lane.look():
                 return False
-        elif not (self._spin.wants() and spin(self._spin, self._look)):
+        elif not self.lane.spin():
             self._blocking_waits += 1
             bound_s = WAIT_SLICE_S if timeout_s is None else min(timeout_s, WAIT_SLICE_S)
             if bound_s != self._receive_bound_s:
@@ -341,6 +313,7 @@ class StreamLink:
         """Let blocking reads give up after `bound_s`; this saves a poll before each read."""
         self._set_bound(socket.SO_RCVTIMEO, bound_s)
         self._receive_bound_s = bound_s
+        self.lane.bounded = bound_s == WAIT_SLICE_S
 
     def _bound_sends(self, bound_s: float) -> None:
         self._set_bound(socket.SO_SNDTIMEO, bound_s)

@@ -113,8 +113,16 @@ Sent: TypeAlias = Hello | Welcome | Refuse | Bye | Batch | list[Reply] | ModuleI
 
 # Returns the body that carries a message.
 encode: Callable[[Sent], bytes] = msgspec.msgpack.Encoder().encode
+# Returns an op as it lies in a batch. Raises OverflowError, UnicodeEncodeError.
+encode_op: Callable[[AnyOp], bytes] = msgspec.msgpack.Encoder().encode
+_encode_any: Callable[[list[object]], bytes] = msgspec.msgpack.Encoder().encode
 _batches: msgspec.msgpack.Decoder[Batch] = msgspec.msgpack.Decoder(Batch)
 _replies: msgspec.msgpack.Decoder[list[Reply]] = msgspec.msgpack.Decoder(list[Reply])
+
+
+def batch_body(first: int, coded: Sequence[bytes]) -> bytes:
+    """Return the body of the batch of ops that are coded already, each by `encode_op`."""
+    return _encode_any([first, [msgspec.Raw(op) for op in coded]])
 
 
 def decode(kind: type[_Message], body: memoryview | bytes) -> _Message:

@@ -12,22 +12,20 @@ both roles.
 - What is kept is bounded in frames and bytes (the credit): a side without credit must receive
   before it sends.
 
-Rules: no locks: one thread sends, one receives, and each field has one of them as its writer;
-`join`, `lose` and `close` need both to be still. No links, no clock. Raises LocalProtocolError for
-our bugs, RemoteProtocolError for the peer's, and nothing else.
+Rules: no locks: one thread sends, one receives, and each field has one of them as its writer (the
+numbers are in gon.wire.ledger); `join`, `lose` and `close` need both to be still. No links, no
+clock. Raises LocalProtocolError for our bugs, RemoteProtocolError for the peer's, and nothing else.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from gon.errors import LocalProtocolError, RemoteProtocolError
-from gon.limits import HEAD_BYTES_MAX
+from gon.native import NATIVE
 from gon.wire.frame import (
     HEADER,
     HEADER_BYTES,
@@ -38,6 +36,12 @@ from gon.wire.frame import (
     encode_head,
     plain_word,
 )
+from gon.wire.ledger import Frame, PlainLedger
+
+if TYPE_CHECKING or not NATIVE:
+    Ledger = PlainLedger
+else:
+    from gon.wire._ledger import Ledger
 
 
 class Role(Enum):
@@ -69,16 +73,6 @@ _OPEN = State.OPEN
 _SENDS = {Role.CLIENT: Kind.BATCH, Role.WORKER: Kind.REPLIES}
 
 
-class Frame(msgspec.Struct, frozen=True, gc=False):
-    """What goes onto a link. `payloads` are not copied: they must stay as they are until
-    acknowledged.
-    """
-
-    seq: int
-    head: bytes
-    payloads: tuple[memoryview, ...] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class SessionStatistics:
     """What a session has carried; frames count once however often they were sent."""
@@ -91,46 +85,28 @@ class SessionStatistics:
     resumed: int
 
 
-class Session:
+class Session(Ledger):
     """One side of one conversation."""
 
     __slots__ = (
         "_admits",
         "_again",
-        "_bytes_max",
         "_duplicates",
-        "_frames_max",
-        "_kept",
-        "_kept_bytes",
-        "_let_go_bytes",
         "_plain",
         "_resumed",
         "_sends",
-        "_word",
-        "acked",
-        "received",
         "role",
-        "sent",
         "state",
     )
 
     def __init__(self, role: Role, *, frames_max: int, bytes_max: int) -> None:
+        self._sends = _SENDS[role]
+        super().__init__(plain_word(self._sends), frames_max, bytes_max)
         self.role = role
         self.state = State.NEW
         self._admits: frozenset[Kind] = frozenset()
-        self._sends = _SENDS[role]
-        self._word = plain_word(self._sends)
         self._plain: dict[int, tuple[Kind, bool]] = {}
         self._enter(State.NEW)
-        self.sent = 0
-        self.acked = 0
-        self.received = 0
-        self._frames_max = frames_max
-        self._bytes_max = bytes_max
-        self._kept: deque[Frame] = deque()
-        # Bytes ever kept, bytes ever let go: each has one writer, the sender and the receiver.
-        self._kept_bytes = 0
-        self._let_go_bytes = 0
         self._again = 0
         self._duplicates = 0
         self._resumed = 0
@@ -142,45 +118,17 @@ class Session:
         )
 
     # Sending --------------------
-    def has_credit(self) -> bool:
-        """Return whether one more frame may be kept."""
-        return (
-            len(self._kept) < self._frames_max
-            and self._kept_bytes - self._let_go_bytes < self._bytes_max
-        )
-
-    def limit(self, frames_max: int, bytes_max: int) -> None:
-        """Take the peer's limits where they are lower than ours."""
-        self._frames_max = max(1, min(self._frames_max, frames_max))
-        self._bytes_max = max(1, min(self._bytes_max, bytes_max))
-
     def seal(self, body: bytes, payloads: Sequence[memoryview] = ()) -> Frame:
         """Number a frame of effects and keep it until it is acknowledged; the caller then sends it.
 
-        In the state LOST it is only kept: `welcome` hands it out again.
+        In the state LOST it is only kept: `join` hands it out again. `seal_plain` does the same for
+        a body that is small and without payloads, and gives the head alone.
         """
-        state = self.state
-        if state is not _OPEN and state is not State.LOST:
-            raise LocalProtocolError(f"nothing can be sent in a {state.value} session")
-        kept = self._kept
-        if (
-            len(kept) >= self._frames_max
-            or self._kept_bytes - self._let_go_bytes >= self._bytes_max
-        ):
-            raise LocalProtocolError(f"no credit: {len(kept)} frames are not acknowledged")
-        seq = self.sent + 1
-        if payloads or len(body) > HEAD_BYTES_MAX - HEADER_BYTES:
-            sizes = [view.nbytes for view in payloads]
-            head = encode_head(self._sends, seq, self.received, sizes, body)
-            frame = Frame(seq, head, tuple(payloads))
-        else:
-            # What encode_head does, without the calls: nearly all frames are of this form.
-            head = HEADER.pack(self._word, seq, self.received) + body
-            frame = Frame(seq, head)
-        self.sent = seq
-        kept.append(frame)
-        self._kept_bytes += len(head)
-        return frame
+        if not self.can_seal:
+            raise LocalProtocolError(f"nothing can be sent in a {self.state.value} session")
+        sizes = [view.nbytes for view in payloads]
+        head = encode_head(self._sends, self.sent + 1, self.received, sizes, body)
+        return self.keep(head, payloads)
 
     def word(self, kind: Kind, body: bytes = b"") -> bytes:
         """Return the head of a frame without effects: handshake, acknowledgement, goodbye."""
@@ -207,7 +155,7 @@ class Session:
             head = self._open_slowly(raw)
         if self.state is _OPEN:
             if head.ack > self.acked:
-                self._take_ack(head.ack)
+                self.take_ack(head.ack)
             if head.seq > self.received + 1:
                 raise RemoteProtocolError(f"frame {head.seq} follows frame {self.received}")
         return head
@@ -245,10 +193,11 @@ class Session:
             raise RemoteProtocolError(
                 f"the peer has forgotten frames {peer_received + 1} to {self.acked}"
             )
-        self._take_ack(peer_received)
+        self.take_ack(peer_received)
         self._enter(State.OPEN)
-        self._again += len(self._kept)
-        return list(self._kept)
+        kept = self.kept()
+        self._again += len(kept)
+        return kept
 
     def lose(self) -> None:
         """Note that the link is gone."""
@@ -258,22 +207,16 @@ class Session:
     def close(self) -> None:
         """End the session; what is kept is forgotten."""
         self._enter(State.CLOSED)
-        self._kept.clear()
+        self.forget()
 
     def statistics(self) -> SessionStatistics:
         return SessionStatistics(
-            self.sent, self.received, self._again, self._duplicates, len(self._kept), self._resumed
+            self.sent, self.received, self._again, self._duplicates, len(self.kept()), self._resumed
         )
-
-    def _take_ack(self, ack: int) -> None:
-        if ack > self.sent:
-            raise RemoteProtocolError(f"frame {ack} is acknowledged and only {self.sent} were sent")
-        kept = self._kept
-        while kept and kept[0].seq <= ack:
-            self._let_go_bytes += len(kept.popleft().head)
-        self.acked = ack
 
     def _enter(self, state: State) -> None:
         self.state = state
+        self.is_open = state is _OPEN
+        self.can_seal = self.is_open or state is State.LOST
         self._admits = _RECEIVES.get((self.role, state), frozenset[Kind]())
         self._plain = {plain_word(kind): (kind, kind in SEQUENCED) for kind in self._admits}

@@ -8,7 +8,9 @@ Rules: no policy of its own. A peer that breaks the protocol ends its link, neve
 
 from __future__ import annotations
 
-from gon.device import HostDevice
+from typing import TYPE_CHECKING
+
+from gon.device import HostDevice, Ported
 from gon.errors import Code, LinkLost, RemoteProtocolError
 from gon.limits import (
     HANDSHAKE_TIMEOUT_S,
@@ -18,13 +20,20 @@ from gon.limits import (
     UNACKED_BYTES_MAX,
     UNACKED_FRAMES_MAX,
 )
+from gon.native import NATIVE
 from gon.transport.base import Link, drop_payload
+from gon.transport.stream import StreamLink
 from gon.wire import ops
 from gon.wire.batch import Hello, Refuse, Reply, Welcome, decode, decode_batch, encode
 from gon.wire.frame import Head, Kind
-from gon.wire.session import Frame, Role, Session, SessionStatistics
+from gon.wire.ledger import Frame
+from gon.wire.session import Role, Session, SessionStatistics
 from gon.wire.versions import agree
 from gon_server.executor import Executor, LoadModule
+
+if TYPE_CHECKING or NATIVE:
+    from gon._port import Port
+    from gon_server._express import Express
 
 _BATCH = Kind.BATCH
 # An acknowledgement is owed at the latest after this many batches, however busy the link is.
@@ -41,8 +50,14 @@ class Conversation:
         self._executor = Executor(device, memory_bytes, load)
         self._session = Session(Role.WORKER, frames_max=REPLY_FRAMES_MAX, bytes_max=REPLY_BYTES_MAX)
         self._name = b""
-        self._owed = 0
-        self._large_reply = 0
+        # Batches that nothing has acknowledged yet, and the number of the reply whose payload is
+        # the device's own memory, which the next batch must acknowledge.
+        self.owed = 0
+        self.large_reply = 0
+        self._express: Express | None = None
+        if NATIVE:
+            port = device.port if isinstance(device, Ported) else None
+            self._express = Express(self, self._executor, self._session, port or Port())
 
     def __repr__(self) -> str:
         return f"Conversation({self._session!r}, {self._executor!r})"
@@ -80,7 +95,7 @@ class Conversation:
         resumed = bool(self._name)
         again = session.join(hello.received)
         self._name = hello.session
-        self._owed = 0
+        self.owed = 0
         welcome = Welcome(
             version=version,
             received=session.received,
@@ -95,17 +110,8 @@ class Conversation:
 
     def _converse(self, link: Link) -> bool:
         session = self._session
-        receive = link.receive
         while True:
-            # Acknowledge posted batches once the link is quiet: a busy client does not wait for it.
-            if self._owed:
-                raw = receive(0) if self._owed < _ACK_EVERY else None
-                if raw is None:
-                    self._owed = 0
-                    link.send(session.word(Kind.ACK))
-                    raw = receive(None)
-            else:
-                raw = receive(None)
+            raw = self._receive(link)
             if raw is None:
                 continue
             head = session.open(raw)
@@ -117,23 +123,56 @@ class Conversation:
                 refusal = decode(Refuse, head.body)
                 raise LinkLost(f"the client ended the link: {refusal.message}")
 
+    def _receive(self, link: Link) -> memoryview | None:
+        """Return the next frame that is to be handled here."""
+        if self._express is not None and type(link) is StreamLink:
+            raw = self._express.converse(link)
+            if raw is not None:
+                return raw
+        # Acknowledge posted batches once the link is quiet: a busy client does not wait for it.
+        if self.owed:
+            raw = link.receive(0) if self.owed < _ACK_EVERY else None
+            if raw is not None:
+                return raw
+            self.acknowledge(link)
+        return link.receive(None)
+
+    def acknowledge(self, link: Link) -> None:
+        """Tell the client what has taken effect."""
+        self.owed = 0
+        link.send(self._session.word(Kind.ACK))
+
     def _execute(self, link: Link, head: Head) -> None:
         """Let one batch take effect, exactly once, and answer it."""
         session = self._session
         executor = self._executor
-        batch = decode_batch(head.body, head.sizes)
         if head.seq <= session.received and session.is_duplicate(head):
             for size in head.sizes:
                 drop_payload(link, size)
-            self._owed += 1
+            self.owed += 1
             return
-        if self._large_reply:
-            if session.acked < self._large_reply:
+        if self.large_reply:
+            if session.acked < self.large_reply:
                 raise RemoteProtocolError(
                     "a batch that does not acknowledge the large reply before"
                 )
-            self._large_reply = 0
+            self.large_reply = 0
             executor.end_window()
+        replies = None
+        if self._express is not None and not head.sizes:
+            replies = self._express.run(head.body)
+        if replies is None:
+            replies = self._run(link, head)
+        session.accept(head)
+        if replies:
+            self.answer(link, replies)
+        else:
+            self.owed += 1
+
+    def _run(self, link: Link, head: Head) -> list[Reply]:
+        """Receive what comes beside a batch, run it, and return its replies."""
+        executor = self._executor
+        batch = decode_batch(head.body, head.sizes)
         if head.sizes:
             first = batch.ops[0]
             assert isinstance(first, ops.Write), "decode_batch admits payloads for writes only"
@@ -145,17 +184,12 @@ class Conversation:
                     link.receive_into(target)
             finally:
                 executor.end_window()
-        replies = executor.run(batch, skip=len(head.sizes))
-        session.accept(head)
-        if not replies:
-            self._owed += 1
-            return
-        self._owed = 0
-        if len(replies) == 1 and executor.window is None and session.has_credit():
-            # What almost every batch with an answer has: one, small.
-            link.send(session.seal(encode(replies)).head)
-            return
-        for frame in self._seal(replies, executor.window):
+        return executor.run(batch, skip=len(head.sizes))
+
+    def answer(self, link: Link, replies: list[Reply]) -> None:
+        """Send the replies to a batch that has taken effect."""
+        self.owed = 0
+        for frame in self._seal(replies, self._executor.window):
             link.send(frame.head, frame.payloads)
 
     def _seal(self, replies: list[Reply], window: memoryview | None) -> list[Frame]:
@@ -175,7 +209,7 @@ class Conversation:
                 frames.append(self._session.seal(encode(some), windows))
                 some, inline = [], 0
         if window is not None:
-            self._large_reply = frames[-1].seq
+            self.large_reply = frames[-1].seq
         return frames
 
     def _refuse(self, link: Link, error: RemoteProtocolError) -> None:

@@ -76,24 +76,33 @@ class Executor:
         number = batch.first + skip - 1
         for op in batch.ops[skip:] if skip else batch.ops:
             number += 1
-            try:
-                if self._poison or self._unreported:
-                    reply = self._guarded(op)
-                elif type(op) is _LAUNCH:
-                    self._launch(op.stream, op.kernel, op.grid, op.block, op.shared_bytes, op.args)
-                    continue
-                elif type(op) is _SYNC:
-                    self._sync(op.stream).wait()
-                    reply = Reply(op.reply)
-                else:
-                    reply = self._step(op)
-            except GonError as error:
-                reply = self._fail(op, Failure.of(error, type(op).__name__, number))
+            reply = self.run_op(op, number)
             if reply is not None:
                 replies.append(reply)
                 if reply.size_bytes and number != batch.first + len(batch.ops) - 1:
                     raise RemoteProtocolError("a large read that is not the last op of its batch")
         return replies
+
+    def run_op(self, op: AnyOp, number: int) -> Reply | None:
+        """Run one op, or skip it for a failure; return its answer if it has one."""
+        try:
+            if self._poison or self._unreported:
+                return self._guarded(op)
+            if type(op) is _LAUNCH:
+                self._launch(op.stream, op.kernel, op.grid, op.block, op.shared_bytes, op.args)
+                return None
+            if type(op) is _SYNC:
+                self._sync(op.stream).wait()
+                return Reply(op.reply)
+            return self._step(op)
+        except GonError as error:
+            return self.fail(op, Failure.of(error, type(op).__name__, number))
+
+    def failures(self) -> tuple[dict[Key, Failure], dict[int, Failure]]:
+        """Return what is poisoned, and the failures that nothing has waited for: the very books,
+        for whoever runs ops past this (gon_server._express) while both are empty.
+        """
+        return self._poison, self._unreported
 
     # Payloads --------------------
     def begin_write(self, op: ops.Write, number: int) -> memoryview | None:
@@ -114,7 +123,7 @@ class Executor:
                 stream, Handle(op.buffer), op.offset, op.size_bytes, write=True
             )
         except GonError as error:
-            self._fail(op, Failure.of(error, "Write", number))
+            self.fail(op, Failure.of(error, "Write", number))
             return None
         self._window_of = stream
         self._upload = op, number
@@ -133,7 +142,7 @@ class Executor:
             self._device.close_window(Handle(stream))
         except GonError as error:
             if upload is not None:
-                self._fail(upload[0], Failure.of(error, "Write", upload[1]))
+                self.fail(upload[0], Failure.of(error, "Write", upload[1]))
 
     # Ops --------------------
     def _step(self, op: AnyOp) -> Reply | None:
@@ -296,7 +305,7 @@ class Executor:
         self._clean(touched)
         return reply
 
-    def _fail(self, op: AnyOp, failure: Failure) -> Reply | None:
+    def fail(self, op: AnyOp, failure: Failure) -> Reply | None:
         """Answer with the failure where the caller waits for one, poison where not."""
         reply = getattr(op, "reply", None)
         if reply is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -100,6 +101,25 @@ class Source:
 def is_in(module: str, package: str) -> bool:
     """Return whether `module` is `package` or lies in it."""
     return module == package or module.startswith(package + ".")
+
+
+def natives() -> list[Source]:
+    """Read every native module, as far as the rules see it: imports, and `cimport`s as such."""
+    found: list[Source] = []
+    for top in CODE:
+        for path in sorted((ROOT / top).rglob("*.p[yx][xd]")):
+            text = path.read_text(encoding="utf-8").replace(" cimport ", " import ")
+            imports = [
+                line if re.match(r"(from [\w.]+ )?import [\w., ]+$", line) else ""
+                for line in re.sub(r"\(\n([^()]*)\n\)", _in_one_line, text).split("\n")
+            ]
+            relative = path.relative_to(ROOT).with_suffix(".py").as_posix()
+            found.append(Source(relative, "\n".join(imports)))
+    return found
+
+
+def _in_one_line(names: re.Match[str]) -> str:
+    return " ".join(names[1].split()).rstrip(",")
 
 
 def sources() -> list[Source]:

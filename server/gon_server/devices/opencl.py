@@ -11,7 +11,7 @@ process that holds the device is the boundary.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyopencl as cl
 
@@ -26,6 +26,7 @@ from gon.limits import (
     STREAMS_MAX,
 )
 from gon.model import DEFAULT_STREAM, DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo, Program
+from gon.native import NATIVE
 from gon_server.devices import opencl_driver as driver
 from gon_server.devices.books import (
     Table,
@@ -39,29 +40,16 @@ from gon_server.devices.books import (
 from gon_server.devices.opencl_driver import DriverError, enqueue_kernel
 from gon_server.devices.opencl_memory import DeviceBuffer, allocate_on_device, allocate_on_host
 from gon_server.devices.opencl_programs import Programs
-from gon_server.devices.opencl_runtime import (
-    FoundDevice,
-    discover,
-    info_of,
-    kind_of,
-    prepare_runtime,
-    prepare_workers,
-    runtime_libraries,
-    select,
-)
+from gon_server.devices.opencl_runtime import discover, info_of, kind_of, prepare_workers, select
 from gon_server.devices.opencl_stream import Record, Stream
 from gon_server.devices.opencl_trial import try_device
 from gon_server.devices.together import Together
 
-__all__ = [
-    "FoundDevice",
-    "OpenClDevice",
-    "discover",
-    "open_device",
-    "prepare_runtime",
-    "prepare_workers",
-    "runtime_libraries",
-]
+if TYPE_CHECKING or NATIVE:
+    from gon._port import Port
+    from gon_server.devices._opencl_port import OpenClPort
+
+__all__ = ["OpenClDevice", "discover", "open_device", "prepare_workers"]
 
 # A pattern that the driver cannot fill in with is written in pieces of this size.
 PIECE_BYTES: Final = MIB
@@ -86,7 +74,7 @@ class OpenClDevice:
         self._info = info_of(unit, address, alignment)
         self._buffer_bytes_max = unit.max_mem_alloc_size
         self._allocated_bytes = 0
-        self._generation = 0
+        self.generation = 0
         self._closed = False
         self._buffers: Table[DeviceBuffer] = Table("buffer", BUFFERS_MAX)
         self._streams: Table[Stream] = Table("stream", STREAMS_MAX)
@@ -94,6 +82,8 @@ class OpenClDevice:
         self._programs = Programs(self._context, unit, self._info, tried, self._filled)
         self._kernels = self._programs.kernels
         self._streams[DEFAULT_STREAM] = Stream(driver.create_queue(self._context, unit))
+        ports = (self._streams, self._kernels, self._buffers)
+        self.port: Port | None = OpenClPort(self, *ports) if NATIVE else None
 
     def __repr__(self) -> str:
         where = "the host's" if self._in_place else "its own"
@@ -123,9 +113,11 @@ class OpenClDevice:
         self._allocated_bytes += size_bytes
 
     def _allocate(self, size_bytes: int) -> DeviceBuffer:
-        if self._in_place:
-            return allocate_on_host(self._context, size_bytes, any_address=self._any_address)
-        return allocate_on_device(self._context, self._service, size_bytes)
+        return (
+            allocate_on_host(self._context, size_bytes, any_address=self._any_address)
+            if self._in_place
+            else allocate_on_device(self._context, self._service, size_bytes)
+        )
 
     def _filled(self, content: bytes) -> DeviceBuffer:
         """Return a buffer of a module's own. Raises DriverError."""
@@ -138,7 +130,7 @@ class OpenClDevice:
 
     def free(self, buffer: Handle) -> None:
         freed = self._buffers.remove(buffer)
-        self._generation += 1
+        self.generation += 1
         if freed.whole is None:
             self._allocated_bytes -= freed.size_bytes
         for stream in self._streams.values():
@@ -344,8 +336,8 @@ class OpenClDevice:
         try:
             if shared_bytes != bound.shared_bytes:
                 bound.share(shared_bytes)
-            if args != bound.args or bound.generation != self._generation:
-                bound.bind(args, self._buffers, self._generation)
+            if args != bound.args or bound.generation != self.generation:
+                bound.bind(args, self._buffers, self.generation)
             queue.last = enqueue_kernel(queue.queue, bound.kernel, shape[0], shape[1])
         except DriverError as error:
             raise driver.error_of(error, f"launching kernel {bound.name}") from error

@@ -57,6 +57,7 @@ class BoundKernel:
         "generation",
         "kernel",
         "name",
+        "ready",
         "shapes",
         "shared_bytes",
     )
@@ -74,6 +75,9 @@ class BoundKernel:
         self.name = signature.info.name
         self.args: tuple[LaunchArg, ...] | None = None
         self.generation = -1
+        # What the quick way remembers (gon_server.devices._opencl_port); good while the arguments
+        # are as it left them.
+        self.ready: object = None
         self.shapes: dict[tuple[Dim3, Dim3], Shape] = {}
         self._signature = signature
         self._params = signature.info.params
@@ -112,6 +116,7 @@ class BoundKernel:
 
         Raises Unsupported where the kernel's format has none, LaunchTooLarge, DriverError.
         """
+        self.ready = None
         if shared_bytes and not self._signature.symbol:
             raise Unsupported(
                 f"kernel {self.name}: shared_bytes is {shared_bytes}; OpenCL has none"
@@ -124,6 +129,11 @@ class BoundKernel:
 
     def __repr__(self) -> str:
         return f"BoundKernel({self.name}, {len(self._params)} parameters)"
+
+    @property
+    def bounds_buffers(self) -> bool:
+        """Whether not every size of buffer is taken."""
+        return bool(self._most_bytes)
 
     def check_shape(self, grid: Dim3, block: Dim3) -> Shape:
         """Return the driver's sizes for a launch, remembered.
@@ -176,7 +186,7 @@ class BoundKernel:
                 f"kernel {self.name} takes {len(params)} arguments, {len(args)} are given"
             )
         last = self.args if self.generation == generation else None
-        self.args = None
+        self.args = self.ready = None
         for index, arg in enumerate(args):
             if last is not None and arg == last[index]:
                 continue

@@ -12,21 +12,38 @@ seen idle.
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 from gon.device import SETTLED, Pending
 from gon.errors import InvalidArgument, WaitTimeout
 from gon.limits import KEPT_BYTES_MAX, KEPT_MAX
+from gon.native import NATIVE
 from gon_server.devices import opencl_driver as driver
 
 
-class Stream:
+class PlainLatest:
+    """The event of the last command queued."""
+
+    __slots__ = ("last",)
+
+    last: driver.Event | None
+
+
+if TYPE_CHECKING or not NATIVE:
+    Latest = PlainLatest
+else:
+    from gon_server.devices._opencl_port import Latest
+
+
+class Stream(Latest):
     """One in-order queue."""
 
-    __slots__ = ("_kept", "_kept_bytes", "_mapping", "last", "queue", "window_open")
+    __slots__ = ("_kept", "_kept_bytes", "_mapping", "queue", "window_open")
 
     def __init__(self, queue: driver.Queue) -> None:
+        super().__init__()
         self.queue = queue
-        self.last: driver.Event | None = None
+        self.last = None
         self.window_open = False
         self._kept: list[object] = []
         self._kept_bytes = 0
@@ -58,8 +75,12 @@ class Stream:
             raise driver.error_of(error, "running what was queued") from error
         finally:
             self.last = None
-            self._kept.clear()
-            self._kept_bytes = 0
+            self.forget_kept()
+
+    def forget_kept(self) -> None:
+        """Let go what was kept: the queue has been seen idle."""
+        self._kept.clear()
+        self._kept_bytes = 0
 
     def _finish(self) -> None:
         try:

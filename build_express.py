@@ -1,0 +1,82 @@
+"""Builds the native modules (`*.pyx`) beside their sources, where a C compiler is found.
+
+They are the quick way for what a program does most: launches, waits, and the small frames that
+carry them. Everything that they do, Python modules do too: without a compiler the package is built
+without them, works, and is slower.
+
+Run by hatchling when the package is built or installed, also editable, which `make` does again when
+one of them has changed.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from Cython.Build import cythonize
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from setuptools import Distribution, Extension
+from setuptools.errors import BaseError
+
+ROOT = Path(__file__).parent
+# Directories that hold packages, as pyproject.toml names them.
+SOURCES = (".", "server", "client", "shim")
+MODULES = {
+    "gon._port": "gon/_port.pyx",
+    "gon.transport._lane": "gon/transport/_lane.pyx",
+    "gon.wire._ledger": "gon/wire/_ledger.pyx",
+    "gon_client._express": "client/gon_client/_express.pyx",
+    "gon_client._launcher": "client/gon_client/_launcher.pyx",
+    "gon_server._express": "server/gon_server/_express.pyx",
+    "gon_server.devices._opencl_port": "server/gon_server/devices/_opencl_port.pyx",
+}
+
+
+def build() -> list[str]:
+    """Build all modules in place; return their files, relative to the root.
+
+    Raises setuptools' BaseError where there is no compiler.
+    """
+    os.chdir(ROOT)
+    extensions = [
+        Extension(name, [path], extra_compile_args=["-O2", "-g0"]) for name, path in MODULES.items()
+    ]
+    distribution = Distribution(
+        {
+            "name": "gon",
+            "ext_modules": cythonize(
+                extensions,
+                include_path=list(SOURCES),
+                build_dir="build/express",
+                compiler_directives={"language_level": 3, "embedsignature": False},
+                quiet=True,
+            ),
+        }
+    )
+    command = distribution.get_command_obj("build_ext")
+    command.build_lib = command.build_temp = "build/express"
+    command.ensure_finalized()
+    command.run()
+    built: list[str] = []
+    for name, path in MODULES.items():
+        made = Path(command.get_ext_fullpath(name))
+        placed = Path(path).with_name(made.name)
+        # A process that has the old file loaded keeps it: it is replaced, not written into.
+        made.replace(placed)
+        built.append(placed.as_posix())
+    return built
+
+
+class ExpressBuildHook(BuildHookInterface[Any]):
+    """Adds the native modules to the wheel, which is then one of this platform."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
+        try:
+            built = build()
+        except BaseError as error:
+            self.app.display_warning(f"GoN is built without its native modules: {error}")
+            return
+        build_data["pure_python"] = False
+        build_data["infer_tag"] = True
+        build_data["artifacts"] += [f"/{path}" for path in built]

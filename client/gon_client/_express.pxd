@@ -1,0 +1,54 @@
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from gon.wire._ledger cimport Ledger
+
+
+cdef class Express
+
+cdef class Outbox:
+    cdef uint8_t* _data
+    cdef Py_ssize_t _size
+    cdef Py_ssize_t _room
+    cdef list _marks
+    cdef readonly uint64_t first
+    cdef readonly Py_ssize_t count
+    cdef readonly Py_ssize_t inline_bytes
+    cdef public bint ended
+
+    cdef Py_ssize_t put(self, const uint8_t* op, Py_ssize_t size, object origin) except -1
+    cdef list _emptied(self)
+
+
+cdef class SyncAnswer:
+    cdef Express _express
+    cdef readonly bint settled
+    cdef readonly object error
+
+
+cdef class Express:
+    cdef object _link
+    cdef Outbox _outbox
+    cdef Ledger _session
+    cdef object _expected
+    cdef dict _answers
+    cdef object _batcher
+    cdef object _pump
+    cdef object _turn
+    cdef object _turn_lock
+    cdef object _sending
+    cdef object _batches
+    cdef object _cookies
+    cdef readonly uint64_t waits
+
+    cdef uint64_t _cookie(self) except 0
+    cdef int _wait(self, object answer) except -1
+    cdef int queue(self, const uint8_t* op, Py_ssize_t size, object origin) except -1
+    cdef int _exchange(self, object answer) except -1
+    cdef int _send(self) except -1
+    cdef int _receive(self) except -1
+    cdef bint _settle(self, const uint8_t* head, Py_ssize_t size) except -1
+    cdef bint _is_for(self, uint64_t cookie, bint has_data, uint32_t size) except -1
+    cdef int _apply(self, uint64_t cookie, const uint8_t* data, uint32_t size) except -1
+
+
+cdef object caller()

@@ -1,0 +1,400 @@
+"""The client's quick way, natively: ops are coded as they are gathered, a wait is one call from what
+is gathered to the answer.
+
+Everything here is a shorter way of what gon_client.link, outbox, intake and pending say, for what
+programs do most; whatever is not plain goes their way, from the same state: a frame with a payload,
+a link that is not a stream, an answer with a failure. So nothing is decided here but what to leave
+to them.
+
+Rules: the GIL is what makes gathering an op one step; nothing that may let it go, or run other
+code, stands between the check of a state and its change.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from cpython.ref cimport Py_DECREF
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from gon.transport.framing import JOIN_BYTES_MAX
+from gon.transport.stream import StreamLink
+from gon.wire import ops as _ops
+from gon.wire.batch import encode_op
+from gon.wire.frame import Kind, plain_word
+from gon_client.pending import HERE, NO_ORIGIN, Answer, once_more
+
+from gon.transport._lane cimport Lane
+from gon.wire._ledger cimport HEADER_BYTES, Ledger, header_field
+from gon.wire.packing cimport (
+    NUMBER_BYTES, put_array, put_number, take_array, take_bytes, take_number,
+)
+
+cdef extern from "Python.h":
+    ctypedef struct PyFrameObject:
+        pass
+    ctypedef struct PyCodeObject:
+        pass
+    PyFrameObject* PyEval_GetFrame()
+    PyCodeObject* PyFrame_GetCode(PyFrameObject* frame)
+    int PyFrame_GetLasti(PyFrameObject* frame)
+
+# Tags of ops, from the table.
+cdef enum:
+    _TAG_READ = 4
+    _TAG_SYNC = 12
+    # The least room an outbox has.
+    _ROOM = 16384
+    # Answers of one frame that are taken the quick way.
+    _ANSWERS = 64
+    # A prefix on a stream, before the head.
+    _PREFIX_BYTES = 8
+
+assert _ops.Read.__struct_config__.tag == _TAG_READ
+assert _ops.Sync.__struct_config__.tag == _TAG_SYNC
+
+cdef uint64_t _REPLIES = plain_word(Kind.REPLIES)
+cdef Py_ssize_t _JOIN_BYTES = JOIN_BYTES_MAX
+cdef object _last_code = None
+
+
+cdef object caller():
+    """Return where the program is: the nearest frame that is not this package's."""
+    global _last_code
+    cdef PyFrameObject* frame = PyEval_GetFrame()
+    if frame == NULL:
+        return NO_ORIGIN
+    code = <object>PyFrame_GetCode(frame)
+    Py_DECREF(code)  # it came with a reference of its own
+    if code is not _last_code:
+        if code.co_filename.startswith(HERE):
+            outer = <object>frame
+            while outer.f_code.co_filename.startswith(HERE) and outer.f_back is not None:
+                outer = outer.f_back
+            return (outer.f_code, outer.f_lasti)
+        _last_code = code
+    return (code, PyFrame_GetLasti(frame))
+
+
+cdef class Outbox:
+    """Ops gathered, each coded as it comes; see gon_client.outbox."""
+
+    def __cinit__(self):
+        self._room = _ROOM
+        self._data = <uint8_t*>PyMem_Realloc(NULL, self._room)
+        if self._data == NULL:
+            raise MemoryError
+        self._marks = []
+        self.first = 1
+
+    def __dealloc__(self):
+        PyMem_Free(self._data)
+
+    cdef Py_ssize_t put(self, const uint8_t* op, Py_ssize_t size, object origin) except -1:
+        """Gather a coded op; return how many there are now."""
+        cdef uint8_t* data
+        cdef Py_ssize_t room = self._room
+        while room - self._size < size:
+            room *= 2
+        if room != self._room:
+            data = <uint8_t*>PyMem_Realloc(self._data, room)
+            if data == NULL:
+                raise MemoryError
+            self._data, self._room = data, room
+        memcpy(self._data + self._size, op, size)
+        self._size += size
+        self._marks.append(origin)
+        self.count += 1
+        return self.count
+
+    def add(self, op, origin, Py_ssize_t inline_bytes=0):
+        cdef bytes coded = encode_op(op)
+        self.put(<const uint8_t*>PyBytes_AS_STRING(coded), PyBytes_GET_SIZE(coded), origin)
+        self.inline_bytes += inline_bytes
+        return self.count
+
+    cdef list _emptied(self):
+        """Forget what was gathered; return the origins."""
+        cdef list marks = self._marks
+        self.first += self.count
+        self.count = self._size = self.inline_bytes = 0
+        self._marks = []
+        if self._room > 64 * _ROOM:
+            self._room = _ROOM
+            self._data = <uint8_t*>PyMem_Realloc(self._data, self._room)
+        return marks
+
+    def take(self):
+        cdef uint8_t[1 + NUMBER_BYTES + 5] opening
+        cdef uint8_t* at = put_array(put_number(put_array(opening, 2), self.first), self.count)
+        cdef Py_ssize_t size = at - opening
+        cdef uint64_t first = self.first
+        cdef bytes body = PyBytes_FromStringAndSize(NULL, size + self._size)
+        cdef uint8_t* target = <uint8_t*>PyBytes_AS_STRING(body)
+        memcpy(target, opening, size)
+        memcpy(target + size, self._data, self._size)
+        return first, body, self._emptied()
+
+    def claim(self):
+        if self.count:
+            return 0
+        self.first += 1
+        return self.first - 1
+
+
+cdef class Express:
+    """The quick way of one session link's launches and waits."""
+
+    def __init__(self, link):
+        self._link = link
+        self._outbox = link._outbox
+        self._session = link._session
+        self._expected = link._expected
+        self._answers = link._expected.answers
+        self._batches = link._origins.batches
+        self._batcher = link._batcher
+        self._pump = link._pump
+        self._turn, self._turn_lock = link._turn, link._turn.lock
+        self._sending = link._sending
+        self._cookies = link.cookies
+
+    cdef int queue(self, const uint8_t* op, Py_ssize_t size, object origin) except -1:
+        """Gather a coded op that nobody waits for here."""
+        if self._outbox.ended:
+            raise self._link._ended()
+        cdef Py_ssize_t target = self._batcher.ops_target
+        if self._outbox.put(op, size, origin) >= target:
+            self._link.send_posted()
+        elif self._pump.parked:
+            self._pump.wake()
+        return 0
+
+    cdef uint64_t _cookie(self) except 0:
+        """Return a number for an answer; raise what has ended the session."""
+        cdef uint64_t cookie = next(self._cookies)
+        if self._outbox.ended:
+            raise self._link._ended()
+        return cookie
+
+    def sync(self, uint64_t stream):
+        """Queue a sync of a stream; return its answer."""
+        cdef uint8_t[2 + 2 * NUMBER_BYTES] op
+        cdef uint8_t* at
+        cdef SyncAnswer answer = SyncAnswer.__new__(SyncAnswer)
+        cdef uint64_t cookie = self._cookie()
+        answer._express = self
+        at = put_number(put_number(put_number(put_array(op, 3), _TAG_SYNC), stream), cookie)
+        self._answers[cookie] = answer
+        self.queue(op, at - op, NO_ORIGIN)
+        return answer
+
+    def read(self, uint64_t stream, uint64_t buffer, uint64_t offset, out):
+        """Queue a read into `out`, at most INLINE_BYTES_MAX, writable; return its answer, None if
+        that is to be done the long way.
+        """
+        cdef uint8_t[2 + 5 * NUMBER_BYTES] op
+        cdef uint8_t* at
+        expected = self._expected
+        if not expected.may_ask():
+            return None
+        origin = caller()
+        answer = Answer(self, out, origin)
+        cdef uint64_t size = out.nbytes
+        cdef uint64_t cookie = self._cookie()
+        at = put_number(put_number(put_number(put_array(op, 6), _TAG_READ), stream), buffer)
+        at = put_number(put_number(put_number(at, offset), size), cookie)
+        expected.asked_bytes += size
+        self._answers[cookie] = answer
+        self.queue(op, at - op, origin)
+        return answer
+
+    def wait(self, answer, timeout_s):
+        """Return when the answer is settled, as SessionLink.wait does."""
+        if timeout_s is None:
+            self._wait(answer)
+        else:
+            self._link.wait(answer, timeout_s)
+
+    cdef int _wait(self, object answer) except -1:
+        if not self._turn_lock.acquire(False):
+            self._link.wait(answer, None)
+            return 0
+        self.waits += 1
+        try:
+            self._exchange(answer)
+        finally:
+            self._turn_lock.release()
+            if self._turn.followers:
+                self._turn.tell()
+        if not answer.settled:
+            self._link.wait_on(answer, None)
+        return 0
+
+    cdef int _exchange(self, object answer) except -1:
+        """Send what is gathered, receive one frame: what nearly every wait needs. Needs the turn."""
+        cdef Outbox outbox = self._outbox
+        # Not waited for: who has it may be waiting for the turn.
+        if not self._sending.acquire(False):
+            return 0
+        try:
+            if outbox.count:
+                if self._link._fault is not None:
+                    raise self._link._ended()
+                if self._expected.large is not None or not self._session.has_credit():
+                    return 0
+                self._send()
+        finally:
+            self._sending.release()
+        if not outbox.count and not answer.settled:
+            self._receive()
+        return 0
+
+    cdef int _send(self) except -1:
+        """Send the gathered ops as one frame; as SessionLink._send_batch, for a small one."""
+        cdef Outbox outbox = self._outbox
+        cdef Ledger session = self._session
+        cdef uint8_t[1 + NUMBER_BYTES + 5] opening
+        cdef uint8_t* at
+        cdef bytes head
+        cdef Lane lane
+        cdef Py_ssize_t size, sent
+        transport = self._link._link
+        if (
+            not session.is_open
+            or outbox._size > _JOIN_BYTES - HEADER_BYTES - <Py_ssize_t>sizeof(opening)
+            or type(transport) is not StreamLink
+        ):
+            self._link._send_batch(self._link.receive_now)
+            return 0
+        lane = transport.lane
+        at = put_array(put_number(put_array(opening, 2), outbox.first), outbox.count)
+        head = session.seal(opening, at - opening, outbox._data, outbox._size)
+        first = outbox.first
+        self._batches.append((first, outbox._emptied()))
+        self._batcher.sent()
+        size = PyBytes_GET_SIZE(head)
+        sent = lane.put(<const uint8_t*>PyBytes_AS_STRING(head), size)
+        if sent != _PREFIX_BYTES + size:
+            self._link.send_rest(transport, head, sent)
+        return 0
+
+    cdef int _receive(self) except -1:
+        """Receive one frame and let it take effect; as SessionLink._take."""
+        cdef Lane lane
+        cdef Py_ssize_t size = -1
+        link = self._link
+        transport = link._link
+        if type(transport) is StreamLink and link._fault is None:
+            lane = transport.lane
+            size = lane.take()
+            if size >= 0:
+                if not self._settle(lane.head, size):
+                    link.take(None, lane.view(size))
+                return 0
+        link.take(None)
+        return 0
+
+    cdef bint _settle(self, const uint8_t* head, Py_ssize_t size) except -1:
+        """Let a frame take effect if it is nothing but good answers, without payloads."""
+        cdef Ledger session = self._session
+        cdef const uint8_t* end = head + size
+        cdef const uint8_t* at
+        cdef uint64_t seq, ack
+        cdef uint32_t count, fields, index
+        cdef uint64_t[_ANSWERS] cookies
+        cdef (const uint8_t*)[_ANSWERS] data
+        cdef uint32_t[_ANSWERS] sizes
+        if size < HEADER_BYTES or header_field(head, 0) != _REPLIES or not session.is_open:
+            return False
+        seq, ack = header_field(head, 1), header_field(head, 2)
+        if seq != session.received + 1 or ack > session.sent:
+            return False
+        at = take_array(head + HEADER_BYTES, end, &count)
+        if at == NULL or count > _ANSWERS:
+            return False
+        for index in range(count):
+            at = take_number(take_array(at, end, &fields), end, &cookies[index])
+            if at == NULL or fields != 4 or end - at < 3:
+                return False
+            data[index], sizes[index] = NULL, 0
+            if at[0] == 0xc0:
+                at += 1
+            else:
+                at = take_bytes(at, end, &data[index], &sizes[index])
+            # No payload, no failure.
+            if at == NULL or end - at < 2 or at[0] != 0 or at[1] != 0xc0:
+                return False
+            at += 2
+            if not self._is_for(cookies[index], data[index] != NULL, sizes[index]):
+                return False
+        if at != end:
+            return False
+        if ack > session.acked:
+            session.take_ack(ack)
+        if session.acked == session.sent:
+            self._batcher.idle()
+        session.received = seq
+        for index in range(count):
+            self._apply(cookies[index], data[index], sizes[index])
+        return True
+
+    cdef bint _is_for(self, uint64_t cookie, bint has_data, uint32_t size) except -1:
+        """Return whether an answer of that kind is expected."""
+        answer = self._answers.get(cookie)
+        if type(answer) is SyncAnswer:
+            return not has_data
+        if type(answer) is not Answer or answer is self._expected.large:
+            return False
+        target = answer.target
+        if target is None:
+            return not has_data
+        return has_data and target.nbytes == size
+
+    cdef int _apply(self, uint64_t cookie, const uint8_t* data, uint32_t size) except -1:
+        """Settle one answer that `_is_for` has looked at."""
+        cdef Py_buffer view
+        answer = self._answers.pop(cookie)
+        if type(answer) is SyncAnswer:
+            (<SyncAnswer>answer).settled = True
+            return 0
+        target = answer.target
+        if target is not None:
+            PyObject_GetBuffer(target, &view, PyBUF_WRITABLE)
+            memcpy(view.buf, data, size)
+            PyBuffer_Release(&view)
+            self._expected.answered_bytes += size
+            answer.target = None
+        answer.settled = True
+        return 0
+
+
+cdef class SyncAnswer:
+    """The answer to a sync; as gon_client.pending.Answer, without data."""
+
+    target = None
+    origin = NO_ORIGIN
+
+    def __repr__(self):
+        state = "failed" if self.error else "here" if self.settled else "on its way"
+        return f"Answer({state})"
+
+    def done(self):
+        return self.settled
+
+    def wait(self, timeout_s=None):
+        if not self.settled:
+            if timeout_s is None:
+                self._express._wait(self)
+            else:
+                self._express.wait(self, timeout_s)
+        if self.error is not None:
+            raise once_more(self.error)
+
+    def settle(self, reply, origins):
+        if reply.failure is not None:
+            self.error = reply.failure.exception(origins.name(reply.failure.number))
+        self.settled = True
+
+    def fail(self, error):
+        self.error = error
+        self.settled = True

@@ -1,0 +1,174 @@
+"""The launch, natively: arguments are checked and coded by one call, straight into what is gathered.
+
+Everything here is a shorter way of what gon_client.plain_launch and arguments say, for what programs
+give most; whatever else is given goes their way, which also says what is wrong with it. So does a
+launch on a device that is in this process.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.math cimport isinf
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+
+import numpy as np
+
+from gon.model import ParamKind
+from gon.wire import ops as _ops
+from gon_client.array import DeviceArray
+from gon_client.plain_launch import launch_plainly
+
+from gon.wire.packing cimport put_array, put_bytes, put_number
+from gon_client._express cimport Express, caller
+
+cdef enum:
+    _TAG_LAUNCH = 34
+    # What a launch may take on the quick way: a call's own room, and what an argument takes of it.
+    _LAUNCH_BYTES = 1024
+    _CONFIG_BYTES = 96
+    _ARGUMENT_BYTES = 32
+
+assert _ops.Launch.__struct_config__.tag == _TAG_LAUNCH
+
+cdef enum:
+    _OTHER = 0
+    _BUFFER = 1
+    _VALUE = 2
+
+# NumPy's kinds and sizes of values, and what Python numbers are turned into for them here.
+cdef dict _CODES = {
+    "b1": b"?", "i1": b"i", "u1": b"u", "i2": b"i", "u2": b"u", "i4": b"i", "u4": b"u",
+    "i8": b"i", "u8": b"u", "f2": b"e", "f4": b"f", "f8": b"d",
+}
+
+
+cdef class Take:
+    """Codes what is given for one parameter, if it is what programs usually give."""
+
+    def __init__(self, param):
+        self.kind = _OTHER
+        if param.kind is ParamKind.BUFFER:
+            self.kind = _BUFFER
+            self.dtype_name = np.dtype(param.dtype).str if param.dtype else ""
+        elif param.kind is ParamKind.VALUE and param.dtype:
+            dtype = np.dtype(param.dtype)
+            code = _CODES.get(dtype.str[1:])
+            if code is not None:
+                self.kind = _VALUE
+                self.code = code[0]
+                self.size = dtype.itemsize
+                self.limit = <int64_t>1 << (8 * min(self.size, 7) - 1)
+                self.exact = dtype.type
+                self.to_bytes = dtype.type.tobytes
+
+    cdef uint8_t* put(self, uint8_t* at, object given, object device) except NULL:
+        """Code `given` and return where the next one goes; `at` itself if it is left to others.
+
+        Needs room for _ARGUMENT_BYTES.
+        """
+        cdef bytes raw
+        cdef int64_t whole
+        cdef double real
+        cdef float single
+        if self.kind == _BUFFER:
+            if type(given) is not DeviceArray:
+                return at
+            if self.dtype_name and given.dtype_name != self.dtype_name:
+                return at
+            buffer = given.buffer
+            if buffer.closed or buffer.device is not device:
+                return at
+            arg = given.arg
+            if type(arg) is int:
+                return put_number(at, arg)
+            return put_number(put_number(put_number(put_array(at, 3), 1), arg.buffer),
+                              arg.offset_bytes)
+        if self.kind != _VALUE:
+            return at
+        kind = type(given)
+        if kind is self.exact:
+            raw = self.to_bytes(given)
+            return put_bytes(at, <const uint8_t*>PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw))
+        if kind is int and (self.code == c"i" or self.code == c"u"):
+            if not -(1 << 62) < given < 1 << 62:
+                return at
+            whole = given
+            if self.code == c"u":
+                if whole < 0 or (self.size < 8 and whole >> (8 * self.size)):
+                    return at
+            elif self.size < 8 and not -self.limit <= whole < self.limit:
+                return at
+            # Little-endian, as everything on the wire and every unit.
+            return put_bytes(at, <const uint8_t*>&whole, self.size)
+        if kind is float and self.code == c"d":
+            real = given
+            return put_bytes(at, <const uint8_t*>&real, 8)
+        if kind is float and self.code == c"f":
+            real = given
+            single = <float>real
+            if isinf(single) and not isinf(real):
+                return at
+            return put_bytes(at, <const uint8_t*>&single, 4)
+        return at
+
+
+cdef class Launcher:
+    """One kernel's quick way, made with the kernel; it keeps none of its arguments."""
+
+    def __init__(self, kernel, Express express not None):
+        self._device = kernel.device
+        self._handle = kernel.handle
+        self._block_max = kernel.info.max_block
+        self._express = express
+        self._takes = [Take(param) for param in kernel.info.params]
+        self._count = len(self._takes)
+
+    cdef int queue(self, object stream, object config, tuple args) except -1:
+        """Queue a launch; 0 if it is left to the long way, which also says what is wrong."""
+        cdef uint8_t[_LAUNCH_BYTES] op
+        cdef uint8_t* at
+        cdef uint8_t* after
+        cdef Py_ssize_t index
+        cdef Take take
+        cdef tuple grid, block
+        if (
+            len(args) != self._count
+            or _CONFIG_BYTES + self._count * _ARGUMENT_BYTES > _LAUNCH_BYTES
+            or stream.device is not self._device
+            or config.threads > self._block_max
+        ):
+            return 0
+        grid, block, shared_bytes = config.grid, config.block, config.shared_bytes
+        if shared_bytes > 0xffffffff:
+            return 0
+        at = put_number(put_array(op, 7), _TAG_LAUNCH)
+        at = put_number(put_number(at, stream.handle), self._handle)
+        at = put_array(at, 3)
+        for index in range(3):
+            at = put_number(at, grid[index])
+        at = put_array(at, 3)
+        for index in range(3):
+            at = put_number(at, block[index])
+        at = put_array(put_number(at, shared_bytes), self._count)
+        for index in range(self._count):
+            take = self._takes[index]
+            after = take.put(at, args[index], self._device)
+            if after == at:
+                return 0
+            at = after
+        self._express.queue(op, at - op, caller())
+        return 1
+
+
+def launch(stream, config, kernel, *args):
+    """Queue `kernel` on `stream` over `config.grid` blocks of `config.block` threads.
+
+    Arguments are device arrays or buffers for pointers, NumPy scalars of exactly the parameter's
+    type or Python numbers that fit it for values, `gon.LocalBytes(n)` for block-local memory.
+    Returns at once; an error of the device is raised by the next wait on the stream, naming this
+    call's line.
+
+    Raises KernelArgumentError (count, type or size, naming kernel and parameter), LaunchTooLarge,
+    BadHandle (a buffer or stream of another device), LeaseLost.
+    """
+    cdef Launcher launcher = kernel.launcher
+    if launcher is None or not launcher.queue(stream, config, args):
+        launch_plainly(stream, config, kernel, *args)

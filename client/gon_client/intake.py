@@ -1,0 +1,53 @@
+"""What a received frame does: acknowledge, settle answers, end the session.
+
+Rules: whoever has the receiving turn calls this; a frame takes effect once all of it is here.
+"""
+
+from __future__ import annotations
+
+from gon.errors import RemoteProtocolError
+from gon.transport.base import Link, drop_payload
+from gon.wire.batch import Refuse, decode, decode_replies
+from gon.wire.frame import Kind
+from gon.wire.session import Session
+from gon_client.batcher import Batcher
+from gon_client.expected import Expected
+from gon_client.pending import Origins
+
+_REPLIES = Kind.REPLIES
+
+
+class Intake:
+    """Lets the frames of one session take effect."""
+
+    def __init__(
+        self, session: Session, expected: Expected, origins: Origins, batcher: Batcher
+    ) -> None:
+        self._session = session
+        self._expected = expected
+        self._origins = origins
+        self._batcher = batcher
+
+    def digest(self, link: Link, raw: memoryview) -> None:
+        """Let one frame, whose head is `raw`, take effect; receive what comes beside it.
+
+        Raises LinkLost, RemoteProtocolError.
+        """
+        session = self._session
+        head = session.open(raw)
+        if session.acked == session.sent:
+            self._batcher.idle()
+        if head.kind is _REPLIES:
+            if head.seq > session.received:
+                replies = decode_replies(head.body, head.sizes)
+                if head.sizes:
+                    self._expected.receive_payloads(link, replies)
+                session.accept(head)
+                self._expected.settle(replies, self._origins)
+            elif session.is_duplicate(head):
+                for size in head.sizes:
+                    drop_payload(link, size)
+        elif head.kind is Kind.REFUSE:
+            raise RemoteProtocolError(
+                f"the host ended the session: {decode(Refuse, head.body).message}"
+            )

@@ -1,0 +1,56 @@
+"""What is gathered for the next frame: ops in the order of the calls, each coded as it comes, and
+where each was queued. `gon_client._express.Outbox` is the same, natively.
+
+Rules: the caller's lock is held around every call but `count`; the number of an op in the session
+is its place in the order in which they are taken out.
+"""
+
+from __future__ import annotations
+
+from gon.wire.batch import batch_body, encode_op
+from gon.wire.ops import AnyOp
+from gon_client.pending import Origin
+
+
+class PlainOutbox:
+    """Ops gathered."""
+
+    __slots__ = ("_coded", "_marks", "ended", "first", "inline_bytes")
+
+    def __init__(self) -> None:
+        self._coded: list[bytes] = []
+        self._marks: list[Origin] = []
+        # The number of the next op that is taken; what the gathered ones carry; whether nothing is
+        # taken any more.
+        self.first = 1
+        self.inline_bytes = 0
+        self.ended = False
+
+    @property
+    def count(self) -> int:
+        """Ops gathered."""
+        return len(self._coded)
+
+    def add(self, op: AnyOp, origin: Origin, inline_bytes: int = 0) -> int:
+        """Gather an op; return how many there are now.
+
+        Raises OverflowError, UnicodeEncodeError for what cannot be coded.
+        """
+        self._coded.append(encode_op(op))
+        self._marks.append(origin)
+        self.inline_bytes += inline_bytes
+        return len(self._coded)
+
+    def take(self) -> tuple[int, bytes, list[Origin]]:
+        """Take all ops out: the number of the first, the body of their frame, their origins."""
+        first, coded, marks = self.first, self._coded, self._marks
+        self._coded, self._marks, self.inline_bytes = [], [], 0
+        self.first = first + len(coded)
+        return first, batch_body(first, coded), marks
+
+    def claim(self) -> int:
+        """Return a number for an op that goes alone, 0 while others are gathered before it."""
+        if self._coded:
+            return 0
+        self.first += 1
+        return self.first - 1

@@ -1,0 +1,12 @@
+from libc.stdint cimport uint8_t, uint64_t
+
+
+cdef class Port:
+    cdef int launch(
+        self, uint64_t stream, uint64_t kernel, const uint8_t* op, Py_ssize_t config_at,
+        Py_ssize_t size
+    ) except -1
+    cdef int sync(self, uint64_t stream) except -1
+    cdef int read(
+        self, uint64_t stream, uint64_t buffer, uint64_t offset, uint64_t size, uint8_t* target
+    ) except -1

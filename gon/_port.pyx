@@ -1,0 +1,32 @@
+"""What a device may give besides gon.device.HostDevice, natively: its quick way of launches and
+waits. Whoever runs batches asks it first and goes the device's usual way where it answers 0.
+"""
+
+from libc.stdint cimport uint8_t, uint64_t
+
+
+cdef class Port:
+    """A device without a quick way."""
+
+    cdef int launch(
+        self, uint64_t stream, uint64_t kernel, const uint8_t* op, Py_ssize_t config_at,
+        Py_ssize_t size
+    ) except -1:
+        """Run a launch coded as in gon.wire.ops, `size` bytes at `op`, its grid at `config_at`;
+        return 1, or 0 if nothing was done. Raises as HostDevice.launch.
+        """
+        return 0
+
+    cdef int sync(self, uint64_t stream) except -1:
+        """Wait for everything queued on the stream; return 1, or 0 if it is still to be waited
+        for.
+        """
+        return 0
+
+    cdef int read(
+        self, uint64_t stream, uint64_t buffer, uint64_t offset, uint64_t size, uint8_t* target
+    ) except -1:
+        """Copy a part of a buffer to `target` once the stream's work is done; return 1, or 0 if
+        it is still to be done.
+        """
+        return 0

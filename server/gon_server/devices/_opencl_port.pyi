@@ -1,0 +1,16 @@
+from collections.abc import Mapping
+
+from gon._port import Port
+from gon_server.devices.opencl import OpenClDevice
+from gon_server.devices.opencl_kernel import BoundKernel
+from gon_server.devices.opencl_memory import DeviceBuffer
+from gon_server.devices.opencl_stream import Stream
+
+class OpenClPort(Port):
+    def __init__(
+        self,
+        device: OpenClDevice,
+        streams: Mapping[int, Stream],
+        kernels: Mapping[int, BoundKernel],
+        buffers: Mapping[int, DeviceBuffer],
+    ) -> None: ...

@@ -1,0 +1,293 @@
+"""The quick way of launches and waits on an OpenCL device, natively.
+
+A launch like the last one of its kernel is a comparison of bytes and the driver's enqueue; one whose
+values or buffers differ sets those. Everything else, and whatever the driver refuses, is done by
+gon_server.devices.opencl, which knows what is wrong.
+
+Rules: what is set here was checked when the kernel's arguments were last set as a whole: an
+argument's kind and size stay. `args` of a kernel is dropped before one of them is changed here, and
+`ready` whenever they are set there, so that neither ever trusts what the other has left.
+"""
+
+import ctypes
+
+import msgspec
+import pyopencl as cl
+from pyopencl import _cl
+
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t, uintptr_t
+from libc.string cimport memcmp, memcpy
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.dict cimport PyDict_GetItemWithError
+from cpython.object cimport PyObject
+
+from gon.wire.ops import Launch
+
+from gon._port cimport Port
+from gon.wire.packing cimport skip, take_array, take_bytes, take_number
+
+ctypedef int32_t (*EnqueueKernel)(
+    void* queue, void* kernel, uint32_t dimensions, const size_t* offset, const size_t* total,
+    const size_t* block, uint32_t waits, const void* wait_for, void** event
+) noexcept nogil
+ctypedef int32_t (*SetArgument)(
+    void* kernel, uint32_t index, size_t size, const void* value
+) noexcept nogil
+ctypedef int32_t (*OfOne)(void* subject) noexcept nogil
+ctypedef int32_t (*WaitForEvents)(uint32_t count, void** events) noexcept nogil
+
+
+cdef uintptr_t _symbol(library, name) except 0:
+    return ctypes.cast(getattr(library, name), ctypes.c_void_p).value
+
+
+# The loader that pyopencl uses is found through pyopencl's own module.
+_library = ctypes.CDLL(_cl.__file__)
+cdef EnqueueKernel _enqueue_kernel = <EnqueueKernel>_symbol(_library, "clEnqueueNDRangeKernel")
+cdef SetArgument _set_argument = <SetArgument>_symbol(_library, "clSetKernelArg")
+cdef WaitForEvents _wait_for_events = <WaitForEvents>_symbol(_library, "clWaitForEvents")
+cdef OfOne _release_event = <OfOne>_symbol(_library, "clReleaseEvent")
+cdef OfOne _flush = <OfOne>_symbol(_library, "clFlush")
+
+cdef object _decode_launch = msgspec.msgpack.Decoder(Launch).decode
+
+
+cdef object _entry(object table, uint64_t handle):
+    """Return what stands behind a handle, None if nothing does."""
+    cdef PyObject* found = PyDict_GetItemWithError(table, handle)
+    return None if found == NULL else <object>found
+
+
+cdef class Latest:
+    """The event of the last command of a queue, the driver's own until somebody asks for it."""
+
+    cdef void* _raw
+    cdef void* _queue
+    cdef object _event
+
+    def __dealloc__(self):
+        if self._raw != NULL:
+            _release_event(self._raw)
+
+    cdef void _drop(self) noexcept:
+        if self._raw != NULL:
+            _release_event(self._raw)
+            self._raw = NULL
+
+    @property
+    def last(self):
+        if self._raw != NULL:
+            self._event = cl.Event.from_int_ptr(<uintptr_t>self._raw, False)
+            self._raw = NULL
+        return self._event
+
+    @last.setter
+    def last(self, event):
+        self._drop()
+        self._event = event
+
+
+cdef class Ready:
+    """A kernel as it was launched last: sizes, and its arguments as they were coded."""
+
+    cdef void* _kernel
+    cdef object _generation
+    cdef uint32_t _dimensions
+    cdef size_t[3] _total
+    cdef size_t[3] _block
+    # From the grid on.
+    cdef bytearray _coded
+    cdef Py_ssize_t _shared_at
+    cdef Py_ssize_t _args_at
+
+    cdef int note(self, bound, shape, generation, const uint8_t* coded, Py_ssize_t size) except -1:
+        """Take what a launch that has just been done was given; it was looked at before."""
+        cdef uint32_t count
+        cdef uint64_t shared
+        cdef const uint8_t* at = coded
+        self._kernel = <void*><uintptr_t>bound.kernel.int_ptr
+        self._generation = generation
+        self._shape(shape)
+        self._coded = bytearray(PyBytes_FromStringAndSize(<const char*>coded, size))
+        at = skip(skip(at, coded + size), coded + size)
+        self._shared_at = at - coded
+        at = take_array(take_number(at, coded + size, &shared), coded + size, &count)
+        self._args_at = at - coded
+        return 0
+
+    cdef int _shape(self, shape) except -1:
+        total, block = shape
+        self._dimensions = len(total)
+        for index in range(self._dimensions):
+            self._total[index] = total[index]
+            self._block[index] = block[index]
+        return 0
+
+
+cdef class OpenClPort(Port):
+    """The quick way of one device."""
+
+    cdef object _device
+    cdef object _streams
+    cdef object _kernels
+    cdef object _buffers
+
+    def __init__(self, device, streams, kernels, buffers):
+        self._device = device
+        self._streams, self._kernels, self._buffers = streams, kernels, buffers
+
+    cdef int launch(
+        self, uint64_t stream, uint64_t kernel, const uint8_t* op, Py_ssize_t config_at,
+        Py_ssize_t size
+    ) except -1:
+        cdef Latest queue = _entry(self._streams, stream)
+        cdef Ready ready
+        cdef void* event
+        cdef const uint8_t* coded = op + config_at
+        bound = _entry(self._kernels, kernel)
+        if queue is None or bound is None:
+            return 0
+        size -= config_at
+        ready = bound.ready
+        if (
+            ready is None
+            or ready._generation != self._device.generation
+            or len(ready._coded) != size
+        ):
+            return self._launch_whole(bound, op, config_at, size)
+        if memcmp(<uint8_t*>ready._coded, coded, size) and not self._set(bound, ready, coded, size):
+            bound.ready = None  # some of it may be set
+            return self._launch_whole(bound, op, config_at, size)
+        if queue._queue == NULL:
+            queue._queue = <void*><uintptr_t>queue.queue.int_ptr
+        if _enqueue_kernel(
+            queue._queue, ready._kernel, ready._dimensions, NULL, ready._total, ready._block, 0,
+            NULL, &event,
+        ):
+            # The long way meets the error again, and says what it is.
+            return 0
+        queue._drop()
+        queue._event = None
+        queue._raw = event
+        return 1
+
+    cdef int _launch_whole(
+        self, object bound, const uint8_t* op, Py_ssize_t config_at, Py_ssize_t size
+    ) except -1:
+        """Launch the long way, and be ready for the next one like it."""
+        cdef Ready ready
+        asked = _decode_launch(PyBytes_FromStringAndSize(<const char*>op, config_at + size))
+        device = self._device
+        device.launch(
+            asked.stream, asked.kernel, asked.grid, asked.block, asked.shared_bytes, asked.args
+        )
+        ready = Ready()
+        ready.note(
+            bound, bound.shapes[asked.grid, asked.block], device.generation, op + config_at, size
+        )
+        bound.ready = ready
+        return 1
+
+    cdef bint _set(
+        self, object bound, Ready ready, const uint8_t* coded, Py_ssize_t size
+    ) except -1:
+        """Set the arguments that changed, if only values and whole buffers did."""
+        cdef uint8_t* known = <uint8_t*>ready._coded
+        cdef const uint8_t* was = known + ready._args_at
+        cdef const uint8_t* was_end = known + size
+        cdef const uint8_t* at
+        cdef const uint8_t* end = coded + size
+        cdef const uint8_t* value = NULL
+        cdef const uint8_t* old = NULL
+        cdef uint32_t value_size = 0, old_size = 0, index = 0
+        cdef uint64_t handle, old_handle
+        cdef void* memory
+        if memcmp(known, coded, ready._shared_at):
+            shape = self._known_shape(bound, coded, end)
+            if shape is None:
+                return False
+            ready._shape(shape)
+        # What follows the sizes is where it was, or it differs: the arguments' number is part of it.
+        if memcmp(known + ready._shared_at, coded + ready._shared_at,
+                  ready._args_at - ready._shared_at):
+            return False
+        at = coded + ready._args_at
+        while at < end:
+            if at[0] == 0xc4 or at[0] == 0xc5:
+                at = take_bytes(at, end, &value, &value_size)
+                was = take_bytes(was, was_end, &old, &old_size)
+                if at == NULL or was == NULL or value_size != old_size:
+                    return False
+                if memcmp(value, old, value_size):
+                    bound.args = None
+                    if _set_argument(ready._kernel, index, value_size, value):
+                        return False
+            elif at[0] >> 4 == 0x9:
+                value, old = at, was
+                at, was = skip(at, end), skip(was, was_end)
+                if at == NULL or was == NULL or at - value != was - old:
+                    return False
+                if memcmp(value, old, at - value):
+                    return False
+            else:
+                at = take_number(at, end, &handle)
+                was = take_number(was, was_end, &old_handle)
+                if at == NULL or was == NULL:
+                    return False
+                if handle != old_handle:
+                    buffer = _entry(self._buffers, handle)
+                    if buffer is None or bound.bounds_buffers:
+                        return False
+                    bound.args = None
+                    memory = <void*><uintptr_t>buffer.memory.int_ptr
+                    if _set_argument(ready._kernel, index, sizeof(memory), &memory):
+                        return False
+            index += 1
+        memcpy(known, coded, size)
+        return True
+
+    cdef object _known_shape(self, object bound, const uint8_t* at, const uint8_t* end):
+        """Return the driver's sizes for a grid and block that were checked before, or None."""
+        cdef uint64_t[6] sizes
+        cdef uint32_t count
+        for index in range(6):
+            if index % 3 == 0:
+                at = take_array(at, end, &count)
+            at = take_number(at, end, &sizes[index])
+        return bound.shapes.get(((sizes[0], sizes[1], sizes[2]), (sizes[3], sizes[4], sizes[5])))
+
+    cdef int sync(self, uint64_t stream) except -1:
+        cdef Latest queue = _entry(self._streams, stream)
+        cdef int32_t failed
+        if queue is None:
+            return 0
+        if queue._raw == NULL:
+            return queue._event is None
+        _flush(queue._queue)
+        with nogil:
+            failed = _wait_for_events(1, &queue._raw)
+        if failed:
+            # The long way waits again, and says what it is.
+            return 0
+        queue._drop()
+        queue.forget_kept()
+        return 1
+
+    cdef int read(
+        self, uint64_t stream, uint64_t buffer, uint64_t offset, uint64_t size, uint8_t* target
+    ) except -1:
+        cdef Py_buffer view
+        seen = _entry(self._buffers, buffer)
+        queue = _entry(self._streams, stream)
+        if seen is None or queue is None or queue.window_open:
+            return 0
+        host = seen.host
+        if host is None or size > <uint64_t>seen.size_bytes:
+            return 0
+        if offset > <uint64_t>seen.size_bytes - size or not self.sync(stream):
+            return 0
+        PyObject_GetBuffer(host, &view, PyBUF_SIMPLE)
+        memcpy(target, <uint8_t*>view.buf + offset, size)
+        PyBuffer_Release(&view)
+        return 1
