@@ -16,7 +16,7 @@ cdef class Outbox:
     cdef public bint ended
 
     cdef Py_ssize_t put(self, const uint8_t* op, Py_ssize_t size, object origin) except -1
-    cdef list _emptied(self)
+    cdef list _emptied(self, list fresh)
 
 
 cdef class SyncAnswer:

@@ -113,19 +113,26 @@ cdef class Outbox:
         self.inline_bytes += inline_bytes
         return self.count
 
-    cdef list _emptied(self):
-        """Forget what was gathered; return the origins."""
+    cdef list _emptied(self, list fresh):
+        """Forget what was gathered; return the origins, and gather those to come in `fresh`.
+
+        It is made before what is gathered is looked at: making it may run the collector, and so
+        code that gathers.
+        """
         cdef list marks = self._marks
+        cdef uint8_t* data
         self.first += self.count
         self.count = self._size = self.inline_bytes = 0
-        self._marks = []
+        self._marks = fresh
         if self._room > 64 * _ROOM:
-            self._room = _ROOM
-            self._data = <uint8_t*>PyMem_Realloc(self._data, self._room)
+            data = <uint8_t*>PyMem_Realloc(self._data, _ROOM)
+            if data != NULL:
+                self._data, self._room = data, _ROOM
         return marks
 
     def take(self):
         cdef uint8_t[1 + NUMBER_BYTES + 5] opening
+        cdef list fresh = []
         cdef uint8_t* at = put_array(put_number(put_array(opening, 2), self.first), self.count)
         cdef Py_ssize_t size = at - opening
         cdef uint64_t first = self.first
@@ -133,7 +140,8 @@ cdef class Outbox:
         cdef uint8_t* target = <uint8_t*>PyBytes_AS_STRING(body)
         memcpy(target, opening, size)
         memcpy(target + size, self._data, self._size)
-        return first, body, self._emptied()
+        marks = self._emptied(fresh)
+        return first, body, marks
 
     def claim(self):
         if self.count:
@@ -256,6 +264,7 @@ cdef class Express:
         cdef uint8_t[1 + NUMBER_BYTES + 5] opening
         cdef uint8_t* at
         cdef bytes head
+        cdef list fresh, marks
         cdef Lane lane
         cdef Py_ssize_t size, sent
         transport = self._link._link
@@ -267,10 +276,12 @@ cdef class Express:
             self._link._send_batch(self._link.receive_now)
             return 0
         lane = transport.lane
+        fresh = []
         at = put_array(put_number(put_array(opening, 2), outbox.first), outbox.count)
         head = session.seal(opening, at - opening, outbox._data, outbox._size)
-        first = outbox.first
-        self._batches.append((first, outbox._emptied()))
+        cdef uint64_t first = outbox.first
+        marks = outbox._emptied(fresh)
+        self._batches.append((first, marks))
         self._batcher.sent()
         size = PyBytes_GET_SIZE(head)
         sent = lane.put(<const uint8_t*>PyBytes_AS_STRING(head), size)

@@ -29,7 +29,7 @@ from gon.wire.batch import Batch, Hello, encode
 from gon.wire.frame import Kind, encode_head
 from gon.wire.ops import Free
 from gon_client.control import ControlChannel
-from tests.e2e.gond_process import PATIENCE_S, Gond, connect, dial, is_closed, real_gond
+from tests.e2e.gond_process import PATIENCE_S, Gond, connect, dial, gone, is_closed, real_gond
 
 SOURCE = """
 kernel void saxpy(float a, global const float *x, global float *y, int n) {
@@ -107,7 +107,10 @@ def test_a_lost_daemon_ends_the_lease(tmp_path: Path) -> None:
         host.acquire(grace_s=0.3) as device,
     ):
         device.sync()
+        workers = gond.workers()
         gond.kill()
+        # Workers end with it; one may still answer until it has.
+        assert gone(workers)
         with pytest.raises(gon.LeaseLost, match="nobody answers"):
             device.sync()
 
