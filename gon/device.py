@@ -22,7 +22,7 @@ Must not know: wires, sockets, leases.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from gon.model import DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo, Program
 
@@ -236,6 +236,25 @@ class Bounded(Protocol):
 
     def bound_memory(self, size_bytes: int) -> None:
         """Take no more than this, and what cutting it into buffers costs."""
+        ...
+
+
+class KnownWrite(NamedTuple):
+    """A write whose content the device's host may have already."""
+
+    buffer: Handle
+    offset: int
+    data: memoryview
+
+
+@runtime_checkable
+class Recalling(Protocol):
+    """What a device may give besides: writing contents that its host has kept without their bytes
+    being sent.
+    """
+
+    def write_known(self, stream: Handle, writes: Sequence[KnownWrite]) -> None:
+        """Do as many `Device.write`s; what the host does not have it keeps, if it can."""
         ...
 
 

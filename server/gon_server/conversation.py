@@ -25,6 +25,7 @@ from gon.wire.frame import Head, Kind
 from gon.wire.session import Frame, Role, Session, SessionStatistics
 from gon.wire.versions import agree
 from gon_server.executor import Executor, LoadModule
+from gon_server.recalling import Contents
 
 _BATCH = Kind.BATCH
 # An acknowledgement is owed at the latest after this many batches, however busy the link is.
@@ -35,10 +36,15 @@ class Conversation:
     """One session with one client, over any number of links, one after the other."""
 
     def __init__(
-        self, device: HostDevice, memory_bytes: int, load: LoadModule | None = None
+        self,
+        device: HostDevice,
+        memory_bytes: int,
+        load: LoadModule | None = None,
+        contents: Contents | None = None,
     ) -> None:
         self._device = device
-        self._executor = Executor(device, memory_bytes, load)
+        self._executor = Executor(device, memory_bytes, load, contents)
+        self._content_key = b"" if contents is None else contents.key
         self._session = Session(Role.WORKER, frames_max=REPLY_FRAMES_MAX, bytes_max=REPLY_BYTES_MAX)
         self._name = b""
         self._owed = 0
@@ -88,6 +94,7 @@ class Conversation:
             frames_max=UNACKED_FRAMES_MAX,
             bytes_max=UNACKED_BYTES_MAX,
             device=self._device.info,
+            content_key=self._content_key,
         )
         link.send(session.word(Kind.WELCOME, encode(welcome)))
         for frame in again:
