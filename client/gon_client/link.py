@@ -31,7 +31,7 @@ from gon.model import DeviceInfo
 from gon.transport.base import Link, drop_payload
 from gon.wire.batch import Batch, Bye, Refuse, decode, decode_replies, encode
 from gon.wire.frame import Kind
-from gon.wire.ops import AnyOp, Read, Write
+from gon.wire.ops import AnyOp, Read
 from gon.wire.session import Role, Session, State
 from gon_client.batcher import Batcher
 from gon_client.counts import LinkCounts, Tally
@@ -72,6 +72,7 @@ class SessionLink:
         self._session.limit(welcome.frames_max, welcome.bytes_max)
         self._session.join(welcome.received)
         self.device: DeviceInfo = welcome.device
+        self.content_key: bytes = welcome.content_key
         self._pump = Pump(self._tick, clock)
 
     def __repr__(self) -> str:
@@ -122,11 +123,10 @@ class SessionLink:
 
     def ask_large(self, op: Read, cookie: int, answer: Answer) -> None:
         """Send a read whose bytes come as payload, straight into the answer's target."""
-        self._send_alone(op, answer.origin, None, (cookie, answer))
+        self.send_alone(op, answer.origin, None, (cookie, answer))
 
-    def upload(self, op: Write, payload: memoryview) -> None:
-        """Send a write whose data travels as payload; return when the worker has it."""
-        seq = self._send_alone(op, caller(), payload, None)
+    def uploaded(self, seq: int) -> None:
+        """Return when the worker has done what is in that frame."""
         self._tally.waits += 1
         self._tally.round_trips += 1
         session = self._session
@@ -145,19 +145,20 @@ class SessionLink:
             self._tally.round_trips += 1
             self._receive_some(self._may_send, deadline)
 
-    def _send_alone(
+    def send_alone(
         self,
         op: AnyOp,
         origin: Origin,
         payload: memoryview | None,
-        large: tuple[int, Answer] | None,
+        large: tuple[int, Answer] | None = None,
+        *after: AnyOp,
     ) -> int:
-        """Send one op in a frame of its own, after all that is gathered; return its number."""
+        """Send a frame of its own after all that is gathered; return its number: see `uploaded`."""
         while True:
             self.flush()
             with self._sending:
                 if not self._ops and self._may_send():
-                    self._ops, self._marks = [op], [origin]
+                    self._ops, self._marks = [op, *after], [origin] * (1 + len(after))
                     if large is not None:
                         self._expected.add_large(*large)
                     self._send_batch(payload)
