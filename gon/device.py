@@ -254,7 +254,9 @@ class Recalling(Protocol):
     """
 
     def write_known(self, stream: Handle, writes: Sequence[KnownWrite]) -> None:
-        """Do as many `Device.write`s; what the host does not have it keeps, if it can."""
+        """Do as many `Device.write`s, in any order; what the host does not have it keeps, if it
+        can. Data must stay as it is until this returns.
+        """
         ...
 
 

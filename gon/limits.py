@@ -157,6 +157,9 @@ CONTENT_BYTES_MAX = 32 * MIB
 CONTENT_DIGEST_BYTES = 32
 # A digest is computed, and a content is copied, in steps of this size.
 CONTENT_STEP_BYTES = 1 * MIB
+# Pieces a client digests at once, where it has as many cores: four cores digest what a link of 10
+# Gbit/s carries; more are the program's.
+CONTENT_DIGESTS_MAX = 4
 # Pieces a client has asked about and not heard of yet, in number and bytes: they share round trips,
 # and a file larger than memory is still in the page cache when a piece of it must be sent.
 CONTENT_ASKED_MAX = 256

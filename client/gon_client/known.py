@@ -13,9 +13,12 @@ does not keep is sent: the content arrives as by a plain write, and fails as one
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 from gon.contents import digest_of
@@ -25,6 +28,7 @@ from gon.limits import (
     CONTENT_ASKED_MAX,
     CONTENT_BYTES_MAX,
     CONTENT_BYTES_MIN,
+    CONTENT_DIGESTS_MAX,
 )
 from gon.model import Handle
 from gon.wire import ops
@@ -66,35 +70,27 @@ class KnownContents:
         asked: deque[_Asked] = deque()
         asked_bytes = 0
         sent = 0
-        rest: list[KnownWrite] = []
-        numbers = iter(cookies)
-        for write in writes:
-            for start in range(0, write.data.nbytes, CONTENT_BYTES_MAX):
-                piece = write.data[start : start + CONTENT_BYTES_MAX]
-                part = KnownWrite(write.buffer, write.offset + start, piece)
-                if piece.nbytes < CONTENT_BYTES_MIN:
-                    rest.append(part)
-                    continue
-                asked.append(self._ask(stream, part, next(numbers)))
-                asked_bytes += piece.nbytes
-                while (
-                    asked[0].answer.done()
-                    or asked_bytes > CONTENT_ASKED_BYTES_MAX
-                    or len(asked) > CONTENT_ASKED_MAX
-                ):
-                    asked_bytes -= asked[0].piece.nbytes
-                    sent = self._settle(asked.popleft()) or sent
-                    if not asked:
-                        break
+        pieces = list(_pieces(writes))
+        large = [piece for piece in pieces if piece.data.nbytes >= CONTENT_BYTES_MIN]
+        digests = _digests(self._link.content_key, large)
+        for piece, digest, cookie in zip(large, digests, cookies, strict=False):
+            asked.append(self._ask(stream, piece, digest, cookie))
+            asked_bytes += piece.data.nbytes
+            while asked and (
+                asked[0].answer.done()
+                or asked_bytes > CONTENT_ASKED_BYTES_MAX
+                or len(asked) > CONTENT_ASKED_MAX
+            ):
+                asked_bytes -= asked[0].piece.nbytes
+                sent = self._settle(asked.popleft()) or sent
         while asked:
             sent = self._settle(asked.popleft()) or sent
         if sent:
             self._link.uploaded(sent)
-        return rest
+        return [piece for piece in pieces if piece.data.nbytes < CONTENT_BYTES_MIN]
 
-    def _ask(self, stream: Handle, write: KnownWrite, cookie: int) -> _Asked:
+    def _ask(self, stream: Handle, write: KnownWrite, digest: bytes, cookie: int) -> _Asked:
         piece = write.data
-        digest = digest_of(self._link.content_key, piece)
         op = ops.Recall(stream, write.buffer, write.offset, piece.nbytes, digest, cookie)
         answer = Answer(self._link, None, caller())
         self._link.ask(op, cookie, answer, len(digest))
@@ -117,3 +113,33 @@ class KnownContents:
                 self.recalled += 1
                 self.recalled_bytes += op.size_bytes
         return 0
+
+
+def _pieces(writes: Iterable[KnownWrite]) -> Iterator[KnownWrite]:
+    """Cut writes into pieces, each of which is a content."""
+    for buffer, offset, data in writes:
+        for start in range(0, data.nbytes, CONTENT_BYTES_MAX):
+            yield KnownWrite(buffer, offset + start, data[start : start + CONTENT_BYTES_MAX])
+
+
+def _digests(key: bytes, pieces: Sequence[KnownWrite]) -> Iterator[bytes]:
+    """Give the digest of each piece, in order; several are made at once where there are cores."""
+    threads = min(CONTENT_DIGESTS_MAX, len(pieces), _cores())
+    if threads < 2:
+        yield from (digest_of(key, piece.data) for piece in pieces)
+        return
+    with ThreadPoolExecutor(threads, "gon-digest") as pool:
+        ahead: deque[Future[bytes]] = deque()
+        for piece in pieces:
+            ahead.append(pool.submit(digest_of, key, piece.data))
+            # Not further ahead: what is digested should still be in memory when it is sent.
+            if len(ahead) > threads:
+                yield ahead.popleft().result()
+        yield from (digest.result() for digest in ahead)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use, as far as the system tells."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

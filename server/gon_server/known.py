@@ -14,6 +14,7 @@ import os
 import queue
 import socket
 import threading
+from contextlib import suppress
 
 from gon.limits import CONTENT_ANSWER_S, CONTENTS_OFFERED_MAX
 from gon_server.orders import Find, Found, Offer, send_order
@@ -32,6 +33,8 @@ class KnownToGond:
         self._key = key
         self._wait_s = wait_s
         self._count = 0
+        # Whether the last question was not answered in time.
+        self._owed = False
         self._answers: queue.SimpleQueue[tuple[Found, int | None]] = queue.SimpleQueue()
         self._room = threading.Semaphore(CONTENTS_OFFERED_MAX)
 
@@ -44,6 +47,9 @@ class KnownToGond:
 
     def find(self, digest: bytes, size_bytes: int) -> int | None:
         """Return a file of the content, which the caller closes, or None."""
+        if self._owed and self._late_answer():
+            # gond would take a second question for nonsense; the first took too long already.
+            return None
         self._count += 1
         try:
             send_order(self._sock, Find(self._count, digest, size_bytes))
@@ -54,12 +60,22 @@ class KnownToGond:
             try:
                 order, fd = self._answers.get(timeout=self._wait_s)
             except queue.Empty:
+                self._owed = True
                 _log.warning("gond has found no content in %g s", self._wait_s)
                 return None
             if order.number == self._count:
                 return fd
             if fd is not None:
                 os.close(fd)
+
+    def _late_answer(self) -> bool:
+        """Return whether it is still to come; drop it if it is there."""
+        with suppress(queue.Empty):
+            _order, fd = self._answers.get_nowait()
+            self._owed = False
+            if fd is not None:
+                os.close(fd)
+        return self._owed
 
     def offer(self, digest: bytes, content: memoryview) -> None:
         """Give gond a copy of the content; it looks at it by itself."""

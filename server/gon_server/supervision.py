@@ -149,12 +149,14 @@ class SupervisedWorker:
     def found(self, order: Found, content: int | None) -> None:
         """Give the worker the content it has asked for, or say that there is none."""
         self._finds = False
-        self._send(order, content)
+        if self.stage is Stage.SERVING:
+            self._send(order, content)
 
     def content_taken(self) -> None:
         """Tell the worker that it may offer one more content."""
         self._offers -= 1
-        self._send(Taken())
+        if self.stage is Stage.SERVING:
+            self._send(Taken())
 
     def give_link(self, sock: socket.socket, peer: str) -> bool:
         """Pass an accepted data connection on; return whether it went."""

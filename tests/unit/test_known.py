@@ -128,6 +128,20 @@ def test_more_contents_than_may_be_asked_about_at_once(device: Device) -> None:
     assert gon.stats(device).counts.recalled == count
 
 
+@pytest.mark.parametrize("cores", [1, 2, 3, 64])
+def test_on_however_many_cores_the_digests_are_those_of_the_pieces_in_order(
+    device: Device, contents: KeptHere, cores: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gon_client.known._cores", lambda: cores)
+    arrays = [some(CONTENT_BYTES_MIN + 100 * seed, seed) for seed in range(7)]
+    for recalled in (0, 7):
+        made = device.asarrays(arrays, cache=True)
+        assert gon.stats(device).counts.recalled == recalled
+        for x, array in zip(made, arrays, strict=True):
+            np.testing.assert_array_equal(x.get(), array)
+        assert contents.asked[-7:] == [digest_of(KEY, array.data) for array in arrays]
+
+
 def test_arrays_of_every_kind(device: Device) -> None:
     made = device.asarrays([3.0, [1, 2], np.zeros((0, 4)), np.ones((512, 512))], cache=True)
     assert [x.shape for x in made] == [(), (2,), (0, 4), (512, 512)]
@@ -310,6 +324,22 @@ def test_a_gond_that_does_not_answer_costs_a_transfer(
     assert received[1] is not None
     assert read_sealed(received[1], 5) == b"bytes"
     os.close(received[1])
+
+
+def test_a_gond_that_answers_late_is_not_asked_twice_at_a_time(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    known = KnownToGond(pair[1], KEY, wait_s=0.01)
+    assert known.find(DIGEST, 5) is None
+    assert receive_order(pair[0]) == (Find(1, DIGEST, 5), None)
+    assert known.find(DIGEST, 5) is None
+    pair[0].setblocking(False)
+    with pytest.raises(BlockingIOError):
+        receive_order(pair[0])
+    known.give(Found(1), seal("content", b"stale"))
+    known.give(Found(2), None)
+    assert known.find(DIGEST, 5) is None
+    assert receive_order(pair[0]) == (Find(2, DIGEST, 5), None)
 
 
 def test_a_gond_that_is_gone_costs_a_transfer(pair: tuple[socket.socket, socket.socket]) -> None:
