@@ -148,7 +148,7 @@ TRIAL_BYTES_MAX = 48 * KIB
 
 # Known contents --------------------
 # An array is known by its content from this size on: asking for less takes as long as sending it
-# (a question costs the host 0.3 ms, in which a link of 1 GB/s carries this much).
+# (a question costs 0.4 ms on one core, in which a link of 5 Gbit/s carries this much).
 CONTENT_BYTES_MIN = 256 * KIB
 # A larger array is known in pieces of this size, each by a digest of its own: what a worker holds
 # twice while it stores one, what gond reads at a time, and what a broken transfer begins again.
