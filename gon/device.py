@@ -22,7 +22,7 @@ Must not know: wires, sockets, leases.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from gon.model import DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo, Program
 
@@ -239,6 +239,27 @@ class Bounded(Protocol):
 
     def bound_memory(self, size_bytes: int) -> None:
         """Take no more than this, and what cutting it into buffers costs."""
+        ...
+
+
+class KnownWrite(NamedTuple):
+    """A write whose content the device's host may have already."""
+
+    buffer: Handle
+    offset: int
+    data: memoryview
+
+
+@runtime_checkable
+class Recalling(Protocol):
+    """What a device may give besides: writing contents that its host has kept without their bytes
+    being sent.
+    """
+
+    def write_known(self, stream: Handle, writes: Sequence[KnownWrite]) -> None:
+        """Do as many `Device.write`s, in any order; what the host does not have it keeps, if it
+        can. Data must stay as it is until this returns.
+        """
         ...
 
 

@@ -146,6 +146,41 @@ MODULES_CACHED_MAX = 1024
 # A device's first program, built: gond passes it on inside an order. Intel's has 6 KiB.
 TRIAL_BYTES_MAX = 48 * KIB
 
+# Known contents --------------------
+# An array is known by its content from this size on: asking for less takes as long as sending it
+# (a question costs 0.4 ms on one core, in which a link of 5 Gbit/s carries this much).
+CONTENT_BYTES_MIN = 256 * KIB
+# A larger array is known in pieces of this size, each by a digest of its own: what a worker holds
+# twice while it stores one, what gond reads at a time, and what a broken transfer begins again.
+CONTENT_BYTES_MAX = 32 * MIB
+# Digests of contents, and what they are keyed with.
+CONTENT_DIGEST_BYTES = 32
+# A digest is computed, and a content is copied, in steps of this size.
+CONTENT_STEP_BYTES = 1 * MIB
+# Pieces a client digests at once, where it has as many cores: four cores digest what a link of 10
+# Gbit/s carries; more are the program's.
+CONTENT_DIGESTS_MAX = 4
+# Pieces a client has asked about and not heard of yet, in number and bytes: they share round trips,
+# and a file larger than memory is still in the page cache when a piece of it must be sent.
+CONTENT_ASKED_MAX = 256
+CONTENT_ASKED_BYTES_MAX = 8 * CONTENT_BYTES_MAX
+# Contents that a host keeps, in bytes of all tenants and of one, and in number, of which a tenant
+# may have half.
+CONTENT_STORE_BYTES = 16 * GIB
+CONTENT_STORE_TENANT_BYTES = 8 * GIB
+CONTENTS_KEPT_MAX = 65_536
+# The disk that contents are kept on has at least this much left for others.
+CONTENT_DISK_FREE_BYTES = 1 * GIB
+# Contents on their way to the disk, of one worker and of a host (a tenant may have half): each is
+# an open file of gond, and memory that no lease is charged for.
+CONTENTS_OFFERED_MAX = 4
+CONTENTS_ARRIVING_MAX = 64
+# A worker waits this long for gond to find a content, and until it may offer one more; then the
+# bytes are sent as ever, and not kept. A disk may be slow.
+CONTENT_ANSWER_S = 10.0
+# A gond that stops waits this long for the files it has begun.
+CONTENT_STOP_S = 5.0
+
 # Waits (seconds) --------------------
 CONNECT_TIMEOUT_S = 5.0
 HANDSHAKE_TIMEOUT_S = 5.0

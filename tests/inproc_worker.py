@@ -21,6 +21,7 @@ from gon_client.dial import Dialer
 from gon_client.link import SessionLink
 from gon_client.remote import RemoteDevice
 from gon_server.conversation import Conversation
+from gon_server.recalling import Contents
 from gon_server.worker import GivenLinks
 
 MakePair: TypeAlias = Callable[[], tuple[Link, Link]]
@@ -38,8 +39,9 @@ class InprocWorker:
         device: HostDevice,
         make_pair: MakePair = inproc_pair,
         memory_bytes: int = QUOTA_BYTES,
+        contents: Contents | None = None,
     ) -> None:
-        self.conversation = Conversation(device, memory_bytes)
+        self.conversation = Conversation(device, memory_bytes, contents=contents)
         # How links ended, but for goodbyes.
         self.endings: list[LinkLost | RemoteProtocolError] = []
         self._make_pair = make_pair
@@ -92,10 +94,13 @@ def open_session(
 
 @contextmanager
 def remote(
-    device: HostDevice, make_pair: MakePair = inproc_pair, memory_bytes: int = QUOTA_BYTES
+    device: HostDevice,
+    make_pair: MakePair = inproc_pair,
+    memory_bytes: int = QUOTA_BYTES,
+    contents: Contents | None = None,
 ) -> Generator[RemoteDevice]:
     """Give `device` from afar; close both ends of the session, and then the device."""
-    worker = InprocWorker(device, make_pair, memory_bytes)
+    worker = InprocWorker(device, make_pair, memory_bytes, contents)
     try:
         far = RemoteDevice(open_session(worker))
         try:

@@ -135,14 +135,18 @@ class DeviceArray:
         pending = self.buffer.read(out, offset=self.offset, stream=stream)
         return ReadFuture(pending, out)
 
-    def set(self, source: HostArray, *, stream: Stream | None = None) -> None:
-        """Write the content of a NumPy array of the same shape and dtype."""
+    def set(self, source: HostArray, *, stream: Stream | None = None, cache: bool = False) -> None:
+        """Write the content of a NumPy array of the same shape and dtype; with `cache` as
+        `Device.asarray`.
+        """
         if source.shape != self.shape or source.dtype != self.dtype:
             raise InvalidArgument(
                 f"source is {source.dtype}{list(source.shape)}, "
                 f"the array {self.dtype}{list(self.shape)}"
             )
-        self.buffer.copy_from(np.ascontiguousarray(source), offset=self.offset, stream=stream)
+        self.buffer.copy_from(
+            np.ascontiguousarray(source), offset=self.offset, stream=stream, cache=cache
+        )
 
     def copy_from(self, source: DeviceArray, *, stream: Stream | None = None) -> None:
         """Copy another array of the device with as many bytes; the host does not wait."""

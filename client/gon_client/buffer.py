@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from gon.device import SETTLED, Pending
+from gon.device import SETTLED, KnownWrite, Pending
 from gon.errors import InvalidArgument
 from gon.model import Handle
 
@@ -89,12 +89,14 @@ class Buffer:
         source_offset: int = 0,
         size: int | None = None,
         stream: Stream | None = None,
+        cache: bool = False,
     ) -> None:
         """Copy bytes into this buffer from `offset` on.
 
         `source` is another buffer of the device (`size` bytes from `source_offset` on, by default
         all it has) or a C-contiguous array (all of it), which may be changed as soon as this
-        returns. Raises InvalidArgument for a range outside either.
+        returns. With `cache` the bytes of an array are not sent if the host has them from before.
+        Raises InvalidArgument for a range outside either.
         """
         handle = self.device.handle_of(stream)
         if isinstance(source, Buffer):
@@ -109,7 +111,7 @@ class Buffer:
         data = host_bytes(source, "source")
         self.check_range(offset, data.nbytes, "target")
         if data.nbytes:
-            self.device.contract.write(handle, self.handle, offset, data)
+            self.device.write(handle, (KnownWrite(self.handle, offset, data),), cache=cache)
 
     def copy_to(
         self,

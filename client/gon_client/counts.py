@@ -12,7 +12,8 @@ from gon.wire.session import Session
 class LinkCounts:
     """What a session has done: ops posted, frames of them, waits for an answer, bytes each way.
 
-    `round_trips` counts the waits that had to receive something; `resumed` lost links replaced.
+    `round_trips` counts the waits that had to receive something; `resumed` lost links replaced;
+    `recalled` contents that the host had, `recalled_bytes` what was not sent of them.
     """
 
     ops: int
@@ -24,6 +25,8 @@ class LinkCounts:
     copied_sent: int
     copied_received: int
     resumed: int
+    recalled: int = 0
+    recalled_bytes: int = 0
 
 
 NOTHING_CARRIED = LinkCounts(0, 0, 0, 0, 0, 0, 0, 0, 0)

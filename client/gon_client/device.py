@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from gon.device import Device as Contract
+from gon.device import KnownWrite, Recalling
 from gon.errors import BadHandle, InvalidArgument, OutOfMemory
 from gon.model import DEFAULT_STREAM, DeviceInfo, GlobalInfo, Handle, KernelInfo, Program
 from gon_client.array import DeviceArray, shape_of
@@ -115,21 +116,39 @@ class Device:
         """Return a new array of no promised content (zeros: no tenant sees another's)."""
         return self.zeros(shape, dtype)
 
-    def asarray(self, data: ArrayLike, dtype: DTypeLike | None = None) -> DeviceArray:
-        """Return a new array with the content of `data`, there for every stream from now on."""
-        host = np.ascontiguousarray(data, dtype=dtype)
-        if host.ndim == 0 or np.ndim(data) == 0:
-            host = host.reshape(np.shape(data))
-        array = self.zeros(host.shape, host.dtype)
-        if host.nbytes:
+    def asarray(
+        self, data: ArrayLike, dtype: DTypeLike | None = None, *, cache: bool = False
+    ) -> DeviceArray:
+        """Return a new array with the content of `data`, there for every stream from now on.
+
+        With `cache` the host keeps the content, beyond the lease, and is asked for it first: what
+        it has is not sent. That pays where the link is slower than a digest of the bytes, about
+        half a gigabyte a second, and costs a round trip where the host has none of it. `data` may
+        be a file, as np.memmap.
+        """
+        return self.asarrays((data,), dtype, cache=cache)[0]
+
+    def asarrays(
+        self, datas: Sequence[ArrayLike], dtype: DTypeLike | None = None, *, cache: bool = False
+    ) -> list[DeviceArray]:
+        """Return new arrays, as `asarray` does; with `cache` all questions share round trips."""
+        arrays: list[DeviceArray] = []
+        writes: list[KnownWrite] = []
+        for data in datas:
+            host = np.ascontiguousarray(data, dtype=dtype)
+            if host.ndim == 0 or np.ndim(data) == 0:
+                host = host.reshape(np.shape(data))
+            array = self.zeros(host.shape, host.dtype)
+            arrays.append(array)
+            if host.nbytes:
+                writes.append(KnownWrite(array.buffer.handle, 0, host_bytes(host, "data")))
+        if writes:
             # The stream carries nothing but first contents, so it is always idle and the write has
             # taken effect before anything that is queued later, on whatever stream.
             if self._upload_stream is None:
                 self._upload_stream = self.create_stream()
-            self.contract.write(
-                self._upload_stream.handle, array.buffer.handle, 0, host_bytes(host, "data")
-            )
-        return array
+            self.write(self._upload_stream.handle, writes, cache=cache)
+        return arrays
 
     # Work --------------------
     def compile(
@@ -191,6 +210,15 @@ class Device:
                 self._on_close()
 
     # For the nouns of this package --
+    def write(self, stream: Handle, writes: Sequence[KnownWrite], *, cache: bool) -> None:
+        """Write host memory to buffers, by its content if that is wanted and the host keeps any."""
+        contract = self.contract
+        if cache and isinstance(contract, Recalling):
+            contract.write_known(stream, writes)
+            return
+        for buffer, offset, data in writes:
+            contract.write(stream, buffer, offset, data)
+
     def handle_of(self, stream: Stream | None) -> Handle:
         """Return the stream's handle, the default stream's for None. Raises BadHandle."""
         if stream is None:

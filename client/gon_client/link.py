@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from gon.clock import Clock
@@ -35,7 +35,7 @@ from gon.transport.base import Link
 from gon.transport.stream import StreamLink
 from gon.wire.batch import Bye, batch_body, encode, encode_op
 from gon.wire.frame import Kind
-from gon.wire.ops import AnyOp, Read, Write
+from gon.wire.ops import AnyOp, Read
 from gon.wire.session import Role, Session
 from gon_client.batcher import Batcher
 from gon_client.counts import LinkCounts, Tally
@@ -75,6 +75,7 @@ class SessionLink:
         self._session.limit(welcome.frames_max, welcome.bytes_max)
         self._session.join(welcome.received)
         self.device: DeviceInfo = welcome.device
+        self.content_key: bytes = welcome.content_key
         self._pump = Pump(self._tick, clock)
         self.express: Express | None = Express(self) if NATIVE else None
 
@@ -131,11 +132,10 @@ class SessionLink:
 
     def ask_large(self, op: Read, cookie: int, answer: Answer) -> None:
         """Send a read whose bytes come as payload, straight into the answer's target."""
-        self._send_alone(op, answer.origin, large=(cookie, answer))
+        self.send_alone([op], answer.origin, large=(cookie, answer))
 
-    def upload(self, op: Write, payload: memoryview) -> None:
-        """Send a write whose data travels as payload; return when the worker has it."""
-        seq = self._send_alone(op, caller(), (payload,))
+    def uploaded(self, seq: int) -> None:
+        """Return when the worker has done what is in that frame."""
         self._tally.waits += 1
         self._tally.round_trips += 1
         session = self._session
@@ -154,24 +154,23 @@ class SessionLink:
             self._tally.round_trips += 1
             self._receive_some(self._may_send, deadline)
 
-    def _send_alone(
+    def send_alone(
         self,
-        op: AnyOp,
+        ops: Sequence[AnyOp],
         origin: Origin,
         payloads: tuple[memoryview, ...] = (),
         large: tuple[int, Answer] | None = None,
     ) -> int:
-        """Send one op in a frame of its own, after all that is gathered; return its number."""
+        """Send a frame of its own after all that is gathered; return its number: see `uploaded`."""
         while True:
             self.flush()
             with self._sending:
-                number = self._outbox.claim() if self._may_send() else 0
-                if number:
+                first = self._outbox.claim(len(ops)) if self._may_send() else 0
+                if first:
                     if large is not None:
                         self._expected.add_large(*large)
-                    self._send_frame(
-                        number, batch_body(number, [encode_op(op)]), [origin], payloads
-                    )
+                    body = batch_body(first, [encode_op(op) for op in ops])
+                    self._send_frame(first, body, [origin] * len(ops), payloads)
                     return self._session.sent
             self._receive_some(self._may_send)
 

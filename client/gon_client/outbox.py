@@ -48,9 +48,11 @@ class PlainOutbox:
         self.first = first + len(coded)
         return first, batch_body(first, coded), marks
 
-    def claim(self) -> int:
-        """Return a number for an op that goes alone, 0 while others are gathered before it."""
+    def claim(self, count: int) -> int:
+        """Return the first of `count` numbers for ops that go in a frame of their own, 0 while
+        others are gathered before them.
+        """
         if self._coded:
             return 0
-        self.first += 1
-        return self.first - 1
+        self.first += count
+        return self.first - count

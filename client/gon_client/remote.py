@@ -8,8 +8,9 @@ call.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from gon.device import Pending
+from gon.device import KnownWrite, Pending
 from gon.errors import InvalidArgument
 from gon.limits import (
     FILL_PATTERN_BYTES_MAX,
@@ -24,6 +25,7 @@ from gon.model import DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo, Program
 from gon.wire import ops
 from gon.wire.batch import decode
 from gon_client.counts import LinkCounts
+from gon_client.known import KnownContents
 from gon_client.link import SessionLink
 from gon_client.pending import Answer, Waiting, caller
 
@@ -79,6 +81,7 @@ class RemoteDevice:
         self._cookies = link.cookies
         self._express = link.express
         self._waiting: Waiting = link.express or link
+        self._known = KnownContents(link)
 
     def __repr__(self) -> str:
         return f"RemoteDevice({self.info.name}, {self._link!r})"
@@ -89,7 +92,10 @@ class RemoteDevice:
 
     def counts(self) -> LinkCounts:
         """Return what the session has carried so far."""
-        return self._link.counts()
+        known = self._known
+        return replace(
+            self._link.counts(), recalled=known.recalled, recalled_bytes=known.recalled_bytes
+        )
 
     # Buffers --------------------
     def allocate(self, buffer: Handle, size_bytes: int) -> None:
@@ -105,7 +111,15 @@ class RemoteDevice:
         if size <= INLINE_BYTES_MAX:
             self._post(ops.Write(stream, buffer, offset, size, bytes(data)), size)
         else:
-            self._link.upload(ops.Write(stream, buffer, offset, size, None), data)
+            link = self._link
+            op = ops.Write(stream, buffer, offset, size, None)
+            link.uploaded(link.send_alone([op], caller(2), (data,)))
+
+    def write_known(self, stream: Handle, writes: Sequence[KnownWrite]) -> None:
+        _check_numbers(*(write.offset for write in writes))
+        known = self._known
+        for write in known.write(stream, writes, self._cookies) if known.kept else writes:
+            self.write(stream, *write)
 
     def read(self, stream: Handle, buffer: Handle, offset: int, out: memoryview) -> Pending:
         if out.readonly or not out.c_contiguous:

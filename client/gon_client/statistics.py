@@ -34,6 +34,8 @@ class DeviceStatistics:
             f"{counts.waits} waits, {counts.bytes_sent} bytes sent, "
             f"{counts.bytes_received} bytes received"
         )
+        if counts.recalled:
+            text += f", {counts.recalled} contents recalled, {counts.recalled_bytes} bytes not sent"
         if counts.resumed:
             text += f", {counts.resumed} lost links resumed"
         if self.wait_bound:

@@ -19,7 +19,7 @@ import msgspec
 from gon.errors import GonError, RemoteProtocolError, error_of
 from gon.limits import BATCH_OPS_MAX, INLINE_BYTES_MAX
 from gon.model import DeviceInfo, ModuleInfo
-from gon.wire.ops import AnyOp, Read, Write
+from gon.wire.ops import AnyOp, Outcome, Read, Write
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):
@@ -38,7 +38,9 @@ class Hello(msgspec.Struct, frozen=True, array_like=True):
 class Welcome(msgspec.Struct, frozen=True, array_like=True):
     """Answer of a worker.
 
-    `received` is the last batch that took effect: what follows it is sent again.
+    `received` is the last batch that took effect: what follows it is sent again. `content_key` is
+    what digests of contents are keyed with (gon.contents); empty, as an older worker leaves it,
+    where none are kept.
     """
 
     version: int
@@ -47,6 +49,7 @@ class Welcome(msgspec.Struct, frozen=True, array_like=True):
     frames_max: int
     bytes_max: int
     device: DeviceInfo
+    content_key: bytes = b""
 
 
 class Refuse(msgspec.Struct, frozen=True, array_like=True):
@@ -107,9 +110,13 @@ class Reply(msgspec.Struct, frozen=True, array_like=True, gc=False):
     failure: Failure | None = None
 
 
-_Message = TypeVar("_Message", Hello, Welcome, Refuse, Bye, Batch, list[Reply], ModuleInfo, float)
+_Message = TypeVar(
+    "_Message", Hello, Welcome, Refuse, Bye, Batch, list[Reply], ModuleInfo, float, Outcome
+)
 
-Sent: TypeAlias = Hello | Welcome | Refuse | Bye | Batch | list[Reply] | ModuleInfo | float
+Sent: TypeAlias = (
+    Hello | Welcome | Refuse | Bye | Batch | list[Reply] | ModuleInfo | float | Outcome
+)
 
 # Returns the body that carries a message.
 encode: Callable[[Sent], bytes] = msgspec.msgpack.Encoder().encode

@@ -12,6 +12,7 @@ fail to write.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TypeAlias
 
 import msgspec
@@ -67,6 +68,35 @@ class Fill(Op, frozen=True, tag=6):
     offset: int
     size_bytes: int
     pattern: bytes
+
+
+class Recall(Op, frozen=True, tag=7):
+    """Write the content with this digest (gon.contents) into the buffer, if the host has it.
+
+    It is ordered, skipped and poisoned as a `Write` of it, and answered by an `Outcome`. Only for
+    hosts whose welcome names a content key: an older one has none.
+    """
+
+    stream: int
+    buffer: int
+    offset: int
+    size_bytes: int
+    digest: bytes
+    reply: int
+
+
+class Keep(Op, frozen=True, tag=8):
+    """Keep what the range holds now as the content with this digest, if that is what it is.
+
+    Changes nothing on the device; whether the host keeps it shows in the next `Recall`. Follows the
+    `Write` of that content in its frame. Only for hosts whose welcome names a content key.
+    """
+
+    stream: int
+    buffer: int
+    offset: int
+    size_bytes: int
+    digest: bytes
 
 
 class CreateStream(Op, frozen=True, tag=10):
@@ -150,8 +180,18 @@ class GetGlobal(Op, frozen=True, tag=35):
     name: str
 
 
+class Outcome(IntEnum):
+    """What became of a `Recall`. Numbers are never reused."""
+
+    # The host does not have it, and has changed nothing that the `Write` to follow does not cover.
+    UNKNOWN = 0
+    THERE = 1
+    # It failed, or was skipped, as a `Write` would have: the next wait tells why.
+    FAILED = 2
+
+
 AnyOp: TypeAlias = (
-    Allocate | Free | Write | Read | Copy | Fill
+    Allocate | Free | Write | Read | Copy | Fill | Recall | Keep
     | CreateStream | CloseStream | Sync | SyncAll
     | CreateEvent | CloseEvent | Record | WaitEvent | SyncEvent | Elapsed
     | Load | Unload | GetKernel | CloseKernel | Launch | GetGlobal
@@ -179,6 +219,8 @@ TABLE: tuple[Row, ...] = (
     Row(4, Read, "the bytes, inline or as payload", 1),
     Row(5, Copy, "", 1),
     Row(6, Fill, "", 1),
+    Row(7, Recall, "a number: 0 unknown, 1 there, 2 failed", 2),
+    Row(8, Keep, "", 2),
     Row(10, CreateStream, "", 1),
     Row(11, CloseStream, "", 1),
     Row(12, Sync, "nothing", 1),

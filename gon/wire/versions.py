@@ -20,7 +20,10 @@ class Step:
     brought: str
 
 
-STEPS = (Step(1, "2026-11-22", "buffers, streams, events, modules, launches; resumable sessions"),)
+STEPS = (
+    Step(1, "2026-11-22", "buffers, streams, events, modules, launches; resumable sessions"),
+    Step(2, "2026-11-27", "contents known by their digest: Recall, Keep, the welcome's key"),
+)
 
 VERSION_MIN = STEPS[0].version
 VERSION_MAX = STEPS[-1].version

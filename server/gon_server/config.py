@@ -28,6 +28,8 @@ from gon.limits import (
     BUILDER_MEMORY_BYTES,
     BUILDERS,
     BUILDERS_MAX,
+    CONTENT_STORE_BYTES,
+    CONTENT_STORE_TENANT_BYTES,
     DRAIN_S,
     GRACE_S,
     LEASE_S,
@@ -118,6 +120,12 @@ class Settings:
     module_cache_tenant_bytes: Annotated[
         int, Meta(ge=0, description="built modules that are kept, of one tenant")
     ] = MODULE_CACHE_TENANT_BYTES
+    content_store_bytes: Annotated[
+        int, Meta(ge=0, description="contents kept on the disk, of all tenants; 0 for none")
+    ] = CONTENT_STORE_BYTES
+    content_store_tenant_bytes: Annotated[
+        int, Meta(ge=0, description="contents kept on the disk, of one tenant")
+    ] = CONTENT_STORE_TENANT_BYTES
     log_level: Annotated[
         str,
         Meta(pattern="^(debug|info|warning|error)$", description="debug, info, warning or error"),

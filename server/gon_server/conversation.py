@@ -30,6 +30,7 @@ from gon.wire.ledger import Frame
 from gon.wire.session import Role, Session, SessionStatistics
 from gon.wire.versions import agree
 from gon_server.executor import Executor, LoadModule
+from gon_server.recalling import Contents
 
 if TYPE_CHECKING or NATIVE:
     from gon._port import Port
@@ -44,10 +45,15 @@ class Conversation:
     """One session with one client, over any number of links, one after the other."""
 
     def __init__(
-        self, device: HostDevice, memory_bytes: int, load: LoadModule | None = None
+        self,
+        device: HostDevice,
+        memory_bytes: int,
+        load: LoadModule | None = None,
+        contents: Contents | None = None,
     ) -> None:
         self._device = device
-        self._executor = Executor(device, memory_bytes, load)
+        self._executor = Executor(device, memory_bytes, load, contents)
+        self._content_key = b"" if contents is None else contents.key
         self._session = Session(Role.WORKER, frames_max=REPLY_FRAMES_MAX, bytes_max=REPLY_BYTES_MAX)
         self._name = b""
         # Batches that nothing has acknowledged yet, and the number of the reply whose payload is
@@ -103,6 +109,7 @@ class Conversation:
             frames_max=UNACKED_FRAMES_MAX,
             bytes_max=UNACKED_BYTES_MAX,
             device=self._device.info,
+            content_key=self._content_key,
         )
         link.send(session.word(Kind.WELCOME, encode(welcome)))
         for frame in again:

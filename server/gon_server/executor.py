@@ -23,6 +23,7 @@ from gon.wire.batch import Batch, Failure, Reply, encode
 from gon.wire.ops import AnyOp
 from gon_server.footprint import Footprint, Key, Noun, footprint
 from gon_server.module_variables import ModuleVariables
+from gon_server.recalling import Contents, Recalling, recall_failed, recalled
 
 # The ops of a hot loop; a module's name is found quicker than an attribute of one.
 _LAUNCH, _SYNC = ops.Launch, ops.Sync
@@ -34,12 +35,19 @@ LoadModule: TypeAlias = Callable[[Handle, Program], ModuleInfo]
 
 
 class Executor:
-    """One lease's device behind its quota; `load` is how modules get there, if not by its own."""
+    """One lease's device behind its quota; `load` is how modules get there, if not by its own, and
+    `contents` what its host keeps.
+    """
 
     def __init__(
-        self, device: HostDevice, memory_bytes: int, load: LoadModule | None = None
+        self,
+        device: HostDevice,
+        memory_bytes: int,
+        load: LoadModule | None = None,
+        contents: Contents | None = None,
     ) -> None:
         self._device = device
+        self._recalling = Recalling(device, contents)
         self._load_module = load or device.load
         # Numbers from the wire are handles as they are: calling `Handle` for each costs a launch.
         self._launch = cast(
@@ -195,6 +203,8 @@ class Executor:
                 return Reply(op.reply, encode(elapsed_us))
             case ops.Load():
                 return Reply(op.reply, encode(self._load(op)))
+            case ops.Recall() | ops.Keep():
+                return self._recalling.run(op)
             case _:
                 self._make_or_forget(op)
         return None
@@ -291,6 +301,14 @@ class Executor:
                 return self._report(op.reply, touched, failure)
             case ops.Read() | ops.Elapsed() if failure is not None:
                 return self._report(op.reply, touched, failure)
+            case ops.Recall():
+                if failure is not None:
+                    self._skip(touched, failure)
+                    return recall_failed(op)
+                reply = self._step(op)
+                if reply == recalled(op):
+                    self._clean(touched)
+                return reply
             case ops.Free() | ops.CloseStream() | ops.CloseEvent() | ops.CloseKernel():
                 # What was never made, because making it failed, is forgotten without a word.
                 poisoned = [self._poison.pop(key, None) for key in touched.forgets]
@@ -307,14 +325,16 @@ class Executor:
 
     def fail(self, op: AnyOp, failure: Failure) -> Reply | None:
         """Answer with the failure where the caller waits for one, poison where not."""
-        reply = getattr(op, "reply", None)
-        if reply is not None:
+        answer: Reply | None = None
+        if isinstance(op, ops.Recall):
+            answer = recall_failed(op)  # it fails as a write does
+        elif (reply := getattr(op, "reply", None)) is not None:
             return Reply(reply, failure=failure)
         touched = self._footprint(op)
         if len(self._unreported) < POISONED_MAX:
             self._unreported[failure.number] = failure
         self._spread(touched, failure)
-        return None
+        return answer
 
     def _footprint(self, op: AnyOp) -> Footprint:
         return footprint(op, self._sizes, self._written_by)

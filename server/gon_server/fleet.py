@@ -24,7 +24,7 @@ from typing import TypeAlias
 from gon.clock import Clock
 from gon.errors import LeaseRefused
 from gon.limits import ATTACH_TIMEOUT_S
-from gon_server.orders import Assign, Built, Spawn
+from gon_server.orders import Assign, Built, Find, Offer, Spawn
 from gon_server.pool import Census, Pool
 from gon_server.spawning import SpawnerEvents, SpawnerProcess, Spawning
 from gon_server.supervision import Stage, SupervisedWorker, WorkerEvents
@@ -60,7 +60,7 @@ class _Depot:
 @dataclass(frozen=True, slots=True)
 class FleetEvents:
     """Who is told what happens to a lease's worker; to workers that build, or want something built
-    (as supervision.WorkerEvents).
+    or kept (as supervision.WorkerEvents).
 
     `warm` is told before anybody gets the worker; `buried` of every worker.
     """
@@ -70,6 +70,7 @@ class FleetEvents:
     warm: Callable[[SupervisedWorker], None]
     asked: Callable[[SupervisedWorker, int, int], None]
     built: Callable[[SupervisedWorker, Built, int | None], None]
+    content: Callable[[SupervisedWorker, Find | Offer, int | None], None]
     buried: Callable[[SupervisedWorker], None]
 
 
@@ -110,7 +111,12 @@ class Fleet:
         mine = SpawnerEvents(self._born, self._exited, self._spawner_lost, self._refill_all)
         self._spawning = Spawning(process, start_spawner, mine)
         self._worker_events = WorkerEvents(
-            self._warm, events.link_changed, events.asked, events.built, self._spawning.kill
+            self._warm,
+            events.link_changed,
+            events.asked,
+            events.built,
+            events.content,
+            self._spawning.kill,
         )
         self._refill_all()
 

@@ -67,11 +67,15 @@ def footprint(
             stream, written = _stream(op.stream), map(_buffer, written_by(op))
             kernel = (Noun.KERNEL, op.kernel)
             return Footprint((stream, kernel, *buffers_of(op.args)), (stream, *written))
-        case ops.Write() | ops.Fill():
+        case ops.Write() | ops.Fill() | ops.Recall():
             stream, buffer = _stream(op.stream), _buffer(op.buffer)
             if op.offset == 0 and op.size_bytes == sizes.get(op.buffer):
                 return Footprint((stream,), (stream, buffer), cleans=(buffer,))
             return Footprint((stream, buffer), (stream, buffer))
+        case ops.Keep():
+            # It changes no buffer; one that is wrong fails its stream.
+            stream = _stream(op.stream)
+            return Footprint((stream, _buffer(op.buffer)), (stream,))
         case ops.Read():
             return Footprint((_stream(op.stream), _buffer(op.buffer)))
         case ops.Copy():

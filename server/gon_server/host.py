@@ -1,5 +1,5 @@
-"""The host: its books, its fleet and its builders joined, which is what the control plane and the
-doorway ask.
+"""The host: its books, its fleet, its builders and its contents joined, which is what the control
+plane and the doorway ask.
 
 Rules: the books decide, this obeys their effects; the clock and the randomness they lack come from
 here. Slices are free only when the worker that used them is gone.
@@ -16,6 +16,7 @@ import secrets
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from gon.clock import Clock
 from gon.limits import MODULES_CACHED_MAX, TOKEN_BYTES, WORKER_END_S
@@ -24,10 +25,11 @@ from gon_server import confine
 from gon_server.building import Building
 from gon_server.builds import BuildBook
 from gon_server.config import Settings
+from gon_server.content_store import open_store
 from gon_server.fleet import Fleet, FleetEvents
 from gon_server.leases import DRAINING, EndWorker, Lease, LeaseBook, LeaseRequest
 from gon_server.modules import ModuleCache
-from gon_server.orders import Assign
+from gon_server.orders import Assign, Find, Offer
 from gon_server.spawning import SpawnerProcess
 from gon_server.supervision import SupervisedWorker
 from gon_server.units import UnitBook, UnitSpec
@@ -80,13 +82,19 @@ class Host:
             settings.builder_memory_bytes,
             clock,
         )
+        self._contents = open_store(
+            Path(settings.state_dir),
+            bytes_max=settings.content_store_bytes,
+            tenant_bytes_max=settings.content_store_tenant_bytes,
+        )
         events = FleetEvents(
             link_changed=self._link_changed,
             gone=self._worker_gone,
             warm=self._building.warm,
             asked=self._asked,
             built=self._building.built,
-            buried=self._building.gone,
+            content=self._content,
+            buried=self._buried,
         )
         self._fleet = Fleet(specs, spawner, start_spawner, clock, events)
 
@@ -120,7 +128,15 @@ class Host:
         self._empty.clear()
         link = "zmq" if request.zmq else "stream"
         bind = self._zmq_bind if request.zmq else ""
-        order = Assign(lease.id, lease.share.memory_bytes, link, bind, token, builds=True)
+        order = Assign(
+            lease.id,
+            lease.share.memory_bytes,
+            link,
+            bind,
+            token,
+            builds=True,
+            content_key=self._contents.key_of(lease.tenant),
+        )
         served = False
         try:
             endpoint = await self._fleet.assign(lease.unit, order)
@@ -167,6 +183,7 @@ class Host:
         await self._wait_empty(drain_s)
         self._obey(self._leases.end_all(DRAINING))
         await self._wait_empty(_GONE_S)
+        await self._contents.stop()
 
     def close(self) -> None:
         """End everything now."""
@@ -175,6 +192,7 @@ class Host:
             self._timer.cancel()
         self._building.close()
         self._fleet.close()
+        self._contents.close()
 
     async def _wait_empty(self, timeout_s: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -205,6 +223,14 @@ class Host:
             os.close(program)
             return
         self._building.asked(tenant, worker, number, program)
+
+    def _content(self, worker: SupervisedWorker, order: Find | Offer, fd: int | None) -> None:
+        # Also of a lease that has just ended: what its worker offered before is kept.
+        self._contents.heard(self._leases.owner_of(worker.lease), worker, order, fd)
+
+    def _buried(self, worker: SupervisedWorker) -> None:
+        self._building.gone(worker)
+        self._contents.gone(worker)
 
     def _link_changed(self, lease_id: str, up: bool) -> None:
         self._leases.link_changed(lease_id, self._clock.now_s(), up=up)

@@ -171,6 +171,11 @@ class LeaseBook:
         lease = self._live.get(lease_id)
         return None if lease is None else lease.tenant
 
+    def owner_of(self, lease_id: str) -> str | None:
+        """Return whose a lease is, or was until lately."""
+        lease = self._live.get(lease_id) or self._ended.get(lease_id)
+        return None if lease is None else lease.tenant
+
     def link_changed(self, lease_id: str, now_s: float, *, up: bool) -> None:
         """Note that a client's link is there, or gone: the grace starts when it goes."""
         lease = self._live.get(lease_id)

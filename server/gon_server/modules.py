@@ -1,4 +1,5 @@
-"""The book of built modules: which are kept, and which go when there are too many.
+"""The book of built modules: which are kept, and which go when there are too many. Contents are
+kept by the same rules (gon_server.content_book).
 
 Rules: pure. Every tenant has its own, found by the content they were built from; one tenant's never
 answer another's question, so that nobody learns what others run. Whatever was used longest ago goes
@@ -73,6 +74,19 @@ class ModuleCache:
             self._hits, self._misses, self._evicted, len(self._order), self._size_bytes
         )
 
+    @property
+    def largest_bytes(self) -> int:
+        """The most that one may have to be kept."""
+        return min(self._tenant_bytes_max, self._bytes_max)
+
+    def keys(self) -> tuple[ModuleKey, ...]:
+        """Return what is kept, the one used longest ago first."""
+        return tuple(self._order)
+
+    def has(self, key: ModuleKey) -> bool:
+        """Return whether the module is kept; that is no use of it."""
+        return key in self._order
+
     def find(self, key: ModuleKey) -> bool:
         """Return whether the module is kept; it is then the one used last."""
         if key not in self._order:
@@ -86,7 +100,7 @@ class ModuleCache:
     def keep(self, key: ModuleKey, size_bytes: int) -> tuple[ModuleKey, ...]:
         """Keep one more; return those that go for it. One too large to keep goes at once."""
         assert key not in self._order, f"{key} is kept already"
-        if size_bytes > min(self._tenant_bytes_max, self._bytes_max):
+        if size_bytes > self.largest_bytes:
             return (key,)
         shelf = self._shelves.setdefault(key.tenant, _Shelf())
         shelf.sizes[key.digest] = size_bytes
@@ -102,7 +116,19 @@ class ModuleCache:
             gone.append(self._evict(next(iter(self._order))))
         return tuple(gone)
 
+    def drop(self, key: ModuleKey) -> bool:
+        """Keep one no more; return whether it was kept."""
+        if key not in self._order:
+            return False
+        self._remove(key)
+        return True
+
     def _evict(self, key: ModuleKey) -> ModuleKey:
+        self._remove(key)
+        self._evicted += 1
+        return key
+
+    def _remove(self, key: ModuleKey) -> None:
         shelf = self._shelves[key.tenant]
         size_bytes = shelf.sizes.pop(key.digest)
         shelf.size_bytes -= size_bytes
@@ -110,5 +136,3 @@ class ModuleCache:
             del self._shelves[key.tenant]
         del self._order[key]
         self._size_bytes -= size_bytes
-        self._evicted += 1
-        return key

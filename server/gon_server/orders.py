@@ -4,11 +4,13 @@ socket pairs.
     gond ⇄ spawner   Spawn, Kill → ; ← Spawned (with the worker's socket as file descriptor), Exited
     gond ⇄ worker    Assign, GiveLink (with the link's socket), End → ; ← Warm, Ready, LinkState
                      ← Build (with the program); Built (with the module) →
+                     ← Find; Found (with the content's file) →
+                     ← Offer (with the content); Taken →
     gond ⇄ builder   Recruit, Build (with the program), End → ; ← Warm, Ready, Built (with the
                      module)
 
-A builder is a worker that was recruited instead of assigned. Programs and modules are sealed files
-in memory (gon_server.sealed).
+A builder is a worker that was recruited instead of assigned. Programs, modules and offered contents
+are sealed files in memory (gon_server.sealed); a content that is found is a file open for reading.
 
 Rules: one message a packet; a file descriptor rides on the packet that speaks of it. Both ends
 trust the kernel, not each other: a message that does not decode ends the worker it came from.
@@ -84,7 +86,7 @@ class Assign(Order, frozen=True, tag=11):
     """gond → worker: you serve this lease now.
 
     `link` is "stream" or "zmq" (then `bind` is the address to bind). With `builds`, gond answers
-    Build.
+    Build; with a `content_key`, which digests of contents are keyed with, Find and Offer.
     """
 
     lease: str
@@ -93,6 +95,7 @@ class Assign(Order, frozen=True, tag=11):
     bind: str
     token: bytes
     builds: bool = False
+    content_key: bytes = b""
 
 
 class Ready(Order, frozen=True, tag=12):
@@ -147,6 +150,35 @@ class Built(Order, frozen=True, tag=18):
     last: bool = False
 
 
+class Find(Order, frozen=True, tag=19):
+    """worker → gond: give me the content with this digest; Found of the same number follows. One is
+    on its way at a time.
+    """
+
+    number: int
+    digest: bytes
+    size_bytes: int
+
+
+class Found(Order, frozen=True, tag=20):
+    """gond → worker: the content's file rides along, open for reading; or there is none."""
+
+    number: int
+
+
+class Offer(Order, frozen=True, tag=21):
+    """worker → gond: keep the content that rides along, if this is its digest; Taken follows.
+
+    At most CONTENTS_OFFERED_MAX are on their way at a time.
+    """
+
+    digest: bytes
+
+
+class Taken(Order, frozen=True, tag=22):
+    """gond → worker: I am done with what you offered first, kept or not."""
+
+
 AnyOrder: TypeAlias = (
     Spawn
     | Kill
@@ -161,6 +193,10 @@ AnyOrder: TypeAlias = (
     | Recruit
     | Build
     | Built
+    | Find
+    | Found
+    | Offer
+    | Taken
 )
 
 _encoder = msgspec.msgpack.Encoder()

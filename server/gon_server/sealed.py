@@ -17,7 +17,7 @@ _PAGE_BYTES_MAX = 2 << 20
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
-def seal(name: str, data: bytes) -> int:
+def seal(name: str, data: bytes | memoryview) -> int:
     """Return the descriptor of a file of these bytes; the caller closes it. Raises OSError."""
     fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:

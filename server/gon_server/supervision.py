@@ -23,17 +23,21 @@ from enum import Enum
 import msgspec
 
 from gon.errors import LeaseRefused
-from gon.limits import WORKER_ASSIGN_S, WORKER_END_S, WORKER_START_S
+from gon.limits import CONTENTS_OFFERED_MAX, WORKER_ASSIGN_S, WORKER_END_S, WORKER_START_S
 from gon_server.orders import (
     AnyOrder,
     Assign,
     Build,
     Built,
     End,
+    Find,
+    Found,
     GiveLink,
     LinkState,
+    Offer,
     Ready,
     Recruit,
+    Taken,
     Warm,
     receive_order,
     send_order,
@@ -56,14 +60,15 @@ class Stage(Enum):
 class WorkerEvents:
     """Who is told what a worker reports, and who kills it.
 
-    `asked` and `built` own the file they are given: a program to build, by the worker's own number,
-    and what a builder answers.
+    `asked`, `built` and `content` own the file they are given: a program to build, by the worker's
+    own number, what a builder answers, and a content that is offered.
     """
 
     warm: Callable[[SupervisedWorker], None]
     link_changed: Callable[[str, bool], None]
     asked: Callable[[SupervisedWorker, int, int], None]
     built: Callable[[SupervisedWorker, Built, int | None], None]
+    content: Callable[[SupervisedWorker, Find | Offer, int | None], None]
     kill: Callable[[int], None]
 
 
@@ -87,6 +92,9 @@ class SupervisedWorker:
         self._sock: socket.socket | None = None
         self._ready: asyncio.Future[str] | None = None
         self._asks = False
+        self._content_key = False
+        self._finds = False
+        self._offers = 0
         self._doom: asyncio.TimerHandle | None = None
         self._set_doom(WORKER_START_S, "it did not open its device in time")
 
@@ -111,6 +119,7 @@ class SupervisedWorker:
     async def assign(self, order: Assign) -> str:
         """Make it serve a lease; return the endpoint it names. Raises LeaseRefused if it dies."""
         self.lease = order.lease
+        self._content_key = bool(order.content_key)
         doom = "it did not take its lease in time"
         return await self._engage(Stage.SERVING, order, WORKER_ASSIGN_S, doom)
 
@@ -137,6 +146,18 @@ class SupervisedWorker:
         self._asks = False
         self._send(order, module)
 
+    def found(self, order: Found, content: int | None) -> None:
+        """Give the worker the content it has asked for, or say that there is none."""
+        self._finds = False
+        if self.stage is Stage.SERVING:
+            self._send(order, content)
+
+    def content_taken(self) -> None:
+        """Tell the worker that it may offer one more content."""
+        self._offers -= 1
+        if self.stage is Stage.SERVING:
+            self._send(Taken())
+
     def give_link(self, sock: socket.socket, peer: str) -> bool:
         """Pass an accepted data connection on; return whether it went."""
         return self.stage is Stage.SERVING and self._send(GiveLink(peer), sock.fileno())
@@ -162,21 +183,31 @@ class SupervisedWorker:
         """Note that the process is gone, for `reason` unless its fate says better."""
         if not self.alive:
             return
-        self._hear_last_word()
+        offers = self._hear_last_words()
         self.fate = self.fate or reason
         self._cancel_doom()
         self._hang_up()
         self._refuse()
+        for order, content in offers:
+            self._events.content(self, order, content)
         self._gone.set_result(None)
 
-    def _hear_last_word(self) -> None:
-        """Learn why it could not start: its parent may tell of its end before we have read that."""
-        if self._sock is None or self.stage is not Stage.STARTING:
-            return
+    def _hear_last_words(self) -> list[tuple[Offer, int]]:
+        """Learn why it could not start, and return what it has offered: its parent may tell of its
+        end before we have read that.
+        """
+        offers: list[tuple[Offer, int]] = []
         with suppress(OSError, msgspec.DecodeError):
-            received = receive_order(self._sock)
-            if received is not None and isinstance(received[0], Warm):
-                self.fate = self.fate or received[0].error
+            while self._sock is not None and (received := receive_order(self._sock)):
+                order, fd = received
+                if isinstance(order, Warm) and self.stage is Stage.STARTING:
+                    self.fate = self.fate or order.error
+                elif isinstance(order, Offer) and self._may_offer and fd is not None:
+                    self._offers += 1
+                    offers.append((order, fd))
+                elif fd is not None:
+                    os.close(fd)
+        return offers
 
     def _send(self, order: AnyOrder, fd: int | None = None) -> bool:
         if self._sock is None:
@@ -212,6 +243,12 @@ class SupervisedWorker:
                 self._events.asked(self, number, fd)
             case Built() if self.stage is Stage.BUILDING:
                 self._events.built(self, order, fd)
+            case Find() if self._keeps and not self._finds and fd is None:
+                self._finds = True
+                self._events.content(self, order, fd)
+            case Offer() if self._may_offer and fd is not None:
+                self._offers += 1
+                self._events.content(self, order, fd)
             case _:
                 if fd is not None:
                     os.close(fd)
@@ -220,6 +257,15 @@ class SupervisedWorker:
     @property
     def _may_ask(self) -> bool:
         return self.stage is Stage.SERVING and bool(self.builds) and not self._asks
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether it serves a lease, or did until now, whose contents are kept."""
+        return self._content_key and self.stage in (Stage.SERVING, Stage.ENDING)
+
+    @property
+    def _may_offer(self) -> bool:
+        return self._keeps and self._offers < CONTENTS_OFFERED_MAX
 
     def _heard(self, order: AnyOrder) -> None:
         match order:

@@ -5,7 +5,8 @@
 It opens its device and says Warm before it belongs to anyone, so that a lease starts at once. It
 holds no secret but its own lease's token (for the ZeroMQ socket that it binds itself). What its
 programs need built, a process of its tenant's builds (gon_server.loading), where the device can do
-so; recruited instead of assigned, it is such a process (gon_server.builder).
+so; recruited instead of assigned, it is such a process (gon_server.builder). Contents that the host
+keeps are gond's (gon_server.known).
 
 Rules: the data thread alone touches the device. A newer link replaces the one before. When gond
 says End, or is gone, the process exits at once: nothing it holds outlives the lease.
@@ -30,15 +31,18 @@ from gon.transport.registry import listen
 from gon.transport.stream import StreamLink
 from gon_server.builder import serve_builds
 from gon_server.conversation import Conversation
+from gon_server.known import KnownToGond
 from gon_server.loading import BuiltElsewhere
 from gon_server.orders import (
     Assign,
     Built,
     End,
+    Found,
     GiveLink,
     LinkState,
     Ready,
     Recruit,
+    Taken,
     Warm,
     receive_order,
     send_order,
@@ -164,13 +168,15 @@ def _serve_lease(sock: socket.socket, backend: HostDevice, assign: Assign) -> No
     if assign.link == "zmq":
         source = bound = BoundLinks(assign.bind, assign.token)
         endpoint = bound.endpoint
+    known = KnownToGond(sock, assign.content_key) if assign.content_key else None
     orders = threading.Thread(
-        target=_obey, args=(sock, given, elsewhere), name="gon-orders", daemon=True
+        target=_obey, args=(sock, given, elsewhere, known), name="gon-orders", daemon=True
     )
     orders.start()
     send_order(sock, Ready(endpoint))
     load = backend.load if elsewhere is None else elsewhere.load
-    _converse(sock, source, Conversation(backend, assign.memory_bytes, load), assign.lease)
+    conversation = Conversation(backend, assign.memory_bytes, load, known)
+    _converse(sock, source, conversation, assign.lease)
 
 
 def _converse(
@@ -192,7 +198,12 @@ def _converse(
         send_order(sock, LinkState(up=False))
 
 
-def _obey(sock: socket.socket, given: GivenLinks, elsewhere: BuiltElsewhere | None) -> NoReturn:
+def _obey(
+    sock: socket.socket,
+    given: GivenLinks,
+    elsewhere: BuiltElsewhere | None,
+    known: KnownToGond | None,
+) -> NoReturn:
     """Take gond's orders until the lease ends; then end the process, whatever the device does."""
     while True:
         try:
@@ -206,6 +217,10 @@ def _obey(sock: socket.socket, given: GivenLinks, elsewhere: BuiltElsewhere | No
             given.give(StreamLink(socket.socket(fileno=fd), order.peer))
         elif isinstance(order, Built) and elsewhere is not None:
             elsewhere.give(order, fd)
+        elif isinstance(order, Found) and known is not None:
+            known.give(order, fd)
+        elif isinstance(order, Taken) and known is not None:
+            known.taken()
         elif isinstance(order, End):
             _log.info("lease ended: %s", order.reason)
             os._exit(0)

@@ -45,7 +45,12 @@ class Yard:
         """Return a worker that is idle."""
         warm: asyncio.Future[SupervisedWorker] = asyncio.get_running_loop().create_future()
         events = WorkerEvents(
-            warm.set_result, lambda _lease, _up: None, self.ask, self.building.built, self.reap
+            warm.set_result,
+            lambda _lease, _up: None,
+            self.ask,
+            self.building.built,
+            lambda _worker, _order, _content: None,
+            self.reap,
         )
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)

@@ -156,7 +156,7 @@ def test_a_wait_times_out_while_the_link_is_lost() -> None:
 def test_an_upload_whose_acknowledgement_another_thread_took_returns() -> None:
     """Between the look at `acked` and taking the turn another thread may have received what was
     waited for: `_receive_some(None)` then waits for a frame that never comes. So in `flush`,
-    `_send_alone` and `ask`."""
+    `send_alone` and `ask`."""
     with desk() as made:
         turn, take = made.link._turn, made.link._turn.take
         taken = 0

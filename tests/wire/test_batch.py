@@ -26,6 +26,7 @@ from gon.wire.batch import (
     decode_replies,
     encode,
 )
+from gon_server.devices.null import INFO
 
 U64 = st.integers(0, 2**64 - 1)
 ARGS = st.lists(
@@ -67,6 +68,8 @@ def test_the_table_is_the_union_and_its_numbers_are_for_ever() -> None:
         4: "Read",
         5: "Copy",
         6: "Fill",
+        7: "Recall",
+        8: "Keep",
         10: "CreateStream",
         11: "CloseStream",
         12: "Sync",
@@ -87,6 +90,19 @@ def test_the_table_is_the_union_and_its_numbers_are_for_ever() -> None:
     for row in ops.TABLE:
         assert row.op.__struct_config__.tag == row.number
         assert ("reply" in row.op.__struct_fields__) == bool(row.reply), row.name
+
+
+def test_golden_bytes_of_known_contents() -> None:
+    batch = Batch(7, [ops.Recall(1, 2, 3, 4, b"d", 9), ops.Keep(1, 2, 3, 4, b"d")])
+    assert encode(batch) == bytes.fromhex("9207 92 9707010203 04c40164 09 960801020304c40164")
+    assert [encode(outcome) for outcome in ops.Outcome] == [b"\0", b"\1", b"\2"]
+
+
+def test_a_welcome_is_understood_by_older_and_newer_peers() -> None:
+    welcome = Welcome(2, 5, True, 4, 1 << 20, INFO, b"key")
+    fields = msgspec.msgpack.decode(encode(welcome))
+    assert decode(Welcome, msgspec.msgpack.encode(fields[:6])).content_key == b""
+    assert decode(Welcome, msgspec.msgpack.encode([*fields, "newer"])) == welcome
 
 
 def test_golden_bytes_of_a_batch() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gon.wire.frame import Kind
 from gon.wire.ops import TABLE
+from gon.wire.versions import STEPS, VERSION_MAX
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "WIRE.md").read_text()
 
@@ -15,7 +16,14 @@ def test_every_op_stands_in_the_document() -> None:
         fields = ", ".join(row.op.__struct_fields__)
         reply = row.reply or "–"
         assert f"| {row.number} | {row.name} | {fields} | {reply} | {row.since} |" in DOCUMENT
-    assert DOCUMENT.count("\n| ", DOCUMENT.index("| number | op |")) == len(TABLE)
+    table = DOCUMENT[DOCUMENT.index("| number | op |") :].partition("\n\n")[0]
+    assert table.count("\n| ") == len(TABLE)
+
+
+def test_every_version_stands_in_the_document() -> None:
+    assert f"Version {VERSION_MAX} " in DOCUMENT
+    for step in STEPS:
+        assert f"| {step.version} | {step.date} | {step.brought} |" in DOCUMENT
 
 
 def test_every_kind_of_frame_stands_in_the_document() -> None:

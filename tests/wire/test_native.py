@@ -102,13 +102,13 @@ def test_both_outboxes_make_the_same_frames(batches: list[list[AnyOp]]) -> None:
         for op in some:
             assert plain.add(op, NO_ORIGIN, 3) == native.add(op, NO_ORIGIN, 3)
         assert (plain.count, plain.inline_bytes) == (native.count, native.inline_bytes)
-        assert plain.claim() == native.claim() == 0
+        assert plain.claim(1) == native.claim(1) == 0
         taken = plain.take()
         assert taken == native.take()
         assert taken[1] == encode(Batch(first, some))
         first += len(some)
-        assert plain.claim() == native.claim() == first
-        first += 1
+        assert plain.claim(2) == native.claim(2) == first
+        first += 2
 
 
 def test_an_outbox_grows_and_shrinks() -> None:
