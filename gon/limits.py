@@ -247,8 +247,8 @@ ZMQ_STRANGERS_MAX = 1024
 # Connections the kernel holds until a listener takes them.
 ACCEPT_BACKLOG = 128
 # Bytes on their way in one direction of a link through shared memory, a power of two; each side
-# copies a chunk at most before it tells the other, so that both copy at once. Within a processor's
-# second cache (measured: larger rings are slower).
+# copies a chunk at most before it tells the other, so that both copy at once. About a processor's
+# second cache: larger ones copy no faster (measured), and are memory of the host.
 SHM_RING_BYTES = 2 * MIB
 SHM_CHUNK_BYTES = 256 * KIB
 # A side that sleeps looks this often by itself; it is rung, so this is for a peer that forgets to.
