@@ -3,6 +3,7 @@
     gon://HOST[:PORT]     control plane over TCP, port 7070 if none is named
     unix:///PATH          control plane or data links on a unix socket
     tcp://HOST:PORT       data links over TCP
+    shm:///PATH           data links through shared memory, set up on the unix socket at PATH
     zmq+tcp://HOST:PORT   data links over ZeroMQ
 
 Rules: pure, no name is ever resolved here; an IPv6 host stands in brackets.
@@ -23,13 +24,14 @@ CONTROL_PORT = 7070
 DATA_PORT = 7071
 CONTROL_SOCKET = "gond.sock"
 
+_PATH_SCHEMES = ("unix", "shm")
 # A sun_path holds 108 bytes with its closing zero.
 _UNIX_PATH_BYTES_MAX = 107
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One place to listen or connect to: `host` and `port`, or `path` for a unix socket."""
+    """One place to listen or connect to: `host` and `port`, or `path` of a unix socket."""
 
     scheme: str
     host: str = ""
@@ -48,7 +50,7 @@ class Address:
     @property
     def is_local(self) -> bool:
         """Whether only this machine can reach it: a unix socket or a loopback address."""
-        if self.is_unix or self.host == "localhost":
+        if self.path or self.host == "localhost":
             return True
         return _is_ip(self.host) and ipaddress.ip_address(self.host).is_loopback
 
@@ -70,13 +72,13 @@ class Address:
         return replace(self, port=port)
 
     def __str__(self) -> str:
-        return f"unix://{self.path}" if self.is_unix else f"{self.scheme}://{self.authority}"
+        return f"{self.scheme}://{self.path or self.authority}"
 
 
 def parse(uri: str, schemes: tuple[str, ...]) -> Address:
     """Return the address that `uri` spells. Raises InvalidArgument unless it is of `schemes`."""
     wanted = " or ".join(
-        "unix:///PATH" if each == "unix" else f"{each}://HOST:PORT" for each in schemes
+        f"{each}:///PATH" if each in _PATH_SCHEMES else f"{each}://HOST:PORT" for each in schemes
     )
     try:
         parts = urlsplit(uri)
@@ -89,8 +91,8 @@ def parse(uri: str, schemes: tuple[str, ...]) -> Address:
         raise InvalidArgument(f"the address {uri!r} is not of the form {wanted}")
     if parts.query or parts.fragment or parts.username is not None:
         raise InvalidArgument(f"the address {uri!r} holds more than {wanted}")
-    if parts.scheme == "unix":
-        return _unix(uri, parts.netloc, parts.path)
+    if parts.scheme in _PATH_SCHEMES:
+        return _at_path(uri, parts.scheme, parts.netloc, parts.path)
     if not parts.hostname or parts.path not in ("", "/"):
         raise InvalidArgument(f"the address {uri!r} is not of the form {wanted}")
     if port is None:
@@ -112,15 +114,15 @@ def control_socket(environ: Mapping[str, str], uid: int) -> Address:
     return Address("unix", path=str(directory / CONTROL_SOCKET))
 
 
-def _unix(uri: str, netloc: str, path: str) -> Address:
+def _at_path(uri: str, scheme: str, netloc: str, path: str) -> Address:
     if netloc or not path.startswith("/") or path.endswith("/"):
-        raise InvalidArgument(f"the address {uri!r} needs an absolute path: unix:///PATH")
+        raise InvalidArgument(f"the address {uri!r} needs an absolute path: {scheme}:///PATH")
     if len(path.encode()) > _UNIX_PATH_BYTES_MAX:
         raise InvalidArgument(
             f"the address {uri!r} has a path of more than {_UNIX_PATH_BYTES_MAX} bytes, "
             "the most that a unix socket can have"
         )
-    return Address("unix", path=path)
+    return Address(scheme, path=path)
 
 
 def _is_ip(host: str) -> bool:

@@ -281,6 +281,16 @@ ZMQ_RELEASE_WAIT_S = 0.05
 ZMQ_STRANGERS_MAX = 1024
 # Connections the kernel holds until a listener takes them.
 ACCEPT_BACKLOG = 128
+# Bytes on their way in one direction of a link through shared memory, a power of two; each side
+# copies a chunk at most before it tells the other, so that both copy at once. About a processor's
+# second cache: larger ones copy no faster (measured), and are memory of the host.
+SHM_RING_BYTES = 2 * MIB
+SHM_CHUNK_BYTES = 256 * KIB
+# A side that sleeps looks this often by itself; it is rung, so this is for a peer that forgets to.
+SHM_SLEEP_S = 1.0
+# Looks into shared memory between two that also ask whether the peer is there, and let other
+# threads of this process run.
+SHM_LOOKS = 16
 # Frames and bytes of them on their way between two ends of an in-process link.
 INPROC_FRAMES_MAX = 64
 INPROC_BYTES_MAX = 16 * MIB

@@ -81,10 +81,11 @@ class Host:
         """Lease (a slice of) a unit and return its device.
 
         `unit` is an id of `units()`, "" for the best free one; `memory_bytes` is rounded up to
-        slices, 0 takes one; `link` is "tcp", "unix" or "zmq", "" for the same as this
-        connection; `grace_s` shortens how long a lost link is waited for before the lease counts as
-        lost. Under `gon run` the first device that fits is the one leased there. Raises
-        LeaseRefused saying why, HostUnreachable.
+        slices, 0 takes one; `link` is "tcp", "unix", "zmq" or, from the host itself, "shm", "" for
+        the same as this connection; `grace_s` shortens how long a lost link is waited for before
+        the lease counts as lost. Under `gon run` the first device that fits is the one leased
+        there. Raises LeaseRefused saying why, HostUnreachable, Unsupported for a link that cannot
+        be between here and there.
         """
         terms = claim(
             os.environ,

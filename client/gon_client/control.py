@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import NoReturn, Protocol, TypeVar, cast
 
 import grpc
@@ -53,8 +54,13 @@ _OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),
 )
 
-_LINKS = {"tcp": pb.LINK_KIND_STREAM, "unix": pb.LINK_KIND_STREAM, "zmq": pb.LINK_KIND_ZMQ}
-_SCHEMES = {"tcp": "tcp", "unix": "unix", "zmq": "zmq+tcp"}
+_LINKS = {
+    "tcp": pb.LINK_KIND_STREAM,
+    "unix": pb.LINK_KIND_STREAM,
+    "shm": pb.LINK_KIND_SHM,
+    "zmq": pb.LINK_KIND_ZMQ,
+}
+_SCHEMES = {"tcp": "tcp", "unix": "unix", "shm": "shm", "zmq": "zmq+tcp"}
 
 _Request = TypeVar("_Request", contravariant=True)
 _Reply = TypeVar("_Reply", covariant=True)
@@ -159,12 +165,17 @@ class ControlChannel:
     ) -> LeaseTerms:
         """Lease slices of a unit and return once it is served.
 
-        `link` is "tcp", "unix" or "zmq"; "" follows the address. Waits up to `timeout_s` for a
-        worker. Raises LeaseRefused, saying why, InvalidArgument, HostUnreachable.
+        `link` is "tcp", "unix", "shm" (this machine's gond only) or "zmq"; "" follows the address.
+        Waits up to `timeout_s` for a worker. Raises LeaseRefused, saying why, InvalidArgument,
+        HostUnreachable, Unsupported for links that cannot be between here and there.
         """
         link = link or ("unix" if self._address.is_unix else "tcp")
         if link not in _LINKS:
-            raise InvalidArgument(f"link is {link!r}; tcp, unix and zmq are possible")
+            raise InvalidArgument(f"link is {link!r}; tcp, unix, shm and zmq are possible")
+        if link == "shm" and not self._address.is_local:
+            raise Unsupported(
+                f"shm links are between processes of one machine, and {self.address} is another's"
+            )
         if not 0 <= memory_bytes < 1 << 63:
             raise InvalidArgument(f"memory_bytes is {memory_bytes}; it must be 0 to 2**63 - 1")
         for what, name in (("unit", unit), ("personality", personality), ("client", client)):
@@ -180,6 +191,11 @@ class ControlChannel:
         reply = self._call(self._stub.Acquire, request, timeout_s)
         if len(reply.token) != TOKEN_BYTES:
             raise RemoteProtocolError(f"{self.address} gave a token of {len(reply.token)} bytes")
+        try:
+            endpoint = self._endpoint(reply.endpoints, link)
+        except Unsupported:
+            self.release(reply.lease, reply.token)
+            raise
         return LeaseTerms(
             id=reply.lease,
             unit=reply.unit,
@@ -190,7 +206,7 @@ class ControlChannel:
             memory_bytes=reply.memory_bytes,
             lease_s=reply.lease_s,
             grace_s=reply.grace_s,
-            endpoint=str(self._endpoint(reply.endpoints, link)),
+            endpoint=str(endpoint),
         )
 
     def renew(self, lease: str, token: bytes) -> float:
@@ -257,7 +273,13 @@ class ControlChannel:
             raise Unsupported(
                 f"gond at {self.address} takes no {link} links; it names {', '.join(uris)}"
             )
-        if link == "unix":
+        if link == "shm" and not Path(found[0].path).is_socket():
+            raise Unsupported(
+                f"shm links need gond's unix socket for data links, and there is no"
+                f" {found[0].path} here: gond at {self.address} runs on another machine, or its"
+                " directory is not mounted in this container"
+            )
+        if link in ("unix", "shm"):
             return found[0]
         dialled = self._address.host
         same = [each for each in found if each.host == dialled]

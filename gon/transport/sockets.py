@@ -92,6 +92,11 @@ class StreamListener:
         return f"StreamListener({self._uri})"
 
     def accept(self, timeout_s: float | None = None) -> StreamLink | None:
+        sock = self.accept_socket(timeout_s)
+        return None if sock is None else StreamLink(sock, self._uri)
+
+    def accept_socket(self, timeout_s: float | None = None) -> socket.socket | None:
+        """Return the socket of the next link, or None after `timeout_s`. Raises LinkLost."""
         deadline_s = None if timeout_s is None else self._clock.now_s() + timeout_s
         while True:
             left_s = None if deadline_s is None else max(0.0, deadline_s - self._clock.now_s())
@@ -103,7 +108,7 @@ class StreamListener:
             except OSError as error:
                 raise LinkLost(f"the listener on {self._uri} is closed") from error
             if self._shows_preamble(sock):
-                return StreamLink(sock, self._uri)
+                return sock
             sock.close()
 
     def _shows_preamble(self, sock: socket.socket) -> bool:

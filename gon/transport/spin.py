@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import perf_counter
 
-from gon.limits import SPIN_SKIP_MAX, SPIN_US_MAX
+from gon.limits import SHM_LOOKS, SPIN_SKIP_MAX, SPIN_US_MAX
 
 _SPIN_S = SPIN_US_MAX / 1e6
 _SKIP_BITS_MAX = SPIN_SKIP_MAX.bit_length() - 1
@@ -81,3 +81,28 @@ def spin(
         if there:
             policy.answered()
             return True
+
+
+def spin_on_memory(
+    policy: SpinPolicy,
+    look: Callable[[], bool],
+    ended: Callable[[], object],
+    now_s: Callable[[], float] = perf_counter,
+) -> bool:
+    """Look for up to SPIN_US_MAX, tell `policy` what came of it, return whether `look` said yes.
+
+    For looks that are a load and no system call. After so many of them `ended` is asked too, whose
+    system call lets other threads of this process run; where it says yes there is no point in
+    looking on.
+    """
+    end_s = now_s() + _SPIN_S
+    while True:
+        for _ in range(SHM_LOOKS):
+            if look():
+                policy.answered()
+                return True
+        if ended():
+            return False
+        if now_s() > end_s:
+            policy.missed()
+            return False

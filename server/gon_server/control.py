@@ -44,6 +44,13 @@ _STATES = {
     LeaseState.ENDED: pb.LEASE_STATE_ENDED,
 }
 
+_LINKS = {
+    pb.LINK_KIND_UNSPECIFIED: "stream",
+    pb.LINK_KIND_STREAM: "stream",
+    pb.LINK_KIND_ZMQ: "zmq",
+    pb.LINK_KIND_SHM: "shm",
+}
+
 _OPTIONS = (
     ("grpc.max_receive_message_length", CONTROL_MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", CONTROL_MESSAGE_BYTES_MAX),
@@ -115,14 +122,15 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
 
     async def _acquire(self, request: pb.AcquireRequest) -> pb.AcquireReply:
         _check_names(unit=request.unit, personality=request.personality, client=request.client)
-        if request.link not in pb.LinkKind.values():
+        link = _LINKS.get(request.link)
+        if link is None:
             raise InvalidArgument(f"link kind {request.link} is unknown to this gond")
         grant = await self._host.acquire(
             LeaseRequest(
                 unit=request.unit,
                 personality=request.personality,
                 memory_bytes=request.memory_bytes,
-                zmq=request.link == pb.LINK_KIND_ZMQ,
+                link=link,
                 client=request.client,
             )
         )

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gon.clock import Clock
+from gon.errors import LeaseRefused
 from gon.limits import MODULES_CACHED_MAX, TOKEN_BYTES, WORKER_END_S
 from gon.model import UnitInfo
 from gon_server import confine
@@ -123,15 +124,15 @@ class Host:
 
     async def acquire(self, request: LeaseRequest) -> Grant:
         """Open a lease and wait until a worker serves it. Raises LeaseRefused, saying why not."""
+        endpoints = self._endpoints(request.link)
         token = secrets.token_bytes(TOKEN_BYTES)
         lease = self._leases.acquire(request, token, self._clock.now_s())
         self._empty.clear()
-        link = "zmq" if request.zmq else "stream"
-        bind = self._zmq_bind if request.zmq else ""
+        bind = self._zmq_bind if request.link == "zmq" else ""
         order = Assign(
             lease.id,
             lease.share.memory_bytes,
-            link,
+            request.link,
             bind,
             token,
             builds=True,
@@ -149,7 +150,25 @@ class Host:
                 self._end_worker(lease.id, "it never started")
         self._schedule()
         log.info("%r to %r: %d slices", lease, request.client, lease.share.slices)
-        return Grant(lease, token, (endpoint,) if request.zmq else self._data_endpoints)
+        return Grant(lease, token, endpoints or (endpoint,))
+
+    def _endpoints(self, link: str) -> tuple[str, ...]:
+        """Return where links of this kind come in; none where their worker tells.
+
+        Raises LeaseRefused if they cannot.
+        """
+        if link == "zmq":
+            return ()
+        if link != "shm":
+            return self._data_endpoints
+        unix = "unix://"
+        here = [uri.removeprefix(unix) for uri in self._data_endpoints if uri.startswith(unix)]
+        if not here:
+            raise LeaseRefused(
+                "shm links need a unix socket for data links, and this gond has none: its"
+                f" data_listen is {', '.join(self._data_endpoints)}"
+            )
+        return tuple(f"shm://{path}" for path in here)
 
     def renew(self, lease_id: str, token: bytes) -> float:
         """Push the expiry; return in how many seconds it is. Raises LeaseLost."""

@@ -40,7 +40,7 @@ class LeaseRequest:
     unit: str = ""
     personality: str = ""
     memory_bytes: int = 0
-    zmq: bool = False
+    link: str = "stream"
     client: str = ""
     tenant: str = LOCAL_TENANT
 

@@ -85,8 +85,8 @@ class Warm(Order, frozen=True, tag=10):
 class Assign(Order, frozen=True, tag=11):
     """gond → worker: you serve this lease now.
 
-    `link` is "stream" or "zmq" (then `bind` is the address to bind). With `builds`, gond answers
-    Build; with a `content_key`, which digests of contents are keyed with, Find and Offer.
+    `link` is "stream", "shm" or "zmq" (then `bind` is the address to bind). With `builds`, gond
+    answers Build; with a `content_key`, which digests of contents are keyed with, Find and Offer.
     """
 
     lease: str

@@ -20,6 +20,7 @@ import os
 import queue
 import socket
 import threading
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import NoReturn, Protocol
 
@@ -28,6 +29,7 @@ from gon.errors import ConfigError, GonError, LinkLost, RemoteProtocolError, Uns
 from gon.limits import PREAMBLE_MAGIC, TRIAL_BYTES_MAX
 from gon.transport.base import Link
 from gon.transport.registry import listen
+from gon.transport.shm_setup import share
 from gon.transport.stream import StreamLink
 from gon_server.builder import serve_builds
 from gon_server.conversation import Conversation
@@ -170,7 +172,10 @@ def _serve_lease(sock: socket.socket, backend: HostDevice, assign: Assign) -> No
         endpoint = bound.endpoint
     known = KnownToGond(sock, assign.content_key) if assign.content_key else None
     orders = threading.Thread(
-        target=_obey, args=(sock, given, elsewhere, known), name="gon-orders", daemon=True
+        target=_obey,
+        args=(sock, given, _open_shared if assign.link == "shm" else StreamLink, elsewhere, known),
+        name="gon-orders",
+        daemon=True,
     )
     orders.start()
     send_order(sock, Ready(endpoint))
@@ -198,9 +203,18 @@ def _converse(
         send_order(sock, LinkState(up=False))
 
 
+def _open_shared(sock: socket.socket, peer: str) -> Link | None:
+    try:
+        return share(sock, peer)
+    except LinkLost as error:
+        _log.warning("%s", error.message)
+        return None
+
+
 def _obey(
     sock: socket.socket,
     given: GivenLinks,
+    open_link: Callable[[socket.socket, str], Link | None],
     elsewhere: BuiltElsewhere | None,
     known: KnownToGond | None,
 ) -> NoReturn:
@@ -214,7 +228,9 @@ def _obey(
             os._exit(0)
         order, fd = received
         if isinstance(order, GiveLink) and fd is not None:
-            given.give(StreamLink(socket.socket(fileno=fd), order.peer))
+            link = open_link(socket.socket(fileno=fd), order.peer)
+            if link is not None:
+                given.give(link)
         elif isinstance(order, Built) and elsewhere is not None:
             elsewhere.give(order, fd)
         elif isinstance(order, Found) and known is not None:

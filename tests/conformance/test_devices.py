@@ -131,7 +131,7 @@ def is_quiet(device: Device) -> bool:
     return False
 
 
-@pytest.fixture(scope="module", params=["tcp", "unix", "zmq"])
+@pytest.fixture(scope="module", params=["tcp", "unix", "shm", "zmq"])
 def lessee(soft_gond: Gond, request: pytest.FixtureRequest) -> Iterator[Lessee]:
     with gon.connect(soft_gond.tcp) as host, ExitStack() as leases:
         yield Lessee(host, request.param, leases)

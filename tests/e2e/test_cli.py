@@ -182,7 +182,7 @@ def test_a_small_benchmark_gives_tables_a_file_and_a_picture(tmp_path: Path) -> 
     )
     assert result.returncode == 0, result.stderr
     measured = {(row["id"], row["where"]) for row in json.loads(rows.read_text(encoding="utf-8"))}
-    places = ("direct", "tcp", "unix", "zmq")
+    places = ("direct", "tcp", "unix", "shm", "zmq")
     workloads = ("rtt_launch", "launch_rate", "attach")
     wanted = {(workload, where) for workload in workloads for where in places}
     assert measured == wanted | {("socket_echo", "plain"), ("pyopencl_call", "pyopencl")}

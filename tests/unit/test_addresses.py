@@ -8,7 +8,7 @@ from gon import addresses
 from gon.addresses import Address
 from gon.errors import InvalidArgument
 
-ALL = ("unix", "gon", "tcp", "zmq+tcp")
+ALL = ("unix", "shm", "gon", "tcp", "zmq+tcp")
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,7 @@ ALL = ("unix", "gon", "tcp", "zmq+tcp")
         ("tcp://0.0.0.0:0", Address("tcp", "0.0.0.0", 0)),
         ("zmq+tcp://node7:5", Address("zmq+tcp", "node7", 5)),
         ("unix:///run/gon/gond.sock", Address("unix", path="/run/gon/gond.sock")),
+        ("shm:///run/gon/data.sock", Address("shm", path="/run/gon/data.sock")),
     ],
 )
 def test_addresses_are_understood(uri: str, address: Address) -> None:

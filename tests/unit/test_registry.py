@@ -28,6 +28,8 @@ PREAMBLE = b"preamble of the tests"
         "tcp://host:1/path",
         "unix://relative/path",
         "unix://",
+        "shm://relative/path",
+        "shm://host:1",
         "vsock://host:1",
         "vsock://3",
         "http://host:80",
@@ -41,7 +43,7 @@ def test_a_uri_that_is_none_is_an_invalid_argument(uri: str) -> None:
         connect(uri, PREAMBLE, 1)
 
 
-@pytest.mark.parametrize("scheme", ["tcp", "unix", "zmq+tcp", "zmq+ipc"])
+@pytest.mark.parametrize("scheme", ["tcp", "unix", "shm", "zmq+tcp", "zmq+ipc"])
 def test_nobody_there_is_host_unreachable(scheme: str, tmp_path: Path) -> None:
     if scheme.endswith("tcp"):
         with socket.create_server(("127.0.0.1", 0)) as server:

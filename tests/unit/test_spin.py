@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gon.limits import SPIN_SKIP_MAX, SPIN_US_MAX
-from gon.transport.spin import SpinPolicy, spin
+from gon.transport.spin import SpinPolicy, spin, spin_on_memory
 
 US = 1e-6
 
@@ -123,3 +123,20 @@ def test_an_answer_that_is_there_already_needs_no_clock_and_tells_nothing() -> N
     assert spin(policy, lambda: True, no_clock)
     assert policy.hits == 0
     assert repr(policy) == before
+
+
+def test_a_spin_on_memory_ends_when_answered_when_over_and_when_there_is_no_point() -> None:
+    now_s = 0.0
+
+    def clock() -> float:
+        nonlocal now_s
+        now_s += SPIN_US_MAX * US / 4
+        return now_s
+
+    policy = SpinPolicy()
+    assert spin_on_memory(policy, iter([False] * 20 + [True]).__next__, list, clock)
+    assert (policy.hits, policy.skip) == (1, 0)
+    assert not spin_on_memory(policy, lambda: False, lambda: ["rung"], clock)
+    assert (policy.hits, policy.skip) == (1, 0)
+    assert not spin_on_memory(policy, lambda: False, list, clock)
+    assert (policy.hits, policy.skip) == (1, 1)

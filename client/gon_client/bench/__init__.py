@@ -3,8 +3,8 @@
     commands/bench ─▶ run ─▶ players (processes) ─▶ workloads │ baselines
                       └────▶ records ─▶ report, targets, plot
 
-A run compares places: `direct` (the device in the client's process), `tcp`, `unix`, `zmq`, and
-baselines that use no GoN. Each place is a player, a process of its own, pinned as the placement
+A run compares places: `direct` (the device in the client's process), `tcp`, `unix`, `shm`, `zmq`,
+and baselines that use no GoN. Each place is a player, a process of its own, pinned as the placement
 says; the run asks the players in turns (A B A B …), so that whatever disturbs the machine disturbs
 all alike.
 

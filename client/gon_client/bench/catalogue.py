@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from gon.limits import KIB, MIB
 
 DIRECT = "direct"
-PLACES = (DIRECT, "tcp", "unix", "zmq")
+PLACES = (DIRECT, "tcp", "unix", "shm", "zmq")
 # Where baselines are measured: plain Python, and the driver's own Python binding.
 PLAIN = "plain"
 BINDING = "pyopencl"

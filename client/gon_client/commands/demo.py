@@ -34,7 +34,7 @@ EXIT_DIFFERS = 4
     "--link",
     "links",
     multiple=True,
-    type=click.Choice(["tcp", "unix", "zmq"]),
+    type=click.Choice(["tcp", "unix", "shm", "zmq"]),
     help="What data travels on, several times for several [default: all of a gond of its own].",
 )
 @click.option(

@@ -54,7 +54,9 @@ EXIT_NOT_FOUND = 127
 @click.option("--unit", default="", help="The unit to lease [default: the best free one].")
 @click.option("--personality", default="", help="What the unit is to be.")
 @click.option("--memory-bytes", default=0, type=click.IntRange(min=0), help="At least this much.")
-@click.option("--link", type=click.Choice(["tcp", "unix", "zmq"]), help="What its data travels on.")
+@click.option(
+    "--link", type=click.Choice(["tcp", "unix", "shm", "zmq"]), help="What its data travels on."
+)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(
     host: str | None,

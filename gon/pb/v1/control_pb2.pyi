@@ -12,6 +12,7 @@ class LinkKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LINK_KIND_UNSPECIFIED: _ClassVar[LinkKind]
     LINK_KIND_STREAM: _ClassVar[LinkKind]
     LINK_KIND_ZMQ: _ClassVar[LinkKind]
+    LINK_KIND_SHM: _ClassVar[LinkKind]
 
 class LeaseState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -22,6 +23,7 @@ class LeaseState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 LINK_KIND_UNSPECIFIED: LinkKind
 LINK_KIND_STREAM: LinkKind
 LINK_KIND_ZMQ: LinkKind
+LINK_KIND_SHM: LinkKind
 LEASE_STATE_UNSPECIFIED: LeaseState
 LEASE_STATE_STARTING: LeaseState
 LEASE_STATE_READY: LeaseState

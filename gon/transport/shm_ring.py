@@ -1,0 +1,363 @@
+"""A ring of bytes in memory that two processes share: one writes, the other reads. No I/O.
+
+    | page 0: the rings' words, each on 128 bytes of its own | bytes of ring 0 | bytes of ring 1 |
+
+Of a ring, `head` counts the bytes ever written, `tail` those ever read, and each side says in a
+word of its own that it sleeps and wants to be rung. A side keeps its own count in its own memory
+and only shows it: what the peer does to the memory can spoil what travels, never what is known.
+
+Nothing in the memory is believed. A word is read once and checked: the peer's count may only grow,
+and never past what the ring holds. Bytes are copied out before they are looked at.
+
+Order of what the two see. CPython has no fences, so this is how each order comes about:
+- A count is an aligned word of 8 bytes, loaded and stored by one `memcpy` of constant size, which
+  compilers turn into one instruction: it is never seen in half.
+- Bytes before the `head` that tells of them, bytes read before the `tail` that frees them: x86-64
+  keeps stores in order, and loads before later loads and stores (glibc's memcpy fences the
+  streaming stores that it uses for large sizes). Elsewhere `fence` stands between.
+- "I sleep" before a last look at the count, and the count before the look at "I sleep": a store
+  before a later load, which no processor keeps by itself. Both sides have a `fence` between. So
+  either the sleeper sees the bytes, or the writer sees the sleeper, and rings.
+- `fence` is a lock of this process, taken and given back. POSIX lists what CPython makes locks of
+  (semaphores, mutexes) among the functions that synchronize memory. On x86-64 each is one locked
+  instruction, which is a full fence. On aarch64 giving back is a store-release and taking a
+  load-acquire, and a load-acquire does not pass an earlier store-release: what came before the one
+  is seen before what comes after the other. So `fence` does it twice there: take, give, take, give
+  has a give before a take in it, as a single time has not.
+
+Rules: one thread writes, one reads. Must not know: frames' meaning, sockets, time.
+"""
+
+from __future__ import annotations
+
+import mmap
+import platform
+import threading
+from collections.abc import Callable
+
+from gon.limits import HEAD_BYTES_MAX, SHM_CHUNK_BYTES, SHM_RING_BYTES
+from gon.transport.base import Bytes
+from gon.transport.framing import MAGIC, PREFIX
+
+# Where a ring's words are, counted in words of 8 bytes: neighbouring lines of a cache travel in
+# pairs.
+_WORD_DISTANCE = 16
+_RING_WORDS = 4 * _WORD_DISTANCE
+_WORDS_BYTES = 4096
+MEMORY_BYTES = _WORDS_BYTES + 2 * SHM_RING_BYTES
+
+_MASK = SHM_RING_BYTES - 1
+# What was read is given back to the writer in portions: telling costs more than reading.
+_RELEASE_BYTES = SHM_RING_BYTES // 8
+_PREFIX_BYTES = PREFIX.size
+_pack_into, _unpack_from = PREFIX.pack_into, PREFIX.unpack_from
+_KEEPS_ORDER = platform.machine().lower() in ("x86_64", "amd64", "i686")
+
+
+class Fence:
+    """Orders all loads and stores of this thread before the call with all after it.
+
+    Where a processor keeps order, `lock` taken and given back once is enough, and `twice` False.
+    """
+
+    __slots__ = ("lock", "twice")
+
+    def __init__(self, *, keeps_order: bool = _KEEPS_ORDER) -> None:
+        self.lock = threading.Lock()
+        self.twice = not keeps_order
+
+    def __call__(self) -> None:
+        with self.lock:
+            pass
+        if self.twice:
+            with self.lock:
+                pass
+
+
+class RingWriter:
+    """The writing end of ring `number`; `ring` wakes a reader that sleeps."""
+
+    __slots__ = (
+        "_fence",
+        "_head",
+        "_limit",
+        "_memory",
+        "_reader_sleeps",
+        "_ring",
+        "_sleeps",
+        "_start",
+        "_tail",
+        "_tail_seen",
+        "_view",
+        "total",
+    )
+
+    def __init__(
+        self,
+        memory: mmap.mmap,
+        number: int,
+        ring: Callable[[], None],
+        *,
+        keeps_order: bool = _KEEPS_ORDER,
+    ) -> None:
+        words = _Words(memory, number)
+        self._head, self._tail = words.head, words.tail
+        self._sleeps, self._reader_sleeps = words.writer_sleeps, words.reader_sleeps
+        self._memory, self._view = memory, memoryview(memory)
+        self._start = _WORDS_BYTES + number * SHM_RING_BYTES
+        self._ring = ring
+        self._fence = Fence(keeps_order=keeps_order)
+        # Bytes ever written; how many the reader is known to have read, and how many there may be.
+        self.total = 0
+        self._tail_seen = 0
+        self._limit = SHM_RING_BYTES
+
+    def __repr__(self) -> str:
+        return f"RingWriter({self.total} bytes, room for {self._limit - self.total})"
+
+    def put_frame(self, head: Bytes) -> bool:
+        """Write a frame without payloads if it fits at once; return whether it did."""
+        size = len(head)
+        total = self.total
+        at = total & _MASK
+        end = at + _PREFIX_BYTES + size
+        after = total + _PREFIX_BYTES + size
+        if after > self._limit or end > SHM_RING_BYTES:
+            return False
+        at += self._start
+        _pack_into(self._memory, at, size, 0, MAGIC)
+        self._memory[at + _PREFIX_BYTES : self._start + end] = head
+        # As `_show` does: a small frame is worth it.
+        fence = self._fence
+        if fence.twice:
+            fence()
+        self.total = self._head[0] = after
+        with fence.lock:
+            pass
+        if fence.twice:
+            fence()
+        if self._reader_sleeps[0]:
+            self._reader_sleeps[0] = 0
+            self._ring()
+        return True
+
+    def put(self, data: memoryview) -> int:
+        """Write of `data` what fits, a chunk at most; return how many bytes.
+
+        Raises ValueError for a ring that the peer has spoiled.
+        """
+        total = self.total
+        wanted = min(data.nbytes, SHM_CHUNK_BYTES)
+        if total + wanted > self._limit:
+            self._learn()
+        at = total & _MASK
+        size = min(wanted, self._limit - total, SHM_RING_BYTES - at)
+        if size:
+            at += self._start
+            self._view[at : at + size] = data[:size]
+            self._show(total + size)
+        return size
+
+    def has_room(self) -> bool:
+        """Return whether a byte fits. Raises ValueError as `put`."""
+        if self.total == self._limit:
+            self._learn()
+        return self.total < self._limit
+
+    def sleep(self) -> bool:
+        """Ask to be rung when there is room; return whether there is none now."""
+        self._sleeps[0] = 1
+        self._fence()
+        return not self.has_room()
+
+    def _show(self, total: int) -> None:
+        """Tell the reader of what is written, and wake it if it sleeps."""
+        fence = self._fence
+        if fence.twice:
+            fence()
+        # Ours first: an exception between the two must not let the same place be written again.
+        self.total = self._head[0] = total
+        with fence.lock:
+            pass
+        if fence.twice:
+            fence()
+        if self._reader_sleeps[0]:
+            self._reader_sleeps[0] = 0
+            self._ring()
+
+    def _learn(self) -> None:
+        """Look how far the reader is."""
+        tail = self._tail[0]
+        if not self._tail_seen <= tail <= self.total:
+            raise ValueError(f"{tail} bytes were read of {self.total}, after {self._tail_seen}")
+        if self._fence.twice:
+            self._fence()
+        self._tail_seen = tail
+        self._limit = tail + SHM_RING_BYTES
+
+
+class RingReader:
+    """The reading end of ring `number`; `ring` wakes a writer that sleeps."""
+
+    __slots__ = (
+        "_fence",
+        "_got",
+        "_head",
+        "_in_head",
+        "_memory",
+        "_part",
+        "_released",
+        "_ring",
+        "_sleeps",
+        "_start",
+        "_tail",
+        "_view",
+        "_writer_sleeps",
+        "in_frame",
+        "total",
+    )
+
+    def __init__(
+        self,
+        memory: mmap.mmap,
+        number: int,
+        ring: Callable[[], None],
+        *,
+        keeps_order: bool = _KEEPS_ORDER,
+    ) -> None:
+        words = _Words(memory, number)
+        self._head, self._tail = words.head, words.tail
+        self._sleeps, self._writer_sleeps = words.reader_sleeps, words.writer_sleeps
+        self._memory, self._view = memory, memoryview(memory)
+        self._start = _WORDS_BYTES + number * SHM_RING_BYTES
+        self._ring = ring
+        self._fence = Fence(keeps_order=keeps_order)
+        # Bytes ever read, and those that the writer was told of.
+        self.total = 0
+        self._released = 0
+        # Whether a frame has come in part; then its prefix or its head, and how much of that.
+        self.in_frame = False
+        self._in_head = False
+        self._part = bytearray(_PREFIX_BYTES)
+        self._got = 0
+
+    def __repr__(self) -> str:
+        return f"RingReader({self.total} bytes)"
+
+    def has_some(self) -> bool:
+        """Return whether there is something to read."""
+        return self._head[0] != self.total
+
+    def frame(self) -> bytes | bytearray | None:
+        """Return the next frame's head, a copy, or None if not all of it is there.
+
+        Raises ValueError for a ring that the peer has spoiled, or a prefix that no frame has.
+        """
+        total = self.total
+        held = self._head[0] - total
+        if not held:
+            return None
+        at = total & _MASK
+        if held >= _PREFIX_BYTES <= SHM_RING_BYTES - at and not self.in_frame:
+            if self._fence.twice:
+                self._fence()
+            start = self._start + at
+            size, pad_size, magic = _unpack_from(self._memory, start)
+            whole = _PREFIX_BYTES + size
+            if (
+                magic == MAGIC
+                and not pad_size
+                and whole <= held <= SHM_RING_BYTES
+                and at + whole <= SHM_RING_BYTES
+            ):
+                head = self._memory[start + _PREFIX_BYTES : start + whole]
+                self.total = total = total + whole
+                if total - self._released >= _RELEASE_BYTES:
+                    self.release()
+                return head
+        return self._assemble()
+
+    def take(self, target: memoryview) -> int:
+        """Copy what is there, as much as fits, into `target`; return how many bytes.
+
+        Raises ValueError for a ring that the peer has spoiled.
+        """
+        taken, size = 0, target.nbytes
+        while taken < size:
+            total = self.total
+            held = self._head[0] - total
+            if not 0 <= held <= SHM_RING_BYTES:
+                raise ValueError(f"{held} bytes wait in a ring of {SHM_RING_BYTES}")
+            if not held:
+                break
+            if self._fence.twice:
+                self._fence()
+            at = total & _MASK
+            some = min(held, size - taken, SHM_RING_BYTES - at, SHM_CHUNK_BYTES)
+            at += self._start
+            target[taken : taken + some] = self._view[at : at + some]
+            taken += some
+            self.total = total = total + some
+            if total - self._released >= _RELEASE_BYTES:
+                self.release()
+        return taken
+
+    def release(self) -> None:
+        """Give the writer all room that was read, and wake it if it sleeps.
+
+        `frame` and `take` do it in time: while less is held back than that, a writer has room.
+        """
+        if self._fence.twice:
+            self._fence()
+        self._released = self._tail[0] = self.total
+        self._fence()
+        if self._writer_sleeps[0]:
+            self._writer_sleeps[0] = 0
+            self._ring()
+
+    def sleep(self) -> bool:
+        """Ask to be rung when bytes come; return whether there are none now."""
+        self._sleeps[0] = 1
+        fence = self._fence
+        with fence.lock:
+            pass
+        if fence.twice:
+            fence()
+        return self._head[0] == self.total
+
+    def _assemble(self) -> bytearray | None:
+        """Go on with a frame that comes in part; return its head once it is whole."""
+        self.in_frame = True
+        if not self._in_head:
+            self._got += self.take(memoryview(self._part)[self._got :])
+            if self._got < _PREFIX_BYTES:
+                return None
+            self._part = bytearray(_size_of(PREFIX.unpack(self._part)))
+            self._in_head, self._got = True, 0
+        part = self._part
+        self._got += self.take(memoryview(part)[self._got :])
+        if self._got < len(part):
+            return None
+        self._part = bytearray(_PREFIX_BYTES)
+        self.in_frame = self._in_head = False
+        self._got = 0
+        return part
+
+
+class _Words:
+    """The words of ring `number`, each a view of one."""
+
+    def __init__(self, memory: mmap.mmap, number: int) -> None:
+        words = memoryview(memory)[:_WORDS_BYTES].cast("Q")
+        first = number * _RING_WORDS
+        self.head, self.reader_sleeps, self.tail, self.writer_sleeps = (
+            words[at : at + 1] for at in range(first, first + 4 * _WORD_DISTANCE, _WORD_DISTANCE)
+        )
+
+
+def _size_of(prefix: tuple[int, int, int]) -> int:
+    """Return the size of the head that a prefix opens. Raises ValueError if none may."""
+    size, pad_size, magic = prefix
+    if magic != MAGIC or size > HEAD_BYTES_MAX or pad_size:
+        raise ValueError(f"a frame opens with magic {magic:#06x}, size {size}, pad {pad_size}")
+    return size

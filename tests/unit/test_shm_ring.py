@@ -1,0 +1,248 @@
+"""The ring of shared memory: what is written is read, however it is cut; what a peer spoils harms
+nobody; nobody sleeps through a ring.
+"""
+
+from __future__ import annotations
+
+import mmap
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gon.limits import HEAD_BYTES_MAX, SHM_CHUNK_BYTES, SHM_RING_BYTES
+from gon.transport.framing import MAGIC, PREFIX
+from gon.transport.shm_ring import MEMORY_BYTES, Fence, RingReader, RingWriter
+
+PATIENCE_S = 30.0
+
+orders = st.booleans()
+# Where the ring stands when it begins: its end, which frames must get over, is always near some.
+starts = st.one_of(
+    st.integers(0, SHM_RING_BYTES), st.integers(SHM_RING_BYTES - 300, SHM_RING_BYTES)
+)
+sizes = st.one_of(st.integers(0, 200), st.integers(0, SHM_RING_BYTES + 5000))
+
+
+class Ends:
+    """Both ends of one ring in memory of its own, and how often each was rung."""
+
+    def __init__(self, number: int = 0, *, keeps_order: bool = True, start: int = 0) -> None:
+        self.memory = mmap.mmap(-1, MEMORY_BYTES)
+        self.rings: list[str] = []
+        self.writer = RingWriter(
+            self.memory, number, lambda: self.rings.append("reader"), keeps_order=keeps_order
+        )
+        self.reader = RingReader(
+            self.memory, number, lambda: self.rings.append("writer"), keeps_order=keeps_order
+        )
+        moved = 0
+        while moved < start:
+            size = self.writer.put(memoryview(bytes(min(start - moved, SHM_CHUNK_BYTES))))
+            moved += self.reader.take(memoryview(bytearray(size)))
+
+    def words(self) -> memoryview:
+        return memoryview(self.memory)[:4096].cast("Q")
+
+
+def fill(writer: RingWriter) -> None:
+    while writer.put(memoryview(bytes(SHM_CHUNK_BYTES))):
+        pass
+
+
+def frame_of(head: bytes) -> bytes:
+    return PREFIX.pack(len(head), 0, MAGIC) + head
+
+
+def some_bytes(seed: int, size: int) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+@settings(deadline=None)
+@given(orders, starts, st.lists(st.binary(max_size=300), max_size=20), st.integers(0, 1))
+def test_frames_come_out_as_they_went_in(
+    keeps_order: bool, start: int, heads: list[bytes], number: int
+) -> None:
+    ends = Ends(number, keeps_order=keeps_order, start=start)
+    for head in heads:
+        if not ends.writer.put_frame(head):
+            rest = memoryview(frame_of(head))
+            while rest:
+                rest = rest[ends.writer.put(rest) :]
+    for head in heads:
+        assert ends.reader.frame() == head
+    assert ends.reader.frame() is None
+    assert not ends.reader.has_some()
+    assert ends.reader.total == ends.writer.total
+
+
+@settings(max_examples=50, deadline=None)
+@given(orders, starts, st.lists(st.tuples(sizes, sizes), min_size=1, max_size=4), st.data())
+def test_whatever_is_cut_anywhere_comes_out_whole(
+    keeps_order: bool, start: int, shapes: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    """Heads and payloads up to more than the ring holds, written and read in pieces of any size."""
+    ends = Ends(keeps_order=keeps_order, start=start)
+    # A large one among them: a program of one byte at a time would take long.
+    pieces = [300_000, *data.draw(st.lists(st.integers(1, SHM_RING_BYTES), max_size=6))]
+    frames = [(some_bytes(n, a), some_bytes(n + 1, b)) for n, (a, b) in enumerate(shapes)]
+    sent = memoryview(b"".join(frame_of(head) + payload for head, payload in frames))
+    turn = 0
+
+    def write_some() -> None:
+        nonlocal sent, turn
+        turn += 1
+        sent = sent[ends.writer.put(sent[: pieces[turn % len(pieces)]]) :]
+
+    for head, payload in frames:
+        found = ends.reader.frame()
+        while found is None:
+            write_some()
+            found = ends.reader.frame()
+        assert found == head
+        target = bytearray(len(payload))
+        got = 0
+        while got < len(payload):
+            write_some()
+            piece = pieces[turn % len(pieces)]
+            got += ends.reader.take(memoryview(target)[got : got + piece])
+        assert target == payload
+    assert not sent
+    assert not ends.reader.has_some()
+    assert not ends.reader.in_frame
+
+
+@settings(deadline=None)
+@given(starts, st.integers(0, 2**64 - 1), st.binary(max_size=64), st.integers(1, 100_000))
+def test_a_peer_that_spoils_the_memory_of_a_reader_is_found_or_harmless(
+    start: int, head_word: int, content: bytes, size: int
+) -> None:
+    ends = Ends(start=start)
+    offset = 4096 + start % SHM_RING_BYTES
+    content = content[: SHM_RING_BYTES - start % SHM_RING_BYTES]
+    ends.memory[offset : offset + len(content)] = content
+    ends.words()[0] = head_word
+    held = head_word - start
+    try:
+        head = ends.reader.frame()
+        assert head is None or len(head) <= min(HEAD_BYTES_MAX, held)
+        taken = ends.reader.take(memoryview(bytearray(size)))
+        assert 0 <= taken <= size
+    except ValueError:
+        return
+    assert ends.reader.total - start <= SHM_RING_BYTES
+
+
+@settings(deadline=None)
+@given(starts, st.integers(0, 2**64 - 1), st.integers(0, SHM_RING_BYTES))
+def test_a_peer_that_spoils_the_memory_of_a_writer_is_found_or_harmless(
+    start: int, tail_word: int, written: int
+) -> None:
+    ends = Ends(start=start)
+    ends.words()[32] = tail_word
+    total = 0
+    try:
+        while total < written + SHM_RING_BYTES:
+            ends.writer.has_room()
+            size = ends.writer.put(memoryview(bytes(SHM_CHUNK_BYTES)))
+            if not size:
+                break
+            total += size
+    except ValueError:
+        return
+    # It may have taken the peer's word for what was read, but wrote nowhere but into the ring.
+    assert ends.writer.total == start + total
+
+
+def test_a_prefix_that_no_frame_has_is_refused() -> None:
+    for prefix in (
+        PREFIX.pack(HEAD_BYTES_MAX + 1, 0, MAGIC),
+        PREFIX.pack(5, 0, MAGIC + 1),
+        PREFIX.pack(5, 1, MAGIC),
+    ):
+        for start in (0, SHM_RING_BYTES - 3):
+            ends = Ends(start=start)
+            for part in (prefix[:3], prefix[3:]):
+                assert ends.writer.put(memoryview(part)) == len(part)
+            with pytest.raises(ValueError, match="a frame opens with"):
+                ends.reader.frame()
+
+
+def test_a_count_that_goes_back_is_refused() -> None:
+    ends = Ends(start=2 * SHM_RING_BYTES)
+    # Told of when the ring was full, once before.
+    ends.words()[32] = 999
+    with pytest.raises(ValueError, match="were read of"):
+        fill(ends.writer)
+    ends.words()[0] = 999
+    with pytest.raises(ValueError, match="wait in a ring"):
+        ends.reader.frame()
+
+
+@pytest.mark.parametrize("keeps_order", [True, False])
+def test_a_sleeper_is_rung_once_and_one_awake_never(keeps_order: bool) -> None:
+    ends = Ends(keeps_order=keeps_order)
+    ends.writer.put_frame(b"nobody sleeps")
+    assert ends.rings == []
+    assert not ends.reader.sleep()
+    ends.reader.frame()
+    assert ends.reader.sleep()
+    ends.writer.put_frame(b"wake")
+    ends.writer.put_frame(b"awake")
+    assert ends.rings == ["reader"]
+    ends.reader.frame()
+    ends.reader.frame()
+    fill(ends.writer)
+    ends.rings.clear()
+    assert ends.writer.sleep()
+    while ends.reader.take(memoryview(bytearray(SHM_CHUNK_BYTES))):
+        pass
+    assert ends.rings == ["writer"]
+    assert ends.writer.has_room()
+    assert not ends.writer.sleep()
+
+
+@pytest.mark.parametrize("keeps_order", [True, False])
+def test_nobody_sleeps_through_what_comes(keeps_order: bool) -> None:
+    """Two threads, each waiting for nothing but its ring."""
+    bells = {"reader": threading.Event(), "writer": threading.Event()}
+    memory = mmap.mmap(-1, MEMORY_BYTES)
+    writer = RingWriter(memory, 0, bells["reader"].set, keeps_order=keeps_order)
+    reader = RingReader(memory, 0, bells["writer"].set, keeps_order=keeps_order)
+    chance = random.Random(3)
+    heads = [bytes([n % 256]) * chance.choice((3, 50, 5000, 300_000)) for n in range(400)]
+
+    def wait(who: str) -> None:
+        assert bells[who].wait(PATIENCE_S), f"the {who} sleeps on"
+        bells[who].clear()
+
+    def write() -> None:
+        for head in heads:
+            rest = memoryview(frame_of(head))
+            while rest:
+                size = writer.put(rest)
+                rest = rest[size:]
+                if not size and writer.sleep():
+                    wait("writer")
+
+    with ThreadPoolExecutor(1) as thread:
+        written = thread.submit(write)
+        for head in heads:
+            found = reader.frame()
+            while found is None:
+                if reader.sleep():
+                    wait("reader")
+                found = reader.frame()
+            assert found == head
+        written.result(PATIENCE_S)
+
+
+@pytest.mark.parametrize("keeps_order", [True, False])
+def test_a_fence_may_be_interrupted_and_taken_again(keeps_order: bool) -> None:
+    fence = Fence(keeps_order=keeps_order)
+    for _ in range(3):
+        fence()
+    assert not fence.lock.locked()
