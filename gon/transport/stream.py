@@ -61,9 +61,10 @@ class StreamLink:
         self._receive_some = sock.recv_into
         # The short way, and what it carries; the counts here are those of the long way.
         self.lane = Lane(sock, self._ahead)
-        # What is left of the frame being sent, and whether its sender is in `while_blocked`.
+        # What is left of the frame being sent, and the thread that is in `while_blocked` of it: it
+        # alone may go on sending where it receives.
         self._outgoing: list[memoryview] = []
-        self._in_callback = False
+        self._in_callback = 0
         self._why_lost = ""
         self._close_lock = threading.Lock()
         self._receive_bound_s = self._send_bound_s = 0.0
@@ -105,7 +106,7 @@ class StreamLink:
         payloads: Sequence[Bytes] = (),
         while_blocked: Callable[[], None] | None = None,
     ) -> None:
-        if self._in_callback:
+        if self._in_callback == threading.get_ident():
             raise LocalProtocolError("a frame cannot be sent in the middle of another one")
         size = len(head)
         if payloads or size > JOIN_BYTES_MAX:
@@ -180,11 +181,11 @@ class StreamLink:
         if not events or events & select.POLLOUT:
             return
         received = self._bytes_received
-        self._in_callback = True
+        self._in_callback = threading.get_ident()
         try:
             while_blocked()
         finally:
-            self._in_callback = False
+            self._in_callback = 0
         if self._bytes_received == received:
             # It had no room for more. What is readable stays so: asking for that at once would
             # only burn the core.
@@ -222,7 +223,7 @@ class StreamLink:
             return
         whole = False
         try:
-            if self._in_callback:
+            if self._in_callback == threading.get_ident():
                 self._read_while_sending(target[held:])
             else:
                 self._read_all(target[held:])

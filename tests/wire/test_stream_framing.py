@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
@@ -19,6 +20,8 @@ from gon.transport import stream
 from gon.transport.framing import MAGIC, PREFIX, after, parts_of
 from gon.transport.keepalive import tells_silence
 from gon.transport.stream import StreamLink
+
+PATIENCE_S = 30.0
 
 
 class SplittingSocket(socket.socket):
@@ -230,6 +233,42 @@ def test_a_frame_that_stops_half_way_is_a_lost_link(
             assert link.receive() == b"head"
             with pytest.raises(LinkLost, match="stopped"):
                 link.receive_into(memoryview(bytearray(7)))
+
+
+def test_who_receives_beside_a_blocked_sender_does_not_send_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    theirs, ours = socket_pair()
+    link, peer = StreamLink(ours, "unix://ours"), StreamLink(theirs, "unix://theirs")
+    payload = bytes(4 << 20)
+    senders: set[int] = set()
+    push = link._push
+
+    def noted(flags: int) -> bool:
+        senders.add(threading.get_ident())
+        return push(flags)
+
+    monkeypatch.setattr(link, "_push", noted)
+    with ThreadPoolExecutor(3) as threads:
+        # The peer sends more than the sockets hold before it receives anything.
+        there = threads.submit(peer.send, b"theirs", [payload])
+
+        def receive() -> None:
+            assert link.receive(None) is not None
+            link.receive_into(memoryview(bytearray(len(payload))))
+
+        def while_blocked() -> None:
+            if not there.done():
+                threads.submit(receive).result(PATIENCE_S)
+                there.result(PATIENCE_S)
+
+        taken = threads.submit(lambda: there.result(PATIENCE_S) or peer.receive(None))
+        sending = threading.Thread(target=link.send, args=(b"ours", [payload], while_blocked))
+        sending.start()
+        assert taken.result(PATIENCE_S) is not None
+        peer.receive_into(memoryview(bytearray(len(payload))))
+        sending.join(PATIENCE_S)
+    assert senders == {sending.ident}
 
 
 def test_no_frame_is_sent_in_the_middle_of_another() -> None:
