@@ -159,12 +159,14 @@ class LaunchConfig:
     CUDA's dynamic shared memory. Immutable. Raises InvalidArgument for anything else.
     """
 
-    __slots__ = ("block", "grid", "shared_bytes", "threads")
+    __slots__ = ("block", "coded", "grid", "shared_bytes", "threads")
 
     grid: Dim3
     block: Dim3
     shared_bytes: int
     threads: int
+    # What the native launch keeps here: it is coded once for all launches of this configuration.
+    coded: bytes
 
     def __init__(
         self, grid: int | Sequence[int], block: int | Sequence[int] = 1, shared_bytes: int = 0
@@ -174,6 +176,7 @@ class LaunchConfig:
         object.__setattr__(self, "grid", dim3(grid, "grid"))
         object.__setattr__(self, "block", dim3(block, "block"))
         object.__setattr__(self, "shared_bytes", int(shared_bytes))
+        object.__setattr__(self, "coded", b"")
         object.__setattr__(self, "threads", self.block[0] * self.block[1] * self.block[2])
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -4,6 +4,7 @@ from gon.wire._ledger cimport Ledger
 
 
 cdef class Express
+cdef class SyncAnswer
 
 cdef class Outbox:
     cdef uint8_t* _data
@@ -41,6 +42,7 @@ cdef class Express:
     cdef readonly uint64_t waits
 
     cdef uint64_t _cookie(self) except 0
+    cdef Py_ssize_t _code_sync(self, uint8_t* op, uint64_t stream, SyncAnswer answer) except -1
     cdef int _wait(self, object answer) except -1
     cdef int queue(self, const uint8_t* op, Py_ssize_t size, object origin) except -1
     cdef int _exchange(self, object answer) except -1

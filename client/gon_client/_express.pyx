@@ -22,6 +22,7 @@ from gon.transport.stream import StreamLink
 from gon.wire import ops as _ops
 from gon.wire.batch import encode_op
 from gon.wire.frame import Kind, plain_word
+from gon_client.batcher import IDLE_OPS_TARGET
 from gon_client.pending import HERE, NO_ORIGIN, Answer, once_more
 
 from gon.transport._lane cimport Lane
@@ -45,6 +46,7 @@ cdef enum:
     _TAG_SYNC = 12
     # The least room an outbox has.
     _ROOM = 16384
+    _SYNC_BYTES = 2 + 2 * NUMBER_BYTES
     # Answers of one frame that are taken the quick way.
     _ANSWERS = 64
     # A prefix on a stream, before the head.
@@ -55,6 +57,7 @@ assert _ops.Sync.__struct_config__.tag == _TAG_SYNC
 
 cdef uint64_t _REPLIES = plain_word(Kind.REPLIES)
 cdef Py_ssize_t _JOIN_BYTES = JOIN_BYTES_MAX
+cdef object _IDLE_OPS = IDLE_OPS_TARGET
 cdef object _last_code = None
 
 
@@ -186,15 +189,27 @@ cdef class Express:
 
     def sync(self, uint64_t stream):
         """Queue a sync of a stream; return its answer."""
-        cdef uint8_t[2 + 2 * NUMBER_BYTES] op
-        cdef uint8_t* at
+        cdef uint8_t[_SYNC_BYTES] op
         cdef SyncAnswer answer = SyncAnswer.__new__(SyncAnswer)
+        self.queue(op, self._code_sync(op, stream, answer), NO_ORIGIN)
+        return answer
+
+    def sync_now(self, uint64_t stream):
+        """Wait for everything queued on a stream; as `sync` and a wait without a limit."""
+        cdef uint8_t[_SYNC_BYTES] op
+        cdef SyncAnswer answer = SyncAnswer.__new__(SyncAnswer)
+        # It goes out with the wait, so nobody needs to be told of it.
+        self._outbox.put(op, self._code_sync(op, stream, answer), NO_ORIGIN)
+        self._wait(answer)
+        if answer.error is not None:
+            raise once_more(answer.error)
+
+    cdef Py_ssize_t _code_sync(self, uint8_t* op, uint64_t stream, SyncAnswer answer) except -1:
+        """Expect an answer to a sync, and code that; return its size."""
         cdef uint64_t cookie = self._cookie()
         answer._express = self
-        at = put_number(put_number(put_number(put_array(op, 3), _TAG_SYNC), stream), cookie)
         self._answers[cookie] = answer
-        self.queue(op, at - op, NO_ORIGIN)
-        return answer
+        return put_number(put_number(put_number(put_array(op, 3), _TAG_SYNC), stream), cookie) - op
 
     def read(self, uint64_t stream, uint64_t buffer, uint64_t offset, out):
         """Queue a read into `out`, at most INLINE_BYTES_MAX, writable; return its answer, None if
@@ -282,7 +297,7 @@ cdef class Express:
         cdef uint64_t first = outbox.first
         marks = outbox._emptied(fresh)
         self._batches.append((first, marks))
-        self._batcher.sent()
+        # Not told of to the batcher: whoever sends here waits for the answer at once.
         size = PyBytes_GET_SIZE(head)
         sent = lane.put(<const uint8_t*>PyBytes_AS_STRING(head), size)
         if sent != _PREFIX_BYTES + size:
@@ -342,7 +357,7 @@ cdef class Express:
             return False
         if ack > session.acked:
             session.take_ack(ack)
-        if session.acked == session.sent:
+        if session.acked == session.sent and self._batcher.ops_target != _IDLE_OPS:
             self._batcher.idle()
         session.received = seq
         for index in range(count):

@@ -5,8 +5,9 @@ give most; whatever else is given goes their way, which also says what is wrong 
 launch on a device that is in this process.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.math cimport isinf
+from libc.string cimport memcpy
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 import numpy as np
@@ -16,7 +17,7 @@ from gon.wire import ops as _ops
 from gon_client.array import DeviceArray
 from gon_client.plain_launch import launch_plainly
 
-from gon.wire.packing cimport put_array, put_bytes, put_number
+from gon.wire.packing cimport NUMBER_BYTES, put_array, put_bytes, put_number
 from gon_client._express cimport Express, caller
 
 cdef enum:
@@ -110,6 +111,23 @@ cdef class Take:
         return at
 
 
+cdef bytes _code(config):
+    """Code a launch's sizes and keep them with it; None for what only the long way can refuse."""
+    cdef uint8_t[7 * NUMBER_BYTES] coded
+    cdef uint8_t* at = coded
+    cdef bytes made
+    if config.shared_bytes > 0xffffffff:
+        return None
+    for sizes in (config.grid, config.block):
+        at = put_array(at, 3)
+        for size in sizes:
+            at = put_number(at, size)
+    at = put_number(at, config.shared_bytes)
+    made = PyBytes_FromStringAndSize(<char*>coded, at - coded)
+    object.__setattr__(config, "coded", made)
+    return made
+
+
 cdef class Launcher:
     """One kernel's quick way, made with the kernel; it keeps none of its arguments."""
 
@@ -128,7 +146,7 @@ cdef class Launcher:
         cdef uint8_t* after
         cdef Py_ssize_t index
         cdef Take take
-        cdef tuple grid, block
+        cdef bytes coded
         if (
             len(args) != self._count
             or _CONFIG_BYTES + self._count * _ARGUMENT_BYTES > _LAUNCH_BYTES
@@ -136,18 +154,15 @@ cdef class Launcher:
             or config.threads > self._block_max
         ):
             return 0
-        grid, block, shared_bytes = config.grid, config.block, config.shared_bytes
-        if shared_bytes > 0xffffffff:
-            return 0
+        coded = config.coded
+        if not coded:
+            coded = _code(config)
+            if coded is None:
+                return 0
         at = put_number(put_array(op, 7), _TAG_LAUNCH)
         at = put_number(put_number(at, stream.handle), self._handle)
-        at = put_array(at, 3)
-        for index in range(3):
-            at = put_number(at, grid[index])
-        at = put_array(at, 3)
-        for index in range(3):
-            at = put_number(at, block[index])
-        at = put_array(put_number(at, shared_bytes), self._count)
+        memcpy(at, PyBytes_AS_STRING(coded), PyBytes_GET_SIZE(coded))
+        at = put_array(at + PyBytes_GET_SIZE(coded), self._count)
         for index in range(self._count):
             take = self._takes[index]
             after = take.put(at, args[index], self._device)

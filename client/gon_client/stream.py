@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 class Stream:
     """An ordered queue of work on a device. Made by `Device.create_stream`."""
 
-    __slots__ = ("__weakref__", "_closed", "_sync", "device", "handle")
+    __slots__ = ("__weakref__", "_closed", "_sync", "_sync_now", "device", "handle")
 
     def __init__(self, device: Device, handle: Handle) -> None:
         self.device = device
         self.handle = handle
         self._closed = False
-        self._sync = device.contract.sync if device.express is None else device.express.sync
+        self._sync = device.contract.sync
+        self._sync_now = None if device.express is None else device.express.sync_now
 
     def __repr__(self) -> str:
         name = "default" if self.handle == DEFAULT_STREAM else f"{self.handle}"
@@ -32,7 +33,10 @@ class Stream:
         Raises the first error of what was queued since the last wait, with the op and the line that
         queued it; WaitTimeout after `timeout_s` (the work goes on); LeaseLost.
         """
-        self._sync(self.handle).wait(timeout_s)
+        if timeout_s is None and self._sync_now is not None:
+            self._sync_now(self.handle)
+        else:
+            self._sync(self.handle).wait(timeout_s)
 
     def record(self, event: Event | None = None) -> Event:
         """Let `event` (a new one if not given) happen when everything queued so far has."""

@@ -48,7 +48,6 @@ cdef EnqueueKernel _enqueue_kernel = <EnqueueKernel>_symbol(_library, "clEnqueue
 cdef SetArgument _set_argument = <SetArgument>_symbol(_library, "clSetKernelArg")
 cdef WaitForEvents _wait_for_events = <WaitForEvents>_symbol(_library, "clWaitForEvents")
 cdef OfOne _release_event = <OfOne>_symbol(_library, "clReleaseEvent")
-cdef OfOne _flush = <OfOne>_symbol(_library, "clFlush")
 
 cdef object _decode_launch = msgspec.msgpack.Decoder(Launch).decode
 
@@ -264,7 +263,7 @@ cdef class OpenClPort(Port):
             return 0
         if queue._raw == NULL:
             return queue._event is None
-        _flush(queue._queue)
+        # This flushes the queue, as OpenCL has it.
         with nogil:
             failed = _wait_for_events(1, &queue._raw)
         if failed:
