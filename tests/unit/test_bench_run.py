@@ -81,9 +81,10 @@ def test_the_table_of_workloads_is_sound() -> None:
 
 # Placement --------------------------------------------------------------------------------------
 def test_placements_pin_both_ends() -> None:
-    assert processors(Placement.SAME, [4, 2]) == Processors((2,), (2,))
-    assert processors(Placement.SPLIT, [4, 2]) == Processors((2,), (4,))
-    assert processors(Placement.FREE, [4, 2]) == Processors((), ())
+    assert processors(Placement.SAME, [4, 2]) == Processors((2,), (2,), (2,))
+    assert processors(Placement.SPLIT, [4, 2]) == Processors((2,), (4,), (4,))
+    assert processors(Placement.SPLIT, [1, 2, 4, 8]) == Processors((1,), (2,), (4,))
+    assert processors(Placement.FREE, [4, 2]) == Processors((), (), ())
     with pytest.raises(Unsupported):
         processors(Placement.SPLIT, [0])
 

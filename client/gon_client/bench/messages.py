@@ -63,6 +63,7 @@ class Cast(msgspec.Struct, frozen=True):
     host: str
     unit: str
     host_cpus: tuple[int, ...]
+    way_cpus: tuple[int, ...]
 
 
 def send(sock: socket.socket, message: Message) -> None:

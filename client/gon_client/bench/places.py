@@ -47,7 +47,7 @@ class Player:
         self._where = where
         self._sock, theirs = socket.socketpair()
         with theirs:
-            cast = Cast(where, theirs.fileno(), host, unit, processors.host)
+            cast = Cast(where, theirs.fileno(), host, unit, processors.host, processors.way)
             argument = msgspec.json.encode(cast).decode()
             self._process = start_pinned(
                 [sys.executable, "-m", "gon_client.bench.player", argument],

@@ -87,7 +87,7 @@ def open_part(cast: Cast) -> Generator[Part]:
         finally:
             binding.close()
     else:
-        with open_stage(Address(cast.where, cast.host, cast.unit)) as stage:
+        with open_stage(Address(cast.where, cast.host, cast.unit, cast.way_cpus)) as stage:
             yield StagePart(stage)
 
 

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from gon.model import LaunchConfig
 from gon_client.bench.catalogue import DIRECT
-from gon_client.connect import connect
+from gon_client.bench.detour import open_detour
+from gon_client.bench.distance import Distance, distance
+from gon_client.connect import Host, connect
 from gon_client.device import Device
 from gon_client.launch import launch
 from gon_client.local import local
@@ -35,12 +37,13 @@ kernel void axpy(float a, global const float *x, global float *y, int n) {
 @dataclass(frozen=True, slots=True)
 class Address:
     """What tells a place: its name, the host's URI ("" for `direct`), the unit ("" for the host's
-    choice).
+    choice), and where the delay proxy of a far place runs.
     """
 
     where: str
     host: str
     unit: str
+    way_cpus: tuple[int, ...] = ()
 
 
 class Stage:
@@ -74,16 +77,28 @@ class Stage:
 
 
 @contextmanager
+def _connected(address: Address, way: Distance) -> Generator[Host]:
+    """Connect to the host, by a delay proxy of this place's own if it is far."""
+    if not way.is_far:
+        with connect(address.host) as host:
+            yield host
+        return
+    with open_detour(way, address.way_cpus) as detour, detour.connect(address.host) as host:
+        yield host
+
+
+@contextmanager
 def open_stage(address: Address) -> Generator[Stage]:
     """Open a device at a place, prepare it, and give it back."""
     if address.where == DIRECT:
         with local() as device:
             yield Stage(address, device, local)
         return
-    with connect(address.host) as host:
+    way = distance(address.where)
+    with _connected(address, way) as host:
 
         def attach() -> Device:
-            return host.acquire(unit=address.unit, link=address.where)
+            return host.acquire(unit=address.unit, link=way.link)
 
         with attach() as device:
             yield Stage(address, device, attach)
