@@ -16,7 +16,8 @@ import pytest
 from click.testing import CliRunner
 
 from gon.errors import HostUnreachable
-from gon_client.bench import private
+from gon_client.bench import catalogue, private
+from gon_client.bench.catalogue import BINDING, FAR_PLACES, HOST, NATIVE, PLACES, PLAIN
 from gon_client.bench.private import PrivateHost, descendants, private_host, resident_mb
 from gon_client.commands import root
 from gon_client.connect import connect
@@ -179,15 +180,54 @@ def test_a_small_benchmark_gives_tables_a_file_and_a_picture(tmp_path: Path) -> 
     result = gon(
         *("bench", "--quick", "--placement", "free", "--json", str(rows), "--plot", str(picture)),
         *("--workload", "rtt_launch", "--workload", "launch_rate", "--workload", "attach"),
+        *(part for place in PLACES for part in ("--where", place)),
     )
     assert result.returncode == 0, result.stderr
     measured = {(row["id"], row["where"]) for row in json.loads(rows.read_text(encoding="utf-8"))}
-    places = ("direct", "tcp", "unix", "zmq")
+    places = PLACES
     workloads = ("rtt_launch", "launch_rate", "attach")
     wanted = {(workload, where) for workload in workloads for where in places}
-    assert measured == wanted | {("socket_echo", "plain"), ("pyopencl_call", "pyopencl")}
+    assert measured == wanted | {
+        ("socket_echo", "plain"),
+        ("c_echo", "c"),
+        ("pyopencl_call", "pyopencl"),
+    }
     assert "asked and reached" in result.stdout
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_workload_runs_once_at_every_place(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.json"
+    result = gon("bench", "--smoke", "--placement", "free", "--json", str(rows))
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("without") == 0
+    measured = {
+        (row["id"], row["size_bytes"], row["where"])
+        for row in json.loads(rows.read_text(encoding="utf-8"))
+    }
+    places = (*PLACES, *FAR_PLACES, PLAIN, NATIVE, BINDING, HOST)
+    assert measured == {
+        (row.id, size, where)
+        for row in catalogue.ALL
+        for size in row.sizes
+        for where in places
+        if row.plays_at(where)
+    }
+
+
+def test_distances_are_places(host: PrivateHost, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.json"
+    result = gon(
+        *("bench", "--smoke", "--placement", "free", "--host", host.tcp, "--json", str(rows)),
+        *("--workload", "rtt_launch", "--where", "unix", "--delay", "1", "--delay", "2"),
+        *("--rate", "100"),
+    )
+    assert result.returncode == 0, result.stderr
+    measured = {row["where"] for row in json.loads(rows.read_text(encoding="utf-8"))}
+    assert measured == {"unix", "tcp+1ms@100mbit", "tcp+2ms@100mbit", PLAIN, NATIVE}
+    result = gon("bench", "--where", "unix+1ms")
+    assert result.returncode == 2
+    assert "only tcp links" in result.stderr
 
 
 def test_a_host_is_measured_where_it_is(host: PrivateHost, tmp_path: Path) -> None:

@@ -69,17 +69,18 @@ def start_pinned(
     *,
     environ: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
+    stdin: int = subprocess.DEVNULL,
     stdout: int | None = None,
     stderr: int | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a process on `cpus` (empty: as this one), without standard input. Raises OSError."""
+    """Start a process on `cpus` (empty: as this one). Raises OSError."""
     before = os.sched_getaffinity(0)
     if cpus:
         os.sched_setaffinity(0, cpus)
     try:
         return subprocess.Popen(  # noqa: S603 - the command is ours
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=stdout,
             stderr=stderr,
             env=environ,

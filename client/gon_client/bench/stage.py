@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from gon_client.connect import Host, connect
 from gon_client.device import Device
 from gon_client.launch import launch
 from gon_client.local import local
+
+_Made = TypeVar("_Made")
 
 AXPY_ELEMENTS = 64
 SOURCE = """
@@ -60,7 +63,14 @@ class Stage:
         self.flag = device.zeros(1, np.int32)
         self.x = device.asarray(np.ones(AXPY_ELEMENTS, np.float32))
         self.y = device.zeros(AXPY_ELEMENTS, np.float32)
+        self._kept: dict[object, object] = {}
         self.launch_once()
+
+    def once(self, make: Callable[[Stage], _Made]) -> _Made:
+        """Return what `make` makes of this stage; it is made when it is first asked for."""
+        if make not in self._kept:
+            self._kept[make] = make(self)
+        return cast("_Made", self._kept[make])
 
     @property
     def name(self) -> str:
