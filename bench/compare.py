@@ -94,7 +94,7 @@ def rivals_table(records: Sequence[Record]) -> Table:
     """Return GoN's rows over tcp beside the other programs' of the same runs."""
     table = Table("workload", "size", "placement", "program")
     for name in ("median", "GoN", "unit", "GoN is better by", ""):
-        table.add_column(name, justify="right", no_wrap=name != "")
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
     for each in rivalries(records, records):
         table.add_section()
         for row in each.theirs:

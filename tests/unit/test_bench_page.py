@@ -65,7 +65,7 @@ def test_rivals_stand_beside_with_stars_and_reasons() -> None:
     text = page(rows, [msgspec.structs.replace(theirs, unlike="no <device>")])
     assert "Beside other programs" in text
     assert re.search(r"100\* <span class=\"yes\">\([\d.]+×\)", text)
-    assert "rpyc, rtt_launch: no &lt;device&gt;" in text
+    assert "rpyc: no &lt;device&gt;" in text
 
 
 def test_kept_rows_become_a_page(tmp_path: Path) -> None:

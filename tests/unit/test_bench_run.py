@@ -97,7 +97,7 @@ def test_far_places_are_played_less_often_and_only_what_waits() -> None:
         ("attach_cold", "tcp", 2),
     ]
     assert asked.count(("rtt_empty", "tcp+100ms")) == 2
-    assert records[1].n == catalogue.FAR_ROUND_MS / 100
+    assert records[1].n == catalogue.FAR_ROUND_MS // 100
 
 
 def test_a_smoke_run_asks_for_everything_once() -> None:

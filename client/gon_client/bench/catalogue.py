@@ -24,7 +24,7 @@ HOST = "host"
 
 SIZES = (4 * KIB, 1 * MIB, 64 * MIB)
 # What a round at a far place may spend waiting for its round trips, each size and workload.
-FAR_ROUND_MS = 600.0
+FAR_ROUND_MS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,12 @@ class Workload:
 
     def samples_of(self, size_bytes: int, where: str, divisor: int) -> int:
         """Return how many samples a round takes at this size and place, of a run that takes one
-        `divisor`th of them; where round trips are long, as many as there is patience for.
+        `divisor`th of them; at far places half as many, or what there is patience for.
         """
         full = max(1, self.samples[self.sizes.index(size_bytes)] // divisor)
         wait_ms = self.waits * delay_ms_of(where)
+        if is_far(where):
+            full = (full + 1) // 2
         return min(full, max(1, int(FAR_ROUND_MS / wait_ms))) if wait_ms else full
 
     def plays_at(self, where: str) -> bool:

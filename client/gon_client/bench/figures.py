@@ -18,7 +18,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from gon_client.bench.catalogue import BINDING, DIRECT, NATIVE, PLACES, PLAIN, by_id
 from gon_client.bench.distance import delay_ms_of, is_far
@@ -51,7 +51,7 @@ _STYLE: dict[str, object] = {
     "text.color": _INK,
     "axes.edgecolor": "#9ca3af",
     "axes.labelcolor": _PALE,
-    "axes.titlesize": 10.5,
+    "axes.titlesize": 9.5,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.spines.top": False,
@@ -68,6 +68,8 @@ _STYLE: dict[str, object] = {
 }
 _LATENCIES = ("rtt_empty", "rtt_launch", "small_reads")
 _WIDTH = 5.6
+# An axis that spans less has ticks at 1, 2 and 5.
+_FEW_DECADES = 200
 
 
 def colour_of(where: str, all_far: Sequence[str] = ()) -> str:
@@ -133,12 +135,13 @@ def _draw_distance(axes: Axes, panel: str, rows: Sequence[Record]) -> None:
     delays = sorted({delay_ms_of(row.where) for row in rows if is_far(row.where)})
     # tcp itself has no place on a logarithmic axis: it is drawn left of the nearest.
     left = min(delays) / 4
+    # Before anything is drawn: changing the scale forgets how ticks are written.
+    axes.set_xscale("log")
+    axes.set_yscale("log")
     if panel == "rate":
         _draw_rate(axes, rows, left)
     else:
         _draw_overhead(axes, rows, left)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks([left, *delays], ["tcp", *(f"{delay:g}" for delay in delays)])
     axes.set_xlabel("round trip added, ms")
@@ -169,7 +172,7 @@ def _draw_overhead(axes: Axes, rows: Sequence[Record], left: float) -> None:
     axes.set_title("Time beyond direct, against round-trip time")
     axes.set_ylabel("ms more than direct (mlp: a step)")
     _plain_ticks(axes, "y")
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower right")
 
 
 def _draw_rate(axes: Axes, rows: Sequence[Record], left: float) -> None:
@@ -188,8 +191,8 @@ def _draw_rate(axes: Axes, rows: Sequence[Record], left: float) -> None:
             _say(axes, "direct", (rightmost, row.p50 / 1e3), (0, 4), COLOURS[DIRECT])
     axes.set_title("Posted launches, against round-trip time")
     axes.set_ylabel("thousand launches a second")
-    _plain_ticks(axes, "y")
     axes.margins(y=0.2)
+    _plain_ticks(axes, "y")
 
 
 def bandwidth_figure(records: Sequence[Record]) -> str:
@@ -252,11 +255,10 @@ def _plain_ticks(axes: Axes, which: str) -> None:
     """Write the ticks of a logarithmic axis as people say them."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+    few = high / low < _FEW_DECADES
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
     axis.set_major_formatter(FuncFormatter(_plain))
-    if low <= 0 or high / low > 12:
-        axis.set_minor_formatter(NullFormatter())
-    else:
-        axis.set_minor_formatter(FuncFormatter(_plain))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _grid(

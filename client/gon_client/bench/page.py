@@ -128,10 +128,7 @@ def _rivals(records: Sequence[Record], rivals: Sequence[Record]) -> str:
         for each in found
     ]
     notes = dict.fromkeys(
-        f"{row.where}, {row.id}: {why}"
-        for each in found
-        for row in each.theirs
-        if (why := each.unlike(row))
+        f"{row.where}: {why}" for each in found for row in each.theirs if (why := each.unlike(row))
     )
     columns = ("workload", "size", "placement", "unit", "GoN (tcp)", *wheres)
     listed = "".join(f"<li>{escape(note)}</li>" for note in notes)

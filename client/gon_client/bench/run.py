@@ -38,7 +38,7 @@ class Effort:
         return self.warm_ups + (self.far_rounds if is_far(where) else self.rounds)
 
 
-FULL = Effort(rounds=9, far_rounds=3, divisor=1, launches=10_000)
+FULL = Effort(rounds=7, far_rounds=3, divisor=1, launches=10_000)
 QUICK = Effort(rounds=3, far_rounds=2, divisor=4, launches=2_000)
 # Everything once: shows that it runs, not how fast.
 SMOKE = Effort(rounds=1, far_rounds=1, divisor=1_000_000, launches=20, warm_ups=0, rests=False)
