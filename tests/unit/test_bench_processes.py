@@ -5,6 +5,7 @@ their peer.
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sys
 
@@ -15,7 +16,7 @@ from gon_client.bench import messages
 from gon_client.bench.baselines import BindingBaseline, PlainBaselines
 from gon_client.bench.machine import machine, model_name
 from gon_client.bench.messages import Failed, Message, Play, Played, Ready
-from gon_client.bench.native import NativeEcho
+from gon_client.bench.native import COMPILER, NativeEcho
 from gon_client.bench.placement import available, start_pinned
 
 
@@ -79,6 +80,7 @@ def test_plain_baselines_measure_what_was_asked() -> None:
         baselines.close()
 
 
+@pytest.mark.skipif(shutil.which(COMPILER) is None, reason="there is no C compiler")
 def test_the_c_echo_is_compiled_measured_and_gone() -> None:
     echo = NativeEcho(())
     try:
