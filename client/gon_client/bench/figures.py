@@ -10,6 +10,7 @@ column a placement, never two in one panel; a figure whose rows are not there is
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, cast
@@ -267,23 +268,24 @@ def _grid(
     height: float,
     draw: Callable[[Axes, str, Sequence[Record]], None],
 ) -> str:
-    """Draw a line of panels for each name and a column for each placement; return the SVG."""
+    """Draw the panels of each name, a column a placement; return the SVG."""
     placements = list(dict.fromkeys(row.placement for row in rows))
     if not panels or not placements:
         return ""
     with mpl.rc_context(cast("Any", _STYLE)):
-        size = (_WIDTH * len(placements), height * len(panels))
-        drawing = Figure(figsize=size, layout="constrained")
+        # Of one placement two panels stand side by side, so that all pages are drawn at one scale.
+        cells = [(panel, placement) for panel in panels for placement in placements]
+        columns = max(2, len(placements))
+        lines = math.ceil(len(cells) / columns)
+        drawing = Figure(figsize=(_WIDTH * columns, height * lines), layout="constrained")
         FigureCanvasSVG(drawing)
         drawing.set_facecolor("none")
-        grid = drawing.subplots(len(panels), len(placements), squeeze=False)
-        for line, panel in enumerate(panels):
-            for column, placement in enumerate(placements):
-                axes: Axes = grid[line][column]
-                axes.set_facecolor("none")
-                draw(axes, panel, [row for row in rows if row.placement == placement])
-                if len(placements) > 1:
-                    axes.set_title(f"{axes.get_title('left')} · {placement}", loc="left")
+        for place, (panel, placement) in enumerate(cells, 1):
+            axes = drawing.add_subplot(lines, columns, place)
+            axes.set_facecolor("none")
+            draw(axes, panel, [row for row in rows if row.placement == placement])
+            if len(placements) > 1:
+                axes.set_title(f"{axes.get_title('left')} · {placement}", loc="left")
         out = io.StringIO()
         drawing.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     svg = out.getvalue()
