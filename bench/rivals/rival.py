@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -175,14 +176,11 @@ WORKLOADS = {
 }
 
 
-def main(
-    serve: Callable[[], None],
-    connect: Callable[[str], Program],
-    end: Callable[[], None] = lambda: None,
-) -> None:
-    """Be one of the two ends; `end` is called before the host's ends."""
+def main(serve: Callable[[], None], connect: Callable[[str], Program]) -> None:
+    """Be one of the two ends."""
     if sys.argv[1] == "serve":
-        threading.Thread(target=_end_with_input, args=(end,), daemon=True).start()
+        os.setpgid(0, 0)
+        threading.Thread(target=_end_with_input, daemon=True).start()
         serve()
         return
     # What libraries print must not be taken for an answer.
@@ -202,11 +200,10 @@ def main(
     os._exit(0)
 
 
-def _end_with_input(end: Callable[[], None]) -> None:
+def _end_with_input() -> None:
     sys.stdin.buffer.read()
-    end()
-    # Whatever the library's threads are doing.
-    os._exit(0)
+    # The whole group that this process leads: libraries serve in processes of their own.
+    os.killpg(0, signal.SIGKILL)
 
 
 def _answer(answers: TextIO, said: dict[str, object]) -> None:
