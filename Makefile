@@ -8,6 +8,8 @@
 #                what the CUDA backend takes of CuPy, against the real one
 #   make check   lint, format, types, the tidy test
 #   make bench   latency, rate and bandwidth over every link; BENCH passes arguments to `gon bench`
+#   make bench-rivals   other programs that do the same job, each in an environment of its own;
+#                RIVALS passes arguments
 #   make proto   the generated code of the control plane, from proto/
 #
 # VENV names the environment's folder, PYTHON the interpreter (3.11 or later) that makes it.
@@ -15,6 +17,7 @@
 VENV ?= .venv
 PYTHON ?= python3
 BENCH ?=
+RIVALS ?=
 PYTEST ?=
 
 BIN := $(VENV)/bin
@@ -25,7 +28,8 @@ export PIP_NO_INPUT = 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test test-plain test-runtimes check lint types tidy bench proto clean
+.PHONY: help venv demo test test-plain test-runtimes check lint types tidy bench bench-rivals \
+	proto clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -96,6 +100,9 @@ tidy: $(READY)
 bench: $(READY)
 	$(BIN)/gon bench $(BENCH)
 
+bench-rivals: $(READY)
+	$(BIN)/python bench/rivals/run.py $(RIVALS)
+
 proto: $(READY)
 	$(BIN)/python -m grpc_tools.protoc -I proto \
 		--plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
@@ -103,6 +110,6 @@ proto: $(READY)
 		$$(find proto -name '*.proto')
 
 clean:
-	rm -rf $(VENV) $(RUNTIMES) build dist out .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(RUNTIMES) .venv-rivals build dist out .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find gon server client -name '*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

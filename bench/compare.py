@@ -1,9 +1,12 @@
 """Compare two runs of `gon bench --json`: python bench/compare.py BEFORE.json AFTER.json
 
-A row is starred when it is not like for like: it is in one file only, its unit differs, or it
-was measured with another number of samples. A change is marked ~ when the two runs' rounds overlap:
-it may be chance. Exit status 0, or 1 with `--fail-above PERCENT` if a row that is like for like got
-worse by more.
+A row is starred when it is not like for like: it is in one file only, or the two differ in unit,
+placement, machine, number of samples, or in the work that a rival does. A change is marked ~ when
+the two runs' rounds overlap: it may be chance. Exit status 0, or 1 with `--fail-above PERCENT` if a
+row that is like for like got worse by more.
+
+`--rivals` compares within files instead: GoN over tcp with each other program's row of the same
+workload, size and placement, starred where the two are not the same work.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from rich.table import Table
 from gon.errors import GonError
 from gon_client.bench.record import Record, load, size_text
 from gon_client.bench.report import FILE_WIDTH, figure
+from gon_client.bench.rivalry import difference, rivalries
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +44,7 @@ class Pair:
         """Why the two are not like for like; "" if they are."""
         if self.before is None or self.after is None:
             return "in one run only"
-        if self.before.unit != self.after.unit:
-            return f"{self.before.unit} and {self.after.unit}"
-        if (self.before.n, self.before.rounds) != (self.after.n, self.after.rounds):
-            return "other number of samples"
-        return ""
+        return difference(self.before, self.after) or self.before.unlike or self.after.unlike
 
     @property
     def worse_percent(self) -> float:
@@ -66,11 +66,51 @@ class Pair:
 
 
 def pairs(before: Sequence[Record], after: Sequence[Record]) -> Iterator[Pair]:
-    """Match the rows of two runs, in the order of the first, then what only the second has."""
+    """Match the rows of two runs, in the order of the first, then what only the second has.
+
+    A row whose placement the other run has not at all stands beside one of another placement, to
+    be starred.
+    """
     first = {record.key: record for record in before}
     second = {record.key: record for record in after}
-    for key in dict.fromkeys([*first, *second]):
-        yield Pair(first.get(key), second.get(key))
+    both = {record.placement for record in before} & {record.placement for record in after}
+    moved = {_anywhere(r): r for r in reversed(after) if r.placement not in both}
+    for key, row in first.items():
+        other = second.pop(key, None)
+        if other is None and row.placement not in both:
+            other = moved.pop(_anywhere(row), None)
+            if other is not None:
+                del second[other.key]
+        yield Pair(row, other)
+    for row in second.values():
+        yield Pair(None, row)
+
+
+def _anywhere(row: Record) -> tuple[str, str, int]:
+    return (row.id, row.where, row.size_bytes)
+
+
+def rivals_table(records: Sequence[Record]) -> Table:
+    """Return GoN's rows over tcp beside the other programs' of the same runs."""
+    table = Table("workload", "size", "placement", "program")
+    for name in ("median", "GoN", "unit", "GoN is better by", ""):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    for each in rivalries(records, records):
+        table.add_section()
+        for row in each.theirs:
+            times, why = each.times_better(row), each.unlike(row)
+            table.add_row(
+                row.id,
+                size_text(row.size_bytes) if row.size_bytes else "",
+                row.placement,
+                row.where,
+                figure(row.p50),
+                figure(each.ours.p50),
+                row.unit,
+                "" if times is None else f"[{'green' if times >= 1 else 'red'}]{figure(times)}×[/]",
+                f"* {why}" if why else "",
+            )
+    return table
 
 
 def table_of(compared: Sequence[Pair]) -> Table:
@@ -106,15 +146,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Compare two files; return the exit status."""
     parser = argparse.ArgumentParser(description="Compare two runs of gon bench.")
     parser.add_argument("before", type=Path)
-    parser.add_argument("after", type=Path)
+    parser.add_argument("after", type=Path, nargs="?")
+    parser.add_argument("--rivals", action="store_true", help="other programs within the files")
     parser.add_argument("--fail-above", type=float, metavar="PERCENT")
     chosen = parser.parse_args(arguments)
+    if chosen.after is None and not chosen.rivals:
+        parser.error("a second file is needed, or --rivals")
+    console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
     try:
-        compared = list(pairs(load(chosen.before), load(chosen.after)))
+        before = load(chosen.before)
+        after = load(chosen.after) if chosen.after is not None else []
     except (OSError, GonError) as error:
         sys.stderr.write(f"compare: {error}\n")
         return 2
-    Console(width=None if sys.stdout.isatty() else FILE_WIDTH).print(table_of(compared))
+    if chosen.rivals:
+        console.print(rivals_table([*before, *after]))
+        return 0
+    compared = list(pairs(before, after))
+    console.print(table_of(compared))
     if chosen.fail_above is None:
         return 0
     worse = [p for p in compared if not p.is_within_spread and p.worse_percent > chosen.fail_above]

@@ -294,3 +294,17 @@ SHM_LOOKS = 16
 # Frames and bytes of them on their way between two ends of an in-process link.
 INPROC_FRAMES_MAX = 64
 INPROC_BYTES_MAX = 16 * MIB
+
+# Benchmark's delay proxy --------------------
+# Bytes on their way in one direction of one connection: at 100 ms round trip more than 1 GB/s.
+DELAY_HELD_BYTES_MAX = 64 * MIB
+# Pieces that they arrived in.
+DELAY_PIECES_MAX = 65_536
+# One read, and what a capped wire carries in the time of one: a piece leaves as a whole.
+DELAY_READ_BYTES_MAX = 256 * KIB
+DELAY_READ_S = 0.0005
+# What may queue before a capped wire, by the time it takes to drain.
+DELAY_QUEUE_S = 0.02
+# Targets of one proxy, and connections at once: a place has two of each, more while it attaches.
+DELAY_ROUTES_MAX = 16
+DELAY_CONNECTIONS_MAX = 64

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 from gon.addresses import CONTROL_PORT, control_socket
 from gon.clock import SYSTEM_CLOCK
@@ -22,6 +22,9 @@ from gon_client.lease import Lease
 from gon_client.link import SessionLink
 from gon_client.remote import RemoteDevice
 from gon_client.reserved import claim
+
+# Opens a data link: to an endpoint's URI, with a preamble, within seconds.
+LinkOpener: TypeAlias = Callable[[str, bytes, float], Link]
 
 
 def default_address(environ: Mapping[str, str], uid: int) -> str:
@@ -43,12 +46,23 @@ def default_address(environ: Mapping[str, str], uid: int) -> str:
 
 
 class Host:
-    """A machine whose gond answers. A context manager; closing it does not end leases."""
+    """A machine whose gond answers. A context manager; closing it does not end leases.
 
-    def __init__(self, address: str, control: ControlChannel, info: HostInfo) -> None:
+    `open_link` opens the data links of its devices (None: directly, to the endpoint that gond
+    names): a benchmark leads them through a proxy by it.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        control: ControlChannel,
+        info: HostInfo,
+        open_link: LinkOpener | None = None,
+    ) -> None:
         self.address = address
         self.info = info
         self._control = control
+        self._open_link = open_link or connect_link
 
     def __repr__(self) -> str:
         return f"Host({self.address}, gond {self.info.version}, {len(self.info.units)} units)"
@@ -105,7 +119,7 @@ class Host:
 
         def connect_once() -> Link:
             preamble = PREAMBLE_MAGIC + terms.token
-            return connect_link(terms.endpoint, preamble, CONNECT_TIMEOUT_S)
+            return self._open_link(terms.endpoint, preamble, CONNECT_TIMEOUT_S)
 
         dialer = Dialer(
             connect_once,

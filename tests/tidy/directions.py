@@ -81,7 +81,7 @@ OWNERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     # The thin client stands without the extras `cli` and `plot`.
     ("click", ("gon_client.cli", "gon_client.commands", "gon_server.cli")),
     ("rich", ("gon_client.bench", "gon_client.commands", "gon_server.cli")),
-    ("matplotlib", ("gon_client.bench.plot",)),
+    ("matplotlib", ("gon_client.bench.plot", "gon_client.bench.figures")),
 )
 
 _NAMES_CLIENT = re.compile(r"gon_client\b[\w.:]*\Z")

@@ -22,12 +22,24 @@ LAZY_IMPORTS: dict[tuple[str, str], str] = {
         "gon_client.commands.bench",
         "gon_client.bench.plot.save_plot",
     ): "slow, and says what to install",
+    (
+        "gon_client.commands.bench",
+        "gon_client.bench.page.save_page",
+    ): "slow, and says what to install",
+    ("bench.rivals.rgpu_rival", "rgpu"): "reads its address from the environment when imported",
+    ("bench.rivals.rgpu_rival", "rgpu.server.__main__.main"): "the host's end only",
+    ("bench.rivals.tinygrad_rival", "tinygrad.device.BufferSpec"): "reads the environment",
+    ("bench.rivals.tinygrad_rival", "tinygrad.device.Device"): "reads the environment",
+    ("bench.rivals.tinygrad_rival", "tinygrad.runtime.ops_remote.GetProperties"): "the same",
+    ("bench.rivals.tinygrad_rival", "tinygrad.runtime.ops_remote.RemoteProgram"): "the same",
+    ("bench.rivals.tinygrad_rival", "tinygrad.runtime.ops_remote.RemoteHandler"): "the same",
 }
 
 # Who reads the machine's clock: the Clock, what measures, and the spinning receiver.
 CLOCKS = {
     "time": ("gon.clock", "bench"),
-    "time_ns": ("gon.clock", "bench"),
+    # The kernel stamps what arrives by the wall clock.
+    "time_ns": ("gon.clock", "gon_client.bench.delay", "bench"),
     "monotonic": ("gon.clock", "bench"),
     "monotonic_ns": ("gon.clock", "bench"),
     "sleep": ("gon.clock",),

@@ -5,6 +5,7 @@ their peer.
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sys
 
@@ -13,7 +14,9 @@ import pytest
 from gon.errors import LinkLost, Unsupported
 from gon_client.bench import messages
 from gon_client.bench.baselines import BindingBaseline, PlainBaselines
+from gon_client.bench.machine import machine, model_name
 from gon_client.bench.messages import Failed, Message, Play, Played, Ready
+from gon_client.bench.native import COMPILER, NativeEcho
 from gon_client.bench.placement import available, start_pinned
 
 
@@ -75,6 +78,32 @@ def test_plain_baselines_measure_what_was_asked() -> None:
             baselines.play("rtt_empty", 0, 1)
     finally:
         baselines.close()
+
+
+@pytest.mark.skipif(shutil.which(COMPILER) is None, reason="there is no C compiler")
+def test_the_c_echo_is_compiled_measured_and_gone() -> None:
+    echo = NativeEcho(())
+    try:
+        assert len(echo.play(5)) == 5
+        assert all(taken > 0 for taken in echo.play(3))
+        directory = echo._program.parent
+    finally:
+        echo.close()
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize("compiler", ["no-such-compiler", "false"])
+def test_without_a_compiler_there_is_no_c_echo(compiler: str) -> None:
+    with pytest.raises(Unsupported, match="C"):
+        NativeEcho((), compiler)
+
+
+def test_a_machine_is_named_by_its_processor() -> None:
+    assert model_name("processor: 0\nmodel name\t: A  Chip 9000\nmodel name\t: other\n") == (
+        "A Chip 9000"
+    )
+    assert model_name("nothing") == ""
+    assert "2 processors" in machine([0, 1])
 
 
 def test_a_baseline_that_is_not_installed_says_where_it_comes_from() -> None:

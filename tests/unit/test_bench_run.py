@@ -10,13 +10,14 @@ from rich.console import Console
 from gon.errors import Unsupported
 from gon.limits import MIB
 from gon_client.bench import catalogue, run
+from gon_client.bench.messages import Play
 from gon_client.bench.placement import Placement, Processors, processors
 from gon_client.bench.plot import save_plot
 from gon_client.bench.record import Record, summarise
 from gon_client.bench.report import FILE_WIDTH, rows_table, targets_table
 from gon_client.bench.targets import TARGETS, judge
 
-SMALL = run.Effort(rounds=2, quick=True)
+SMALL = run.Effort(rounds=2, far_rounds=1, divisor=4, launches=100)
 
 
 class Stand:
@@ -29,12 +30,12 @@ class Stand:
         self._asked = asked
         self._rounds = 0
 
-    def play(self, workload: str, size_bytes: int, samples: int, launches: int) -> list[float]:
-        assert launches == SMALL.launches
-        assert size_bytes in catalogue.by_id(workload).sizes
-        self._asked.append((workload, self.where))
+    def play(self, asked: Play) -> list[float]:
+        assert asked.launches == SMALL.launches
+        assert asked.size_bytes in catalogue.by_id(asked.workload).sizes
+        self._asked.append((asked.workload, self.where))
         self._rounds += 1
-        return [float(self._rounds)] * samples
+        return [float(self._rounds)] * asked.samples
 
 
 def test_rounds_alternate_between_the_places_and_the_first_is_not_counted() -> None:
@@ -53,6 +54,8 @@ def test_rounds_alternate_between_the_places_and_the_first_is_not_counted() -> N
 
 
 def test_a_workload_brings_the_baseline_it_is_related_to() -> None:
+    ids = [row.id for row in catalogue.chosen(["rtt_empty"])]
+    assert ids == ["rtt_empty", "socket_echo", "c_echo"]
     ids = [row.id for row in catalogue.chosen(["h2d"])]
     assert ids == ["h2d", "socket_copy"]
     assert {row.id for row in catalogue.chosen([])} == {
@@ -76,14 +79,44 @@ def test_the_table_of_workloads_is_sound() -> None:
     for row in catalogue.ALL:
         assert len(row.samples) == len(row.sizes)
         assert row.baseline == "" or catalogue.by_id(row.baseline).sizes == row.sizes
-        assert row.samples_of(row.sizes[0], quick=True) >= 1
+        for where in (*catalogue.PLACES, *catalogue.FAR_PLACES):
+            assert row.samples_of(row.sizes[0], where, 10_000) == 1
+
+
+def test_far_places_are_played_less_often_and_only_what_waits() -> None:
+    asked: list[tuple[str, str]] = []
+    places = [Stand(where, asked) for where in ("tcp", "tcp+100ms")]
+    records = [
+        row
+        for turn in run.turns(catalogue.chosen(["rtt_empty", "attach_cold"]), places)
+        for row in run.play(turn, "same", SMALL)
+    ]
+    assert [(r.id, r.where, r.rounds) for r in records] == [
+        ("rtt_empty", "tcp", 2),
+        ("rtt_empty", "tcp+100ms", 1),
+        ("attach_cold", "tcp", 2),
+    ]
+    assert asked.count(("rtt_empty", "tcp+100ms")) == 2
+    assert records[1].n == catalogue.FAR_ROUND_MS // 100
+
+
+def test_a_smoke_run_asks_for_everything_once() -> None:
+    counts = {
+        row.samples_of(size, where, run.SMOKE.divisor)
+        for row in catalogue.ALL
+        for size in row.sizes
+        for where in (*catalogue.PLACES, *catalogue.FAR_PLACES)
+    }
+    assert counts == {1}
+    assert run.SMOKE.rounds_at("tcp") == run.SMOKE.rounds_at("tcp+10ms") == 1
 
 
 # Placement --------------------------------------------------------------------------------------
 def test_placements_pin_both_ends() -> None:
-    assert processors(Placement.SAME, [4, 2]) == Processors((2,), (2,))
-    assert processors(Placement.SPLIT, [4, 2]) == Processors((2,), (4,))
-    assert processors(Placement.FREE, [4, 2]) == Processors((), ())
+    assert processors(Placement.SAME, [4, 2]) == Processors((2,), (2,), (2,))
+    assert processors(Placement.SPLIT, [4, 2]) == Processors((2,), (4,), (4,))
+    assert processors(Placement.SPLIT, [1, 2, 4, 8]) == Processors((1,), (2,), (4,))
+    assert processors(Placement.FREE, [4, 2]) == Processors((), (), ())
     with pytest.raises(Unsupported):
         processors(Placement.SPLIT, [0])
 
@@ -93,7 +126,7 @@ def rows(placement: str, **p50: float) -> list[Record]:
     """Return rows named workload__where, a size of 64 MiB where the workload has sizes."""
     made: list[Record] = []
     for name, value in p50.items():
-        identifier, where = name.split("__")
+        identifier, where = name.replace("_plus_", "+").split("__")
         workload = catalogue.by_id(identifier)
         size = 64 * MIB if len(workload.sizes) > 1 else 0
         made.append(summarise(identifier, where, placement, size, workload.unit, [[value]]))
@@ -110,6 +143,11 @@ GOOD: dict[str, float] = {
     "h2d__tcp": 2.0,
     "d2h__tcp": 2.0,
     "socket_copy__plain": 2.1,
+    "app__direct": 300.0,
+    "app__tcp": 308.0,
+    "app__tcp_plus_1ms": 330.0,
+    "mlp__direct": 1.0,
+    "mlp__tcp_plus_30ms": 33.0,
     "load_cached__tcp": 1.0,
     "attach__tcp": 20.0,
     "attach_cold__tcp": 200.0,
@@ -123,6 +161,9 @@ BAD: dict[str, float] = {
     "launch_rate__tcp": 170e3,
     "h2d__tcp": 1.7,
     "d2h__tcp": 1.7,
+    "app__tcp": 310.0,
+    "app__tcp_plus_1ms": 353.0,
+    "mlp__tcp_plus_30ms": 34.2,
     "load_cached__tcp": 5.1,
     "attach__tcp": 51.0,
     "attach_cold__tcp": 251.0,

@@ -9,18 +9,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gon.limits import KIB, MIB
+from gon_client.bench.distance import delay_ms_of, is_far
 
 DIRECT = "direct"
 PLACES = (DIRECT, "tcp", "unix", "shm", "zmq")
-# Where baselines are measured: plain Python, and the driver's own Python binding.
+# Behind the delay proxy: what a run goes to unless told otherwise.
+FAR_PLACES = ("tcp+0.1ms", "tcp+1ms", "tcp+10ms", "tcp+30ms", "tcp+100ms")
+# Where baselines are measured: plain Python, plain C, and the driver's own Python binding.
 PLAIN = "plain"
+NATIVE = "c"
 BINDING = "pyopencl"
 # Where the private host's own figures come from.
 HOST = "host"
 
 SIZES = (4 * KIB, 1 * MIB, 64 * MIB)
-LAUNCHES = 10_000
-LAUNCHES_QUICK = 2_000
+# What a round at a far place may spend waiting for its round trips, each size and workload.
+FAR_ROUND_MS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,8 @@ class Workload:
 
     `baseline` is the id it is set in relation to, "" where there is none; workloads of one `group`
     have the same sizes and take their turns together; `samples` is how many a round takes, for each
-    size.
+    size; `waits` is how many round trips a sample costs at least, 0 for what is not measured at far
+    places.
     """
 
     id: str
@@ -40,20 +45,30 @@ class Workload:
     sizes: tuple[int, ...] = (0,)
     places: tuple[str, ...] = PLACES
     baseline: str = ""
+    waits: int = 0
 
-    def samples_of(self, size_bytes: int, *, quick: bool) -> int:
-        """Return how many samples a round takes at this size."""
-        full = self.samples[self.sizes.index(size_bytes)]
-        return max(1, full // 4) if quick else full
+    def samples_of(self, size_bytes: int, where: str, divisor: int) -> int:
+        """Return how many samples a round takes at this size and place, of a run that takes one
+        `divisor`th of them; at far places half as many, or what there is patience for.
+        """
+        full = max(1, self.samples[self.sizes.index(size_bytes)] // divisor)
+        wait_ms = self.waits * delay_ms_of(where)
+        if is_far(where):
+            full = (full + 1) // 2
+        return min(full, max(1, int(FAR_ROUND_MS / wait_ms))) if wait_ms else full
+
+    def plays_at(self, where: str) -> bool:
+        """Whether it is measured at a place."""
+        return where in self.places or (self.waits > 0 and is_far(where))
 
 
 def _latency(identifier: str, says: str) -> Workload:
-    return Workload(identifier, says, "µs", "latency", (400,), baseline="socket_echo")
+    return Workload(identifier, says, "µs", "latency", (400,), baseline="socket_echo", waits=1)
 
 
 def _bulk(identifier: str, says: str, baseline: str = "") -> Workload:
-    places = PLACES if baseline else (PLAIN,)
-    return Workload(identifier, says, "GB/s", "bulk", (200, 40, 3), SIZES, places, baseline)
+    places, waits = (PLACES, 1) if baseline else ((PLAIN,), 0)
+    return Workload(identifier, says, "GB/s", "bulk", (200, 40, 3), SIZES, places, baseline, waits)
 
 
 WORKLOADS = (
@@ -67,17 +82,24 @@ WORKLOADS = (
         "rate",
         (1,),
         baseline="pyopencl_call",
+        waits=2,
     ),
     _bulk("h2d", "upload + sync", "socket_copy"),
     _bulk("d2h", "download into an array", "socket_copy"),
-    Workload("load_cached", "compile of a program that the host has built", "ms", "load", (20,)),
-    Workload("attach", "acquire, first sync, release", "ms", "attach", (2,)),
+    Workload("app", "200 steps of three kernels, a read each tenth", "ms", "app", (1,), waits=20),
+    Workload("mlp", "a training step, its loss read", "ms", "mlp", (40,), waits=1),
+    Workload(
+        *("load_cached", "compile of a program that the host has built", "ms", "load", (20,)),
+        waits=1,
+    ),
+    Workload("attach", "acquire, first sync, release", "ms", "attach", (2,), waits=5),
     Workload("attach_cold", "a new process until its first launch is done", "ms", "cold", (1,)),
     Workload("attach_cold_call", "the same from gon.connect() on", "ms", "cold", (1,)),
 )
 
 BASELINES = (
     Workload("socket_echo", "64 bytes there and back", "µs", "latency", (400,), places=(PLAIN,)),
+    Workload("c_echo", "the same in C", "µs", "latency", (400,), places=(NATIVE,)),
     _bulk("socket_copy", "one way to another process, acknowledged"),
     _bulk("memcpy", "within the process"),
     Workload(
@@ -96,7 +118,7 @@ MEMORY = (
     Workload("memory_lease", "one lease more, all told", "MB", "memory", (1,), places=(HOST,)),
 )
 
-GROUPS = ("latency", "rate", "bulk", "load", "attach", "cold")
+GROUPS = ("latency", "rate", "bulk", "app", "mlp", "load", "attach", "cold")
 ALL = (*WORKLOADS, *BASELINES, *MEMORY)
 
 
@@ -116,4 +138,6 @@ def chosen(identifiers: Sequence[str]) -> list[Workload]:
     """
     asked = [row for row in (*WORKLOADS, *BASELINES) if not identifiers or row.id in identifiers]
     related = [by_id(row.baseline) for row in asked if row.baseline]
+    if by_id("socket_echo") in related:
+        related.append(by_id("c_echo"))
     return asked + [row for row in BASELINES if row in related and row not in asked]

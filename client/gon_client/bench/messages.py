@@ -21,12 +21,17 @@ _LENGTH = struct.Struct("!I")
 
 
 class Play(msgspec.Struct, frozen=True, tag=1):
-    """Play one round of a workload; a `samples` of 0 plays nothing and is answered by Played."""
+    """Play one round of a workload; a `samples` of 0 plays nothing and is answered by Played.
+
+    `launches` is how many one sample of a launch rate posts, and bounds the steps of an app;
+    `rests` says whether a host gets the time to be warm again before each attach.
+    """
 
     workload: str
     size_bytes: int
     samples: int
     launches: int
+    rests: bool = True
 
 
 class Ready(msgspec.Struct, frozen=True, tag=2):
@@ -63,6 +68,7 @@ class Cast(msgspec.Struct, frozen=True):
     host: str
     unit: str
     host_cpus: tuple[int, ...]
+    way_cpus: tuple[int, ...]
 
 
 def send(sock: socket.socket, message: Message) -> None:

@@ -4,6 +4,8 @@
     split   the client has one, gond and the workers another
     free    no one is pinned
 
+What lies on the way (the delay proxy) has one of its own where there is one left, else the host's.
+
 A software-defined unit computes with as many threads as its worker has processors, so `direct` is
 always pinned as the client: in every placement it then has as many processors to compute on as a
 worker has. In `same` a worker shares its one with the client, as `direct` shares it with itself.
@@ -33,10 +35,11 @@ class Placement(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Processors:
-    """The processors of both ends; an empty tuple pins nothing."""
+    """The processors of both ends and of what lies between; an empty tuple pins nothing."""
 
     client: tuple[int, ...]
     host: tuple[int, ...]
+    way: tuple[int, ...]
 
 
 def processors(placement: Placement, available: Sequence[int]) -> Processors:
@@ -46,13 +49,13 @@ def processors(placement: Placement, available: Sequence[int]) -> Processors:
     ordered = sorted(available)
     match placement:
         case Placement.SAME:
-            return Processors((ordered[0],), (ordered[0],))
+            return Processors((ordered[0],), (ordered[0],), (ordered[0],))
         case Placement.SPLIT:
             if len(ordered) < 2:
                 raise Unsupported("placement split needs two processors; this machine gives one")
-            return Processors((ordered[0],), (ordered[1],))
+            return Processors((ordered[0],), (ordered[1],), (ordered[1:3][-1],))
         case Placement.FREE:
-            return Processors((), ())
+            return Processors((), (), ())
 
 
 def available() -> list[int]:
@@ -66,17 +69,18 @@ def start_pinned(
     *,
     environ: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
+    stdin: int = subprocess.DEVNULL,
     stdout: int | None = None,
     stderr: int | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a process on `cpus` (empty: as this one), without standard input. Raises OSError."""
+    """Start a process on `cpus` (empty: as this one). Raises OSError."""
     before = os.sched_getaffinity(0)
     if cpus:
         os.sched_setaffinity(0, cpus)
     try:
         return subprocess.Popen(  # noqa: S603 - the command is ours
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=stdout,
             stderr=stderr,
             env=environ,

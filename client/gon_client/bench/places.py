@@ -33,7 +33,7 @@ class Place(Protocol):
         """The place's name in the rows."""
         ...
 
-    def play(self, workload: str, size_bytes: int, samples: int, launches: int) -> list[float]:
+    def play(self, asked: Play) -> list[float]:
         """Return one round's samples."""
         ...
 
@@ -47,7 +47,7 @@ class Player:
         self._where = where
         self._sock, theirs = socket.socketpair()
         with theirs:
-            cast = Cast(where, theirs.fileno(), host, unit, processors.host)
+            cast = Cast(where, theirs.fileno(), host, unit, processors.host, processors.way)
             argument = msgspec.json.encode(cast).decode()
             self._process = start_pinned(
                 [sys.executable, "-m", "gon_client.bench.player", argument],
@@ -72,11 +72,11 @@ class Player:
         """What the place's device is called."""
         return self._device
 
-    def play(self, workload: str, size_bytes: int, samples: int, launches: int) -> list[float]:
+    def play(self, asked: Play) -> list[float]:
         """Return one round's samples. Raises DeviceError with the player's words, LinkLost if it is
         gone.
         """
-        messages.send(self._sock, Play(workload, size_bytes, samples, launches))
+        messages.send(self._sock, asked)
         played = self._answer()
         assert isinstance(played, Played), "a round is answered by its samples"
         return played.values

@@ -20,8 +20,9 @@ import msgspec
 from gon.errors import GonError
 from gon_client.bench import messages, workloads
 from gon_client.bench.baselines import BindingBaseline, PlainBaselines
-from gon_client.bench.catalogue import BINDING, PLAIN
+from gon_client.bench.catalogue import BINDING, NATIVE, PLAIN
 from gon_client.bench.messages import Cast, Failed, Play, Played, Ready
+from gon_client.bench.native import NativeEcho
 from gon_client.bench.stage import AXPY_ELEMENTS, SOURCE, Address, Stage, open_stage
 
 
@@ -60,6 +61,17 @@ class PlainPart:
         return self._baselines.play(play.workload, play.size_bytes, play.samples)
 
 
+class NativePart:
+    """The C echo."""
+
+    def __init__(self, echo: NativeEcho) -> None:
+        self._echo = echo
+        self.name = echo.name
+
+    def play(self, play: Play) -> list[float]:
+        return self._echo.play(play.samples)
+
+
 class BindingPart:
     """Launches by a driver's own binding."""
 
@@ -80,6 +92,12 @@ def open_part(cast: Cast) -> Generator[Part]:
             yield PlainPart(plain)
         finally:
             plain.close()
+    elif cast.where == NATIVE:
+        native = NativeEcho(cast.host_cpus)
+        try:
+            yield NativePart(native)
+        finally:
+            native.close()
     elif cast.where == BINDING:
         binding = BindingBaseline(BINDING, SOURCE, "axpy", AXPY_ELEMENTS)
         try:
@@ -87,7 +105,7 @@ def open_part(cast: Cast) -> Generator[Part]:
         finally:
             binding.close()
     else:
-        with open_stage(Address(cast.where, cast.host, cast.unit)) as stage:
+        with open_stage(Address(cast.where, cast.host, cast.unit, cast.way_cpus)) as stage:
             yield StagePart(stage)
 
 

@@ -20,8 +20,16 @@ from gon.limits import GIB, KIB, MIB
 RATES = frozenset({"GB/s", "launches/s"})
 
 
+# Of which percentiles a row tells the values: enough to draw how its samples are spread.
+QUANTILES = (0.0, 1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 100.0)
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """What one workload gave at one place: a row of the table and of the JSON file."""
+    """What one workload gave at one place: a row of the table and of the JSON file.
+
+    `quantiles` are the values at QUANTILES; `machine` is what it was measured on; `unlike` says in
+    what a rival's row is not the same work, "" where it is. Files of older versions lack these.
+    """
 
     id: str
     where: str
@@ -34,6 +42,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int
     low: float
     high: float
+    quantiles: tuple[float, ...] = ()
+    machine: str = ""
+    unlike: str = ""
 
     @property
     def key(self) -> tuple[str, str, str, int]:
@@ -91,6 +102,7 @@ def summarise(
         rounds=len(rounds),
         low=min(medians),
         high=max(medians),
+        quantiles=tuple(percentile(samples, percent) for percent in QUANTILES),
     )
 
 

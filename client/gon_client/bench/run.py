@@ -1,9 +1,10 @@
 """A run: takes the places in turns, round by round, and makes rows of what they give.
 
 Rules: every workload is warmed up once at each place before its first counted round; rounds
-alternate A B C, A B C, … so that a disturbance of the machine meets all places alike; the samples
-of all rounds are one set, and the spread between the rounds' medians goes into the row. Must not
-know: processes, devices, the terminal.
+alternate A B C, A B C, … so that a disturbance of the machine meets all places alike; far places,
+whose time is mostly waiting, take part in the first few rounds only; the samples of all rounds are
+one set, and the spread between the rounds' medians goes into the row. Must not know: processes,
+devices, the terminal.
 """
 
 from __future__ import annotations
@@ -11,29 +12,36 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gon_client.bench.catalogue import GROUPS, LAUNCHES, LAUNCHES_QUICK, Workload
+from gon_client.bench.catalogue import GROUPS, Workload
+from gon_client.bench.distance import is_far
+from gon_client.bench.messages import Play
 from gon_client.bench.places import Place
 from gon_client.bench.record import Record, size_text, summarise
-
-ROUNDS = 9
-ROUNDS_QUICK = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much a run measures."""
+    """How much a run measures: rounds at near and far places, warm-up rounds before them, one
+    `divisor`th of the samples, launches that one sample of a launch rate posts, and whether hosts
+    get rest.
+    """
 
     rounds: int
-    quick: bool
+    far_rounds: int
+    divisor: int
+    launches: int
+    warm_ups: int = 1
+    rests: bool = True
 
-    @property
-    def launches(self) -> int:
-        """Launches that one sample of a launch rate posts."""
-        return LAUNCHES_QUICK if self.quick else LAUNCHES
+    def rounds_at(self, where: str) -> int:
+        """Return how many rounds are played at a place, warm-ups included."""
+        return self.warm_ups + (self.far_rounds if is_far(where) else self.rounds)
 
 
-FULL = Effort(ROUNDS, quick=False)
-QUICK = Effort(ROUNDS_QUICK, quick=True)
+FULL = Effort(rounds=7, far_rounds=3, divisor=1, launches=10_000)
+QUICK = Effort(rounds=3, far_rounds=2, divisor=4, launches=2_000)
+# Everything once: shows that it runs, not how fast.
+SMOKE = Effort(rounds=1, far_rounds=1, divisor=1_000_000, launches=20, warm_ups=0, rests=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,7 @@ def turns(workloads: Sequence[Workload], places: Sequence[Place]) -> list[Turn]:
     for group in GROUPS:
         rows = [row for row in workloads if row.group == group]
         for size in rows[0].sizes if rows else ():
-            parts = [(row, place) for row in rows for place in places if place.where in row.places]
+            parts = [(row, place) for row in rows for place in places if row.plays_at(place.where)]
             if parts:
                 made.append(Turn(group, size, tuple(parts)))
     return made
@@ -70,11 +78,14 @@ def play(
 ) -> list[Record]:
     """Play a turn's warm-up and rounds; `step` is called after each part of each round."""
     kept: list[list[list[float]]] = [[] for _ in turn.parts]
-    for number in range(effort.rounds + 1):
+    for number in range(effort.warm_ups + max(effort.rounds, effort.far_rounds)):
         for (workload, place), rounds in zip(turn.parts, kept, strict=True):
-            samples = workload.samples_of(turn.size_bytes, quick=effort.quick)
-            values = place.play(workload.id, turn.size_bytes, samples, effort.launches)
-            if number > 0:
+            if number >= effort.rounds_at(place.where):
+                continue
+            samples = workload.samples_of(turn.size_bytes, place.where, effort.divisor)
+            asked = Play(workload.id, turn.size_bytes, samples, effort.launches, effort.rests)
+            values = place.play(asked)
+            if number >= effort.warm_ups:
                 rounds.append(values)
             step()
     return [
@@ -85,4 +96,4 @@ def play(
 
 def steps(turn: Turn, effort: Effort) -> int:
     """Return how often `play` calls `step`."""
-    return len(turn.parts) * (effort.rounds + 1)
+    return sum(effort.rounds_at(place.where) for _row, place in turn.parts)

@@ -10,16 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gon.model import LaunchConfig
 from gon_client.bench.catalogue import DIRECT
-from gon_client.connect import connect
+from gon_client.bench.detour import open_detour
+from gon_client.bench.distance import Distance, distance
+from gon_client.connect import Host, connect
 from gon_client.device import Device
 from gon_client.launch import launch
 from gon_client.local import local
+
+_Made = TypeVar("_Made")
 
 AXPY_ELEMENTS = 64
 SOURCE = """
@@ -35,12 +40,13 @@ kernel void axpy(float a, global const float *x, global float *y, int n) {
 @dataclass(frozen=True, slots=True)
 class Address:
     """What tells a place: its name, the host's URI ("" for `direct`), the unit ("" for the host's
-    choice).
+    choice), and where the delay proxy of a far place runs.
     """
 
     where: str
     host: str
     unit: str
+    way_cpus: tuple[int, ...] = ()
 
 
 class Stage:
@@ -57,7 +63,14 @@ class Stage:
         self.flag = device.zeros(1, np.int32)
         self.x = device.asarray(np.ones(AXPY_ELEMENTS, np.float32))
         self.y = device.zeros(AXPY_ELEMENTS, np.float32)
+        self._kept: dict[object, object] = {}
         self.launch_once()
+
+    def once(self, make: Callable[[Stage], _Made]) -> _Made:
+        """Return what `make` makes of this stage; it is made when it is first asked for."""
+        if make not in self._kept:
+            self._kept[make] = make(self)
+        return cast("_Made", self._kept[make])
 
     @property
     def name(self) -> str:
@@ -70,7 +83,18 @@ class Stage:
 
     def host_array(self, size_bytes: int) -> NDArray[np.uint8]:
         """Return bytes to send, no two neighbours alike."""
-        return np.arange(size_bytes, dtype=np.uint32).astype(np.uint8)
+        return np.resize(np.arange(256, dtype=np.uint8), size_bytes)
+
+
+@contextmanager
+def _connected(address: Address, way: Distance) -> Generator[Host]:
+    """Connect to the host, by a delay proxy of this place's own if it is far."""
+    if not way.is_far:
+        with connect(address.host) as host:
+            yield host
+        return
+    with open_detour(way, address.way_cpus) as detour, detour.connect(address.host) as host:
+        yield host
 
 
 @contextmanager
@@ -80,10 +104,11 @@ def open_stage(address: Address) -> Generator[Stage]:
         with local() as device:
             yield Stage(address, device, local)
         return
-    with connect(address.host) as host:
+    way = distance(address.where)
+    with _connected(address, way) as host:
 
         def attach() -> Device:
-            return host.acquire(unit=address.unit, link=address.where)
+            return host.acquire(unit=address.unit, link=way.link)
 
         with attach() as device:
             yield Stage(address, device, attach)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gon.limits import MIB
-from gon_client.bench.catalogue import BINDING, HOST, PLAIN
+from gon_client.bench.catalogue import BINDING, DIRECT, HOST, PLAIN, by_id
+from gon_client.bench.distance import delay_ms_of
 from gon_client.bench.record import Record
 
 _BULK = 64 * MIB
@@ -85,6 +86,18 @@ def _ratio(identifier: str, baseline: str, at: str, size_bytes: int = 0) -> Meas
     return measure
 
 
+def _waited(identifier: str, where: str) -> Measure:
+    """By how many times the far row's time is what `direct` and the waits' round trips are."""
+
+    def measure(rows: Rows) -> float | None:
+        ours, direct = rows.p50(identifier, where), rows.p50(identifier, DIRECT)
+        if ours is None or direct is None:
+            return None
+        return ours / (direct + by_id(identifier).waits * delay_ms_of(where))
+
+    return measure
+
+
 _PINNED = ("same", "split")
 _ANY = ("same", "split", "free")
 
@@ -127,6 +140,30 @@ TARGETS = (
         _ratio("d2h", "socket_copy", PLAIN, _BULK),
         0.85,
         at_most=False,
+        unit="×",
+    ),
+    Target(
+        "app, tcp by direct",
+        _PINNED,
+        _ratio("app", "app", DIRECT),
+        1.03,
+        at_most=True,
+        unit="×",
+    ),
+    Target(
+        "app 1 ms away, by direct and its 20 waits",
+        _PINNED,
+        _waited("app", "tcp+1ms"),
+        1.1,
+        at_most=True,
+        unit="×",
+    ),
+    Target(
+        "mlp step 30 ms away, by direct and one wait",
+        _PINNED,
+        _waited("mlp", "tcp+30ms"),
+        1.1,
+        at_most=True,
         unit="×",
     ),
     Target(

@@ -17,8 +17,10 @@ import numpy as np
 from gon.clock import SYSTEM_CLOCK
 from gon.errors import DeviceError
 from gon.model import LaunchConfig
+from gon_client.bench.app import STEPS, App
 from gon_client.bench.catalogue import DIRECT
 from gon_client.bench.messages import Play
+from gon_client.bench.mlp import Mlp
 from gon_client.bench.stage import AXPY_ELEMENTS, SOURCE, Stage
 from gon_client.launch import launch
 
@@ -121,6 +123,20 @@ def d2h(stage: Stage, play: Play) -> list[float]:
     return rates[1:]
 
 
+def app(stage: Stage, play: Play) -> list[float]:
+    """Return ms of runs of a program of 600 launches and 20 reads."""
+    program = stage.once(App)
+    steps = min(STEPS, play.launches)
+    return [program.run(steps) for _ in range(play.samples)]
+
+
+def mlp(stage: Stage, play: Play) -> list[float]:
+    """Return ms of training steps, six launches and the read of the loss each."""
+    taken, is_right = stage.once(Mlp).train(play.samples)
+    _check(is_right, "the losses are not NumPy's")
+    return taken
+
+
 def load_cached(stage: Stage, play: Play) -> list[float]:
     """Return ms of compiling what was compiled before."""
     taken: list[float] = []
@@ -136,7 +152,7 @@ def attach(stage: Stage, play: Play) -> list[float]:
     """Return ms of acquiring one more device, its first sync, and giving it back."""
     taken: list[float] = []
     for _ in range(play.samples):
-        _settle(stage)
+        _settle(stage, play)
         start = time.perf_counter()
         device = stage.attach()
         device.sync()
@@ -147,17 +163,17 @@ def attach(stage: Stage, play: Play) -> list[float]:
 
 def attach_cold(stage: Stage, play: Play) -> list[float]:
     """Return ms from the start of a new interpreter until its first launch is done."""
-    return [_cold(stage)[0] for _ in range(play.samples)]
+    return [_cold(stage, play)[0] for _ in range(play.samples)]
 
 
 def attach_cold_call(stage: Stage, play: Play) -> list[float]:
     """Return ms from `gon.connect()` in a new interpreter until its first launch is done."""
-    return [_cold(stage)[1] for _ in range(play.samples)]
+    return [_cold(stage, play)[1] for _ in range(play.samples)]
 
 
-def _cold(stage: Stage) -> tuple[float, float]:
+def _cold(stage: Stage, play: Play) -> tuple[float, float]:
     """Run a cold client; return its time as seen from here and as seen from itself."""
-    _settle(stage)
+    _settle(stage, play)
     address = stage.address
     command = [sys.executable, "-m", "gon_client.bench.cold"]
     arguments = [address.where, address.host, address.unit]
@@ -173,9 +189,9 @@ def _cold(stage: Stage) -> tuple[float, float]:
     return taken, float(told)
 
 
-def _settle(stage: Stage) -> None:
+def _settle(stage: Stage, play: Play) -> None:
     """Leave a host the time to have warm workers again: what is measured is a warm daemon."""
-    if stage.address.where != DIRECT:
+    if play.rests and stage.address.where != DIRECT:
         SYSTEM_CLOCK.sleep_s(_SETTLE_S)
 
 
@@ -193,6 +209,8 @@ WORKLOADS: dict[str, Callable[[Stage, Play], list[float]]] = {
         launch_rate,
         h2d,
         d2h,
+        app,
+        mlp,
         load_cached,
         attach,
         attach_cold,

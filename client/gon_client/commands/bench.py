@@ -9,21 +9,28 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import click
+import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gon.clock import SYSTEM_CLOCK
-from gon.errors import DeviceError
+from gon.errors import DeviceError, InvalidArgument
 from gon_client.bench import catalogue, run
-from gon_client.bench.catalogue import BINDING, DIRECT, PLACES, PLAIN
+from gon_client.bench.catalogue import BINDING, DIRECT, FAR_PLACES, NATIVE, PLACES, PLAIN
+from gon_client.bench.distance import DELAY_MS_MAX, RATE_MBIT_MAX, Distance, distance
+from gon_client.bench.machine import machine
 from gon_client.bench.placement import Placement, Processors, available, processors
 from gon_client.bench.places import Player
 from gon_client.bench.private import PrivateHost, private_host
-from gon_client.bench.record import Record, save, summarise
+from gon_client.bench.record import Record, load, save, summarise
 from gon_client.bench.report import FILE_WIDTH, rows_table, targets_table
 from gon_client.bench.targets import judge
+
+_Plot: TypeAlias = Callable[[Sequence[Record], Path], None]
+_WritePage: TypeAlias = Callable[[Sequence[Record], Path, Sequence[Record]], None]
 
 _WORKLOADS = [row.id for row in catalogue.ALL]
 # Leases that a further one is measured by, and how long gond takes to be at rest with them.
@@ -47,7 +54,7 @@ class Plan:
         """Whether something is measured that only a gond of the run's own can give."""
         rows = catalogue.chosen(self.workloads)
         remote = [where for where in self.wheres if where != DIRECT]
-        wanted = any(where in row.places for row in rows for where in remote)
+        wanted = any(row.plays_at(where) for row in rows for where in remote)
         return not self.host and (wanted or bool(self.memory))
 
     @property
@@ -56,11 +63,41 @@ class Plan:
         return [] if self.host else catalogue.chosen_memory(self.workloads)
 
 
+def _checked(_ctx: click.Context, _param: click.Parameter, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the places' names as they are written; refuse others before anything is measured."""
+    try:
+        return tuple(name if name == DIRECT else str(distance(name)) for name in names)
+    except InvalidArgument as error:
+        raise click.BadParameter(error.message) from error
+
+
 @click.command()
 @click.option("--host", metavar="URI", help="Measure this host [default: a gond of its own].")
 @click.option("--unit", default="", help="The unit to measure [default: the host's choice].")
 @click.option("--workload", "workloads", multiple=True, type=click.Choice(_WORKLOADS))
-@click.option("--where", "wheres", multiple=True, type=click.Choice([*PLACES]))
+@click.option(
+    "--where",
+    "wheres",
+    multiple=True,
+    callback=_checked,
+    help="direct, tcp, unix, zmq; tcp+10ms, tcp@100mbit, … through the delay proxy.",
+)
+@click.option(
+    "--delay",
+    "delays_ms",
+    multiple=True,
+    type=click.FloatRange(0, DELAY_MS_MAX),
+    metavar="MS",
+    help="Also tcp with so much more round trip; with each --rate, if there are some.",
+)
+@click.option(
+    "--rate",
+    "rates_mbit",
+    multiple=True,
+    type=click.FloatRange(0, RATE_MBIT_MAX),
+    metavar="MBIT",
+    help="Also tcp with at most so many Mbit/s each way.",
+)
 @click.option(
     "--placement",
     "placements",
@@ -69,23 +106,44 @@ class Plan:
     help="Which processors both ends have [default: same and split].",
 )
 @click.option("--quick", is_flag=True, help="Fewer rounds and samples.")
+@click.option("--smoke", is_flag=True, help="Everything once: whether it runs, not how fast.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--plot", "plot_path", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--report",
+    "report_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write an HTML page with figures and all rows.",
+)
+@click.option(
+    "--beside",
+    "beside_paths",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Rows of other programs (make bench-rivals) to show on the page.",
+)
 def bench(
     host: str | None,
     unit: str,
     workloads: tuple[str, ...],
     wheres: tuple[str, ...],
+    delays_ms: tuple[float, ...],
+    rates_mbit: tuple[float, ...],
     placements: tuple[str, ...],
     quick: bool,
+    smoke: bool,
     json_path: Path | None,
     plot_path: Path | None,
+    report_path: Path | None,
+    beside_paths: tuple[Path, ...],
 ) -> None:
     """Measure latency, launch rate, bandwidth and attach time, beside what nothing can beat."""
-    plot = _plotter() if plot_path is not None else None
+    drawings = None if plot_path is None and report_path is None else _drawings()
+    beside = [row for path in beside_paths for row in load(path)]
     chosen = tuple(map(Placement, placements)) or _usual_placements()
-    effort = run.QUICK if quick else run.FULL
-    plan = Plan(host or "", unit, workloads, wheres or PLACES, chosen, effort)
+    effort = run.SMOKE if smoke else run.QUICK if quick else run.FULL
+    places = _places(host or "", wheres, delays_ms, rates_mbit)
+    plan = Plan(host or "", unit, workloads, places, chosen, effort)
     records: list[Record] = []
     console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
     for placement in plan.placements:
@@ -96,19 +154,35 @@ def bench(
     verdicts = list(judge(records))
     if verdicts:
         console.print(targets_table(verdicts))
-    if plot is not None and plot_path is not None:
-        plot(records, plot_path)
+    if drawings is not None:
+        plot, write_page = drawings
+        if plot_path is not None:
+            plot(records, plot_path)
+        if report_path is not None:
+            write_page(records, report_path, beside)
 
 
-def _plotter() -> Callable[[Sequence[Record], Path], None]:
+def _places(
+    host: str, wheres: Sequence[str], delays_ms: Sequence[float], rates_mbit: Sequence[float]
+) -> tuple[str, ...]:
+    """Return the places that are asked for, each once."""
+    ways = [Distance("tcp", ms, mbit) for ms in delays_ms or [0] for mbit in rates_mbit or [0]]
+    far = [str(way) for way in ways if way.is_far]
+    # A unix socket cannot be led through a proxy of TCP.
+    usual = (*PLACES, *(() if host.startswith("unix:") else FAR_PLACES))
+    return tuple(dict.fromkeys([*(wheres or ((DIRECT, "tcp") if far else usual)), *far]))
+
+
+def _drawings() -> tuple[_Plot, _WritePage]:
     """Return what draws, before anything is measured in vain."""
     try:
+        from gon_client.bench.page import save_page
         from gon_client.bench.plot import save_plot
     except ModuleNotFoundError as error:
         if error.name != "matplotlib":
             raise
-        raise click.ClickException("--plot needs matplotlib: pip install 'gon[plot]'") from error
-    return save_plot
+        raise click.ClickException("pictures need matplotlib: pip install 'gon[plot]'") from error
+    return save_plot, save_page
 
 
 def _usual_placements() -> tuple[Placement, ...]:
@@ -129,14 +203,15 @@ def measure(plan: Plan, placement: Placement) -> list[Record]:
             for turn in turns:
                 progress.describe(f"{placement.value}: {turn.says}")
                 records += run.play(turn, placement.value, plan.effort, progress.step)
-    return records + memory
+    measured = machine(available())
+    return [msgspec.structs.replace(row, machine=measured) for row in records + memory]
 
 
 def _players(plan: Plan, cpus: Processors, own: PrivateHost | None) -> Iterator[Player]:
     """Start the players that the plan needs, one after the other."""
     rows = catalogue.chosen(plan.workloads)
-    for where in (*plan.wheres, PLAIN, BINDING):
-        if not any(where in row.places for row in rows):
+    for where in (*plan.wheres, PLAIN, NATIVE, BINDING):
+        if not any(row.plays_at(where) for row in rows):
             continue
         address = plan.host
         if own is not None:
@@ -144,8 +219,8 @@ def _players(plan: Plan, cpus: Processors, own: PrivateHost | None) -> Iterator[
         try:
             yield Player(where, cpus, host=address, unit=plan.unit)
         except DeviceError as error:
-            # Both need a device backend here, which a thin client need not have.
-            if where not in (DIRECT, BINDING):
+            # They need a device backend or a compiler here, which a client need not have.
+            if where not in (DIRECT, NATIVE, BINDING):
                 raise
             click.echo(f"gon bench: without {where}: {error.message}", err=True)
 
@@ -156,7 +231,7 @@ def _memory(own: PrivateHost, plan: Plan, placement: Placement, cpus: Processors
     values = {"memory_daemon": daemon_mb, "memory_worker": worker_mb}
     if any(row.id == "memory_lease" for row in plan.memory):
         try:
-            values["memory_lease"] = _further_mb(own, cpus)
+            values["memory_lease"] = _further_mb(own, cpus, plan.effort)
         except DeviceError as error:
             click.echo(f"gon bench: without memory_lease: {error.message}", err=True)
     return [
@@ -166,15 +241,16 @@ def _memory(own: PrivateHost, plan: Plan, placement: Placement, cpus: Processors
     ]
 
 
-def _further_mb(own: PrivateHost, cpus: Processors) -> float:
+def _further_mb(own: PrivateHost, cpus: Processors, effort: run.Effort) -> float:
     """Return by how much all memory of the host's grows with each lease that runs kernels."""
+    further, rest_s = (_FURTHER, _REST_S) if effort.rests else (1, 0)
     with ExitStack() as stack:
-        SYSTEM_CLOCK.sleep_s(_REST_S)
+        SYSTEM_CLOCK.sleep_s(rest_s)
         before_mb = own.share_mb()
-        for _ in range(_FURTHER):
+        for _ in range(further):
             stack.enter_context(Player("tcp", cpus, host=own.tcp))
-        SYSTEM_CLOCK.sleep_s(_REST_S)
-        return (own.share_mb() - before_mb) / _FURTHER
+        SYSTEM_CLOCK.sleep_s(rest_s)
+        return (own.share_mb() - before_mb) / further
 
 
 class _Steps:

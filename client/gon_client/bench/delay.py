@@ -1,0 +1,271 @@
+"""A delay proxy: relays TCP connections byte for byte, each direction later by a given time and, if
+asked, at no more than a given rate. A process of its own, so that nobody's interpreter lock is in
+it.
+
+Run as `python -m gon_client.bench.delay FD DELAY_MS RATE_MBIT` (a rate of 0 is none) by
+gon_client.bench.detour. On the socket FD it is told targets, one `HOST PORT` a line, and answers
+each with the loopback port that leads there; the end of that stream ends it.
+
+A round trip through it is longer by DELAY_MS: half of that each way. What it adds itself is little,
+because bytes are stamped by the kernel when they arrive (SO_TIMESTAMPNS), not when this process is
+woken to read them, and because it waits for the last SPIN_NS before they are due by looking at the
+clock. A connection costs its round trip too: nothing leaves before three one-way delays after it
+was accepted (the way of SYN, its answer, and the first byte).
+
+What it is not: a model of TCP over a long way. Windows, slow start and loss are not in it; within
+its limits both ends see an ideal wire of that delay and rate.
+
+Rules: one thread, one wait; only gon_client.bench.lane decides what leaves when.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from gon.limits import (
+    CONNECT_TIMEOUT_S,
+    DELAY_CONNECTIONS_MAX,
+    DELAY_HELD_BYTES_MAX,
+    DELAY_QUEUE_S,
+    DELAY_READ_BYTES_MAX,
+    DELAY_READ_S,
+    DELAY_ROUTES_MAX,
+    KIB,
+)
+from gon_client.bench.lane import Lane
+
+# Linux: a TCP socket tells when the last byte of what is read arrived, as a timespec of the wall
+# clock. Python has no name for it.
+_SO_TIMESTAMPNS = 35
+_TIMESPEC = struct.Struct("qq")
+_ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
+# A thread that sleeps is woken up to this much late on a virtual machine; what is due sooner is
+# waited for awake, unless so much is on its way that a little lateness is nothing to it, while the
+# processor is wanted by whoever sends it.
+SPIN_NS = 120_000
+_BULK_BYTES = 64 * KIB
+_LONG_NS = 2_000_000
+# Linux groups the timers of a process within 50 µs unless told otherwise.
+_TIMER_SLACK = Path("/proc/self/timerslack_ns")
+_LINE_BYTES_MAX = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """What every connection gets: one-way delay, and bytes a second each way (0: no cap)."""
+
+    delay_ns: int
+    rate_bytes_s: float
+
+    def lane(self, not_before_ns: int) -> Lane:
+        """Return one direction of a new connection."""
+        held, read = DELAY_HELD_BYTES_MAX, DELAY_READ_BYTES_MAX
+        if self.rate_bytes_s:
+            # As deep as the wire is long, and a router's queue before it.
+            deep = int(self.rate_bytes_s * (self.delay_ns / 1e9 + DELAY_QUEUE_S))
+            held = min(held, max(deep, 64 * KIB))
+            read = min(read, max(int(self.rate_bytes_s * DELAY_READ_S), 2 * KIB))
+        return Lane(
+            self.delay_ns,
+            held_bytes_max=held,
+            read_bytes_max=read,
+            rate_bytes_s=self.rate_bytes_s,
+            not_before_ns=not_before_ns,
+        )
+
+    def prepare(self, sock: socket.socket) -> None:
+        """Set a socket up: no delay but ours, stamps, and no deep queue before a capped wire."""
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(OSError):  # without stamps, arrival is when it is read
+            sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        if self.rate_bytes_s:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * KIB)
+
+
+class Direction:
+    """One direction of one connection: a lane between two sockets."""
+
+    def __init__(self, source: socket.socket, sink: socket.socket, lane: Lane) -> None:
+        self.source = source
+        self.sink = sink
+        self.lane = lane
+        # The sink takes nothing more for now.
+        self.is_blocked = False
+        self.is_over = False
+
+    def read(self) -> None:
+        """Take what has arrived. Raises OSError."""
+        room = self.lane.free()
+        try:
+            count, ancillary, _flags, _from = self.source.recvmsg_into([room], _ANCILLARY_BYTES)
+        except BlockingIOError:
+            return
+        now_ns = time.perf_counter_ns()
+        if count == 0:
+            self.lane.ended(now_ns)
+            return
+        for _level, kind, data in ancillary:
+            if kind == _SO_TIMESTAMPNS and len(data) == _TIMESPEC.size:
+                seconds, fraction_ns = _TIMESPEC.unpack(data)
+                age_ns = time.time_ns() - (seconds * 1_000_000_000 + fraction_ns)
+                now_ns -= max(0, age_ns)
+        self.lane.arrived(count, now_ns)
+
+    def write(self, now_ns: int) -> None:
+        """Pass on what is due. Raises OSError."""
+        self.is_blocked = False
+        while due := self.lane.due(now_ns):
+            try:
+                self.lane.left(self.sink.send(due))
+            except BlockingIOError:
+                self.is_blocked = True
+                return
+        if self.lane.is_over(now_ns) and not self.is_over:
+            self.is_over = True
+            self.sink.shutdown(socket.SHUT_WR)
+
+
+class Proxy:
+    """All routes and connections of one wire."""
+
+    def __init__(self, orders: socket.socket, wire: Wire) -> None:
+        self._orders = orders
+        self._wire = wire
+        self._listeners: dict[socket.socket, tuple[str, int]] = {}
+        self._pairs: list[tuple[Direction, Direction]] = []
+
+    def serve(self) -> None:
+        """Relay until the orders end."""
+        told = b""
+        while True:
+            now_ns = time.perf_counter_ns()
+            next_ns, is_bulk = self._advance(now_ns)
+            timeout_s = None
+            if next_ns is not None:
+                asleep_ns = next_ns - now_ns - (0 if is_bulk else SPIN_NS)
+                if asleep_ns <= 0 and not is_bulk:
+                    while time.perf_counter_ns() < next_ns:
+                        pass
+                    continue
+                # The kernel is late by a thousandth of a long wait: the rest is waited for apart.
+                part = 0.98 if asleep_ns > _LONG_NS else 1.0
+                timeout_s = max(0.0, asleep_ns * part) / 1e9
+            readable = self._wait(timeout_s)
+            if self._orders in readable:
+                received = self._orders.recv(_LINE_BYTES_MAX)
+                if not received:
+                    return
+                *lines, told = (told + received).split(b"\n")
+                for line in lines:
+                    self._lead(line.decode("ascii"))
+            for listener in self._listeners.keys() & readable:
+                self._accept(listener)
+
+    def _lead(self, line: str) -> None:
+        """Open a route to HOST PORT and tell its port."""
+        assert len(self._listeners) < DELAY_ROUTES_MAX, "a place has a few routes"
+        host, port = line.split()
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.setblocking(False)
+        self._listeners[listener] = (host, int(port))
+        self._orders.sendall(b"%d\n" % listener.getsockname()[1])
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            near, _address = listener.accept()
+        except OSError:
+            return
+        if len(self._pairs) >= DELAY_CONNECTIONS_MAX:
+            near.close()
+            return
+        try:
+            far = socket.create_connection(self._listeners[listener], CONNECT_TIMEOUT_S)
+        except OSError:
+            near.close()
+            return
+        for sock in (near, far):
+            self._wire.prepare(sock)
+        connected_ns = time.perf_counter_ns() + 3 * self._wire.delay_ns
+        there = Direction(near, far, self._wire.lane(connected_ns))
+        self._pairs.append((there, Direction(far, near, self._wire.lane(0))))
+
+    def _advance(self, now_ns: int) -> tuple[int | None, bool]:
+        """Pass on what is due, drop what is over; return when more is due, and whether much is."""
+        soonest: int | None = None
+        is_bulk = False
+        for pair in list(self._pairs):
+            try:
+                for direction in pair:
+                    if not direction.is_over and not direction.is_blocked:
+                        direction.write(now_ns)
+            except OSError:
+                self._drop(pair)
+                continue
+            if all(direction.is_over for direction in pair):
+                self._drop(pair)
+                continue
+            for direction in pair:
+                next_ns = direction.lane.next_ns
+                if next_ns is None or direction.is_blocked or direction.is_over:
+                    continue
+                if soonest is None or next_ns < soonest:
+                    soonest, is_bulk = next_ns, direction.lane.held_bytes > _BULK_BYTES
+        return soonest, is_bulk
+
+    def _wait(self, timeout_s: float | None) -> set[socket.socket]:
+        """Wait until something arrives, room comes or time has passed; receive what arrived.
+
+        Returns what else is readable: orders and listeners.
+        """
+        reading = {direction.source: direction for direction in self._reading()}
+        blocked = {each.sink: each for pair in self._pairs for each in pair if each.is_blocked}
+        others = [self._orders, *self._listeners]
+        readable, writable, _ = select.select([*others, *reading], [*blocked], [], timeout_s)
+        for sock in writable:
+            blocked[sock].is_blocked = False
+        broken: list[Direction] = []
+        for sock in readable:
+            if (direction := reading.get(sock)) is not None:
+                try:
+                    direction.read()
+                except OSError:
+                    broken.append(direction)
+        for pair in [pair for pair in self._pairs if any(each in broken for each in pair)]:
+            self._drop(pair)
+        return set(readable)
+
+    def _reading(self) -> Iterator[Direction]:
+        """Return the directions that have room for more."""
+        for pair in self._pairs:
+            for direction in pair:
+                if not direction.lane.is_closed and len(direction.lane.free()):
+                    yield direction
+
+    def _drop(self, pair: tuple[Direction, Direction]) -> None:
+        """Close both ends; a connection that breaks is broken at both."""
+        self._pairs.remove(pair)
+        for sock in (pair[0].source, pair[0].sink):
+            sock.close()
+
+
+def main() -> None:
+    """Relay until the orders end."""
+    fd, delay_ms, rate_mbit = sys.argv[1:]
+    wire = Wire(round(float(delay_ms) * 1e6 / 2), float(rate_mbit) * 1e6 / 8)
+    with suppress(OSError):  # then it sleeps less exactly
+        _TIMER_SLACK.write_text("1", "ascii")
+    with socket.socket(fileno=int(fd)) as orders:
+        Proxy(orders, wire).serve()
+
+
+if __name__ == "__main__":
+    main()
