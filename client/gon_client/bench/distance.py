@@ -17,7 +17,7 @@ DELAY_MS_MAX = 10_000.0
 RATE_MBIT_MAX = 1_000_000.0
 
 _NUMBER = r"\d{1,7}(?:\.\d{1,3})?"
-_NAME = re.compile(rf"(tcp|unix|zmq)(?:\+({_NUMBER})ms)?(?:@({_NUMBER})mbit)?\Z")
+_NAME = re.compile(rf"(tcp|unix|shm|zmq)(?:\+({_NUMBER})ms)?(?:@({_NUMBER})mbit)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def distance(where: str) -> Distance:
     found = _NAME.match(where)
     if found is None:
         raise InvalidArgument(
-            f"{where!r} is no place: tcp, unix, zmq, or as in tcp+10ms, tcp@100mbit, "
+            f"{where!r} is no place: tcp, unix, shm, zmq, or as in tcp+10ms, tcp@100mbit, "
             "tcp+10ms@100mbit"
         )
     link, delay_ms, rate_mbit = found.groups()

@@ -80,7 +80,7 @@ def _checked(_ctx: click.Context, _param: click.Parameter, names: Sequence[str])
     "wheres",
     multiple=True,
     callback=_checked,
-    help="direct, tcp, unix, zmq; tcp+10ms, tcp@100mbit, … through the delay proxy.",
+    help="direct, tcp, unix, shm, zmq; tcp+10ms, tcp@100mbit, … through the delay proxy.",
 )
 @click.option(
     "--delay",
