@@ -17,7 +17,7 @@ from typing import Any
 from Cython.Build import cythonize
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from setuptools import Distribution, Extension
-from setuptools.errors import BaseError
+from setuptools.errors import BaseError, CCompilerError
 
 ROOT = Path(__file__).parent
 # Directories that hold packages, as pyproject.toml names them.
@@ -36,9 +36,14 @@ MODULES = {
 def build() -> list[str]:
     """Build all modules in place; return their files, relative to the root.
 
-    Raises setuptools' BaseError where there is no compiler.
+    Raises BaseError or CCompilerError where there is no compiler; then none is there.
     """
     os.chdir(ROOT)
+    for path in MODULES.values():
+        # What is left of an earlier build would not fit the modules around it. A process that has
+        # loaded one keeps it.
+        for old in Path(path).parent.glob(f"{Path(path).stem}.*.so"):
+            old.unlink()
     extensions = [
         Extension(name, [path], extra_compile_args=["-O2", "-g0"]) for name, path in MODULES.items()
     ]
@@ -62,7 +67,6 @@ def build() -> list[str]:
     for name, path in MODULES.items():
         made = Path(command.get_ext_fullpath(name))
         placed = Path(path).with_name(made.name)
-        # A process that has the old file loaded keeps it: it is replaced, not written into.
         made.replace(placed)
         built.append(placed.as_posix())
     return built
@@ -74,7 +78,7 @@ class ExpressBuildHook(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
         try:
             built = build()
-        except BaseError as error:
+        except (BaseError, CCompilerError) as error:
             self.app.display_warning(f"GoN is built without its native modules: {error}")
             return
         build_data["pure_python"] = False
