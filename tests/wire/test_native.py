@@ -175,10 +175,15 @@ def check_look(body: bytes) -> bool:
 PLAIN_LAUNCH = ops.Launch(1, 2, (3, 1, 1), (4, 1, 1), 0, (5, b"abcd"))
 
 
-@given(st.integers(0, 2**64 - 1000), st.lists(ANY_OP, min_size=1, max_size=30))
+@given(st.integers(1, 2**63), st.lists(ANY_OP, min_size=1, max_size=30))
 def test_the_quick_way_takes_what_it_takes_whole(first: int, some: list[AnyOp]) -> None:
     check_look(encode(Batch(first, some)))
     assert check_look(encode(Batch(first, [PLAIN_LAUNCH, ops.Sync(1, 2), ops.Read(1, 2, 3, 4, 5)])))
+
+
+@pytest.mark.parametrize("first", [0, -1, 2**63 + 1, 2**64 - 1])
+def test_it_takes_no_numbers_that_no_session_has(first: int) -> None:
+    assert looked_at(encode(Batch(first, [PLAIN_LAUNCH])))[0] is None
 
 
 @given(
