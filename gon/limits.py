@@ -23,6 +23,8 @@ INLINE_BYTES_MAX = 32 * KIB
 # Ops in one batch; at 0.5 µs an op to decode it keeps a worker's loop answering within a
 # millisecond or so.
 BATCH_OPS_MAX = 1024
+# The number of a batch's first op: that of its last one still is a number of 64 bits.
+OP_NUMBER_MAX = 1 << 63
 # Ops a client gathers before it sends: larger gathers gain nothing (measured), smaller ones pay
 # more calls.
 BATCH_OPS_TARGET = 256

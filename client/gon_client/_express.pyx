@@ -326,7 +326,7 @@ cdef class Express:
         cdef const uint8_t* end = head + size
         cdef const uint8_t* at
         cdef uint64_t seq, ack
-        cdef uint32_t count, fields, index
+        cdef uint32_t count, fields, index, other
         cdef uint64_t[_ANSWERS] cookies
         cdef (const uint8_t*)[_ANSWERS] data
         cdef uint32_t[_ANSWERS] sizes
@@ -353,6 +353,9 @@ cdef class Express:
             at += 2
             if not self._is_for(cookies[index], data[index] != NULL, sizes[index]):
                 return False
+            for other in range(index):
+                if cookies[other] == cookies[index]:
+                    return False
         if at != end:
             return False
         if ack > session.acked:
@@ -377,9 +380,11 @@ cdef class Express:
         return has_data and target.nbytes == size
 
     cdef int _apply(self, uint64_t cookie, const uint8_t* data, uint32_t size) except -1:
-        """Settle one answer that `_is_for` has looked at."""
+        """Settle one answer that `_is_for` has looked at, unless it has failed since then."""
         cdef Py_buffer view
-        answer = self._answers.pop(cookie)
+        answer = self._answers.pop(cookie, None)
+        if answer is None:
+            return 0
         if type(answer) is SyncAnswer:
             (<SyncAnswer>answer).settled = True
             return 0

@@ -50,9 +50,10 @@ cdef class Ledger:
             and self._kept_bytes - self._let_go_bytes < self._bytes_max
         )
 
-    def limit(self, Py_ssize_t frames_max, uint64_t bytes_max):
-        self._frames_max = max(1, min(self._frames_max, frames_max))
-        self._bytes_max = max(<uint64_t>1, min(self._bytes_max, bytes_max))
+    def limit(self, object frames_max, object bytes_max):
+        # The peer's words, so any numbers.
+        self._frames_max = max(1, min(<object>self._frames_max, frames_max))
+        self._bytes_max = max(1, min(<object>self._bytes_max, bytes_max))
 
     cdef int _check(self) except -1:
         if not self.can_seal:

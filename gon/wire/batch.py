@@ -17,7 +17,7 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from gon.errors import GonError, RemoteProtocolError, error_of
-from gon.limits import BATCH_OPS_MAX, INLINE_BYTES_MAX
+from gon.limits import BATCH_OPS_MAX, INLINE_BYTES_MAX, OP_NUMBER_MAX
 from gon.model import DeviceInfo, ModuleInfo
 from gon.wire.ops import AnyOp, Outcome, Read, Write
 
@@ -152,6 +152,8 @@ def decode_batch(body: memoryview, payloads: Sequence[int]) -> Batch:
     ops = batch.ops
     if not 0 < len(ops) <= BATCH_OPS_MAX:
         raise RemoteProtocolError(f"a batch of {len(ops)} ops: 1 to {BATCH_OPS_MAX} are allowed")
+    if not 0 < batch.first <= OP_NUMBER_MAX:
+        raise RemoteProtocolError(f"a batch whose first op has the number {batch.first}")
     head = ops[0]
     if not payloads and type(head) is not Write:
         return batch

@@ -16,7 +16,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 import msgspec
 
 from gon.errors import GonError
-from gon.limits import BATCH_OPS_MAX, INLINE_BYTES_MAX
+from gon.limits import BATCH_OPS_MAX, INLINE_BYTES_MAX, OP_NUMBER_MAX
 from gon.wire import ops as _ops
 from gon.wire.batch import Failure, Reply, decode_replies, is_large_read
 from gon.wire.frame import Kind, plain_word
@@ -49,6 +49,7 @@ cdef uint64_t _BATCH = plain_word(Kind.BATCH)
 # An acknowledgement is owed at the latest after this many batches, however busy the link is.
 cdef int _ACK_EVERY = 8
 cdef uint64_t _INLINE_BYTES = INLINE_BYTES_MAX
+cdef uint64_t _OP_NUMBER = OP_NUMBER_MAX
 cdef object _decode_op = msgspec.msgpack.Decoder(_ops.AnyOp).decode
 cdef object _Write = _ops.Write
 
@@ -227,7 +228,7 @@ cdef class Express:
         if at == NULL or count != 2:
             return -1
         at = take_array(take_number(at, end, first), end, &count)
-        if at == NULL or not 0 < count <= _OPS:
+        if at == NULL or not 0 < count <= _OPS or not 0 < first[0] <= _OP_NUMBER:
             return -1
         for index in range(count):
             step = &self._steps[index]

@@ -30,6 +30,7 @@ _VARIABLES = frozenset(
         "CUDA_HOME",
         "CUDA_PATH",
         "CUDA_VISIBLE_DEVICES",
+        "GON_NATIVE",
         "HOME",
         "LANG",
         "LD_LIBRARY_PATH",

@@ -6,7 +6,6 @@ session in this process, and on the host's software-defined unit through gond ov
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 
@@ -18,27 +17,20 @@ from gon.errors import CompileError, GonError, LeaseLost
 from gon.model import DEFAULT_STREAM, Handle, Program
 from gon.testing.device_trial import FIRST_HANDLE
 from gon.testing.devices import CHECKS, DeviceCheck, check_device
-from gon.transport.base import Link
 from gon.transport.inproc import inproc_pair
-from gon.transport.stream import StreamLink
 from gon_client.connect import Host
 from gon_server.devices import cuda, null, opencl, sim
 from gon_server.devices.cuda_units import has_driver
 from gon_server.devices.opencl_runtime import select
 from tests.e2e.gond_process import Gond
 from tests.fake_cuda import open_fake
-from tests.inproc_worker import MakePair, remote
+from tests.inproc_worker import MakePair, remote, stream_pair
 
 # Bounded, so that what checks leave behind stays far from the limits of a session.
 CHECKS_PER_LEASE = 16
 HANDLES_PER_CHECK = 100_000
 
 each_check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
-
-
-def socket_pair() -> tuple[Link, Link]:
-    here, there = socket.socketpair()
-    return StreamLink(here, "pair:worker"), StreamLink(there, "pair:client")
 
 
 def direct(open_device: Callable[[], HostDevice]) -> Callable[[], AbstractContextManager[Device]]:
@@ -59,13 +51,13 @@ OPENERS: dict[str, Callable[[], AbstractContextManager[Device]]] = {
     # As on a device that has memory of its own: transfers, mappings and sub-buffers by the driver.
     "opencl-apart": direct(lambda: opencl.OpenClDevice(select(""), "", may_share=False)),
     "sim-inproc": afar(lambda: sim.open_device("1"), inproc_pair),
-    "sim-stream": afar(lambda: sim.open_device("2"), socket_pair),
+    "sim-stream": afar(lambda: sim.open_device("2"), stream_pair),
     "opencl-inproc": afar(lambda: opencl.open_device(""), inproc_pair),
-    "opencl-stream": afar(lambda: opencl.open_device(""), socket_pair),
+    "opencl-stream": afar(lambda: opencl.open_device(""), stream_pair),
     # The CUDA backend without a GPU; the number draws the order in which streams run.
     "cuda-fake-0": direct(lambda: open_fake(0)),
     "cuda-fake-7": direct(lambda: open_fake(7)),
-    "cuda-fake-stream": afar(lambda: open_fake(1), socket_pair),
+    "cuda-fake-stream": afar(lambda: open_fake(1), stream_pair),
 }
 
 

@@ -21,7 +21,7 @@ from gon_client.link import SessionLink
 from gon_client.remote import RemoteDevice
 from gon_server.devices.null import INFO
 from tests.held_clock import HeldClock
-from tests.inproc_worker import PATIENCE_S
+from tests.inproc_worker import PATIENCE_S, MakePair
 
 
 def cookie_of(op: AnyOp) -> int:
@@ -33,12 +33,16 @@ def cookie_of(op: AnyOp) -> int:
 class ScriptedWorker:
     """Answers what the test tells it to answer, and nothing by itself but the handshake."""
 
-    def __init__(self, *, frames_max: int = UNACKED_FRAMES_MAX) -> None:
+    def __init__(
+        self, *, frames_max: int = UNACKED_FRAMES_MAX, make_pair: MakePair = inproc_pair
+    ) -> None:
         self.session = Session(Role.WORKER, frames_max=1 << 20, bytes_max=1 << 40)
         self.frames_max = frames_max
         self.connections = 0
+        self._make_pair = make_pair
         self._fresh: queue.SimpleQueue[Link] = queue.SimpleQueue()
         self._link: Link | None = None
+        self._ends: list[Link] = []
 
     @property
     def link(self) -> Link:
@@ -50,7 +54,7 @@ class ScriptedWorker:
 
     def connect(self) -> Link:
         """Return the client's end of a new link, on which the welcome is under way already."""
-        here, there = inproc_pair()
+        here, there = self._make_pair()
         self.connections += 1
         self.session.lose()
         welcome = Welcome(
@@ -62,6 +66,7 @@ class ScriptedWorker:
             device=INFO,
         )
         there.send(self.session.word(Kind.WELCOME, encode(welcome)))
+        self._ends.append(there)
         self._fresh.put(there)
         return here
 
@@ -106,6 +111,11 @@ class ScriptedWorker:
     def acknowledge(self) -> None:
         self.link.send(self.session.word(Kind.ACK))
 
+    def close(self) -> None:
+        """Close this end of every link."""
+        for end in self._ends:
+            end.close()
+
     def refuse(self, message: str) -> None:
         self.link.send(self.session.word(Kind.REFUSE, encode(Refuse(1, message))))
 
@@ -136,5 +146,6 @@ def desk(
         yield made
     finally:
         made.link.end(LinkLost("the test is over"))
+        made.worker.close()
         made.clock.close()
         made.threads.shutdown()

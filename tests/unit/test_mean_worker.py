@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
-from gon.errors import RemoteProtocolError
+from gon.errors import GonError, LeaseLost, RemoteProtocolError
 from gon.model import DEFAULT_STREAM, Handle
+from gon.transport.inproc import inproc_pair
 from gon.wire.batch import Reply
 from gon.wire.frame import Kind, encode_head
-from tests.inproc_worker import PATIENCE_S
-from tests.unit.scripted_worker import Desk, cookie_of, desk
+from gon_client.batcher import Batcher
+from tests.inproc_worker import PATIENCE_S, MakePair, stream_pair
+from tests.unit.scripted_worker import Desk, ScriptedWorker, cookie_of, desk
 
 BUFFER = Handle(7)
 
@@ -25,6 +27,10 @@ def _unknown_cookie(made: Desk, cookie: int) -> None:
 def _answers_twice(made: Desk, cookie: int) -> None:
     made.worker.reply(Reply(cookie, bytes(8)))
     made.worker.reply(Reply(cookie, bytes(8)))
+
+
+def _answers_twice_in_one_frame(made: Desk, cookie: int) -> None:
+    made.worker.reply(Reply(cookie, bytes(8)), Reply(cookie, bytes(8)))
 
 
 def _too_short(made: Desk, cookie: int) -> None:
@@ -52,7 +58,7 @@ def _payload_that_no_reply_names(made: Desk, cookie: int) -> None:
 
 
 def _gap(made: Desk, cookie: int) -> None:
-    made.worker.link.send(encode_head(Kind.REPLIES, 5, 0, (), b"\x90"))
+    made.worker.link.send(encode_head(Kind.REPLIES, 9, 0, (), b"\x90"))
 
 
 def _acknowledges_the_future(made: Desk, cookie: int) -> None:
@@ -68,7 +74,7 @@ def _nonsense(made: Desk, cookie: int) -> None:
 
 
 def _nonsense_inside(made: Desk, cookie: int) -> None:
-    made.worker.link.send(encode_head(Kind.REPLIES, 1, 0, (), b"\xc1nonsense"))
+    made.worker.link.send(encode_head(Kind.REPLIES, 3, 0, (), b"\xc1nonsense"))
 
 
 def _refusal(made: Desk, cookie: int) -> None:
@@ -78,14 +84,23 @@ def _refusal(made: Desk, cookie: int) -> None:
 @pytest.mark.parametrize(
     "mean",
     [
-        _unknown_cookie, _answers_twice, _too_short, _too_long, _no_bytes,
-        _payload_of_another_size, _payload_for_nobody, _payload_that_no_reply_names, _gap,
-        _acknowledges_the_future, _speaks_like_a_client, _nonsense, _nonsense_inside, _refusal,
+        _unknown_cookie, _answers_twice, _answers_twice_in_one_frame, _too_short, _too_long,
+        _no_bytes, _payload_of_another_size, _payload_for_nobody, _payload_that_no_reply_names,
+        _gap, _acknowledges_the_future, _speaks_like_a_client, _nonsense, _nonsense_inside,
+        _refusal,
     ],
     ids=lambda mean: mean.__name__.strip("_"),
 )  # fmt: skip
-def test_a_worker_that_breaks_the_protocol_ends_the_session(mean: Mean) -> None:
-    with desk() as made:
+@pytest.mark.parametrize("make_pair", [inproc_pair, stream_pair])
+def test_a_worker_that_breaks_the_protocol_ends_the_session(
+    mean: Mean, make_pair: MakePair
+) -> None:
+    with desk(ScriptedWorker(make_pair=make_pair)) as made:
+        for _ in range(2):
+            # Waits that go well: from then on a stream goes its quick way.
+            good = made.threads.submit(made.far.sync(DEFAULT_STREAM).wait)
+            made.worker.reply(Reply(cookie_of(made.worker.ops(1)[0])))
+            good.result(PATIENCE_S)
         out = memoryview(bytearray(8))
         read = made.far.read(DEFAULT_STREAM, BUFFER, 0, out)
         sync = made.far.sync(DEFAULT_STREAM)
@@ -94,7 +109,7 @@ def test_a_worker_that_breaks_the_protocol_ends_the_session(mean: Mean) -> None:
         reading, syncing = made.threads.submit(read.wait), made.threads.submit(sync.wait)
         mean(made, cookie)
         assert isinstance(syncing.exception(PATIENCE_S), RemoteProtocolError)
-        if mean is not _answers_twice:
+        if mean not in (_answers_twice, _answers_twice_in_one_frame):
             assert isinstance(reading.exception(PATIENCE_S), RemoteProtocolError)
         for call in (
             made.far.sync_all,
@@ -105,3 +120,23 @@ def test_a_worker_that_breaks_the_protocol_ends_the_session(mean: Mean) -> None:
             with pytest.raises(RemoteProtocolError):
                 call()
         assert made.worker.connections == 1, "such a session is not resumed"
+
+
+def test_a_session_that_ends_while_an_answer_arrives_tells_the_waiter_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # As another thread does it, in the middle of an answer's taking effect.
+    def end(_batcher: Batcher) -> None:
+        made.link.end(LeaseLost("closed elsewhere"))
+
+    with desk(ScriptedWorker(make_pair=stream_pair)) as made:
+        for _ in range(2):
+            good = made.threads.submit(made.far.sync(DEFAULT_STREAM).wait)
+            made.worker.reply(Reply(cookie_of(made.worker.ops(1)[0])))
+            good.result(PATIENCE_S)
+        made.link._batcher.sent()
+        monkeypatch.setattr(Batcher, "idle", end)
+        late = made.threads.submit(made.far.sync(DEFAULT_STREAM).wait)
+        made.worker.reply(Reply(cookie_of(made.worker.ops(1)[0])))
+        with pytest.raises(GonError):
+            late.result(PATIENCE_S)

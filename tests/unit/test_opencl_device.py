@@ -32,6 +32,7 @@ from gon_server.devices import opencl_driver as driver
 from gon_server.devices.opencl_build import size_of_type
 from gon_server.devices.opencl_memory import DeviceBuffer
 from gon_server.devices.opencl_runtime import select
+from tests.inproc_worker import remote, stream_pair
 
 ONE = (1, 1, 1)
 SPIN = b"""
@@ -257,3 +258,30 @@ def test_what_one_process_builds_another_loads(device: opencl.OpenClDevice) -> N
         device.load_built(H3, b"nothing of the kind")
     with pytest.raises(CompileError):
         device.build(Program(b"kernel void f(", "opencl-c"))
+
+
+DYNAMIC = b"""
+extern "C" __global__ void turn(int *out)
+{
+    extern __shared__ int s[];
+    int i = threadIdx.x;
+    s[i] = i;
+    __syncthreads();
+    out[i] = s[blockDim.x - 1 - i];
+}
+"""
+
+
+def test_sizes_and_shared_memory_may_change_at_once(device: opencl.OpenClDevice) -> None:
+    # Coded, a launch here is as long as the one before: the grid takes two bytes less, the shared
+    # memory two more, of which the last is that of the one before.
+    with remote(device, stream_pair) as far:
+        far.load(H1, Program(DYNAMIC, "cuda-c"))
+        far.get_kernel(H1, H1, "turn")
+        far.allocate(H2, 320)
+        for grid, block, shared_bytes in ((100, 80, 320), (1000, 16, 64), (100, 80, 320)):
+            far.launch(DEFAULT_STREAM, H1, (grid, 1, 1), (block, 1, 1), shared_bytes, (H2,))
+            out = np.empty(block, np.int32)
+            far.read(DEFAULT_STREAM, H2, 0, out.data.cast("B")).wait()
+            np.testing.assert_array_equal(out, np.arange(block)[::-1])
+            assert device._kernels[H1].shared_bytes == shared_bytes

@@ -7,7 +7,7 @@ import socket
 from typing import cast
 
 from gon_server.orders import Exited, Kill, Spawned, receive_order, send_order
-from gon_server.spawning import SpawnerEvents, SpawnerProcess, Spawning
+from gon_server.spawning import SpawnerEvents, SpawnerProcess, Spawning, clean_environment
 
 PATIENCE_S = 30.0
 
@@ -55,3 +55,9 @@ async def a_socket_is_lost_on_its_way() -> None:
 
 def test_a_worker_whose_socket_is_lost_ends_alone() -> None:
     asyncio.run(a_socket_is_lost_on_its_way())
+
+
+def test_workers_are_told_to_leave_the_native_modules_out_and_no_secrets() -> None:
+    given = {"GON_NATIVE": "0", "GOND_SECRET": "x", "PATH": "/bin"}
+    kept = clean_environment(given)
+    assert kept == {"GON_NATIVE": "0", "PATH": "/bin", "OPENBLAS_NUM_THREADS": "1"}

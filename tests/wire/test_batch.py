@@ -165,6 +165,9 @@ def test_rules_of_a_batch() -> None:
         decode_batch(body(), ())
     with pytest.raises(RemoteProtocolError, match="1025 ops"):
         decode_batch(body(*[ops.Free(1)] * (BATCH_OPS_MAX + 1)), ())
+    for first in (0, -1, 2**63 + 1, 2**64 - 1):
+        with pytest.raises(RemoteProtocolError, match="number"):
+            decode_batch(memoryview(encode(Batch(first, [ops.Free(1)]))), ())
     unknown = msgspec.msgpack.encode([1, [[99, 1]]])
     with pytest.raises(RemoteProtocolError, match="not a batch"):
         decode_batch(memoryview(unknown), ())

@@ -93,6 +93,18 @@ def test_both_ledgers_keep_the_same(steps: list[tuple[str, object]]) -> None:
         )
 
 
+@pytest.mark.parametrize("frames", [-(2**63), 0, 1, 2, 2**64 - 1])
+@pytest.mark.parametrize("size", [-1, 0, 25, 60, 2**64 - 1])
+def test_both_ledgers_take_any_limit(frames: int, size: int) -> None:
+    plain, native = PlainLedger(WORD, 6, 400), Ledger(WORD, 6, 400)
+    for ledger in (plain, native):
+        ledger.limit(frames, size)
+        ledger.can_seal = True
+    for _ in range(6):
+        assert plain.has_credit() == native.has_credit()
+        assert outcome(lambda: plain.seal_plain(b"")) == outcome(lambda: native.seal_plain(b""))
+
+
 # What is gathered --------------------
 @given(st.lists(st.lists(ANY_OP, min_size=1, max_size=40), min_size=1, max_size=4))
 def test_both_outboxes_make_the_same_frames(batches: list[list[AnyOp]]) -> None:
@@ -163,10 +175,15 @@ def check_look(body: bytes) -> bool:
 PLAIN_LAUNCH = ops.Launch(1, 2, (3, 1, 1), (4, 1, 1), 0, (5, b"abcd"))
 
 
-@given(st.integers(0, 2**64 - 1000), st.lists(ANY_OP, min_size=1, max_size=30))
+@given(st.integers(1, 2**63), st.lists(ANY_OP, min_size=1, max_size=30))
 def test_the_quick_way_takes_what_it_takes_whole(first: int, some: list[AnyOp]) -> None:
     check_look(encode(Batch(first, some)))
     assert check_look(encode(Batch(first, [PLAIN_LAUNCH, ops.Sync(1, 2), ops.Read(1, 2, 3, 4, 5)])))
+
+
+@pytest.mark.parametrize("first", [0, -1, 2**63 + 1, 2**64 - 1])
+def test_it_takes_no_numbers_that_no_session_has(first: int) -> None:
+    assert looked_at(encode(Batch(first, [PLAIN_LAUNCH])))[0] is None
 
 
 @given(

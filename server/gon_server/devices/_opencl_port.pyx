@@ -203,7 +203,7 @@ cdef class OpenClPort(Port):
         cdef uint64_t handle, old_handle
         cdef void* memory
         if memcmp(known, coded, ready._shared_at):
-            shape = self._known_shape(bound, coded, end)
+            shape = self._known_shape(bound, coded, coded + ready._shared_at)
             if shape is None:
                 return False
             ready._shape(shape)
@@ -247,13 +247,17 @@ cdef class OpenClPort(Port):
         return True
 
     cdef object _known_shape(self, object bound, const uint8_t* at, const uint8_t* end):
-        """Return the driver's sizes for a grid and block that were checked before, or None."""
+        """Return the driver's sizes for a grid and block that were checked before, or None; also
+        where they do not end at `end`: what follows would be compared with what it is not.
+        """
         cdef uint64_t[6] sizes
         cdef uint32_t count
         for index in range(6):
             if index % 3 == 0:
                 at = take_array(at, end, &count)
             at = take_number(at, end, &sizes[index])
+        if at != end:
+            return None
         return bound.shapes.get(((sizes[0], sizes[1], sizes[2]), (sizes[3], sizes[4], sizes[5])))
 
     cdef int sync(self, uint64_t stream) except -1:
