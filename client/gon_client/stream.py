@@ -32,6 +32,7 @@ class Stream:
         Raises the first error of what was queued since the last wait, with the op and the line that
         queued it; WaitTimeout after `timeout_s` (the work goes on); LeaseLost.
         """
+        self.device.check_free("a sync")
         self._sync(self.handle).wait(timeout_s)
 
     def record(self, event: Event | None = None) -> Event:
@@ -49,6 +50,7 @@ class Stream:
 
     def close(self) -> None:
         """Finish and forget the stream; idempotent. The default stream cannot be closed."""
+        self.device.check_free("closing a stream")
         if not self._closed and self.handle != DEFAULT_STREAM:
             self._closed = True
             self.device.contract.close_stream(self.handle)
