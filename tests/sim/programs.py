@@ -18,18 +18,28 @@ from tests.sim.pieces import ONE, QUOTA_BYTES, STRANGER, Owned, Step, Tick, Wait
 
 __all__ = ["QUOTA_BYTES", "Maker", "Step", "Tick", "WaitFor"]
 
+SIMULATED = Program(b"advance\nindex\n", "python-sim")
+
 
 class Maker(GraphSteps):
     """Makes a program; `faults` is the share of its ops that fail, `wrong_replays` whether replays
-    of graphs not there, or with what a graph does not take, are among them.
+    of graphs not there, or with what a graph does not take, are among them. `module` has the
+    kernels advance and index of the conformance suite; only the simulator's may overreach.
     """
 
     def __init__(
-        self, seed: int, steps: int, faults: float = 0.0, *, wrong_replays: bool = True
+        self,
+        seed: int,
+        steps: int,
+        faults: float = 0.0,
+        *,
+        wrong_replays: bool = True,
+        module: Program = SIMULATED,
     ) -> None:
         super().__init__(seed)
         self._faults = faults
         self._wrong_replays = wrong_replays
+        self._program = module
         self._begin()
         for _ in range(steps):
             if self._chance.random() < faults:
@@ -56,13 +66,13 @@ class Maker(GraphSteps):
     def _failures(self) -> list[Callable[[], None]]:
         return [
             self._bad_launch, self._bad_write, self._bad_read, self._bad_copy, self._over_quota,
-            self._overreach, self._bad_kernel, self._bad_graph,
+            self._bad_kernel, self._bad_graph,
+            *([self._overreach] if self._program is SIMULATED else []),
             *([self._bad_run] if self._wrong_replays else []),
         ]  # fmt: skip
 
     def _begin(self) -> None:
-        source = b"advance\nindex\n"
-        self._do(ops.Load(self._module, Program(source, "python-sim"), self._cookie()))
+        self._do(ops.Load(self._module, self._program, self._cookie()))
         self._do(ops.GetKernel(self._advance, self._module, "advance"))
         self._do(ops.GetKernel(self._index, self._module, "index"))
         self._create_stream()
