@@ -53,7 +53,8 @@ test: $(READY)
 	$(BIN)/python -m pytest $(PYTEST)
 
 PLAIN := tests/wire tests/sim tests/conformance/test_links.py tests/unit/test_link.py \
-	tests/unit/test_executor.py tests/unit/test_arguments.py tests/e2e/test_remote.py \
+	tests/unit/test_executor.py tests/unit/test_arguments.py tests/unit/test_graphs.py \
+	tests/unit/test_replaying.py tests/e2e/test_remote.py \
 	tests/e2e/test_resume.py
 
 test-plain: $(READY)

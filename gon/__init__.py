@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from gon_client.connect import Host, connect
     from gon_client.device import Device
     from gon_client.event import Event
+    from gon_client.graph import Graph
     from gon_client.launch import launch
     from gon_client.local import local
     from gon_client.module import Kernel, Module
@@ -81,6 +82,7 @@ _HOMES = {
     "connect": "gon_client.connect",
     "Device": "gon_client.device",
     "Event": "gon_client.event",
+    "Graph": "gon_client.graph",
     "launch": "gon_client.launch",
     "local": "gon_client.local",
     "Kernel": "gon_client.module",
@@ -101,6 +103,7 @@ __all__ = [
     "DeviceStatistics",
     "Event",
     "GonError",
+    "Graph",
     "Host",
     "HostUnreachable",
     "InvalidArgument",

@@ -24,7 +24,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
-from gon.model import DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo, Program
+from gon.model import (
+    DeviceInfo,
+    Dim3,
+    GraphChange,
+    GraphOp,
+    GraphSlot,
+    Handle,
+    LaunchArg,
+    ModuleInfo,
+    Program,
+)
 
 if TYPE_CHECKING:
     from gon._port import Port
@@ -190,6 +200,37 @@ class Device(Protocol):
         Raises KernelArgumentError, LaunchTooLarge, Unsupported (`shared_bytes` where the format has
         no such thing).
         """
+        ...
+
+    # Graphs --------------------
+    @property
+    def takes_graphs(self) -> bool:
+        """Whether the three calls below are for this device: a host of an older version has no
+        graphs.
+        """
+        ...
+
+    def define_graph(
+        self, graph: Handle, captured: Sequence[GraphOp], slots: Sequence[GraphSlot]
+    ) -> None:
+        """Keep captured ops to be run again and again, and which arguments of them may change.
+
+        They are checked when they are run. Raises InvalidArgument for no ops and for a slot that
+        is no argument of a launch, LimitExceeded.
+        """
+        ...
+
+    def run_graph(self, graph: Handle, stream: Handle, changes: Sequence[GraphChange]) -> None:
+        """Run the graph's ops, in order, as if each were called on `stream`; in the places of the
+        slots named by `changes` stand those arguments, for this run.
+
+        Where one of them raises, those behind it are not run, and the error's `place` is its place
+        in the graph.
+        """
+        ...
+
+    def close_graph(self, graph: Handle) -> None:
+        """Forget the graph; what is queued by it goes on."""
         ...
 
     def close(self) -> None:

@@ -74,6 +74,8 @@ class GonError(Exception):
         self.number = number
         self.origin = origin
         self.log = log
+        # Where a graph was run: the place, from 0, of the op that raised it. Does not travel.
+        self.place = 0
 
     def __str__(self) -> str:
         text = f"[{self.code.name}] {self.message}"

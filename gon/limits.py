@@ -67,6 +67,16 @@ EVENTS_MAX = 65_536
 MODULES_MAX = 1_024
 KERNELS_MAX = 16_384
 
+# Graphs of one device; the ops of one: 10,000 in one message take a worker 30 to 75 ms, and nothing
+# else is answered meanwhile; how much of a batch a graph's definition takes; and what all of a
+# device's definitions take, as they are coded, of its worker's memory.
+GRAPHS_MAX = 1_024
+GRAPH_OPS_MAX = 10_000
+GRAPH_BYTES_MAX = 1 * MIB
+GRAPHS_BYTES_MAX = 64 * MIB
+# Names of one graph; as many as a kernel has arguments.
+GRAPH_NAMES_MAX = 256
+
 # Device backends --------------------
 # What a stream keeps alive until its queued work has finished (snapshots of data written, buffers
 # freed), in number and bytes; more waits for the stream, so that a program that never waits cannot

@@ -43,6 +43,46 @@ class LocalBytes(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
 LaunchArg: TypeAlias = int | bytes | BufferAt | LocalBytes
 
 
+# What a graph is made of: ops without their stream, which is the one the graph is run on. Tags are
+# those of the same ops by themselves (gon.wire.ops).
+class GraphLaunch(msgspec.Struct, frozen=True, array_like=True, tag=34, gc=False):
+    """A launch of a graph; as `Device.launch`."""
+
+    kernel: int
+    grid: Dim3
+    block: Dim3
+    shared_bytes: int
+    args: tuple[LaunchArg, ...]
+
+
+class GraphCopy(msgspec.Struct, frozen=True, array_like=True, tag=5, gc=False):
+    """A copy between buffers; as `Device.copy`."""
+
+    source: int
+    source_offset: int
+    target: int
+    target_offset: int
+    size_bytes: int
+
+
+class GraphFill(msgspec.Struct, frozen=True, array_like=True, tag=6, gc=False):
+    """A fill; as `Device.fill`."""
+
+    buffer: int
+    offset: int
+    size_bytes: int
+    pattern: bytes
+
+
+GraphOp: TypeAlias = GraphLaunch | GraphCopy | GraphFill
+# Where a graph's named argument stands: in which op (a launch, counted from 0), as which argument.
+# A slot is all places of one name.
+GraphPlace: TypeAlias = tuple[int, int]
+GraphSlot: TypeAlias = tuple[GraphPlace, ...]
+# A slot, counted from 0, and what stands in its places for one run.
+GraphChange: TypeAlias = tuple[int, LaunchArg]
+
+
 class ParamKind(Enum):
     """What a kernel's parameter takes."""
 

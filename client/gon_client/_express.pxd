@@ -40,6 +40,8 @@ cdef class Express:
     cdef object _batches
     cdef object _cookies
     cdef readonly uint64_t waits
+    # Set while a graph is captured: launches go the long way, which knows of that.
+    cdef public bint capturing
 
     cdef uint64_t _cookie(self) except 0
     cdef Py_ssize_t _code_sync(self, uint8_t* op, uint64_t stream, SyncAnswer answer) except -1

@@ -148,7 +148,8 @@ cdef class Launcher:
         cdef Take take
         cdef bytes coded
         if (
-            len(args) != self._count
+            self._express.capturing
+            or len(args) != self._count
             or _CONFIG_BYTES + self._count * _ARGUMENT_BYTES > _LAUNCH_BYTES
             or stream.device is not self._device
             or config.threads > self._block_max

@@ -104,6 +104,9 @@ class Buffer:
             size = source.size_bytes - source_offset if size is None else size
             source.check_range(source_offset, size, "source")
             self.check_range(offset, size, "target")
+            if self.device.capturing is not None:
+                self.device.capturing.use(source, "a copy's source")
+                self.device.capturing.use(self, "a copy's target")
             self.device.contract.copy(
                 handle, source.handle, source_offset, self.handle, offset, size
             )
@@ -170,6 +173,8 @@ class Buffer:
         self.check_range(offset, size, "range")
         if size % len(raw):
             raise InvalidArgument(f"{size} bytes are no multiple of the pattern's {len(raw)}")
+        if self.device.capturing is not None:
+            self.device.capturing.use(self, "a fill's target")
         self.device.contract.fill(self.device.handle_of(stream), self.handle, offset, size, raw)
 
     def check_range(self, offset: int, size: int, what: str) -> None:
@@ -183,6 +188,7 @@ class Buffer:
 
     def close(self) -> None:
         """Give the memory back once the work queued before is done; idempotent."""
+        self.device.check_free("closing a buffer")
         if not self.closed:
             self.closed = True
             self.device.forget_buffer(self.handle, self._held_bytes)

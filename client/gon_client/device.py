@@ -6,6 +6,7 @@ Stands on the device contract alone: over the wire for a lease, in this process 
 from __future__ import annotations
 
 import itertools
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -16,12 +17,14 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from gon.device import Device as Contract
 from gon.device import KnownWrite, Recalling
-from gon.errors import BadHandle, InvalidArgument, OutOfMemory
+from gon.errors import BadHandle, InvalidArgument, LimitExceeded, OutOfMemory, Unsupported
+from gon.limits import GRAPHS_MAX
 from gon.model import DEFAULT_STREAM, DeviceInfo, GlobalInfo, Handle, KernelInfo, Program
 from gon_client.array import DeviceArray, shape_of
 from gon_client.buffer import Buffer, host_bytes
 from gon_client.counts import LinkCounts
 from gon_client.event import Event
+from gon_client.graph import Capture, Graph
 from gon_client.module import Kernel, Module
 from gon_client.stream import Stream
 
@@ -54,7 +57,8 @@ class Device:
         express: Express | None = None,
     ) -> None:
         """`express` is the quick way of launches, where there is one."""
-        self.contract = contract
+        # What is called: `_own`, or what stands for it while a graph is captured.
+        self.contract = self._own = contract
         self.express = express
         self._where = where
         self._free_bytes = memory_bytes
@@ -64,6 +68,12 @@ class Device:
         # What finalizers leave: they run anywhere, so they only note what is to be given back.
         self._dropped: deque[tuple[Callable[[Handle], None], Handle]] = deque()
         self._closed = False
+        # What is being captured, and by whom; graphs there are; buffers closed so far, by which a
+        # graph knows when to look at its own.
+        self.capturing: Capture | None = None
+        self._beginning = threading.Lock()
+        self._graphs = 0
+        self.closes = 0
         self.default_stream = Stream(self, DEFAULT_STREAM)
         self._upload_stream: Stream | None = None
 
@@ -191,6 +201,23 @@ class Device:
         self.contract.create_event(handle)
         return Event(self, handle)
 
+    def capture(self) -> Graph:
+        """Return a graph, to be made by a `with` block: what the block calls is not run, but kept,
+        to be run as often as wanted by `Graph.launch`.
+
+            with dev.capture() as g:
+                gon.launch(s, config, saxpy, g.scalar("a", np.float32(2)), g.buffer("x", x), y, n)
+                z.copy_from(y)
+            g.launch(stream)
+            g.launch(stream, a=np.float32(3), x=other)
+
+        Launches, copies between buffers of the device and fills can be captured; anything else
+        raises InvalidArgument in the block. Raises Unsupported where the host is too old for it.
+        """
+        if not self.contract.takes_graphs:
+            raise Unsupported("the host's gond is of an older version, which has no graphs")
+        return Graph(self)
+
     def sync(self, timeout_s: float | None = None) -> None:
         """Wait for every stream; raises the first error since the last wait."""
         self.contract.sync_all().wait(timeout_s)
@@ -203,6 +230,7 @@ class Device:
         """Give everything back; idempotent. Work that nobody waited for may be dropped."""
         if not self._closed:
             self._closed = True
+            self.end_capture()
             self._dropped.clear()
             try:
                 self.contract.close()
@@ -210,6 +238,50 @@ class Device:
                 self._on_close()
 
     # For the nouns of this package --
+    def begin_capture(self, capture: Capture) -> None:
+        """Let `capture` have what this thread calls from now on. Raises InvalidArgument."""
+        with self._beginning:
+            if self.capturing is not None:
+                where = "in this thread" if self.capturing.is_here() else "by another thread"
+                raise InvalidArgument(f"a graph of this device is being captured {where} already")
+            if self._closed:
+                raise BadHandle("the device is closed")
+            self.capturing = capture
+            self.contract = capture.recorder
+            if self.express is not None:
+                self.express.capturing = True
+
+    def end_capture(self) -> None:
+        """End the capture, if there is one."""
+        capture, self.capturing = self.capturing, None
+        if capture is not None:
+            self.contract = self._own
+            if self.express is not None:
+                self.express.capturing = False
+
+    def check_free(self, what: str) -> None:
+        """Raise InvalidArgument in a block that captures: `what` cannot be."""
+        if self.capturing is not None and self.capturing.is_here():
+            raise self.capturing.refusal(what)
+
+    def make_graph(self, capture: Capture) -> Handle:
+        """Send what was captured. Raises LimitExceeded, InvalidArgument."""
+        self._collect()
+        if self._graphs >= GRAPHS_MAX:
+            raise LimitExceeded(f"there are {GRAPHS_MAX} graphs already, the most possible")
+        handle = self._new_handle()
+        self.contract.define_graph(handle, capture.ops, capture.slots)
+        self._graphs += 1
+        return handle
+
+    def forget_graph(self, handle: Handle) -> None:
+        """Close a graph now."""
+        self.contract.close_graph(handle)
+        self._graphs -= 1
+
+    def drop_graph(self, handle: Handle) -> None:
+        self._dropped.append((self.forget_graph, handle))
+
     def write(self, stream: Handle, writes: Sequence[KnownWrite], *, cache: bool) -> None:
         """Write host memory to buffers, by its content if that is wanted and the host keeps any."""
         contract = self.contract
@@ -244,26 +316,27 @@ class Device:
     def forget_buffer(self, handle: Handle, held_bytes: int) -> None:
         """Free a buffer now."""
         self.contract.free(handle)
+        self.closes += 1
         self._free_bytes += held_bytes
 
     def drop_buffer(self, handle: Handle, held_bytes: int) -> None:
         self._dropped.append((lambda buffer: self.forget_buffer(buffer, held_bytes), handle))
 
     def drop_stream(self, handle: Handle) -> None:
-        self._dropped.append((self.contract.close_stream, handle))
+        self._dropped.append((self._own.close_stream, handle))
 
     def drop_event(self, handle: Handle) -> None:
-        self._dropped.append((self.contract.close_event, handle))
+        self._dropped.append((self._own.close_event, handle))
 
     def drop_kernel(self, handle: Handle) -> None:
-        self._dropped.append((self.contract.close_kernel, handle))
+        self._dropped.append((self._own.close_kernel, handle))
 
     def drop_module(self, handle: Handle) -> None:
-        self._dropped.append((self.contract.unload, handle))
+        self._dropped.append((self._own.unload, handle))
 
     def _collect(self) -> None:
-        """Give back what finalizers have noted."""
-        while self._dropped:
+        """Give back what finalizers have noted; not while a graph is captured."""
+        while self._dropped and self.capturing is None:
             give_back, handle = self._dropped.popleft()
             give_back(handle)
 

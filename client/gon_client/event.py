@@ -37,6 +37,7 @@ class Event:
 
     def close(self) -> None:
         """Forget the event; idempotent."""
+        self.device.check_free("closing an event")
         if not self._closed:
             self._closed = True
             self.device.contract.close_event(self.handle)

@@ -76,6 +76,7 @@ class SessionLink:
         self._session.join(welcome.received)
         self.device: DeviceInfo = welcome.device
         self.content_key: bytes = welcome.content_key
+        self.version: int = welcome.version
         self._pump = Pump(self._tick, clock)
         self.express: Express | None = Express(self) if NATIVE else None
 

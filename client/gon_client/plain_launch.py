@@ -25,6 +25,7 @@ def launch_plainly(stream: Stream, config: LaunchConfig, kernel: Kernel, *args: 
     Raises KernelArgumentError (count, type or size, naming kernel and parameter), LaunchTooLarge,
     BadHandle (a buffer or stream of another device), LeaseLost.
     """
+    capture = kernel.device.capturing
     takes = kernel.takes
     if len(args) != len(takes):
         raise _wrong_count(kernel, len(args))
@@ -35,6 +36,9 @@ def launch_plainly(stream: Stream, config: LaunchConfig, kernel: Kernel, *args: 
             f"kernel {kernel.info.name}: a block of {config.threads} threads {config.block}; "
             f"at most {kernel.info.max_block} are possible"
         )
+    if capture is not None and capture.is_here():
+        capture.add_launch(kernel, config, args)
+        return
     taken = tuple([take(arg) for take, arg in zip(takes, args, strict=True)])
     kernel.queue(
         stream.handle, kernel.handle, config.grid, config.block, config.shared_bytes, taken

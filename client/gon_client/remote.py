@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gon.device import KnownWrite, Pending
-from gon.errors import InvalidArgument
+from gon.errors import InvalidArgument, LimitExceeded
 from gon.limits import (
     FILL_PATTERN_BYTES_MAX,
+    GRAPH_BYTES_MAX,
     INLINE_BYTES_MAX,
     NAME_BYTES_MAX,
     OPTIONS_BYTES_MAX,
@@ -21,9 +22,19 @@ from gon.limits import (
     PROGRAM_NAMES_MAX,
     SOURCE_BYTES_MAX,
 )
-from gon.model import DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo, Program
+from gon.model import (
+    DeviceInfo,
+    Dim3,
+    GraphChange,
+    GraphOp,
+    GraphSlot,
+    Handle,
+    LaunchArg,
+    ModuleInfo,
+    Program,
+)
 from gon.wire import ops
-from gon.wire.batch import decode
+from gon.wire.batch import decode, encode_op
 from gon_client.counts import LinkCounts
 from gon_client.known import KnownContents
 from gon_client.link import SessionLink
@@ -31,7 +42,9 @@ from gon_client.pending import Answer, Waiting, caller
 
 _U64 = 1 << 64
 # Made for every launch: a module's name is found quicker than an attribute of one.
-_LAUNCH, _SYNC = ops.Launch, ops.Sync
+_LAUNCH, _SYNC, _RUN = ops.Launch, ops.Sync, ops.RunGraph
+# The first version whose hosts have graphs.
+_GRAPHS_SINCE = next(row.since for row in ops.TABLE if row.op is ops.DefineGraph)
 
 
 def _check_numbers(*numbers: int) -> None:
@@ -239,6 +252,26 @@ class RemoteDevice:
             _check_numbers(shared_bytes)
         taken = args if isinstance(args, tuple) else tuple(args)
         self._post(_LAUNCH(stream, kernel, grid, block, shared_bytes, taken))
+
+    # Graphs --------------------
+    @property
+    def takes_graphs(self) -> bool:
+        return self._link.version >= _GRAPHS_SINCE
+
+    def define_graph(
+        self, graph: Handle, captured: Sequence[GraphOp], slots: Sequence[GraphSlot]
+    ) -> None:
+        op = ops.DefineGraph(graph, tuple(captured), tuple(slots))
+        size = len(encode_op(op))
+        if size > GRAPH_BYTES_MAX:
+            raise LimitExceeded(f"a graph of {size} bytes: at most {GRAPH_BYTES_MAX} are possible")
+        self._post(op, size)
+
+    def run_graph(self, graph: Handle, stream: Handle, changes: Sequence[GraphChange]) -> None:
+        self._post(_RUN(graph, stream, tuple(changes)))
+
+    def close_graph(self, graph: Handle) -> None:
+        self._post(ops.CloseGraph(graph))
 
     def close(self) -> None:
         self._link.close()

@@ -33,6 +33,8 @@ class Stream:
         Raises the first error of what was queued since the last wait, with the op and the line that
         queued it; WaitTimeout after `timeout_s` (the work goes on); LeaseLost.
         """
+        if self.device.capturing is not None:
+            self.device.check_free("a sync")
         if timeout_s is None and self._sync_now is not None:
             self._sync_now(self.handle)
         else:
@@ -53,6 +55,7 @@ class Stream:
 
     def close(self) -> None:
         """Finish and forget the stream; idempotent. The default stream cannot be closed."""
+        self.device.check_free("closing a stream")
         if not self._closed and self.handle != DEFAULT_STREAM:
             self._closed = True
             self.device.contract.close_stream(self.handle)

@@ -21,7 +21,7 @@ from typing import Final
 
 from gon.device import Device
 from gon.model import DeviceInfo
-from gon.testing import buffer_checks, program_checks, stream_checks
+from gon.testing import buffer_checks, graph_checks, program_checks, stream_checks
 from gon.testing.device_trial import FIRST_HANDLE, CheckFailed, Trial
 from gon.testing.kernels import MODULES
 
@@ -60,9 +60,12 @@ def _checks() -> Iterator[DeviceCheck]:
         (Needs.NOTHING, buffer_checks.ALWAYS),
         (Needs.NOTHING, stream_checks.ALWAYS),
         (Needs.NOTHING, program_checks.ALWAYS),
+        (Needs.NOTHING, graph_checks.ALWAYS),
         (Needs.CONTENT, buffer_checks.WITH_CONTENT),
         (Needs.KERNELS, stream_checks.WITH_KERNELS),
         (Needs.KERNELS, program_checks.WITH_KERNELS),
+        (Needs.CONTENT, graph_checks.WITH_CONTENT),
+        (Needs.KERNELS, graph_checks.WITH_KERNELS),
     )
     for needs, group in groups:
         for steps in group:

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from gon.model import BufferAt, LocalBytes, Program
+from gon.model import BufferAt, GraphChange, GraphOp, GraphSlot, LocalBytes, Program
 
 
 class Op(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -180,6 +180,33 @@ class GetGlobal(Op, frozen=True, tag=35):
     name: str
 
 
+class DefineGraph(Op, frozen=True, tag=40):
+    """Keep ops to be run by `RunGraph`: launches, copies and fills, coded as by themselves but
+    without their stream. A slot is the places, each op and argument, of one argument that may
+    change.
+
+    The ops of graphs are for hosts of version 3 or later.
+    """
+
+    graph: int
+    ops: tuple[GraphOp, ...]
+    slots: tuple[GraphSlot, ...]
+
+
+class RunGraph(Op, frozen=True, tag=41):
+    """Run a graph's ops on the stream, each as by itself; `changes` are slots, by their number from
+    0, and what stands in their places this time.
+    """
+
+    graph: int
+    stream: int
+    changes: tuple[GraphChange, ...]
+
+
+class CloseGraph(Op, frozen=True, tag=42):
+    graph: int
+
+
 class Outcome(IntEnum):
     """What became of a `Recall`. Numbers are never reused."""
 
@@ -195,6 +222,7 @@ AnyOp: TypeAlias = (
     | CreateStream | CloseStream | Sync | SyncAll
     | CreateEvent | CloseEvent | Record | WaitEvent | SyncEvent | Elapsed
     | Load | Unload | GetKernel | CloseKernel | Launch | GetGlobal
+    | DefineGraph | RunGraph | CloseGraph
 )  # fmt: skip
 
 
@@ -237,4 +265,7 @@ TABLE: tuple[Row, ...] = (
     Row(33, CloseKernel, "", 1),
     Row(34, Launch, "", 1),
     Row(35, GetGlobal, "", 1),
+    Row(40, DefineGraph, "", 3),
+    Row(41, RunGraph, "", 3),
+    Row(42, CloseGraph, "", 3),
 )

@@ -23,6 +23,7 @@ class Step:
 STEPS = (
     Step(1, "2026-11-22", "buffers, streams, events, modules, launches; resumable sessions"),
     Step(2, "2026-11-27", "contents known by their digest: Recall, Keep, the welcome's key"),
+    Step(3, "2026-11-27", "graphs: DefineGraph, RunGraph, CloseGraph"),
 )
 
 VERSION_MIN = STEPS[0].version

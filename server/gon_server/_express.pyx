@@ -23,6 +23,7 @@ from gon.wire.frame import Kind, plain_word
 
 from gon._port cimport Port
 from gon.transport._lane cimport Lane
+from gon_server._replay cimport replay
 from gon.wire._ledger cimport HEADER_BYTES, Ledger, header_field
 from gon.wire.packing cimport (
     BYTES_HEAD, NUMBER_BYTES, put_array, put_bytes_head, put_number, skip, take_array, take_bytes, take_number,
@@ -52,6 +53,7 @@ cdef uint64_t _INLINE_BYTES = INLINE_BYTES_MAX
 cdef uint64_t _OP_NUMBER = OP_NUMBER_MAX
 cdef object _decode_op = msgspec.msgpack.Decoder(_ops.AnyOp).decode
 cdef object _Write = _ops.Write
+cdef object _RunGraph = _ops.RunGraph
 
 cdef struct Step:
     # An op of the batch being run: its tag, or 0 where it is in `decoded`.
@@ -111,6 +113,8 @@ cdef class Express:
     cdef object _executor
     cdef Ledger _session
     cdef Port _port
+    # Whether the port is more than none.
+    cdef bint _replays
     cdef Step[_OPS] _steps
     cdef list _decoded
     # Answers as they are coded, and all of them once one is not of the plain kind.
@@ -127,6 +131,7 @@ cdef class Express:
         self._poison, self._unreported = executor.failures()
         self._session = session
         self._port = port
+        self._replays = type(port) is not Port
 
     def converse(self, link):
         """Serve a stream link's plain batches; return the first head that is not one, None where
@@ -293,6 +298,12 @@ cdef class Express:
             if step.tag == 0:
                 op = self._decoded[next_decoded]
                 next_decoded += 1
+                if (
+                    self._replays and clean and type(op) is _RunGraph
+                    and replay(executor, self._port, op, first + index)
+                ):
+                    clean = self._clean()
+                    continue
             elif clean:
                 try:
                     if self._step(step, body):

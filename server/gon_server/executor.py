@@ -24,6 +24,7 @@ from gon.wire.ops import AnyOp
 from gon_server.footprint import Footprint, Key, Noun, footprint
 from gon_server.module_variables import ModuleVariables
 from gon_server.recalling import Contents, Recalling, recall_failed, recalled
+from gon_server.replaying import Replaying
 
 # The ops of a hot loop; a module's name is found quicker than an attribute of one.
 _LAUNCH, _SYNC = ops.Launch, ops.Sync
@@ -48,6 +49,7 @@ class Executor:
     ) -> None:
         self._device = device
         self._recalling = Recalling(device, contents)
+        self.replaying = Replaying(device, self.run_op, self.fail)
         self._load_module = load or device.load
         # Numbers from the wire are handles as they are: calling `Handle` for each costs a launch.
         self._launch = cast(
@@ -94,6 +96,9 @@ class Executor:
     def run_op(self, op: AnyOp, number: int) -> Reply | None:
         """Run one op, or skip it for a failure; return its answer if it has one."""
         try:
+            if type(op) is ops.RunGraph:
+                self._replay(op, number)
+                return None
             if self._poison or self._unreported:
                 return self._guarded(op)
             if type(op) is _LAUNCH:
@@ -105,6 +110,15 @@ class Executor:
             return self._step(op)
         except GonError as error:
             return self.fail(op, Failure.of(error, type(op).__name__, number))
+
+    def _replay(self, op: ops.RunGraph, number: int) -> None:
+        clean = not self._poison and not self._unreported
+        touched = self._footprint(op)
+        failure = None if clean else self._poison.get(touched.reads[1])
+        if failure is not None:  # the graph could not be made
+            self._skip(touched, failure)
+        else:
+            self.replaying.run(op, number, clean=clean)
 
     def failures(self) -> tuple[dict[Key, Failure], dict[int, Failure]]:
         """Return what is poisoned, and the failures that nothing has waited for: the very books,
@@ -167,14 +181,7 @@ class Executor:
                     raise InvalidArgument("a write whose data is not of the size it names")
                 device.write(Handle(op.stream), Handle(op.buffer), op.offset, memoryview(op.data))
             case ops.Launch():
-                device.launch(
-                    Handle(op.stream),
-                    Handle(op.kernel),
-                    op.grid,
-                    op.block,
-                    op.shared_bytes,
-                    op.args,
-                )
+                self._launch(op.stream, op.kernel, op.grid, op.block, op.shared_bytes, op.args)
             case ops.Copy():
                 device.copy(
                     Handle(op.stream),
@@ -231,6 +238,10 @@ class Executor:
                 device.get_kernel(Handle(op.kernel), Handle(op.module), op.name)
             case ops.CloseKernel():
                 device.close_kernel(Handle(op.kernel))
+            case ops.DefineGraph():
+                self.replaying.define(op)
+            case ops.CloseGraph():
+                self.replaying.close(op)
             case ops.GetGlobal():
                 device.get_global(Handle(op.buffer), Handle(op.module), op.name)
             case _:
@@ -309,7 +320,10 @@ class Executor:
                 if reply == recalled(op):
                     self._clean(touched)
                 return reply
-            case ops.Free() | ops.CloseStream() | ops.CloseEvent() | ops.CloseKernel():
+            case (
+                ops.Free() | ops.CloseStream() | ops.CloseEvent() | ops.CloseKernel()
+                | ops.CloseGraph()
+            ):  # fmt: skip
                 # What was never made, because making it failed, is forgotten without a word.
                 poisoned = [self._poison.pop(key, None) for key in touched.forgets]
                 if any(poisoned) and self._live.isdisjoint(touched.forgets):

@@ -22,6 +22,7 @@ class Noun(Enum):
     EVENT = "event"
     MODULE = "module"
     KERNEL = "kernel"
+    GRAPH = "graph"
 
 
 Key: TypeAlias = tuple[Noun, int]
@@ -91,6 +92,9 @@ def footprint(
             return Footprint((_event(op.event),))
         case ops.Elapsed():
             return Footprint((_event(op.start), _event(op.end)))
+        case ops.RunGraph():
+            # What its ops touch is theirs: each is run or skipped by itself.
+            return Footprint((_stream(op.stream), (Noun.GRAPH, op.graph)), (_stream(op.stream),))
         case _:
             return _life(op)
 
@@ -103,6 +107,10 @@ def _life(op: AnyOp) -> Footprint:
             return _made(_stream(op.stream))
         case ops.CreateEvent():
             return _made(_event(op.event))
+        case ops.DefineGraph():
+            return _made((Noun.GRAPH, op.graph))
+        case ops.CloseGraph():
+            return Footprint(forgets=((Noun.GRAPH, op.graph),))
         case ops.GetKernel():
             kernel = (Noun.KERNEL, op.kernel)
             return Footprint(((Noun.MODULE, op.module),), (kernel,), (kernel,))

@@ -54,6 +54,35 @@ def proxied(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxied]:
         proxied.proxy.close()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_replays_happen_once_however_often_the_link_breaks(
+    soft_gond: Gond, proxied: Proxied, seed: int
+) -> None:
+    # A replay takes few bytes, so the link breaks after few.
+    proxied.seed, proxied.cuts, proxied.mean_bytes = seed, 12, 4_000
+    chance = np.random.default_rng(seed)
+    with gon.connect(soft_gond.tcp) as host, host.acquire(link="tcp") as device:
+        add = device.compile(ADD).get_kernel("add")
+        counters, total = device.zeros(256, np.int32), device.zeros(256, np.int32)
+        stream, config = device.create_stream(), gon.LaunchConfig(256)
+        with device.capture() as graph:
+            gon.launch(stream, config, add, counters, graph.scalar("by", 1))
+            total.copy_from(counters)
+            gon.launch(stream, config, add, graph.buffer("also", counters), 1)
+        expected = 0
+        for _ in range(60):
+            for by in chance.integers(1, 100, int(chance.integers(1, 40))).tolist():
+                graph.launch(stream, by=by)
+                expected += by + 1
+            if chance.random() < 0.5:
+                graph.launch(stream, also=total)
+                expected += 1
+                assert total.get(stream=stream)[7] == expected + 1
+        assert (counters.get(stream=stream) == expected).all()
+        assert proxied.proxy is not None
+        assert proxied.proxy.broken > 0
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_everything_happens_once_however_often_the_link_breaks(
     soft_gond: Gond, proxied: Proxied, seed: int

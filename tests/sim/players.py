@@ -71,6 +71,8 @@ class Player:
                 device.copy(
                     Handle(stream), Handle(source), source_at, Handle(target), target_at, size
                 )
+            case ops.RunGraph(graph, stream, changes):
+                device.run_graph(Handle(graph), Handle(stream), changes)
             case ops.Fill(stream, buffer, offset, size, pattern):
                 device.fill(Handle(stream), Handle(buffer), offset, size, pattern)
             case ops.Read(stream, buffer, offset, size, reply):
@@ -114,6 +116,10 @@ class Player:
                 device.get_global(Handle(buffer), Handle(module), name)
             case ops.CloseKernel(kernel):
                 device.close_kernel(Handle(kernel))
+            case ops.DefineGraph(graph, captured, slots):
+                device.define_graph(Handle(graph), captured, slots)
+            case ops.CloseGraph(graph):
+                device.close_graph(Handle(graph))
             case _:
                 raise AssertionError(f"no program has {op}")
 

@@ -7,56 +7,39 @@ streams is ordered by events, so what a program gives does not depend on how str
 
 from __future__ import annotations
 
-import random
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
 
 from gon.limits import INLINE_BYTES_MAX, KIB
 from gon.model import BufferAt, Program
 from gon.wire import ops
-from gon.wire.ops import AnyOp
+from tests.sim.graph_steps import GraphSteps
+from tests.sim.pieces import ONE, QUOTA_BYTES, STRANGER, Owned, Step, Tick, WaitFor
 
-QUOTA_BYTES = 4 << 20
-ONE = (1, 1, 1)
-STRANGER = 1 << 40
+__all__ = ["QUOTA_BYTES", "Maker", "Step", "Tick", "WaitFor"]
 
-
-class WaitFor(NamedTuple):
-    """Wait for the answer with this cookie."""
-
-    reply: int
+SIMULATED = Program(b"advance\nindex\n", "python-sim")
 
 
-class Tick(NamedTuple):
-    """Let the client's slow tick come."""
+class Maker(GraphSteps):
+    """Makes a program; `faults` is the share of its ops that fail, `wrong_replays` whether replays
+    of graphs not there, or with what a graph does not take, are among them. `module` has the
+    kernels advance and index of the conformance suite; only the simulator's may overreach.
+    """
 
-
-Step: TypeAlias = AnyOp | WaitFor | Tick
-
-
-@dataclass
-class _Owned:
-    """A buffer: its size, and the stream that its content is ordered by."""
-
-    size: int
-    stream: int
-
-
-class Maker:
-    """Makes a program; `faults` is the share of its ops that fail."""
-
-    def __init__(self, seed: int, steps: int, faults: float = 0.0) -> None:
-        self._chance = random.Random(seed)
+    def __init__(
+        self,
+        seed: int,
+        steps: int,
+        faults: float = 0.0,
+        *,
+        wrong_replays: bool = True,
+        module: Program = SIMULATED,
+    ) -> None:
+        super().__init__(seed)
         self._faults = faults
-        self._last = 0
-        self._steps: list[Step] = []
-        self._streams = [0]
-        self._buffers: dict[int, _Owned] = {}
-        self._open: list[int] = []
-        self._module = self._handle()
-        self._advance, self._index = self._handle(), self._handle()
+        self._wrong_replays = wrong_replays
+        self._program = module
         self._begin()
         for _ in range(steps):
             if self._chance.random() < faults:
@@ -75,6 +58,7 @@ class Maker:
             self._launch: 12, self._write: 6, self._read: 4, self._copy: 4, self._fill: 4,
             self._event: 2, self._sync: 3, self._wait: 4, self._tick: 3, self._allocate: 1,
             self._free: 1, self._create_stream: 1, self._close_stream: 1,
+            self._define: 1, self._run: 3, self._close_graph: 1,
         }  # fmt: skip
         return list(weights), list(weights.values())
 
@@ -82,12 +66,13 @@ class Maker:
     def _failures(self) -> list[Callable[[], None]]:
         return [
             self._bad_launch, self._bad_write, self._bad_read, self._bad_copy, self._over_quota,
-            self._overreach, self._bad_kernel,
+            self._bad_kernel, self._bad_graph,
+            *([self._overreach] if self._program is SIMULATED else []),
+            *([self._bad_run] if self._wrong_replays else []),
         ]  # fmt: skip
 
     def _begin(self) -> None:
-        source = b"advance\nindex\n"
-        self._do(ops.Load(self._module, Program(source, "python-sim"), self._cookie()))
+        self._do(ops.Load(self._module, self._program, self._cookie()))
         self._do(ops.GetKernel(self._advance, self._module, "advance"))
         self._do(ops.GetKernel(self._index, self._module, "index"))
         self._create_stream()
@@ -102,45 +87,12 @@ class Maker:
         self._chance.shuffle(self._open)
         self._steps.extend(WaitFor(reply) for reply in self._open)
 
-    # Pieces --------------------
-    def _do(self, *some: Step) -> None:
-        self._steps.extend(some)
-
-    def _handle(self) -> int:
-        self._last += 1
-        return self._last
-
-    def _cookie(self) -> int:
-        cookie = self._handle()
-        self._open.append(cookie)
-        return cookie
-
-    def _pick(self) -> tuple[int, _Owned]:
-        return self._chance.choice(list(self._buffers.items()))
-
-    def _range(self, size: int, multiple: int = 1) -> tuple[int, int]:
-        """Return offset and size of a range: often short, sometimes all there is."""
-        units = size // multiple
-        if self._chance.random() < 0.15:
-            return 0, units * multiple
-        count = max(1, round(units ** self._chance.random()))
-        return self._chance.randint(0, units - count) * multiple, count * multiple
-
     # Ops --------------------
     def _launch(self) -> None:
         buffer, owned = self._pick()
         for _ in range(self._chance.choice((1, 1, 1, 3, 20))):
-            offset, size = self._range(owned.size, 4)
-            if size // 4 > 64:
-                size -= size % 256
-            threads = size // 4
-            block = min(threads, 64)
-            numbers = (self._chance.randrange(1 << 32), self._chance.randrange(1 << 32))
-            kernel, count = self._chance.choice(((self._advance, 2), (self._index, 1)))
-            values = tuple(struct.pack("<I", number) for number in numbers[:count])
-            args = (BufferAt(buffer, offset) if offset else buffer, *values)
-            shape = (threads // block, 1, 1), (block, 1, 1)
-            self._do(ops.Launch(owned.stream, kernel, *shape, 0, args))
+            kernel, grid, block, args = self._launched(buffer, owned)
+            self._do(ops.Launch(owned.stream, kernel, grid, block, 0, args))
 
     def _write(self) -> None:
         buffer, owned = self._pick()
@@ -209,7 +161,7 @@ class Maker:
     def _allocate(self, size: int = 0) -> None:
         buffer = self._handle()
         size = size or self._chance.randint(1, 100 * KIB)
-        self._buffers[buffer] = _Owned(max(64, size), self._chance.choice(self._streams))
+        self._buffers[buffer] = Owned(max(64, size), self._chance.choice(self._streams))
         self._do(ops.Allocate(buffer, max(64, size)))
         # What is allocated is there for every stream; its first content is its own stream's.
 

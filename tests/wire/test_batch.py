@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gon.errors import CompileError, RemoteProtocolError
 from gon.limits import BATCH_OPS_MAX
-from gon.model import BufferAt, LocalBytes, Program
+from gon.model import BufferAt, GraphCopy, GraphFill, GraphLaunch, LocalBytes, Program
 from gon.wire import ops
 from gon.wire.batch import (
     Batch,
@@ -39,6 +39,17 @@ ARGS = st.lists(
     max_size=6,
 ).map(tuple)
 DIM3 = st.tuples(U64, U64, U64)
+BYTES = st.binary(max_size=16)
+CAPTURED = st.lists(
+    st.one_of(
+        st.builds(GraphLaunch, U64, DIM3, DIM3, U64, ARGS),
+        st.builds(GraphCopy, U64, U64, U64, U64, U64),
+        st.builds(GraphFill, U64, U64, U64, BYTES),
+    ),
+    max_size=4,
+).map(tuple)
+SLOTS = st.lists(st.lists(st.tuples(U64, U64), max_size=3).map(tuple), max_size=3).map(tuple)
+CHANGES = ARGS.flatmap(lambda args: st.tuples(*[st.tuples(U64, st.just(arg)) for arg in args]))
 TEXT = st.text(max_size=8)
 TEXTS = st.lists(TEXT, max_size=3).map(tuple)
 HEADERS = st.lists(st.tuples(TEXT, TEXT), max_size=3).map(tuple)
@@ -52,6 +63,10 @@ def an_op(kind: type[ops.Op]) -> st.SearchStrategy[ops.Op]:
         return st.builds(kind, **numbers, args=ARGS, grid=DIM3, block=DIM3)
     if kind is ops.Load:
         return st.builds(kind, **numbers, program=PROGRAM)
+    if kind is ops.DefineGraph:
+        return st.builds(kind, **numbers, ops=CAPTURED, slots=SLOTS)
+    if kind is ops.RunGraph:
+        return st.builds(kind, **numbers, changes=CHANGES)
     return st.builds(kind, **numbers)
 
 
@@ -86,6 +101,9 @@ def test_the_table_is_the_union_and_its_numbers_are_for_ever() -> None:
         33: "CloseKernel",
         34: "Launch",
         35: "GetGlobal",
+        40: "DefineGraph",
+        41: "RunGraph",
+        42: "CloseGraph",
     }
     for row in ops.TABLE:
         assert row.op.__struct_config__.tag == row.number
@@ -96,6 +114,28 @@ def test_golden_bytes_of_known_contents() -> None:
     batch = Batch(7, [ops.Recall(1, 2, 3, 4, b"d", 9), ops.Keep(1, 2, 3, 4, b"d")])
     assert encode(batch) == bytes.fromhex("9207 92 9707010203 04c40164 09 960801020304c40164")
     assert [encode(outcome) for outcome in ops.Outcome] == [b"\0", b"\1", b"\2"]
+
+
+def test_golden_bytes_of_graphs() -> None:
+    captured = (
+        GraphLaunch(5, (4, 1, 1), (256, 1, 1), 0, (b"\1\2", 9)),
+        GraphCopy(1, 2, 3, 4, 5),
+        GraphFill(1, 2, 3, b"x"),
+    )
+    batch = Batch(
+        7,
+        [
+            ops.DefineGraph(8, captured, (((0, 1),), ((0, 0),))),
+            ops.RunGraph(8, 3, ((0, BufferAt(9, 64)), (1, b"\3\4"))),
+            ops.CloseGraph(8),
+        ],
+    )
+    launch = "96 22 05 93040101 93cd01000101 00 92c402010209"
+    assert encode(batch) == bytes.fromhex(
+        f"9207 93 94 28 08 93 {launch} 96050102030405 9506010203c40178 92 91920001 91920000"
+        "94 29 08 03 92 9200 93010940 9201 c4020304"
+        "92 2a 08"
+    )
 
 
 def test_a_welcome_is_understood_by_older_and_newer_peers() -> None:

@@ -238,6 +238,8 @@ LaunchFunction = Callable[..., None]
 class NearDevice:
     """As much of a device as a kernel and a stream need."""
 
+    capturing = None
+
     def __init__(self, far: object, express: object) -> None:
         self.contract = far
         self.express = express

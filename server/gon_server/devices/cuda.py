@@ -39,6 +39,7 @@ from gon_server.devices.cuda_stream import Marker, Stream
 from gon_server.devices.cuda_tables import HealthyTable
 from gon_server.devices.cuda_trial import TRIAL, try_out
 from gon_server.devices.cuda_units import choose, describe, discover, prepare_workers
+from gon_server.devices.graphs import GraphLoop
 from gon_server.devices.together import Together
 
 __all__ = ["CudaDevice", "discover", "open_device", "prepare_workers"]
@@ -49,7 +50,7 @@ PIECE_BYTES: Final = 4 * KIB
 _POOL_UNIT_BYTES: Final = 512
 
 
-class CudaDevice:
+class CudaDevice(GraphLoop):
     """One CUDA device, as gon.device.HostDevice and Builder; `open_device` makes it.
 
     `trial` is its first kernel, for other processes.
@@ -64,6 +65,7 @@ class CudaDevice:
         param_size: ParamSize = driver_param_size,
     ) -> None:
         """Open the device of that number in this process. Raises DeviceError."""
+        super().__init__()
         self._cuda = cuda
         self._runtime = cuda.api.runtime
         self._set_device = cuda.api.runtime.setDevice
@@ -125,10 +127,8 @@ class CudaDevice:
         check_size(size_bytes, self._info.memory_bytes)
         free_bytes = self._info.memory_bytes - self._allocated_bytes
         if size_bytes > free_bytes:
-            raise OutOfMemory(
-                f"a buffer of {size_bytes} bytes: {free_bytes} of {self._info.memory_bytes} are "
-                "free"
-            )
+            memory_bytes = self._info.memory_bytes
+            raise OutOfMemory(f"a buffer of {size_bytes}: {free_bytes} of {memory_bytes} are free")
         self._bind()
         try:
             made = self._allocate(size_bytes)

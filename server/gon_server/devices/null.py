@@ -47,6 +47,7 @@ from gon_server.devices.books import (
     check_size,
     writable_view,
 )
+from gon_server.devices.graphs import GraphLoop
 
 FORMAT: Final = "null"
 MAX_BLOCK: Final = 1024
@@ -65,10 +66,11 @@ INFO: Final = DeviceInfo(
 )
 
 
-class NullDevice:
+class NullDevice(GraphLoop):
     """A device that is not there, as gon.device.HostDevice."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._allocated_bytes = 0
         self._buffers: Table[int] = Table("buffer", BUFFERS_MAX)
         self._streams: Table[bool] = Table("stream", STREAMS_MAX)

@@ -37,6 +37,7 @@ from gon_server.devices.books import (
     check_size,
     writable_view,
 )
+from gon_server.devices.graphs import GraphLoop
 from gon_server.devices.opencl_driver import DriverError, enqueue_kernel
 from gon_server.devices.opencl_memory import DeviceBuffer, allocate_on_device, allocate_on_host
 from gon_server.devices.opencl_programs import Programs
@@ -55,13 +56,14 @@ __all__ = ["OpenClDevice", "discover", "open_device", "prepare_workers"]
 PIECE_BYTES: Final = MIB
 
 
-class OpenClDevice:
+class OpenClDevice(GraphLoop):
     """One OpenCL device, as gon.device.HostDevice and Builder; `open_device` makes it."""
 
     def __init__(
         self, unit: driver.Unit, address: str, trial: bytes = b"", *, may_share: bool = True
     ) -> None:
         """Open `unit`; `may_share` says whether buffers may be the host's own memory."""
+        super().__init__()
         self._unit = unit
         self._context = cl.Context([unit])
         self._service = driver.create_queue(self._context, unit)

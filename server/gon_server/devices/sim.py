@@ -34,6 +34,7 @@ from gon_server.devices.books import (
     check_size,
     writable_view,
 )
+from gon_server.devices.graphs import GraphLoop
 from gon_server.devices.sim_kernels import (
     FORMAT,
     LOCAL_BYTES,
@@ -63,10 +64,11 @@ INFO: Final = DeviceInfo(
 )
 
 
-class SimDevice:
+class SimDevice(GraphLoop):
     """A device of pure semantics, as gon.device.HostDevice."""
 
     def __init__(self, seed: int = 0) -> None:
+        super().__init__()
         self._seed = seed
         self._schedule = Schedule(lambda: self._streams.values(), seed)
         self._allocated_bytes = 0
