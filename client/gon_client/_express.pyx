@@ -358,13 +358,14 @@ cdef class Express:
                     return False
         if at != end:
             return False
+        session.received = seq
+        for index in range(count):
+            self._apply(cookies[index], data[index], sizes[index])
+        # Last, for these may run other code, another thread or the handler of a signal.
         if ack > session.acked:
             session.take_ack(ack)
         if session.acked == session.sent and self._batcher.ops_target != _IDLE_OPS:
             self._batcher.idle()
-        session.received = seq
-        for index in range(count):
-            self._apply(cookies[index], data[index], sizes[index])
         return True
 
     cdef bint _is_for(self, uint64_t cookie, bint has_data, uint32_t size) except -1:
