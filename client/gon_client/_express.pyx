@@ -17,6 +17,7 @@ from cpython.ref cimport Py_DECREF
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from gon.errors import GonError
 from gon.transport.framing import JOIN_BYTES_MAX
 from gon.transport.stream import StreamLink
 from gon.wire import ops as _ops
@@ -315,7 +316,13 @@ cdef class Express:
             size = lane.take()
             if size >= 0:
                 if not self._settle(lane.head, size):
-                    link.take(None, lane.view(size))
+                    try:
+                        link.take(None, lane.view(size))
+                    except GonError:
+                        raise
+                    except BaseException:
+                        transport.close()  # as in SessionLink.take, if it did not get that far
+                        raise
                 return 0
         link.take(None)
         return 0

@@ -56,21 +56,18 @@ class SessionLink:
     """One session with one worker, over any number of links, one after the other."""
 
     def __init__(self, dialer: Dialer, clock: Clock) -> None:
-        self._dialer = dialer
-        self._clock = clock
+        self._dialer, self._clock = dialer, clock
         self._turn, self._sending = Turn(), threading.Lock()
         self._session = Session(
             Role.CLIENT, frames_max=UNACKED_FRAMES_MAX, bytes_max=UNACKED_BYTES_MAX
         )
-        self._batcher = Batcher()
+        self._batcher, self._origins = Batcher(), Origins()
         self._outbox: PlainOutbox | Outbox = Outbox() if NATIVE else PlainOutbox()
-        self._origins = Origins()
         self._expected = Expected()
         self._intake = Intake(self._session, self._expected, self._origins, self._batcher)
         self._fault: GonError | None = None
         self._closed, self._seen = False, 0
-        self._tally = Tally()
-        self.cookies = itertools.count(1)
+        self._tally, self.cookies = Tally(), itertools.count(1)
         self._link, welcome = dialer.first(self._session)
         self._session.limit(welcome.frames_max, welcome.bytes_max)
         self._session.join(welcome.received)
@@ -196,9 +193,8 @@ class SessionLink:
             self._receive_some(answer.done, deadline)
 
     def _send_and_receive(self, answer: Answer) -> None:
-        """Do what nearly every wait needs and no more: send what is gathered, receive one frame.
-
-        Needs the turn, and gives it back. Whatever else is to be done is left to the long way.
+        """Send what is gathered, receive one frame: what nearly every wait needs, and no more.
+        Needs the turn, and gives it back.
         """
         try:
             # Not waited for: who has it may be waiting for the turn.
@@ -253,37 +249,40 @@ class SessionLink:
 
     def receive_now(self, link: Link | None = None) -> None:
         """Take one frame if there is one; needs the turn. Raises LinkLost."""
-        link = link or self._link
-        try:
-            raw = link.receive(0)
-            if raw is not None:
-                self._intake.digest(link, raw)
-        except RemoteProtocolError as error:
-            self.end(error)
-            raise
+        self._receive(link or self._link, 0)
 
     def take(self, timeout_s: float | None, raw: memoryview | None = None) -> bool:
         """Receive one frame, unless `raw` is it; replace the link if it is lost. Needs the turn.
 
         Raises LinkLost if the time for replacing it is limited.
         """
+        if self._fault is not None:
+            raise self._ended()
         link = self._link
         try:
-            if self._fault is not None:
-                raise self._ended()
-            if raw is None:
-                raw = link.receive(timeout_s)
-            if raw is None:
-                return False
-            self._intake.digest(link, raw)
+            return self._receive(link, timeout_s, raw)
         except LinkLost:
             if timeout_s:
                 raise
             self._resume(link)
-        except RemoteProtocolError as error:
-            self.end(error)
-            raise
         return True
+
+    def _receive(self, link: Link, timeout_s: float | None, raw: memoryview | None = None) -> bool:
+        """Receive one frame, unless `raw` is it, and let it take effect. What breaks that off, such
+        as an interrupt, ends the link: the frame that it loses is sent again on the next one.
+        """
+        try:
+            raw = link.receive(timeout_s) if raw is None else raw
+            if raw is not None:
+                self._intake.digest(link, raw)
+        except GonError as error:
+            if isinstance(error, RemoteProtocolError):
+                self.end(error)
+            raise
+        except BaseException:
+            link.close()
+            raise
+        return raw is not None
 
     # Sending (all need `_sending`) --------------------
     def _may_send(self) -> bool:

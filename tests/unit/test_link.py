@@ -20,6 +20,7 @@ from gon.errors import (
 )
 from gon.limits import BATCH_OPS_TARGET, INLINE_BYTES_MAX
 from gon.model import DEFAULT_STREAM, Handle, LeaseTerms
+from gon.transport.base import Link
 from gon.wire import ops
 from gon.wire.batch import Failure, Reply
 from gon.wire.frame import Kind
@@ -59,6 +60,28 @@ def test_each_thread_gets_its_own_answer_whoever_receives_it() -> None:
         assert not first.done()
         made.worker.reply(Reply(one))
         first.result(PATIENCE_S)
+
+
+def test_an_interrupt_in_the_middle_of_a_frame_loses_no_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Such as Ctrl-C between the reading of a frame and its taking effect."""
+    with desk() as made:
+        pending = made.far.sync(Handle(1))
+        made.link.flush()
+        (op,) = made.worker.ops(1)
+
+        def interrupted(link: Link, raw: memoryview) -> None:
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(made.link._intake, "digest", interrupted)
+        made.worker.reply(Reply(cookie_of(op)))
+        with pytest.raises(KeyboardInterrupt):
+            pending.wait()
+        again = made.threads.submit(pending.wait)
+        made.worker.greet()
+        again.result(PATIENCE_S)
 
 
 def test_the_receiving_turn_is_handed_on() -> None:
