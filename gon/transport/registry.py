@@ -13,7 +13,6 @@ from gon.transport.base import Link, Listener
 from gon.transport.shm_setup import ShmListener, join, unix_uri
 from gon.transport.sockets import SCHEMES, StreamListener, connect_stream
 from gon.transport.stream import StreamLink
-from gon.transport.zmq import ZmqListener, connect_zmq
 
 
 def connect(uri: str, preamble: bytes, timeout_s: float = CONNECT_TIMEOUT_S) -> Link:
@@ -23,6 +22,9 @@ def connect(uri: str, preamble: bytes, timeout_s: float = CONNECT_TIMEOUT_S) -> 
     shared as it should be, LinkLost and RemoteProtocolError.
     """
     if uri.startswith("zmq+"):
+        # ZeroMQ is a tenth of a cold client's start, and most never speak it.
+        from gon.transport.zmq import connect_zmq
+
         return connect_zmq(uri, preamble, timeout_s)
     _check_scheme(uri)
     shared = uri.startswith("shm://")
@@ -42,6 +44,9 @@ def listen(uri: str, preamble: bytes) -> Listener:
     Raises ConfigError, InvalidArgument for a scheme that none speaks.
     """
     if uri.startswith("zmq+"):
+        # As above.
+        from gon.transport.zmq import ZmqListener
+
         return ZmqListener(uri, preamble)
     _check_scheme(uri)
     if uri.startswith("shm://"):

@@ -28,9 +28,9 @@ from gon.device import Builder, HostDevice
 from gon.errors import ConfigError, GonError, LinkLost, RemoteProtocolError, Unsupported
 from gon.limits import PREAMBLE_MAGIC, TRIAL_BYTES_MAX
 from gon.transport.base import Link
-from gon.transport.registry import listen
 from gon.transport.shm_setup import share
 from gon.transport.stream import StreamLink
+from gon.transport.zmq import ZmqListener
 from gon_server.builder import serve_builds
 from gon_server.conversation import Conversation
 from gon_server.known import KnownToGond
@@ -85,7 +85,7 @@ class BoundLinks:
     """Links that reach the worker's own ZeroMQ socket."""
 
     def __init__(self, bind: str, token: bytes) -> None:
-        self._listener = listen(bind, PREAMBLE_MAGIC + token)
+        self._listener = ZmqListener(bind, PREAMBLE_MAGIC + token)
 
     @property
     def endpoint(self) -> str:
