@@ -264,7 +264,7 @@ cdef class Express:
             if outbox.count:
                 if self._link._fault is not None:
                     raise self._link._ended()
-                if self._expected.large is not None or not self._session.has_credit():
+                if self._expected.large is not None or not self._session.may_keep():
                     return 0
                 self._send()
         finally:

@@ -18,7 +18,7 @@ cdef class Ledger:
     cdef public uint64_t received
 
     cdef int _check(self) except -1
-    cpdef bint has_credit(self) noexcept
+    cdef bint may_keep(self) noexcept
     cpdef object take_ack(self, uint64_t ack)
     cdef bytes seal(
         self, const uint8_t* first, Py_ssize_t first_size, const uint8_t* rest, Py_ssize_t rest_size

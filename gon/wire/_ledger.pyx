@@ -44,7 +44,11 @@ cdef class Ledger:
         self._bytes_max = bytes_max
         self._kept = []
 
-    cpdef bint has_credit(self) noexcept:
+    def has_credit(self):
+        return self.may_keep()
+
+    cdef bint may_keep(self) noexcept:
+        """As `has_credit`, which is a method that Python sees: to call that may run other code."""
         return (
             len(self._kept) < self._frames_max
             and self._kept_bytes - self._let_go_bytes < self._bytes_max
@@ -58,7 +62,7 @@ cdef class Ledger:
     cdef int _check(self) except -1:
         if not self.can_seal:
             raise LocalProtocolError("nothing can be sent in this state of the session")
-        if not self.has_credit():
+        if not self.may_keep():
             raise LocalProtocolError(f"no credit: {len(self._kept)} frames are not acknowledged")
         return 0
 

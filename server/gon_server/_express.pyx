@@ -173,7 +173,7 @@ cdef class Express:
             conversation.answer(link, self._all_replies())
         elif not self._answers:
             conversation.owed += 1
-        elif not session.has_credit():
+        elif not session.may_keep():
             conversation.answer(link, self._all_replies())
         else:
             self._answer(link, lane)
