@@ -26,6 +26,7 @@ MODULES = {
     "gon._port": "gon/_port.pyx",
     "gon.transport._lane": "gon/transport/_lane.pyx",
     "gon.wire._ledger": "gon/wire/_ledger.pyx",
+    "gon.wire._repeats": "gon/wire/_repeats.pyx",
     "gon_client._express": "client/gon_client/_express.pyx",
     "gon_client._launcher": "client/gon_client/_launcher.pyx",
     "gon_server._express": "server/gon_server/_express.pyx",

@@ -30,6 +30,13 @@ OP_NUMBER_MAX = 1 << 63
 BATCH_OPS_TARGET = 256
 # Coded ops and inline data a client gathers before it sends.
 BATCH_BYTES_TARGET = 256 * KIB
+# Ops that both sides of a session remember, to repeat them by a reference: enough for loops of a
+# thousand calls a few times over; and the largest of them: larger ones carry data.
+REPEAT_OPS_MAX = 8192
+REPEAT_BYTES_MAX = 1 * MIB
+REPEAT_OP_BYTES_MAX = 512
+# Batches of fewer ops go as they are: their time is that of the round trip, not of their bytes.
+REPEAT_BATCH_OPS = 8
 # Frames a side keeps until the peer has acknowledged them, and the bytes of their heads.
 UNACKED_FRAMES_MAX = 64
 UNACKED_BYTES_MAX = 16 * MIB

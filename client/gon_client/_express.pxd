@@ -1,6 +1,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from gon.wire._ledger cimport Ledger
+from gon.wire._repeats cimport Folds
 
 
 cdef class Express
@@ -10,13 +11,18 @@ cdef class Outbox:
     cdef uint8_t* _data
     cdef Py_ssize_t _size
     cdef Py_ssize_t _room
+    # Where each op ends in `_data`, with room for as many.
+    cdef uint32_t* _ends
+    cdef Py_ssize_t _ends_room
     cdef list _marks
+    cdef public Folds folds
     cdef readonly uint64_t first
     cdef readonly Py_ssize_t count
     cdef readonly Py_ssize_t inline_bytes
     cdef public bint ended
 
     cdef Py_ssize_t put(self, const uint8_t* op, Py_ssize_t size, object origin) except -1
+    cdef bytes _body(self)
     cdef list _emptied(self, list fresh)
 
 

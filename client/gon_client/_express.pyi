@@ -1,4 +1,5 @@
 from gon.device import Pending
+from gon.wire._repeats import Folds
 from gon.wire.ops import AnyOp
 from gon_client.link import SessionLink
 from gon_client.pending import Answer, Origin
@@ -6,6 +7,7 @@ from gon_client.pending import Answer, Origin
 class Outbox:
     first: int
     ended: bool
+    folds: Folds | None
     @property
     def count(self) -> int: ...
     @property

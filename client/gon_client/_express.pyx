@@ -18,6 +18,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from gon.errors import GonError
+from gon.limits import BATCH_OPS_MAX, REPEAT_BATCH_OPS
 from gon.transport.framing import JOIN_BYTES_MAX
 from gon.transport.stream import StreamLink
 from gon.wire import ops as _ops
@@ -45,8 +46,9 @@ cdef extern from "Python.h":
 cdef enum:
     _TAG_READ = 4
     _TAG_SYNC = 12
-    # The least room an outbox has.
+    # The least room an outbox has, and that for the ends of its ops.
     _ROOM = 16384
+    _ENDS = 256
     _SYNC_BYTES = 2 + 2 * NUMBER_BYTES
     # Answers of one frame that are taken the quick way.
     _ANSWERS = 64
@@ -58,6 +60,8 @@ assert _ops.Sync.__struct_config__.tag == _TAG_SYNC
 
 cdef uint64_t _REPLIES = plain_word(Kind.REPLIES)
 cdef Py_ssize_t _JOIN_BYTES = JOIN_BYTES_MAX
+cdef Py_ssize_t _FOLD_OPS = REPEAT_BATCH_OPS
+cdef Py_ssize_t _OPS = BATCH_OPS_MAX
 cdef object _IDLE_OPS = IDLE_OPS_TARGET
 cdef object _last_code = None
 
@@ -86,17 +90,21 @@ cdef class Outbox:
     def __cinit__(self):
         self._room = _ROOM
         self._data = <uint8_t*>PyMem_Realloc(NULL, self._room)
-        if self._data == NULL:
+        self._ends_room = _ENDS
+        self._ends = <uint32_t*>PyMem_Realloc(NULL, self._ends_room * sizeof(uint32_t))
+        if self._data == NULL or self._ends == NULL:
             raise MemoryError
         self._marks = []
         self.first = 1
 
     def __dealloc__(self):
         PyMem_Free(self._data)
+        PyMem_Free(self._ends)
 
     cdef Py_ssize_t put(self, const uint8_t* op, Py_ssize_t size, object origin) except -1:
         """Gather a coded op; return how many there are now."""
         cdef uint8_t* data
+        cdef uint32_t* ends
         cdef Py_ssize_t room = self._room
         while room - self._size < size:
             room *= 2
@@ -105,8 +113,14 @@ cdef class Outbox:
             if data == NULL:
                 raise MemoryError
             self._data, self._room = data, room
+        if self.count == self._ends_room:
+            ends = <uint32_t*>PyMem_Realloc(self._ends, 2 * self._ends_room * sizeof(uint32_t))
+            if ends == NULL:
+                raise MemoryError
+            self._ends, self._ends_room = ends, 2 * self._ends_room
         memcpy(self._data + self._size, op, size)
         self._size += size
+        self._ends[self.count] = <uint32_t>self._size
         self._marks.append(origin)
         self.count += 1
         return self.count
@@ -125,6 +139,7 @@ cdef class Outbox:
         """
         cdef list marks = self._marks
         cdef uint8_t* data
+        cdef uint32_t* ends
         self.first += self.count
         self.count = self._size = self.inline_bytes = 0
         self._marks = fresh
@@ -132,18 +147,31 @@ cdef class Outbox:
             data = <uint8_t*>PyMem_Realloc(self._data, _ROOM)
             if data != NULL:
                 self._data, self._room = data, _ROOM
+        if self._ends_room > 64 * _ENDS:
+            ends = <uint32_t*>PyMem_Realloc(self._ends, _ENDS * sizeof(uint32_t))
+            if ends != NULL:
+                self._ends, self._ends_room = ends, _ENDS
         return marks
 
-    def take(self):
+    cdef bytes _body(self):
+        """Return the body of all that is gathered; what is returned must be sent."""
         cdef uint8_t[1 + NUMBER_BYTES + 5] opening
-        cdef list fresh = []
-        cdef uint8_t* at = put_array(put_number(put_array(opening, 2), self.first), self.count)
-        cdef Py_ssize_t size = at - opening
-        cdef uint64_t first = self.first
+        cdef uint8_t* at
+        cdef Py_ssize_t size
+        if self.folds is not None and _FOLD_OPS <= self.count <= _OPS:
+            return self.folds.fold_coded(self.first, self._data, self._ends, self.count)
+        at = put_array(put_number(put_array(opening, 2), self.first), self.count)
+        size = at - opening
         cdef bytes body = PyBytes_FromStringAndSize(NULL, size + self._size)
         cdef uint8_t* target = <uint8_t*>PyBytes_AS_STRING(body)
         memcpy(target, opening, size)
         memcpy(target + size, self._data, self._size)
+        return body
+
+    def take(self):
+        cdef list fresh = []
+        cdef uint64_t first = self.first
+        cdef bytes body = self._body()
         marks = self._emptied(fresh)
         return first, body, marks
 
@@ -279,7 +307,7 @@ cdef class Express:
         cdef Ledger session = self._session
         cdef uint8_t[1 + NUMBER_BYTES + 5] opening
         cdef uint8_t* at
-        cdef bytes head
+        cdef bytes head, body
         cdef list fresh, marks
         cdef Lane lane
         cdef Py_ssize_t size, sent
@@ -293,8 +321,12 @@ cdef class Express:
             return 0
         lane = transport.lane
         fresh = []
-        at = put_array(put_number(put_array(opening, 2), outbox.first), outbox.count)
-        head = session.seal(opening, at - opening, outbox._data, outbox._size)
+        if outbox.folds is not None and outbox.count >= _FOLD_OPS:
+            body = outbox._body()
+            head = session.seal_plain(body)
+        else:
+            at = put_array(put_number(put_array(opening, 2), outbox.first), outbox.count)
+            head = session.seal(opening, at - opening, outbox._data, outbox._size)
         cdef uint64_t first = outbox.first
         marks = outbox._emptied(fresh)
         self._batches.append((first, marks))

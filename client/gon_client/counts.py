@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from gon.native import NATIVE
 from gon.transport.base import Link
 from gon.wire.session import Session
+from gon_client.outbox import PlainOutbox
+
+if TYPE_CHECKING or NATIVE:
+    from gon_client._express import Outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +19,8 @@ class LinkCounts:
     """What a session has done: ops posted, frames of them, waits for an answer, bytes each way.
 
     `round_trips` counts the waits that had to receive something; `resumed` lost links replaced;
-    `recalled` contents that the host had, `recalled_bytes` what was not sent of them.
+    `recalled` contents that the host had, `recalled_bytes` what was not sent of them; `repeated`
+    ops that went as repeats of earlier ones, `repeated_bytes` what was not sent for it.
     """
 
     ops: int
@@ -27,6 +34,8 @@ class LinkCounts:
     resumed: int
     recalled: int = 0
     recalled_bytes: int = 0
+    repeated: int = 0
+    repeated_bytes: int = 0
 
 
 NOTHING_CARRIED = LinkCounts(0, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -49,11 +58,13 @@ class Tally:
         self._copied_sent += last.copied_sent
         self._copied_received += last.copied_received
 
-    def counts(self, link: Link, session: Session, ops: int, quick_waits: int) -> LinkCounts:
+    def counts(
+        self, link: Link, session: Session, outbox: PlainOutbox | Outbox, quick_waits: int
+    ) -> LinkCounts:
         """Return all counts, those of the present link and of waits the quick way included."""
-        now, done = link.statistics(), session.statistics()
+        now, done, folds = link.statistics(), session.statistics(), outbox.folds
         return LinkCounts(
-            ops=ops,
+            ops=outbox.first - 1 + outbox.count,
             batches=done.frames_sent,
             waits=self.waits + quick_waits,
             round_trips=self.round_trips + quick_waits,
@@ -62,4 +73,6 @@ class Tally:
             copied_sent=self._copied_sent + now.copied_sent,
             copied_received=self._copied_received + now.copied_received,
             resumed=done.resumed,
+            repeated=0 if folds is None else folds.ops,
+            repeated_bytes=0 if folds is None else folds.saved_bytes,
         )

@@ -43,13 +43,13 @@ from gon_client.deadline import Deadline
 from gon_client.dial import Dialer
 from gon_client.expected import Expected
 from gon_client.intake import Intake
-from gon_client.outbox import PlainOutbox
+from gon_client.outbox import outbox_for
 from gon_client.pending import Answer, Origin, Origins, caller
 from gon_client.pump import TICK_S, Pump
 from gon_client.turn import Turn
 
 if TYPE_CHECKING or NATIVE:
-    from gon_client._express import Express, Outbox
+    from gon_client._express import Express
 
 
 class SessionLink:
@@ -62,7 +62,6 @@ class SessionLink:
             Role.CLIENT, frames_max=UNACKED_FRAMES_MAX, bytes_max=UNACKED_BYTES_MAX
         )
         self._batcher, self._origins = Batcher(), Origins()
-        self._outbox: PlainOutbox | Outbox = Outbox() if NATIVE else PlainOutbox()
         self._expected = Expected()
         self._intake = Intake(self._session, self._expected, self._origins, self._batcher)
         self._fault: GonError | None = None
@@ -74,6 +73,7 @@ class SessionLink:
         self.device: DeviceInfo = welcome.device
         self.content_key: bytes = welcome.content_key
         self.version: int = welcome.version
+        self._outbox = outbox_for(welcome.version)
         self._pump = Pump(self._tick, clock)
         self.express: Express | None = Express(self) if NATIVE else None
 
@@ -394,6 +394,5 @@ class SessionLink:
             self.end(LeaseLost("the device is closed"))
 
     def counts(self) -> LinkCounts:
-        ops = self._outbox.first - 1 + self._outbox.count
         quick = 0 if self.express is None else self.express.waits
-        return self._tally.counts(self._link, self._session, ops, quick)
+        return self._tally.counts(self._link, self._session, self._outbox, quick)

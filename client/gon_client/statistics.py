@@ -36,6 +36,8 @@ class DeviceStatistics:
         )
         if counts.recalled:
             text += f", {counts.recalled} contents recalled, {counts.recalled_bytes} bytes not sent"
+        if counts.repeated:
+            text += f", {counts.repeated} ops repeated, {counts.repeated_bytes} bytes not sent"
         if counts.resumed:
             text += f", {counts.resumed} lost links resumed"
         if self.wait_bound:

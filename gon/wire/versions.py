@@ -24,7 +24,10 @@ STEPS = (
     Step(1, "2026-11-22", "buffers, streams, events, modules, launches; resumable sessions"),
     Step(2, "2026-11-27", "contents known by their digest: Recall, Keep, the welcome's key"),
     Step(3, "2026-11-27", "graphs: DefineGraph, RunGraph, CloseGraph"),
+    Step(4, "2026-11-28", "folded batches: ops that repeat earlier ones"),
 )
+# From this version on a worker unfolds what is folded.
+FOLDING = 4
 
 VERSION_MIN = STEPS[0].version
 VERSION_MAX = STEPS[-1].version

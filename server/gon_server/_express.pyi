@@ -1,5 +1,6 @@
 from gon._port import Port
 from gon.transport.stream import StreamLink
+from gon.wire._repeats import Unfolds
 from gon.wire.batch import Reply
 from gon.wire.session import Session
 from gon_server.conversation import Conversation
@@ -7,7 +8,12 @@ from gon_server.executor import Executor
 
 class Express:
     def __init__(
-        self, conversation: Conversation, executor: Executor, session: Session, port: Port
+        self,
+        conversation: Conversation,
+        executor: Executor,
+        session: Session,
+        unfolds: Unfolds,
+        port: Port,
     ) -> None: ...
     def converse(self, link: StreamLink) -> memoryview | None: ...
     def run(self, body: memoryview) -> list[Reply] | None: ...

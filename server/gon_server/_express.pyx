@@ -20,11 +20,13 @@ from gon.limits import BATCH_OPS_MAX, INLINE_BYTES_MAX, OP_NUMBER_MAX
 from gon.wire import ops as _ops
 from gon.wire.batch import Failure, Reply, decode_replies, is_large_read
 from gon.wire.frame import Kind, plain_word
+from gon.wire.repeats import FOLDED_HEAD
 
 from gon._port cimport Port
 from gon.transport._lane cimport Lane
 from gon_server._replay cimport replay
 from gon.wire._ledger cimport HEADER_BYTES, Ledger, header_field
+from gon.wire._repeats cimport Unfolds
 from gon.wire.packing cimport (
     BYTES_HEAD, NUMBER_BYTES, put_array, put_bytes_head, put_number, skip, take_array, take_bytes, take_number,
 )
@@ -35,6 +37,7 @@ cdef enum:
     _TAG_LAUNCH = 34
     _OPS = 1024
     _PREFIX_BYTES = 8
+    _FOLDED_HEAD = 0x93
     # What the answers of a frame take on the quick way, what one takes beside its data, and what
     # opens their list.
     _OUT_BYTES = 8192
@@ -45,6 +48,7 @@ assert _ops.Read.__struct_config__.tag == _TAG_READ
 assert _ops.Sync.__struct_config__.tag == _TAG_SYNC
 assert _ops.Launch.__struct_config__.tag == _TAG_LAUNCH
 assert BATCH_OPS_MAX == _OPS
+assert FOLDED_HEAD == _FOLDED_HEAD
 
 cdef uint64_t _BATCH = plain_word(Kind.BATCH)
 # An acknowledgement is owed at the latest after this many batches, however busy the link is.
@@ -112,6 +116,7 @@ cdef class Express:
     cdef object _conversation
     cdef object _executor
     cdef Ledger _session
+    cdef Unfolds _unfolds
     cdef Port _port
     # Whether the port is more than none.
     cdef bint _replays
@@ -125,11 +130,15 @@ cdef class Express:
     cdef dict _poison
     cdef dict _unreported
 
-    def __init__(self, conversation, executor, Ledger session not None, Port port not None):
+    def __init__(
+        self, conversation, executor, Ledger session not None, Unfolds unfolds not None,
+        Port port not None,
+    ):
         self._conversation = conversation
         self._executor = executor
         self._poison, self._unreported = executor.failures()
         self._session = session
+        self._unfolds = unfolds
         self._port = port
         self._replays = type(port) is not Port
 
@@ -162,13 +171,21 @@ cdef class Express:
         if seq != session.received + 1 or ack > session.sent:
             return False
         cdef uint64_t first
-        cdef Py_ssize_t count = self._look(head + HEADER_BYTES, size - HEADER_BYTES, &first)
+        cdef const uint8_t* body = head + HEADER_BYTES
+        cdef bytes plain = None
+        size -= HEADER_BYTES
+        if size and body[0] == _FOLDED_HEAD:
+            plain = self._unfolds.unfold_coded(body, size)
+            body, size = <const uint8_t*>PyBytes_AS_STRING(plain), PyBytes_GET_SIZE(plain)
+        cdef Py_ssize_t count = self._look(body, size, &first)
         if count < 0:
             return False
         if ack > session.acked:
             session.take_ack(ack)
-        self._run(head + HEADER_BYTES, count, first)
+        self._run(body, count, first)
         session.received = seq
+        if plain is not None:
+            self._unfolds.commit()
         if self._replies is not None:
             conversation.answer(link, self._all_replies())
         elif not self._answers:

@@ -8,6 +8,7 @@ Rules: no policy of its own. A peer that breaks the protocol ends its link, neve
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gon.device import HostDevice, Ported
@@ -27,6 +28,7 @@ from gon.wire import ops
 from gon.wire.batch import Hello, Refuse, Reply, Welcome, decode, decode_batch, encode
 from gon.wire.frame import Head, Kind
 from gon.wire.ledger import Frame
+from gon.wire.repeats import PlainUnfolds, is_folded
 from gon.wire.session import Role, Session, SessionStatistics
 from gon.wire.versions import agree
 from gon_server.executor import Executor, LoadModule
@@ -34,6 +36,7 @@ from gon_server.recalling import Contents
 
 if TYPE_CHECKING or NATIVE:
     from gon._port import Port
+    from gon.wire._repeats import Unfolds
     from gon_server._express import Express
 
 _BATCH = Kind.BATCH
@@ -60,10 +63,12 @@ class Conversation:
         # the device's own memory, which the next batch must acknowledge.
         self.owed = 0
         self.large_reply = 0
+        self._unfolds: PlainUnfolds | Unfolds = PlainUnfolds()
         self._express: Express | None = None
         if NATIVE:
             port = device.port if isinstance(device, Ported) else None
-            self._express = Express(self, self._executor, self._session, port or Port())
+            self._unfolds = unfolds = Unfolds()
+            self._express = Express(self, self._executor, self._session, unfolds, port or Port())
 
     def __repr__(self) -> str:
         return f"Conversation({self._session!r}, {self._executor!r})"
@@ -165,33 +170,37 @@ class Conversation:
                 )
             self.large_reply = 0
             executor.end_window()
+        folded = is_folded(head.body)
+        body = memoryview(self._unfolds.unfold(head.body)) if folded else head.body
         replies = None
         if self._express is not None and not head.sizes:
-            replies = self._express.run(head.body)
+            replies = self._express.run(body)
         if replies is None:
-            replies = self._run(link, head)
+            replies = self._run(link, body, head.sizes)
         session.accept(head)
+        if folded:
+            self._unfolds.commit()
         if replies:
             self.answer(link, replies)
         else:
             self.owed += 1
 
-    def _run(self, link: Link, head: Head) -> list[Reply]:
+    def _run(self, link: Link, body: memoryview, sizes: Sequence[int]) -> list[Reply]:
         """Receive what comes beside a batch, run it, and return its replies."""
         executor = self._executor
-        batch = decode_batch(head.body, head.sizes)
-        if head.sizes:
+        batch = decode_batch(body, sizes)
+        if sizes:
             first = batch.ops[0]
             assert isinstance(first, ops.Write), "decode_batch admits payloads for writes only"
             target = executor.begin_write(first, batch.first)
             try:
                 if target is None:
-                    drop_payload(link, head.sizes[0])
+                    drop_payload(link, sizes[0])
                 else:
                     link.receive_into(target)
             finally:
                 executor.end_window()
-        return executor.run(batch, skip=len(head.sizes))
+        return executor.run(batch, skip=len(sizes))
 
     def answer(self, link: Link, replies: list[Reply]) -> None:
         """Send the replies to a batch that has taken effect."""

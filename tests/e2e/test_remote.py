@@ -111,7 +111,7 @@ def test_local_memory_and_many_small_reads(device: gon.Device) -> None:
     gon.launch(
         device.default_stream, gon.LaunchConfig(8, 128), sum_block, x, out, gon.LocalBytes(512)
     )
-    trips = []
+    trips: list[int] = []
     for _ in range(20):
         before = gon.stats(device).counts.round_trips
         futures = [out[i : i + 1].get_async() for i in range(8)]

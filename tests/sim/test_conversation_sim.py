@@ -17,6 +17,7 @@ import pytest
 from gon.device import HostDevice
 from gon.errors import LinkLost, RemoteProtocolError
 from gon.limits import GRACE_S, INLINE_BYTES_MAX
+from gon.native import NATIVE
 from gon.testing.faulty_link import Cut, FaultyLink
 from gon.transport.base import Link
 from gon_client.dial import Dialer
@@ -237,3 +238,13 @@ def test_the_links_break_often_enough() -> None:
         simulation.play(Maker(seed, STEPS).steps)
         cut += sum(isinstance(link, FaultyLink) and link.is_cut for link in simulation.links)
     assert cut >= 30
+
+
+@pytest.mark.skipif(not NATIVE, reason="clients fold natively")
+def test_ops_are_repeated_often_enough() -> None:
+    repeated = 0
+    for seed in range(10):
+        simulation = Simulation(seed, SimDevice(seed))
+        simulation.play(Maker(seed, 4 * STEPS).steps)
+        repeated += simulation.session.counts().repeated
+    assert repeated >= 200

@@ -20,6 +20,7 @@ from gon_server.executor import Executor
 from tests.unit.test_executor import QUOTA, SIZE, N, Session, floats
 
 if TYPE_CHECKING or NATIVE:
+    from gon.wire._repeats import Unfolds
     from gon_server._express import Express
 
 BLOCK = (N, 1, 1)
@@ -113,7 +114,8 @@ def test_the_port_runs_replays_where_there_is_one() -> None:
     device = opencl.open_device("")
     executor = Executor(device, QUOTA)
     made = cast("Callable[..., Express]", Express)
-    express = made(None, executor, Wire(Role.WORKER, frames_max=1, bytes_max=1), device.port)
+    session = Wire(Role.WORKER, frames_max=1, bytes_max=1)
+    express = made(None, executor, session, Unfolds(), device.port)
     code = b"kernel void one(global float *x, float a) { x[get_global_id(0)] = a; }"
     launch = GraphLaunch(5, (N, 1, 1), (1, 1, 1), 0, (1, struct.pack("<f", 1)))
     some = [

@@ -33,6 +33,8 @@ from tests.wire.test_batch import ANY_OP
 pytestmark = pytest.mark.skipif(not NATIVE, reason="the native modules are not built")
 
 if TYPE_CHECKING or NATIVE:
+    from gon.wire._repeats import Unfolds
+
     from gon._port import Port
     from gon_client._express import Outbox
     from gon_server._express import Express
@@ -155,7 +157,7 @@ def looked_at(body: bytes) -> tuple[list[Reply] | None, list[tuple[int, AnyOp]]]
     recorder = Recorder()
     session = Session(Role.WORKER, frames_max=1, bytes_max=1)
     made = cast("Callable[..., Express]", Express)
-    express = made(None, recorder, session, Port())
+    express = made(None, recorder, session, Unfolds(), Port())
     return express.run(memoryview(body)), recorder.given
 
 
