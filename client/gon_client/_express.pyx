@@ -290,6 +290,8 @@ cdef class Express:
             return 0
         try:
             if outbox.count:
+                if not self._batcher.settled:
+                    self._batcher.waited(outbox.count)
                 if self._link._fault is not None:
                     raise self._link._ended()
                 if self._expected.large is not None or not self._session.may_keep():
@@ -404,7 +406,7 @@ cdef class Express:
         if ack > session.acked:
             session.take_ack(ack)
         if session.acked == session.sent and self._batcher.ops_target != _IDLE_OPS:
-            self._batcher.idle()
+            self._batcher.flying(0)
         return True
 
     cdef bint _is_for(self, uint64_t cookie, bint has_data, uint32_t size) except -1:

@@ -35,8 +35,7 @@ class Intake:
         """
         session = self._session
         head = session.open(raw)
-        if session.acked == session.sent:
-            self._batcher.idle()
+        self._batcher.flying(session.sent - session.acked)
         if head.kind is _REPLIES:
             if head.seq > session.received:
                 replies = decode_replies(head.body, head.sizes)

@@ -37,7 +37,7 @@ from gon.wire.batch import Bye, batch_body, encode, encode_op
 from gon.wire.frame import Kind
 from gon.wire.ops import AnyOp, Read
 from gon.wire.session import Role, Session
-from gon_client.batcher import Batcher
+from gon_client.batcher import AGE_MAX_S, Batcher
 from gon_client.counts import LinkCounts, Tally
 from gon_client.deadline import Deadline
 from gon_client.dial import Dialer
@@ -45,7 +45,7 @@ from gon_client.expected import Expected
 from gon_client.intake import Intake
 from gon_client.outbox import outbox_for
 from gon_client.pending import Answer, Origin, Origins, caller
-from gon_client.pump import TICK_S, Pump
+from gon_client.pump import Pump
 from gon_client.turn import Turn
 
 if TYPE_CHECKING or NATIVE:
@@ -57,7 +57,7 @@ class SessionLink:
 
     def __init__(self, dialer: Dialer, clock: Clock) -> None:
         self._dialer, self._clock = dialer, clock
-        self._turn, self._sending = Turn(), threading.Lock()
+        self._turn, self._sending, self._tally = Turn(), threading.Lock(), Tally()
         self._session = Session(
             Role.CLIENT, frames_max=UNACKED_FRAMES_MAX, bytes_max=UNACKED_BYTES_MAX
         )
@@ -65,8 +65,7 @@ class SessionLink:
         self._expected = Expected()
         self._intake = Intake(self._session, self._expected, self._origins, self._batcher)
         self._fault: GonError | None = None
-        self._closed, self._seen = False, 0
-        self._tally, self.cookies = Tally(), itertools.count(1)
+        self._closed, self._seen, self.cookies = False, 0, itertools.count(1)
         self._link, welcome = dialer.first(self._session)
         self._session.limit(welcome.frames_max, welcome.bytes_max)
         self._session.join(welcome.received)
@@ -74,7 +73,7 @@ class SessionLink:
         self.content_key: bytes = welcome.content_key
         self.version: int = welcome.version
         self._outbox = outbox_for(welcome.version)
-        self._pump = Pump(self._tick, clock)
+        self._pump = Pump(self._tick, self._batcher, clock)
         self.express: Express | None = Express(self) if NATIVE else None
 
     def __repr__(self) -> str:
@@ -144,7 +143,7 @@ class SessionLink:
         """Send what is gathered; receive first while it may not be sent. Raises WaitTimeout."""
         while self._outbox.count:
             with self._sending:
-                if not self._outbox.count:
+                if not self._outbox.count:  # another thread has
                     return
                 if self._may_send():
                     self._send_batch()
@@ -201,6 +200,7 @@ class SessionLink:
             if self._sending.acquire(blocking=False):
                 try:
                     if self._outbox.count and self._may_send():
+                        self._batcher.waited(self._outbox.count)
                         self._send_batch(self.receive_now)
                 finally:
                     self._sending.release()
@@ -228,7 +228,7 @@ class SessionLink:
             self._pump.wake()
         finally:
             turn.give()
-        turn.pause(TICK_S)
+        turn.pause(AGE_MAX_S)
 
     def _poll(self) -> None:
         """Take what has arrived, without waiting, if nobody else is receiving."""
@@ -307,7 +307,8 @@ class SessionLink:
         self._origins.keep(first, marks)
         session = self._session
         head = session.seal(body, payloads).head if payloads else session.seal_plain(body)
-        self._batcher.sent()
+        if receive is None:  # otherwise it is a wait that sends
+            self._batcher.sent(len(marks), session.sent - session.acked)
         if session.is_open:
             try:
                 self._link.send(head, payloads, receive or self._receive_while_blocked)
@@ -369,6 +370,7 @@ class SessionLink:
             return False
         first, gathered = self._outbox.first, self._outbox.count
         if gathered and first == self._seen:
+            self._batcher.aged()
             self.flush()
         self._seen = first
         self._poll()
@@ -394,5 +396,5 @@ class SessionLink:
             self.end(LeaseLost("the device is closed"))
 
     def counts(self) -> LinkCounts:
-        quick = 0 if self.express is None else self.express.waits
-        return self._tally.counts(self._link, self._session, self._outbox, quick)
+        quick_waits = self.express.waits if self.express else 0
+        return self._tally.counts(self._link, self._session, self._outbox, quick_waits)

@@ -1,7 +1,8 @@
 """The slow tick behind a session: a thread that is parked while there is nothing to do.
 
-It ticks every 2 ms after the last activity for a little while, then once a second, so that an idle
-device costs nothing and a lost link is still noticed long before its grace is over.
+It ticks for a little while after the last activity, as often as the batcher says, then once a
+second, so that an idle device costs nothing and a lost link is still noticed long before its grace
+is over.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from collections.abc import Callable
 
 from gon.clock import Clock
 from gon.errors import GonError
+from gon_client.batcher import Batcher
 
-TICK_S = 0.002
 PARKED_TICK_S = 1.0
 # Ticks without anything to do before the pump parks.
 QUIET_TICKS = 25
@@ -21,8 +22,9 @@ QUIET_TICKS = 25
 class Pump:
     """Calls `tick` until stopped; `tick` returns whether there was anything to do."""
 
-    def __init__(self, tick: Callable[[], bool], clock: Clock) -> None:
+    def __init__(self, tick: Callable[[], bool], batcher: Batcher, clock: Clock) -> None:
         self._tick = tick
+        self._batcher = batcher
         self._clock = clock
         self._event = threading.Event()
         self._stopped = False
@@ -45,7 +47,7 @@ class Pump:
             while not self._stopped:
                 quiet = 0 if self._tick() else quiet + 1
                 if quiet < QUIET_TICKS:
-                    self._clock.sleep_s(TICK_S)
+                    self._clock.sleep_s(self._batcher.age_s)
                     continue
                 self._event.clear()
                 self.parked = True

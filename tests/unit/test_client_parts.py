@@ -1,4 +1,4 @@
-"""The parts of the client's session, each alone: batcher, pump, turn, answers, dialer, lease."""
+"""The parts of the client's session, each alone: pump, turn, answers, dialer, lease."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from gon.errors import (
     RemoteProtocolError,
 )
 from gon.limits import (
-    BATCH_OPS_TARGET,
     GRACE_S,
     LEASE_S,
     RECONNECT_FIRST_S,
@@ -32,7 +31,7 @@ from gon.transport.inproc import inproc_pair
 from gon.wire.batch import Failure, Reply, Welcome, encode
 from gon.wire.frame import Kind
 from gon.wire.session import Role, Session
-from gon_client.batcher import IDLE_OPS_TARGET, Batcher
+from gon_client.batcher import Batcher
 from gon_client.control import ControlChannel, LeaseState, LeaseStatus
 from gon_client.dial import Dialer
 from gon_client.lease import Lease
@@ -42,16 +41,6 @@ from gon_client.turn import Turn
 from gon_server.devices.null import INFO
 from tests.held_clock import HeldClock
 from tests.inproc_worker import PATIENCE_S
-
-
-# Batcher --------------------
-def test_little_is_gathered_while_the_worker_is_idle_and_more_while_it_is_not() -> None:
-    batcher = Batcher()
-    assert batcher.ops_target == IDLE_OPS_TARGET
-    batcher.sent()
-    assert batcher.ops_target == BATCH_OPS_TARGET
-    batcher.idle()
-    assert batcher.ops_target == IDLE_OPS_TARGET
 
 
 # Pump --------------------
@@ -72,7 +61,7 @@ class Ticks:
 
 def test_a_pump_with_nothing_to_do_parks_and_is_woken() -> None:
     ticks, clock = Ticks(), HeldClock()
-    pump = Pump(ticks, clock)
+    pump = Pump(ticks, Batcher(), clock)
     clock.settle()
     assert (ticks.count, pump.parked) == (1, False)
     clock.tick(QUIET_TICKS - 1)
@@ -90,7 +79,7 @@ def test_a_pump_with_nothing_to_do_parks_and_is_woken() -> None:
 def test_a_pump_ends_with_the_session() -> None:
     ticks, clock = Ticks(), HeldClock()
     before = set(threading.enumerate())
-    Pump(ticks, clock)
+    Pump(ticks, Batcher(), clock)
     clock.settle()
     (thread,) = set(threading.enumerate()) - before
     ticks.fault = LeaseLost("over")

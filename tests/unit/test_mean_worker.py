@@ -126,7 +126,7 @@ def test_a_session_that_ends_while_an_answer_arrives_does_no_harm(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # As another thread does it, in the middle of an answer's taking effect.
-    def end(_batcher: Batcher) -> None:
+    def end(_batcher: Batcher, _frames: int) -> None:
         made.link.end(LeaseLost("closed elsewhere"))
 
     with desk(ScriptedWorker(make_pair=stream_pair)) as made:
@@ -134,8 +134,8 @@ def test_a_session_that_ends_while_an_answer_arrives_does_no_harm(
             good = made.threads.submit(made.far.sync(DEFAULT_STREAM).wait)
             made.worker.reply(Reply(cookie_of(made.worker.ops(1)[0])))
             good.result(PATIENCE_S)
-        made.link._batcher.sent()
-        monkeypatch.setattr(Batcher, "idle", end)
+        made.link._batcher.sent(99, 9)
+        monkeypatch.setattr(Batcher, "flying", end)
         late = made.threads.submit(made.far.sync(DEFAULT_STREAM).wait)
         made.worker.reply(Reply(cookie_of(made.worker.ops(1)[0])))
         assert isinstance(late.exception(PATIENCE_S), GonError | None)
