@@ -74,6 +74,12 @@ GRAPHS_MAX = 1_024
 GRAPH_OPS_MAX = 10_000
 GRAPH_BYTES_MAX = 1 * MIB
 GRAPHS_BYTES_MAX = 64 * MIB
+# CUDA graphs that a device keeps captured, or is to capture when they come again, and their ops
+# together, three of the largest: each takes memory of the host and of the device that no quota
+# counts. A graph of fewer ops than the least is not captured: its loop is one call of CUDA too.
+CAPTURED_GRAPHS_MAX = 128
+CAPTURED_OPS_MAX = 32_768
+CAPTURED_OPS_MIN = 2
 # Names of one graph; as many as a kernel has arguments.
 GRAPH_NAMES_MAX = 256
 

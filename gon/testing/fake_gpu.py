@@ -83,8 +83,11 @@ class Op:
 class FakeQueue:
     """What is queued on one stream."""
 
+    gpu: FakeGpu
     ops: deque[Op] = field(default_factory=deque[Op])
-    last: Op | None = None
+    # What is captured instead of queued, while that is so; and whether it is spoilt.
+    captured: list[Callable[[], None]] | None = None
+    is_spoilt: bool = False
 
 
 class FakeGpu:
@@ -156,15 +159,17 @@ class FakeGpu:
     # Streams --------------------------------------------------------------------------------------
     def new_queue(self) -> FakeQueue:
         """Return a new stream."""
-        queue = FakeQueue()
+        queue = FakeQueue(self)
         self._queues.append(queue)
         return queue
 
     def queue(self, stream: FakeQueue, act: Callable[[], None], after: Op | None = None) -> Op:
-        """Queue something, and let some of what is queued happen."""
+        """Queue something, and let some of what is queued happen; or capture it."""
         op = Op(stream, act, after)
+        if stream.captured is not None:
+            stream.captured.append(act)
+            return op
         stream.ops.append(op)
-        stream.last = op
         self.wander()
         return op
 
@@ -173,7 +178,7 @@ class FakeGpu:
         for _ in range(self._random.randrange(3)):
             ready = [q for q in self._queues if q.ops and self._is_ready(q.ops[0])]
             if ready:
-                self._run_first(self._random.choice(ready))
+                self.run_first(self._random.choice(ready))
 
     def run_until(self, op: Op) -> None:
         """Run what must happen for `op` to be over."""
@@ -184,7 +189,7 @@ class FakeGpu:
                 continue
             first = wanted[-1].stream.ops[0]
             if self._is_ready(first):
-                self._run_first(first.stream)
+                first.stream.gpu.run_first(first.stream)
             else:
                 assert first.after is not None
                 wanted.append(first.after)
@@ -192,7 +197,8 @@ class FakeGpu:
     def _is_ready(self, op: Op) -> bool:
         return op.after is None or op.after.over
 
-    def _run_first(self, stream: FakeQueue) -> None:
+    def run_first(self, stream: FakeQueue) -> None:
+        """Run what is first on a stream of this device."""
         op = stream.ops.popleft()
         self._now_us += self._random.randrange(1, 64) * 0.5
         op.time_us = self._now_us

@@ -7,8 +7,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
-from gon.testing.fake_gpu import FakeGpu, FakeKernel, FakeVariable
+from gon.testing.fake_gpu import FakeGpu, FakeKernel, FakeQueue, FakeVariable
 
 NAMES = {
     1: "InvalidValue",
@@ -24,7 +25,13 @@ NAMES = {
     600: "NotReady",
     700: "IllegalAddress",
     701: "LaunchOutOfResources",
+    900: "StreamCaptureUnsupported",
+    901: "StreamCaptureInvalidated",
 }
+# What may be called while a stream is captured: all else waits, asks, or changes what is allocated.
+CAPTURABLE = frozenset(
+    ("funcGetAttribute", "funcSetAttribute", "launchKernel", "memcpyAsync", "memsetAsync")
+)
 NVRTC_NAMES = {1: "OUT_OF_MEMORY", 5: "INVALID_OPTION", 6: "COMPILATION"}
 
 
@@ -83,6 +90,7 @@ class World:
     failing: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
     bound: threading.local = field(default_factory=threading.local)
     calls: list[str] = field(default_factory=list[str])
+    capturing: list[FakeQueue] = field(default_factory=list["FakeQueue"])
 
     def start(self) -> None:
         """Start CUDA, as its first call does: what is visible is settled now."""
@@ -116,7 +124,15 @@ class World:
         gpu = self.gpu(by_driver=error is CUDADriverError)
         if gpu.lost:
             raise error(gpu.lost)
+        if self.capturing and name not in CAPTURABLE:
+            self.spoil(error)
         statuses = self.failing.get(name)
         if statuses:
             raise error(statuses.pop(0))
         return gpu
+
+    def spoil(self, error: Callable[[int], Exception] = CUDARuntimeError) -> NoReturn:
+        """Spoil what is being captured, by a call that cannot be; raise what CUDA then says."""
+        for queue in self.capturing:
+            queue.is_spoilt = True
+        raise error(900)

@@ -99,6 +99,17 @@ def test_objects_have_what_is_used_of_them() -> None:
     assert "size=" in (inspect.getdoc(api.MemoryPool.set_limit) or "")
 
 
+def test_graphs_are_captured_and_launched_as_they_are() -> None:
+    api = module_of("cupy.cuda")
+    assert callable(api.Stream.end_capture)
+    assert list(inspect.signature(api.Stream.end_capture).parameters) == ["self"]
+    begin = inspect.signature(api.Stream.begin_capture).parameters
+    assert begin["mode"].default is None
+    assert "streamCaptureModeRelaxed" in (inspect.getdoc(api.Stream.begin_capture) or "")
+    least, most = arguments_of(api.Graph.launch)  # of a method, with itself
+    assert least <= 2 <= most
+
+
 def test_numbers_are_cudas() -> None:
     runtime, driver = module_of("cupy.cuda.runtime"), module_of("cupy.cuda.driver")
     kinds = (runtime.memcpyHostToDevice, runtime.memcpyDeviceToHost, runtime.memcpyDeviceToDevice)

@@ -119,11 +119,23 @@ class Nvrtc(Protocol):
     def getCUBIN(self, program: int, /) -> bytes: ...
 
 
+class CudaGraph(Protocol):
+    """`cupy.cuda.Graph`: destroyed with its last reference, once it has run."""
+
+    def launch(self, stream: CudaStream, /) -> None: ...
+
+
 class CudaStream(Protocol):
-    """`cupy.cuda.Stream`: destroyed with its last reference."""
+    """`cupy.cuda.Stream`: destroyed with its last reference.
+
+    Captures are CuPy's relaxed ones: what Python gives back meanwhile spoils none.
+    """
 
     @property
     def ptr(self) -> int: ...
+
+    def begin_capture(self) -> None: ...
+    def end_capture(self) -> CudaGraph: ...
 
 
 class CudaEvent(Protocol):
