@@ -313,6 +313,11 @@ SHM_LOOKS = 16
 INPROC_FRAMES_MAX = 64
 INPROC_BYTES_MAX = 16 * MIB
 
+# Copies between devices --------------------
+# What travels at a time where two devices' copies go through the program's process, which holds two
+# of them: large enough for links of some milliseconds, small beside any program.
+PEER_CHUNK_BYTES = 8 * MIB
+
 # Benchmark's delay proxy --------------------
 # Bytes on their way in one direction of one connection: at 100 ms round trip more than 1 GB/s.
 DELAY_HELD_BYTES_MAX = 64 * MIB

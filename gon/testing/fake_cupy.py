@@ -99,6 +99,36 @@ class FakeRuntime:
         else:
             raise CUDARuntimeError(INVALID_VALUE)
 
+    def deviceCanAccessPeer(self, device: int, peer: int, /) -> int:
+        self._world.check("deviceCanAccessPeer")
+        return int(self._world.has_peers and device != peer)
+
+    def deviceEnablePeerAccess(self, peer: int, /) -> None:
+        self._world.check("deviceEnablePeerAccess")
+        pair = (self._world.bound.index, peer)
+        if not self.deviceCanAccessPeer(*pair):
+            raise CUDARuntimeError(217)
+        if pair in self._world.reached:
+            raise CUDARuntimeError(704)
+        self._world.reached.add(pair)
+
+    def memcpyPeerAsync(
+        self,
+        target: int,
+        target_device: int,
+        source: int,
+        source_device: int,
+        size: int,
+        stream: int,
+        /,
+    ) -> None:
+        gpu, gpus = self._world.check("memcpyPeerAsync"), self._world.gpus
+        here, there = gpus[target_device], gpus[source_device]
+        gpu.queue(
+            queue_of(stream),
+            lambda: _put(here.view(target, size), there.view(source, size).tobytes()),
+        )
+
     def memsetAsync(self, target: int, value: int, size: int, stream: int, /) -> None:
         gpu = self._world.check("memsetAsync")
         gpu.queue(queue_of(stream), lambda: gpu.set_bytes(target, value, size))
@@ -109,8 +139,10 @@ class FakeRuntime:
             gpu.queue(queue_of(stream), _nothing, op)
 
     def eventRecord(self, event: int, stream: int, /) -> None:
-        gpu = self._world.check("eventRecord")
-        event_of(event).op = gpu.queue(queue_of(stream), _nothing)
+        gpu, queue = self._world.check("eventRecord"), queue_of(stream)
+        if event_of(event).gpu is not queue.gpu:
+            raise CUDARuntimeError(400)
+        event_of(event).op = gpu.queue(queue, _nothing)
 
     def eventQuery(self, event: int, /) -> int:
         gpu = self._world.gpu()
@@ -186,6 +218,8 @@ class FakeDriver:
     ) -> None:
         gpu = self._world.check("launchKernel", error=CUDADriverError)
         kernel, queue = FUNCTIONS[function].kernel, queue_of(stream)
+        if queue.gpu is not gpu:
+            raise CUDADriverError(400)
         grid, block = (grid_x, grid_y, grid_z), (block_x, block_y, block_z)
         allowed = self._granted.get(function, 48 * 1024 - kernel.static_shared_bytes)
         if min(grid + block) < 1 or grid_y > 65535 or grid_z > 65535 or shared_bytes > allowed:

@@ -32,6 +32,7 @@ OUT_OF_MEMORY: Final = 2
 ILLEGAL_ADDRESS: Final = 700
 POINTER: Final = ".u64 .ptr .align 1"
 _FIRST_ADDRESS: Final = 0x7F00_0000_0000
+_DEVICE_ADDRESSES: Final = 1 << 40
 _UNIT_BYTES: Final = 512
 _RUBBISH: Final = 0xA5
 
@@ -93,13 +94,14 @@ class FakeQueue:
 class FakeGpu:
     """One device: memory by address, streams, and the error it died of."""
 
-    def __init__(self, memory_bytes: int, seed: int = 0) -> None:
+    def __init__(self, memory_bytes: int, seed: int = 0, index: int = 0) -> None:
         self.memory_bytes = memory_bytes
         self.used_bytes = 0
         self.lost = 0
         self.launches: list[str] = []
         self._random = random.Random(seed)  # noqa: S311 - an order, no secret
-        self._next = _FIRST_ADDRESS
+        # No address is another device's too.
+        self._next = _FIRST_ADDRESS + index * _DEVICE_ADDRESSES
         self._starts: list[int] = []
         self._blocks: dict[int, Octets] = {}
         self._pinned: dict[int, Octets] = {}

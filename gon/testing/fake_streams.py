@@ -67,7 +67,7 @@ class FakeEvent:
     """`cupy.cuda.Event`."""
 
     def __init__(self, world: World, *, block: bool, disable_timing: bool) -> None:
-        world.check("eventCreate")
+        self.gpu = world.check("eventCreate")
         self.block = block
         self.disable_timing = disable_timing
         self.op: Op | None = None

@@ -21,10 +21,13 @@ NAMES = {
     200: "InvalidImage",
     201: "InvalidContext",
     218: "InvalidPtx",
+    217: "PeerAccessUnsupported",
+    400: "InvalidResourceHandle",
     500: "NotFound",
     600: "NotReady",
     700: "IllegalAddress",
     701: "LaunchOutOfResources",
+    704: "PeerAccessAlreadyEnabled",
     900: "StreamCaptureUnsupported",
     901: "StreamCaptureInvalidated",
 }
@@ -90,6 +93,9 @@ class World:
     failing: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
     bound: threading.local = field(default_factory=threading.local)
     calls: list[str] = field(default_factory=list[str])
+    # Which device reaches which other's memory; whether one could.
+    reached: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
+    has_peers: bool = True
     capturing: list[FakeQueue] = field(default_factory=list["FakeQueue"])
 
     def start(self) -> None:
@@ -104,7 +110,7 @@ class World:
             named = (unit.visible_as or unit.uuid, str(index))
             if shown is None or any(word in named for word in shown.split(",")):
                 self.visible.append(unit)
-                self.gpus.append(FakeGpu(unit.memory_bytes, self.seed))
+                self.gpus.append(FakeGpu(unit.memory_bytes, self.seed, len(self.gpus)))
         if not self.visible:
             self.started = False
             raise CUDARuntimeError(100)

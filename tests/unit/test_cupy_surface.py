@@ -78,7 +78,15 @@ def test_errors_carry_their_number() -> None:
     assert all(issubclass(error, RuntimeError) for error in errors[:3])
     assert issubclass(errors[3], MemoryError)
     assert cuda_driver.status_of(errors[0](700)) == 700
-    assert "cudaErrorIllegalAddress" in str(errors[0](700))
+    names = {
+        700: "IllegalAddress",
+        cuda_driver.PEER_UNSUPPORTED: "PeerAccessUnsupported",
+        cuda_driver.PEER_ENABLED_ALREADY: "PeerAccessAlreadyEnabled",
+        900: "StreamCaptureUnsupported",
+        901: "StreamCaptureInvalidated",
+    }
+    for status, name in names.items():
+        assert f"cudaError{name}" in str(errors[0](status))
 
 
 def test_objects_have_what_is_used_of_them() -> None:

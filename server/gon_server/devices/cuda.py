@@ -16,7 +16,7 @@ import os
 from collections.abc import MutableMapping, Sequence
 from typing import Final
 
-from gon.device import SETTLED, Pending
+from gon.device import SETTLED, Device, Pending
 from gon.errors import GonError, InvalidArgument, OutOfMemory
 from gon.limits import BUFFERS_MAX, EVENTS_MAX, STREAMS_MAX
 from gon.model import DEFAULT_STREAM, DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo, Program
@@ -34,6 +34,7 @@ from gon_server.devices.cuda_cubin import ParamSize, driver_param_size
 from gon_server.devices.cuda_driver import Cuda, Health, load_compiler, load_cuda
 from gon_server.devices.cuda_graphs import CapturingLoop
 from gon_server.devices.cuda_memory import DeviceBuffer, Staging, Window
+from gon_server.devices.cuda_peers import Peers, Place
 from gon_server.devices.cuda_programs import Programs
 from gon_server.devices.cuda_signatures import told_by_source
 from gon_server.devices.cuda_stream import Marker, Stream
@@ -81,6 +82,7 @@ class CudaDevice(CapturingLoop):
             raise self._health.error_of(error, "opening a CUDA device") from error
         self._info = unit.info
         self._staging = Staging(cuda, self._health)
+        self._peers = Peers(cuda, self._health, index)
         self._programs = Programs(cuda, unit, self._health, read_source, param_size)
         self._kernels = self._programs.kernels
         self._buffers = HealthyTable("buffer", BUFFERS_MAX, self._health)
@@ -99,9 +101,7 @@ class CudaDevice(CapturingLoop):
         return self._info
 
     def _bind(self) -> None:
-        """Let the calling thread speak to this device: CUDA keeps that for each thread, and others
-        in the process may change it.
-        """
+        """Turn the calling thread to this device: others in the process may turn it to theirs."""
         try:
             self._set_device(self._index)
         except self._errors as error:
@@ -199,6 +199,29 @@ class CudaDevice(CapturingLoop):
         check_range(buffer, offset, size, target.size_bytes)
         if size:
             self._staging.fill(queue, target.ptr + offset, size, pattern)
+
+    def copy_from_peer(
+        self,
+        stream: Handle,
+        target: Handle,
+        target_offset: int,
+        peer: Device,
+        peer_stream: Handle,
+        source: Handle,
+        source_offset: int,
+        size: int,
+    ) -> bool:
+        if not isinstance(peer, CudaDevice):
+            return False
+        place = peer.place(peer_stream, source, source_offset, size)
+        self._peers.copy(place, self.place(stream, target, target_offset, size), size)
+        return True
+
+    def place(self, stream: Handle, buffer: Handle, offset: int, size: int) -> Place:
+        """Return one end of a copy between two devices."""
+        queue, held = self._stream(stream), self._buffers[buffer]
+        check_range(buffer, offset, size, held.size_bytes)
+        return Place(self._index, queue, held.ptr + offset)
 
     # Streams and events ---------------------------------------------------------------------------
     def create_stream(self, stream: Handle) -> None:
