@@ -5,8 +5,8 @@ Through the process they go in chunks, of which two are held: one comes from the
 one before it goes to the target. Each side is a read or a write as any other, in the order of its
 stream; the call returns when the last chunk has been taken by the target.
 
-Rules: ranges and streams have been checked. An error says which of the two devices has it; what the
-target has taken by then stays.
+Rules: ranges and streams have been checked. An error names the device that has it, or both where
+they copy by themselves; what the target has taken by then stays.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from gon.model import Handle
 
 if TYPE_CHECKING:
     from gon_client.buffer import Buffer
-    from gon_client.device import Device
 
 
 class Place(NamedTuple):
@@ -45,7 +44,7 @@ def copy_across(source: Place, target: Place, size: int) -> None:
         peer = source.buffer.device.contract
         to = target.stream, target.buffer.handle, target.offset
         of = source.stream, source.buffer.handle, source.offset
-        with _named("to", target.buffer.device):
+        with _named(f"from {source.buffer.device!r} to {target.buffer.device!r}"):
             if contract.copy_from_peer(*to, peer, *of, size):
                 return
     _carry(source, target, size)
@@ -54,6 +53,7 @@ def copy_across(source: Place, target: Place, size: int) -> None:
 def _carry(source: Place, target: Place, size: int) -> None:
     read, write = source.buffer.device.contract.read, target.buffer.device.contract.write
     starts = range(0, size, PEER_CHUNK_BYTES)
+    from_, to = f"from {source.buffer.device!r}", f"to {target.buffer.device!r}"
     chunks = [np.empty(min(size, PEER_CHUNK_BYTES), np.uint8).data for _ in starts[:2]]
 
     def ask(number: int) -> tuple[Pending, memoryview]:
@@ -61,25 +61,25 @@ def _carry(source: Place, target: Place, size: int) -> None:
         chunk = chunks[number % 2][: size - start]
         return read(source.stream, source.buffer.handle, source.offset + start, chunk), chunk
 
-    with _named("from", source.buffer.device):
+    with _named(from_):
         pending, chunk = ask(0)
     for number, start in enumerate(starts):
-        with _named("from", source.buffer.device):
+        with _named(from_):
             pending.wait()
             here = chunk
             if number + 1 < len(starts):
                 pending, chunk = ask(number + 1)
-        with _named("to", target.buffer.device):
+        with _named(to):
             write(target.stream, target.buffer.handle, target.offset + start, here)
 
 
 @contextmanager
-def _named(which: str, device: Device) -> Generator[None]:
+def _named(way: str) -> Generator[None]:
     """Let an error say whose it is."""
     try:
         yield
     except GonError as error:
-        message = f"copying {which} {device!r}: {error.message}"
+        message = f"copying {way}: {error.message}"
         raise error_of(
             error.code,
             message,
