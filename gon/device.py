@@ -305,6 +305,29 @@ class Recalling(Protocol):
 
 
 @runtime_checkable
+class Peering(Protocol):
+    """What a device may give besides: copies from other devices of its process, by themselves."""
+
+    def copy_from_peer(
+        self,
+        stream: Handle,
+        target: Handle,
+        target_offset: int,
+        peer: Device,
+        peer_stream: Handle,
+        source: Handle,
+        source_offset: int,
+        size: int,
+    ) -> bool:
+        """Queue a copy of `size` bytes from a buffer of `peer`: behind what is queued on both
+        streams, and before what is queued on either from now on.
+
+        Return False, having done nothing, where `peer` is none whose memory it reaches.
+        """
+        ...
+
+
+@runtime_checkable
 class Ported(Protocol):
     """What a device may give besides: a quick way of launches and waits (gon._port), None where the
     native modules are not there.

@@ -81,6 +81,12 @@ GRAPHS_MAX = 1_024
 GRAPH_OPS_MAX = 10_000
 GRAPH_BYTES_MAX = 1 * MIB
 GRAPHS_BYTES_MAX = 64 * MIB
+# CUDA graphs that a device keeps captured, or is to capture when they come again, and their ops
+# together, three of the largest: each takes memory of the host and of the device that no quota
+# counts. A graph of fewer ops than the least is not captured: its loop is one call of CUDA too.
+CAPTURED_GRAPHS_MAX = 128
+CAPTURED_OPS_MAX = 32_768
+CAPTURED_OPS_MIN = 2
 # Names of one graph; as many as a kernel has arguments.
 GRAPH_NAMES_MAX = 256
 
@@ -313,6 +319,11 @@ SHM_LOOKS = 16
 # Frames and bytes of them on their way between two ends of an in-process link.
 INPROC_FRAMES_MAX = 64
 INPROC_BYTES_MAX = 16 * MIB
+
+# Copies between devices --------------------
+# What travels at a time where two devices' copies go through the program's process, which holds two
+# of them: large enough for links of some milliseconds, small beside any program.
+PEER_CHUNK_BYTES = 8 * MIB
 
 # Benchmark's delay proxy --------------------
 # Bytes on their way in one direction of one connection: at 100 ms round trip more than 1 GB/s.

@@ -148,8 +148,16 @@ class DeviceArray:
             np.ascontiguousarray(source), offset=self.offset, stream=stream, cache=cache
         )
 
-    def copy_from(self, source: DeviceArray, *, stream: Stream | None = None) -> None:
-        """Copy another array of the device with as many bytes; the host does not wait."""
+    def copy_from(
+        self,
+        source: DeviceArray,
+        *,
+        stream: Stream | None = None,
+        source_stream: Stream | None = None,
+    ) -> None:
+        """Copy another array with as many bytes. If it is the device's own nobody waits; if it is
+        another device's this is as `Buffer.copy_from` says.
+        """
         if source.nbytes != self.nbytes:
             raise InvalidArgument(f"source has {source.nbytes} bytes, the target {self.nbytes}")
         self.buffer.copy_from(
@@ -158,6 +166,7 @@ class DeviceArray:
             source_offset=source.offset,
             size=self.nbytes,
             stream=stream,
+            source_stream=source_stream,
         )
 
     def fill(self, value: float | np.generic, *, stream: Stream | None = None) -> None:

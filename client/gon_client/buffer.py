@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gon.device import SETTLED, KnownWrite, Pending
 from gon.errors import InvalidArgument
 from gon.model import Handle
+from gon_client.peers import Place, copy_across
 
 if TYPE_CHECKING:
     from gon_client.device import Device
@@ -62,6 +63,12 @@ def host_bytes(array: HostArray, what: str, *, writable: bool = False) -> memory
     return array.reshape(-1).view(np.uint8).data
 
 
+def _check_unused(stream: Stream | None, what: str) -> None:
+    """Raise InvalidArgument for a second stream where there is one device."""
+    if stream is not None:
+        raise InvalidArgument(f"{what} is for copies between two devices")
+
+
 class Buffer:
     """`size_bytes` of memory on a device. Made by `Device.allocate`, or `Module.get_global` for one
     that is a module's variable; freed when forgotten.
@@ -89,21 +96,35 @@ class Buffer:
         source_offset: int = 0,
         size: int | None = None,
         stream: Stream | None = None,
+        source_stream: Stream | None = None,
         cache: bool = False,
     ) -> None:
         """Copy bytes into this buffer from `offset` on.
 
-        `source` is another buffer of the device (`size` bytes from `source_offset` on, by default
-        all it has) or a C-contiguous array (all of it), which may be changed as soon as this
-        returns. With `cache` the bytes of an array are not sent if the host has them from before.
-        Raises InvalidArgument for a range outside either.
+        `source` is another buffer (`size` bytes from `source_offset` on, by default all it has) or
+        a C-contiguous array (all of it), which may be changed as soon as this returns. With `cache`
+        the bytes of an array are not sent if the host has them from before. Raises InvalidArgument
+        for a range outside either.
+
+        A buffer of another device is copied in the order of `source_stream` there and of `stream`
+        here, and what is queued on either later comes after it; unless two CUDA devices of this
+        process copy by themselves, this returns when its bytes have gone through the process. An
+        error of either device says which one it is; part of the range may have been written.
         """
         handle = self.device.handle_of(stream)
         if isinstance(source, Buffer):
-            self.device.own(source, "source")
             size = source.size_bytes - source_offset if size is None else size
             source.check_range(source_offset, size, "source")
             self.check_range(offset, size, "target")
+            if source.device is not self.device:
+                source_handle = source.device.handle_of(source_stream)
+                for device in (self.device, source.device):
+                    device.check_free("a copy between devices")
+                if size:
+                    there = Place(source, source_offset, source_handle)
+                    copy_across(there, Place(self, offset, handle), size)
+                return
+            _check_unused(source_stream, "source_stream")
             if self.device.capturing is not None:
                 self.device.capturing.use(source, "a copy's source")
                 self.device.capturing.use(self, "a copy's target")
@@ -111,6 +132,7 @@ class Buffer:
                 handle, source.handle, source_offset, self.handle, offset, size
             )
             return
+        _check_unused(source_stream, "source_stream")
         data = host_bytes(source, "source")
         self.check_range(offset, data.nbytes, "target")
         if data.nbytes:
@@ -124,20 +146,27 @@ class Buffer:
         target_offset: int = 0,
         size: int | None = None,
         stream: Stream | None = None,
+        target_stream: Stream | None = None,
     ) -> None:
         """Copy bytes of this buffer, from `offset` on, to another buffer or a NumPy array.
 
-        A copy to an array (all of it) waits until the bytes are there; one to a buffer does not.
+        A copy to an array (all of it) waits until the bytes are there; one to a buffer of the
+        device does not. One to another device's is as `copy_from` says, with `target_stream` there.
         """
         if isinstance(target, Buffer):
+            across = target.device is not self.device
+            if not across:
+                _check_unused(target_stream, "target_stream")
             target.copy_from(
                 self,
                 offset=target_offset,
                 source_offset=offset,
                 size=self.size_bytes - offset if size is None else size,
-                stream=stream,
+                stream=target_stream if across else stream,
+                source_stream=stream if across else None,
             )
             return
+        _check_unused(target_stream, "target_stream")
         self.read(target, offset=offset, stream=stream).wait()
 
     def read(self, out: HostArray, *, offset: int = 0, stream: Stream | None = None) -> Pending:

@@ -19,14 +19,13 @@ from gon.testing.fake_gpu import (
     INVALID_VALUE,
     FakeGpu,
     FakeKernel,
-    FakeQueue,
     FakeVariable,
     Octets,
-    Op,
     read_host,
     write_host,
 )
 from gon.testing.fake_nvrtc import FUNCTIONS, FakeFunctionModule, FakeNvrtc
+from gon.testing.fake_streams import FakeEvent, FakeStream, event_of, queue_of
 from gon.testing.fake_world import (
     CUDADriverError,
     CUDARuntimeError,
@@ -34,39 +33,6 @@ from gon.testing.fake_world import (
     OutOfMemoryError,
     World,
 )
-
-
-class FakeStream:
-    """`cupy.cuda.Stream`."""
-
-    def __init__(self, world: World, *, non_blocking: bool) -> None:
-        gpu = world.check("streamCreate")
-        self.queue = gpu.new_queue()
-        self.non_blocking = non_blocking
-        self.ptr = id(self)
-        _STREAMS[self.ptr] = self
-
-
-class FakeEvent:
-    """`cupy.cuda.Event`."""
-
-    def __init__(self, world: World, *, block: bool, disable_timing: bool) -> None:
-        world.check("eventCreate")
-        self.block = block
-        self.disable_timing = disable_timing
-        self.op: Op | None = None
-        self.ptr = id(self)
-        _EVENTS[self.ptr] = self
-
-
-# Handles are numbers; they mean nothing once their object is gone.
-_STREAMS: weakref.WeakValueDictionary[int, FakeStream] = weakref.WeakValueDictionary()
-_EVENTS: weakref.WeakValueDictionary[int, FakeEvent] = weakref.WeakValueDictionary()
-
-
-def _queue(stream: int) -> FakeQueue:
-    assert stream in _STREAMS, "a stream that is destroyed, or CUDA's default one"
-    return _STREAMS[stream].queue
 
 
 def _nothing() -> None:
@@ -112,15 +78,19 @@ class FakeRuntime:
         }
 
     def memcpyAsync(self, target: int, source: int, size: int, kind: int, stream: int, /) -> None:
-        gpu, queue = self._world.check("memcpyAsync"), _queue(stream)
+        gpu, queue = self._world.check("memcpyAsync"), queue_of(stream)
         if kind == 3:
             gpu.queue(queue, lambda: gpu.copy(target, source, size))
         elif kind == 1 and gpu.pinned(source, size) is None:
+            if queue.captured is not None:
+                self._world.spoil()
             data = read_host(source, size)  # usual memory is staged before the call returns
             gpu.queue(queue, lambda: _put(gpu.view(target, size), data))
         elif kind == 1:
             gpu.queue(queue, lambda: gpu.copy_in(target, source, size))
         elif kind == 2 and gpu.pinned(target, size) is None:
+            if queue.captured is not None:
+                self._world.spoil()
             gpu.run_until(
                 gpu.queue(queue, lambda: write_host(target, gpu.view(source, size).tobytes()))
             )
@@ -129,27 +99,61 @@ class FakeRuntime:
         else:
             raise CUDARuntimeError(INVALID_VALUE)
 
+    def deviceCanAccessPeer(self, device: int, peer: int, /) -> int:
+        self._world.check("deviceCanAccessPeer")
+        return int(self._world.has_peers and device != peer)
+
+    def deviceEnablePeerAccess(self, peer: int, /) -> None:
+        self._world.check("deviceEnablePeerAccess")
+        pair = (self._world.bound.index, peer)
+        if not self.deviceCanAccessPeer(*pair):
+            raise CUDARuntimeError(217)
+        if pair in self._world.reached:
+            raise CUDARuntimeError(704)
+        self._world.reached.add(pair)
+
+    def memcpyPeerAsync(
+        self,
+        target: int,
+        target_device: int,
+        source: int,
+        source_device: int,
+        size: int,
+        stream: int,
+        /,
+    ) -> None:
+        gpu, gpus = self._world.check("memcpyPeerAsync"), self._world.gpus
+        here, there = gpus[target_device], gpus[source_device]
+        gpu.queue(
+            queue_of(stream),
+            lambda: _put(here.view(target, size), there.view(source, size).tobytes()),
+        )
+
     def memsetAsync(self, target: int, value: int, size: int, stream: int, /) -> None:
         gpu = self._world.check("memsetAsync")
-        gpu.queue(_queue(stream), lambda: gpu.set_bytes(target, value, size))
+        gpu.queue(queue_of(stream), lambda: gpu.set_bytes(target, value, size))
 
     def streamWaitEvent(self, stream: int, event: int, /) -> None:
-        gpu, op = self._world.check("streamWaitEvent"), _EVENTS[event].op
+        gpu, op = self._world.check("streamWaitEvent"), event_of(event).op
         if op is not None:
-            gpu.queue(_queue(stream), _nothing, op)
+            gpu.queue(queue_of(stream), _nothing, op)
 
     def eventRecord(self, event: int, stream: int, /) -> None:
-        gpu = self._world.check("eventRecord")
-        _EVENTS[event].op = gpu.queue(_queue(stream), _nothing)
+        gpu, queue = self._world.check("eventRecord"), queue_of(stream)
+        if event_of(event).gpu is not queue.gpu:
+            raise CUDARuntimeError(400)
+        event_of(event).op = gpu.queue(queue, _nothing)
 
     def eventQuery(self, event: int, /) -> int:
         gpu = self._world.gpu()
+        if self._world.capturing:
+            self._world.spoil()
         gpu.wander()
-        op = _EVENTS[event].op
+        op = event_of(event).op
         return gpu.lost or (0 if op is None or op.over else 600)
 
     def eventSynchronize(self, event: int, /) -> None:
-        gpu, op = self._world.check("eventSynchronize"), _EVENTS[event].op
+        gpu, op = self._world.check("eventSynchronize"), event_of(event).op
         if op is not None:
             gpu.run_until(op)
         if gpu.lost:
@@ -157,7 +161,7 @@ class FakeRuntime:
 
     def eventElapsedTime(self, start: int, end: int, /) -> float:
         self._world.check("eventElapsedTime")
-        first, last = _EVENTS[start], _EVENTS[end]
+        first, last = event_of(start), event_of(end)
         assert not first.disable_timing, "an event without a time"
         assert not last.disable_timing, "an event without a time"
         if first.op is None or last.op is None:
@@ -213,7 +217,9 @@ class FakeDriver:
         /,
     ) -> None:
         gpu = self._world.check("launchKernel", error=CUDADriverError)
-        kernel, queue = FUNCTIONS[function].kernel, _queue(stream)
+        kernel, queue = FUNCTIONS[function].kernel, queue_of(stream)
+        if queue.gpu is not gpu:
+            raise CUDADriverError(400)
         grid, block = (grid_x, grid_y, grid_z), (block_x, block_y, block_z)
         allowed = self._granted.get(function, 48 * 1024 - kernel.static_shared_bytes)
         if min(grid + block) < 1 or grid_y > 65535 or grid_z > 65535 or shared_bytes > allowed:

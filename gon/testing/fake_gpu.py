@@ -32,6 +32,7 @@ OUT_OF_MEMORY: Final = 2
 ILLEGAL_ADDRESS: Final = 700
 POINTER: Final = ".u64 .ptr .align 1"
 _FIRST_ADDRESS: Final = 0x7F00_0000_0000
+_DEVICE_ADDRESSES: Final = 1 << 40
 _UNIT_BYTES: Final = 512
 _RUBBISH: Final = 0xA5
 
@@ -83,20 +84,24 @@ class Op:
 class FakeQueue:
     """What is queued on one stream."""
 
+    gpu: FakeGpu
     ops: deque[Op] = field(default_factory=deque[Op])
-    last: Op | None = None
+    # What is captured instead of queued, while that is so; and whether it is spoilt.
+    captured: list[Callable[[], None]] | None = None
+    is_spoilt: bool = False
 
 
 class FakeGpu:
     """One device: memory by address, streams, and the error it died of."""
 
-    def __init__(self, memory_bytes: int, seed: int = 0) -> None:
+    def __init__(self, memory_bytes: int, seed: int = 0, index: int = 0) -> None:
         self.memory_bytes = memory_bytes
         self.used_bytes = 0
         self.lost = 0
         self.launches: list[str] = []
         self._random = random.Random(seed)  # noqa: S311 - an order, no secret
-        self._next = _FIRST_ADDRESS
+        # No address is another device's too.
+        self._next = _FIRST_ADDRESS + index * _DEVICE_ADDRESSES
         self._starts: list[int] = []
         self._blocks: dict[int, Octets] = {}
         self._pinned: dict[int, Octets] = {}
@@ -156,15 +161,17 @@ class FakeGpu:
     # Streams --------------------------------------------------------------------------------------
     def new_queue(self) -> FakeQueue:
         """Return a new stream."""
-        queue = FakeQueue()
+        queue = FakeQueue(self)
         self._queues.append(queue)
         return queue
 
     def queue(self, stream: FakeQueue, act: Callable[[], None], after: Op | None = None) -> Op:
-        """Queue something, and let some of what is queued happen."""
+        """Queue something, and let some of what is queued happen; or capture it."""
         op = Op(stream, act, after)
+        if stream.captured is not None:
+            stream.captured.append(act)
+            return op
         stream.ops.append(op)
-        stream.last = op
         self.wander()
         return op
 
@@ -173,7 +180,7 @@ class FakeGpu:
         for _ in range(self._random.randrange(3)):
             ready = [q for q in self._queues if q.ops and self._is_ready(q.ops[0])]
             if ready:
-                self._run_first(self._random.choice(ready))
+                self.run_first(self._random.choice(ready))
 
     def run_until(self, op: Op) -> None:
         """Run what must happen for `op` to be over."""
@@ -184,7 +191,7 @@ class FakeGpu:
                 continue
             first = wanted[-1].stream.ops[0]
             if self._is_ready(first):
-                self._run_first(first.stream)
+                first.stream.gpu.run_first(first.stream)
             else:
                 assert first.after is not None
                 wanted.append(first.after)
@@ -192,7 +199,8 @@ class FakeGpu:
     def _is_ready(self, op: Op) -> bool:
         return op.after is None or op.after.over
 
-    def _run_first(self, stream: FakeQueue) -> None:
+    def run_first(self, stream: FakeQueue) -> None:
+        """Run what is first on a stream of this device."""
         op = stream.ops.popleft()
         self._now_us += self._random.randrange(1, 64) * 0.5
         op.time_us = self._now_us

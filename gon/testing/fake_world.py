@@ -7,8 +7,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
-from gon.testing.fake_gpu import FakeGpu, FakeKernel, FakeVariable
+from gon.testing.fake_gpu import FakeGpu, FakeKernel, FakeQueue, FakeVariable
 
 NAMES = {
     1: "InvalidValue",
@@ -20,11 +21,20 @@ NAMES = {
     200: "InvalidImage",
     201: "InvalidContext",
     218: "InvalidPtx",
+    217: "PeerAccessUnsupported",
+    400: "InvalidResourceHandle",
     500: "NotFound",
     600: "NotReady",
     700: "IllegalAddress",
     701: "LaunchOutOfResources",
+    704: "PeerAccessAlreadyEnabled",
+    900: "StreamCaptureUnsupported",
+    901: "StreamCaptureInvalidated",
 }
+# What may be called while a stream is captured: all else waits, asks, or changes what is allocated.
+CAPTURABLE = frozenset(
+    ("funcGetAttribute", "funcSetAttribute", "launchKernel", "memcpyAsync", "memsetAsync")
+)
 NVRTC_NAMES = {1: "OUT_OF_MEMORY", 5: "INVALID_OPTION", 6: "COMPILATION"}
 
 
@@ -83,6 +93,10 @@ class World:
     failing: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
     bound: threading.local = field(default_factory=threading.local)
     calls: list[str] = field(default_factory=list[str])
+    # Which device reaches which other's memory; whether one could.
+    reached: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
+    has_peers: bool = True
+    capturing: list[FakeQueue] = field(default_factory=list["FakeQueue"])
 
     def start(self) -> None:
         """Start CUDA, as its first call does: what is visible is settled now."""
@@ -96,7 +110,7 @@ class World:
             named = (unit.visible_as or unit.uuid, str(index))
             if shown is None or any(word in named for word in shown.split(",")):
                 self.visible.append(unit)
-                self.gpus.append(FakeGpu(unit.memory_bytes, self.seed))
+                self.gpus.append(FakeGpu(unit.memory_bytes, self.seed, len(self.gpus)))
         if not self.visible:
             self.started = False
             raise CUDARuntimeError(100)
@@ -116,7 +130,15 @@ class World:
         gpu = self.gpu(by_driver=error is CUDADriverError)
         if gpu.lost:
             raise error(gpu.lost)
+        if self.capturing and name not in CAPTURABLE:
+            self.spoil(error)
         statuses = self.failing.get(name)
         if statuses:
             raise error(statuses.pop(0))
         return gpu
+
+    def spoil(self, error: Callable[[int], Exception] = CUDARuntimeError) -> NoReturn:
+        """Spoil what is being captured, by a call that cannot be; raise what CUDA then says."""
+        for queue in self.capturing:
+            queue.is_spoilt = True
+        raise error(900)

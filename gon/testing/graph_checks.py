@@ -176,13 +176,14 @@ def what_a_closed_graph_has_queued_goes_on(trial: Trial) -> None:
 def launches_beside_a_graph_have_their_own_arguments(trial: Trial) -> None:
     (advance,) = trial.kernels("advance")
     stream, data, other = trial.stream(), trial.buffer(SIZE), trial.buffer(SIZE)
-    graph = _graph(trial, [_advance(advance, data, 1, 1)], ((0, 2),))
+    captured = [_advance(advance, data, 1, 1), _advance(advance, data, 1, 100)]
+    graph = _graph(trial, [*captured], ((0, 2),))
     by_itself = (other, bytes_of(1, np.uint32), bytes_of(5, np.uint32))
     for term in (2, 3, 2):
         trial.device.run_graph(graph, stream, ((0, bytes_of(term, np.uint32)),))
         trial.device.launch(stream, advance, GRID, BLOCK, 0, by_itself)
         trial.device.run_graph(graph, stream, ())
-    trial.expect_content(data, _all(10), "the graph's", stream)
+    trial.expect_content(data, _all(610), "the graph's", stream)
     trial.expect_content(other, _all(15), "those beside it", stream)
 
 
@@ -212,11 +213,12 @@ def ops_behind_a_failed_one_of_a_graph_are_not_run(trial: Trial) -> None:
 def a_graph_uses_buffers_as_they_are_when_it_runs(trial: Trial) -> None:
     (advance,) = trial.kernels("advance")
     stream, data, other = trial.stream(), trial.buffer(SIZE), trial.buffer(SIZE)
-    graph = _graph(trial, [_advance(advance, data, 1, 1)], ((0, 0),))
+    captured = [_advance(advance, other, 1, 1), _advance(advance, data, 1, 1)]
+    graph = _graph(trial, [*captured], ((1, 0),))
     trial.device.run_graph(graph, stream, ())
     trial.device.free(data)
     trial.device.run_graph(graph, stream, ((0, other),))
-    trial.expect_content(other, _all(1), "another buffer in a freed one's place", stream)
+    trial.expect_content(other, _all(3), "another buffer in a freed one's place", stream)
     stream, run = trial.stream(), trial.device.run_graph
     trial.refused(BadHandle, "a graph with a freed buffer", run, graph, stream, ())
     stream = trial.stream()

@@ -210,8 +210,11 @@ def test_things_of_another_lease_are_refused(device: gon.Device, bystander: Byst
         gon.launch(device.default_stream, gon.LaunchConfig(8), add, foreign)
     with pytest.raises(gon.BadHandle, match="another device"):
         gon.launch(bystander.device.default_stream, gon.LaunchConfig(8), add, foreign)
+    stream = bystander.device.default_stream
     with pytest.raises(gon.BadHandle, match="another device"):
-        device.allocate(32).copy_from(foreign.buffer)
+        device.allocate(32).copy_from(foreign.buffer, stream=stream)
+    with pytest.raises(gon.BadHandle, match="another device"):
+        device.allocate(32).copy_from(foreign.buffer, source_stream=device.default_stream)
 
 
 def test_a_handle_that_the_worker_does_not_know_is_refused_there(device: gon.Device) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gon
-from gon.limits import INLINE_BYTES_MAX
+from gon.limits import INLINE_BYTES_MAX, PEER_CHUNK_BYTES
 from tests.e2e.gond_process import Gond, real_gond
 
 SOURCE = """
@@ -219,6 +219,24 @@ def test_wait_timeouts_leave_the_work_running(device: gon.Device) -> None:
         stream.sync(timeout_s=0.01)
     stream.sync()
     assert x.get(stream=stream)[0] != 0
+
+
+def test_copies_between_hosts_and_this_process(device: gon.Device, tmp_path: Path) -> None:
+    data = np.random.default_rng(5).integers(0, 256, 5 * PEER_CHUNK_BYTES // 2, dtype=np.uint8)
+    with (
+        real_gond(tmp_path, unit="eagphpu0=opencl:") as gond,
+        gon.connect(gond.unix) as host,
+        host.acquire() as other,
+        gon.local() as direct,
+    ):
+        x = device.asarray(data)
+        y, z, back = (each.zeros(data.size, np.uint8) for each in (other, direct, device))
+        stream = other.create_stream()
+        y.copy_from(x, stream=stream)
+        z.copy_from(y, source_stream=stream)
+        x.fill(0)
+        back.copy_from(z)
+        np.testing.assert_array_equal(back.get(), data)
 
 
 def test_thirty_two_devices_at_once(tmp_path: Path) -> None:

@@ -78,7 +78,15 @@ def test_errors_carry_their_number() -> None:
     assert all(issubclass(error, RuntimeError) for error in errors[:3])
     assert issubclass(errors[3], MemoryError)
     assert cuda_driver.status_of(errors[0](700)) == 700
-    assert "cudaErrorIllegalAddress" in str(errors[0](700))
+    names = {
+        700: "IllegalAddress",
+        cuda_driver.PEER_UNSUPPORTED: "PeerAccessUnsupported",
+        cuda_driver.PEER_ENABLED_ALREADY: "PeerAccessAlreadyEnabled",
+        900: "StreamCaptureUnsupported",
+        901: "StreamCaptureInvalidated",
+    }
+    for status, name in names.items():
+        assert f"cudaError{name}" in str(errors[0](status))
 
 
 def test_objects_have_what_is_used_of_them() -> None:
@@ -97,6 +105,17 @@ def test_objects_have_what_is_used_of_them() -> None:
     ):
         assert [name for name in names if not hasattr(owner, name)] == [], owner
     assert "size=" in (inspect.getdoc(api.MemoryPool.set_limit) or "")
+
+
+def test_graphs_are_captured_and_launched_as_they_are() -> None:
+    api = module_of("cupy.cuda")
+    assert callable(api.Stream.end_capture)
+    assert list(inspect.signature(api.Stream.end_capture).parameters) == ["self"]
+    begin = inspect.signature(api.Stream.begin_capture).parameters
+    assert begin["mode"].default is None
+    assert "streamCaptureModeRelaxed" in (inspect.getdoc(api.Stream.begin_capture) or "")
+    least, most = arguments_of(api.Graph.launch)  # of a method, with itself
+    assert least <= 2 <= most
 
 
 def test_numbers_are_cudas() -> None:

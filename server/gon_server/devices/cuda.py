@@ -16,9 +16,9 @@ import os
 from collections.abc import MutableMapping, Sequence
 from typing import Final
 
-from gon.device import SETTLED, Pending
+from gon.device import SETTLED, Device, Pending
 from gon.errors import GonError, InvalidArgument, OutOfMemory
-from gon.limits import BUFFERS_MAX, EVENTS_MAX, KIB, STREAMS_MAX
+from gon.limits import BUFFERS_MAX, EVENTS_MAX, STREAMS_MAX
 from gon.model import DEFAULT_STREAM, DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo, Program
 from gon_server.devices.books import (
     Table,
@@ -31,26 +31,25 @@ from gon_server.devices.books import (
 )
 from gon_server.devices.cuda_build import ReadSource
 from gon_server.devices.cuda_cubin import ParamSize, driver_param_size
-from gon_server.devices.cuda_driver import ON_DEVICE, Cuda, Health, load_compiler, load_cuda
+from gon_server.devices.cuda_driver import Cuda, Health, load_compiler, load_cuda
+from gon_server.devices.cuda_graphs import CapturingLoop
 from gon_server.devices.cuda_memory import DeviceBuffer, Staging, Window
+from gon_server.devices.cuda_peers import Peers, Place
 from gon_server.devices.cuda_programs import Programs
 from gon_server.devices.cuda_signatures import told_by_source
 from gon_server.devices.cuda_stream import Marker, Stream
 from gon_server.devices.cuda_tables import HealthyTable
 from gon_server.devices.cuda_trial import TRIAL, try_out
 from gon_server.devices.cuda_units import choose, describe, discover, prepare_workers
-from gon_server.devices.graphs import GraphLoop
 from gon_server.devices.together import Together
 
 __all__ = ["CudaDevice", "discover", "open_device", "prepare_workers"]
 
-# What a fill takes from the host; the device doubles it.
-PIECE_BYTES: Final = 4 * KIB
 # What a pool of CuPy's rounds sizes up to.
 _POOL_UNIT_BYTES: Final = 512
 
 
-class CudaDevice(GraphLoop):
+class CudaDevice(CapturingLoop):
     """One CUDA device, as gon.device.HostDevice and Builder; `open_device` makes it.
 
     `trial` is its first kernel, for other processes.
@@ -65,16 +64,13 @@ class CudaDevice(GraphLoop):
         param_size: ParamSize = driver_param_size,
     ) -> None:
         """Open the device of that number in this process. Raises DeviceError."""
-        super().__init__()
-        self._cuda = cuda
+        super().__init__(cuda, Health())
         self._runtime = cuda.api.runtime
         self._set_device = cuda.api.runtime.setDevice
         self._launch = cuda.api.driver.launchKernel
         self._errors = cuda.errors
         self._index = index
-        self._health = Health()
         self._allocated_bytes = 0
-        self._generation = 0
         self._closed = False
         self.trial = b""
         try:
@@ -86,9 +82,10 @@ class CudaDevice(GraphLoop):
             raise self._health.error_of(error, "opening a CUDA device") from error
         self._info = unit.info
         self._staging = Staging(cuda, self._health)
+        self._peers = Peers(cuda, self._health, index)
         self._programs = Programs(cuda, unit, self._health, read_source, param_size)
         self._kernels = self._programs.kernels
-        self._buffers: Table[DeviceBuffer] = HealthyTable("buffer", BUFFERS_MAX, self._health)
+        self._buffers = HealthyTable("buffer", BUFFERS_MAX, self._health)
         self._streams: Table[Stream] = HealthyTable("stream", STREAMS_MAX, self._health)
         self._events: Table[Marker | None] = HealthyTable("event", EVENTS_MAX, self._health)
         self._windows: dict[int, Window] = {}
@@ -104,9 +101,7 @@ class CudaDevice(GraphLoop):
         return self._info
 
     def _bind(self) -> None:
-        """Let the calling thread speak to this device: CUDA keeps that for each thread, and others
-        in the process may change it.
-        """
+        """Turn the calling thread to this device: others in the process may turn it to theirs."""
         try:
             self._set_device(self._index)
         except self._errors as error:
@@ -196,35 +191,37 @@ class CudaDevice(GraphLoop):
         check_range(target, target_offset, size, goal.size_bytes)
         check_copy(source, source_offset, target, target_offset, size)
         if size:
-            self._copy(queue, goal.ptr + target_offset, origin.ptr + source_offset, size)
-
-    def _copy(self, queue: Stream, target: int, source: int, size: int) -> None:
-        try:
-            self._runtime.memcpyAsync(target, source, size, ON_DEVICE, queue.ptr)
-        except self._errors as error:
-            raise self._health.error_of(error, f"copying {size} bytes") from error
-        queue.queued += 1
+            self._staging.copy(queue, goal.ptr + target_offset, origin.ptr + source_offset, size)
 
     def fill(self, stream: Handle, buffer: Handle, offset: int, size: int, pattern: bytes) -> None:
         queue, target = self._stream(stream), self._buffers[buffer]
         check_pattern(pattern, size)
         check_range(buffer, offset, size, target.size_bytes)
-        if not size:
-            return
-        start = target.ptr + offset
-        if pattern.count(pattern[0]) == len(pattern):
-            try:
-                self._runtime.memsetAsync(start, pattern[0], size, queue.ptr)
-            except self._errors as error:
-                raise self._health.error_of(error, f"filling {size} bytes") from error
-            queue.queued += 1
-            return
-        done = min(size, PIECE_BYTES)
-        self._staging.upload(queue, start, memoryview(pattern * (done // len(pattern))))
-        while done < size:
-            step = min(done, size - done)
-            self._copy(queue, start + done, start, step)
-            done += step
+        if size:
+            self._staging.fill(queue, target.ptr + offset, size, pattern)
+
+    def copy_from_peer(
+        self,
+        stream: Handle,
+        target: Handle,
+        target_offset: int,
+        peer: Device,
+        peer_stream: Handle,
+        source: Handle,
+        source_offset: int,
+        size: int,
+    ) -> bool:
+        if not isinstance(peer, CudaDevice):
+            return False
+        place = peer.place(peer_stream, source, source_offset, size)
+        self._peers.copy(place, self.place(stream, target, target_offset, size), size)
+        return True
+
+    def place(self, stream: Handle, buffer: Handle, offset: int, size: int) -> Place:
+        """Return one end of a copy between two devices."""
+        queue, held = self._stream(stream), self._buffers[buffer]
+        check_range(buffer, offset, size, held.size_bytes)
+        return Place(self._index, queue, held.ptr + offset)
 
     # Streams and events ---------------------------------------------------------------------------
     def create_stream(self, stream: Handle) -> None:
@@ -313,6 +310,7 @@ class CudaDevice(GraphLoop):
 
     def close_kernel(self, kernel: Handle) -> None:
         self._keep(self._kernels.remove(kernel), 0)
+        self._generation += 1
 
     def launch(
         self,
@@ -367,6 +365,7 @@ class CudaDevice(GraphLoop):
         with contextlib.suppress(GonError):  # whose results nobody will see any more
             self._bind()
             self._settle_all()
+        self.forget_captured()
         self._programs.clear()
         self._windows.clear()
         for table in (self._events, self._buffers, self._streams):

@@ -38,6 +38,9 @@ STATIC_SHARED_BYTES: Final = 1
 DYNAMIC_SHARED_BYTES: Final = 8
 # What a query answers while the work goes on.
 NOT_READY: Final = 600
+# What lets no device into another's memory, and does no harm.
+PEER_UNSUPPORTED: Final = 217
+PEER_ENABLED_ALREADY: Final = 704
 
 _OUT_OF_MEMORY: Final = 2
 _TOO_LARGE: Final = frozenset((9, 701))
@@ -70,6 +73,18 @@ class Runtime(Protocol):
     def eventRecord(self, event: int, stream: int, /) -> None: ...
     def eventQuery(self, event: int, /) -> int: ...
     def eventSynchronize(self, event: int, /) -> None: ...
+    def deviceCanAccessPeer(self, device: int, peer: int, /) -> int: ...
+    def deviceEnablePeerAccess(self, peer: int, /) -> None: ...
+    def memcpyPeerAsync(
+        self,
+        target: int,
+        target_device: int,
+        source: int,
+        source_device: int,
+        size: int,
+        stream: int,
+        /,
+    ) -> None: ...
     def eventElapsedTime(self, start: int, end: int, /) -> float: ...
 
 
@@ -119,11 +134,23 @@ class Nvrtc(Protocol):
     def getCUBIN(self, program: int, /) -> bytes: ...
 
 
+class CudaGraph(Protocol):
+    """`cupy.cuda.Graph`: destroyed with its last reference, once it has run."""
+
+    def launch(self, stream: CudaStream, /) -> None: ...
+
+
 class CudaStream(Protocol):
-    """`cupy.cuda.Stream`: destroyed with its last reference."""
+    """`cupy.cuda.Stream`: destroyed with its last reference.
+
+    Captures are CuPy's relaxed ones: what Python gives back meanwhile spoils none.
+    """
 
     @property
     def ptr(self) -> int: ...
+
+    def begin_capture(self) -> None: ...
+    def end_capture(self) -> CudaGraph: ...
 
 
 class CudaEvent(Protocol):

@@ -5,7 +5,8 @@ This is the hot path. A launch like the last one costs two comparisons and a loo
 call; the driver copies the arguments at the call, so one kernel may be launched on many streams.
 
 Rules: nothing reaches the driver unchecked. The arguments remembered are dropped whenever a buffer
-is freed (the device's `generation` grows), and whenever writing them fails half way.
+is freed (the device's `generation` grows; with kernels, too), and whenever writing them fails half
+way.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Memory of a CUDA device, and the page-locked memory through which bytes come and go.
+"""Memory of a CUDA device, what moves bytes within it, and the page-locked memory through which
+they come and go.
 
 Uploads are copied by the CPU into one of two pieces while the other travels; small ones lie side by
 side in a piece, so that a row of them waits for nothing. Downloads of a piece or less travel by
@@ -15,8 +16,9 @@ import mmap
 from typing import Final, cast
 
 from gon.errors import InvalidArgument
-from gon.limits import PINNED_WINDOW_BYTES_MAX, STAGING_BYTES
+from gon.limits import KIB, PINNED_WINDOW_BYTES_MAX, STAGING_BYTES
 from gon_server.devices.cuda_driver import (
+    ON_DEVICE,
     TO_DEVICE,
     TO_HOST,
     Cuda,
@@ -28,6 +30,8 @@ from gon_server.devices.cuda_stream import Marker, Stream
 
 # Where the next upload begins in a piece: device engines read whole lines.
 _ALIGNMENT: Final = 256
+# What a fill takes from the host; the device doubles it.
+_PIECE_BYTES: Final = 4 * KIB
 
 
 class DeviceBuffer:
@@ -36,7 +40,7 @@ class DeviceBuffer:
     A `borrowed` one is a variable of a module.
     """
 
-    __slots__ = ("borrowed", "owner", "ptr", "size_bytes")
+    __slots__ = ("__weakref__", "borrowed", "owner", "ptr", "size_bytes")
 
     def __init__(self, ptr: int, size_bytes: int, owner: object, *, borrowed: bool = False) -> None:
         self.ptr = ptr
@@ -80,7 +84,7 @@ class _Piece:
 
 
 class Staging:
-    """Moves bytes between the host's memory and the device's."""
+    """Moves bytes between the host's memory and the device's, and within the device's."""
 
     __slots__ = ("_cuda", "_health", "_pieces", "_pool")
 
@@ -135,6 +139,29 @@ class Staging:
                 before.wait()
             before = marker
         stream.settle()
+
+    # On the device --------------------------------------------------------------------------------
+    def copy(self, stream: Stream, target: int, source: int, size: int) -> None:
+        """Queue a copy between two addresses of the device. Raises DeviceError."""
+        self._copy(stream, target, source, size, ON_DEVICE)
+
+    def fill(self, stream: Stream, target: int, size: int, pattern: bytes) -> None:
+        """Queue a fill of `size` bytes, a multiple of the pattern's. Raises OutOfMemory,
+        DeviceError.
+        """
+        if is_one_byte(pattern):
+            try:
+                self._cuda.api.runtime.memsetAsync(target, pattern[0], size, stream.ptr)
+            except self._cuda.errors as error:
+                raise self._health.error_of(error, f"filling {size} bytes") from error
+            stream.queued += 1
+            return
+        done = min(size, _PIECE_BYTES)
+        self.upload(stream, target, memoryview(pattern * (done // len(pattern))))
+        while done < size:
+            step = min(done, size - done)
+            self.copy(stream, target + done, target, step)
+            done += step
 
     # Windows --------------------------------------------------------------------------------------
     def open_window(self, stream: Stream, address: int, size: int, *, write: bool) -> Window:
@@ -206,6 +233,11 @@ class Window:
         self.write = write
         self.block: PinnedPointer | None = None
         self.view = memoryview(bytearray())
+
+
+def is_one_byte(pattern: bytes) -> bool:
+    """Return whether the device fills with `pattern` by itself: CUDA has a call for one byte."""
+    return pattern.count(pattern[0]) == len(pattern)
 
 
 def bytes_of(block: PinnedPointer, size: int) -> memoryview:

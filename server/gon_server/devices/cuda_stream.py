@@ -31,20 +31,20 @@ class Stream:
         "_health",
         "_kept",
         "_kept_bytes",
-        "_stream",
         "ptr",
         "queued",
         "settled",
+        "stream",
     )
 
     def __init__(self, cuda: Cuda, health: Health) -> None:
         self._cuda = cuda
         self._health = health
         try:
-            self._stream = cuda.api.Stream(non_blocking=True)
+            self.stream = cuda.api.Stream(non_blocking=True)
         except cuda.errors as error:
             raise health.error_of(error, "creating a stream") from error
-        self.ptr = self._stream.ptr
+        self.ptr = self.stream.ptr
         self.queued = 0
         self.settled = 0
         self._kept: list[object] = []
