@@ -1,5 +1,5 @@
 from gon._port import Port
-from gon.transport.stream import StreamLink
+from gon.transport.base import Lane, Link
 from gon.wire.batch import Reply
 from gon.wire.session import Session
 from gon_server.conversation import Conversation
@@ -9,5 +9,5 @@ class Express:
     def __init__(
         self, conversation: Conversation, executor: Executor, session: Session, port: Port
     ) -> None: ...
-    def converse(self, link: StreamLink) -> memoryview | None: ...
+    def converse(self, link: Link, lane: Lane) -> memoryview | None: ...
     def run(self, body: memoryview) -> list[Reply] | None: ...
