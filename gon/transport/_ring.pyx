@@ -28,7 +28,9 @@ from libc.string cimport memcpy
 
 from gon.limits import SHM_CHUNK_BYTES, SHM_RING_BYTES, SHM_STREAM_BYTES
 from gon.transport.framing import JOIN_BYTES_MAX, MAGIC
-from gon.transport.shm_ring import MEMORY_BYTES, RELEASE_BYTES, WORD_DISTANCE, WORDS_BYTES
+from gon.transport.shm_ring import (
+    FULL_BYTES, LOW_BYTES, MEMORY_BYTES, RELEASE_BYTES, WORD_DISTANCE, WORDS_BYTES,
+)
 
 cdef extern from * nogil:
     """
@@ -67,7 +69,8 @@ cdef enum:
 
 cdef uint64_t _RING_BYTES = SHM_RING_BYTES
 cdef uint64_t _MASK = SHM_RING_BYTES - 1
-cdef uint64_t _HALF_BYTES = SHM_RING_BYTES // 2
+cdef uint64_t _FULL_BYTES = FULL_BYTES
+cdef uint64_t _LOW_BYTES = LOW_BYTES
 cdef uint64_t _CHUNK_BYTES = SHM_CHUNK_BYTES
 cdef uint64_t _STREAM_BYTES = SHM_STREAM_BYTES
 cdef uint64_t _RELEASE_BYTES = RELEASE_BYTES
@@ -178,7 +181,7 @@ cdef class RingWriter:
                     memcpy(self._start + at, <uint8_t*>view.buf + written, size)
                 written += size
                 self.total += size
-                if written < wanted and self.total - self._tail_seen < _HALF_BYTES:
+                if written < wanted and self.total - self._tail_seen < _FULL_BYTES:
                     __atomic_store_n(self._head, self.total, __ATOMIC_RELEASE)
                 elif self.show():
                     self._ring()
@@ -261,7 +264,7 @@ cdef class RingReader:
         """Give the writer all room that was read; return whether it is to be rung."""
         self._released = self.total
         __atomic_store_n(self._tail, self.total, __ATOMIC_RELEASE)
-        if self.held() > _HALF_BYTES:
+        if self.held() > _LOW_BYTES:
             return False
         __atomic_thread_fence(__ATOMIC_SEQ_CST)
         if not __atomic_load_n(self._writer_sleeps, __ATOMIC_RELAXED):

@@ -50,7 +50,12 @@ MEMORY_BYTES = WORDS_BYTES + 2 * SHM_RING_BYTES
 _MASK = SHM_RING_BYTES - 1
 # What was read is given back to the writer in portions: telling costs more than reading.
 RELEASE_BYTES = SHM_RING_BYTES // 8
-_HALF_BYTES = SHM_RING_BYTES // 2
+# Where bulk passes, a sleeper is woken only once so much waits to be read, or is left to read: where
+# both sides share a core each change between them costs as much as copying some ten thousand bytes.
+# Nobody sleeps on: a writer that stops has filled the ring, or ended what it writes; and on the way
+# from more than LOW_BYTES to none, a reader gives back room with fewer left.
+FULL_BYTES = SHM_RING_BYTES - RELEASE_BYTES
+LOW_BYTES = 2 * RELEASE_BYTES
 _PREFIX_BYTES = PREFIX.size
 _pack_into, _unpack_from = PREFIX.pack_into, PREFIX.unpack_from
 _KEEPS_ORDER = platform.machine().lower() in ("x86_64", "amd64", "i686")
@@ -146,8 +151,8 @@ class PlainRingWriter:
     def put(self, data: memoryview) -> int:
         """Write of `data` what fits; return how many bytes.
 
-        The reader is told of each chunk, but woken only once it has half a ring to read, or all of
-        `data`: where both sides share a core, each change between them costs as much as a chunk.
+        The reader is told of each chunk, but woken only once it has FULL_BYTES to read, or all of
+        `data`.
         Raises ValueError for a ring that the peer has spoiled.
         """
         wanted = data.nbytes
@@ -163,7 +168,7 @@ class PlainRingWriter:
             self._view[at : at + size] = data[written : written + size]
             written += size
             total += size
-            if written < wanted and total - self._tail_seen < _HALF_BYTES:
+            if written < wanted and total - self._tail_seen < FULL_BYTES:
                 if self._fence.twice:
                     self._fence()
                 self.total = self._head[0] = total
@@ -311,15 +316,14 @@ class PlainRingReader:
         return taken
 
     def release(self) -> None:
-        """Give the writer all room that was read; wake it if it sleeps and half a ring is free.
+        """Give the writer all room that was read; wake it if it sleeps and LOW_BYTES are left.
 
-        `whole` and `take` do it in time: while less is held back than that, a writer has room, and
-        on the way from half a ring to none they do it again.
+        `whole` and `take` do it in time: while less is held back than that, a writer has room.
         """
         if self._fence.twice:
             self._fence()
         self._released = self._tail[0] = self.total
-        if self._head[0] - self.total > _HALF_BYTES:
+        if self._head[0] - self.total > LOW_BYTES:
             return
         self._fence()
         if self._writer_sleeps[0]:

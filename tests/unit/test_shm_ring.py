@@ -19,7 +19,13 @@ from gon.limits import HEAD_BYTES_MAX, SHM_CHUNK_BYTES, SHM_RING_BYTES
 from gon.native import NATIVE
 from gon.transport.framing import MAGIC, PREFIX
 from gon.transport.shm_frames import FrameReader
-from gon.transport.shm_ring import MEMORY_BYTES, Fence, PlainRingReader, PlainRingWriter
+from gon.transport.shm_ring import (
+    LOW_BYTES,
+    MEMORY_BYTES,
+    Fence,
+    PlainRingReader,
+    PlainRingWriter,
+)
 
 if TYPE_CHECKING or not NATIVE:
     RingReader, RingWriter = PlainRingReader, PlainRingWriter
@@ -231,21 +237,21 @@ def test_a_sleeper_is_rung_once_and_one_awake_never(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_bulk_wakes_a_sleeper_once_it_is_worth_it(kind: str) -> None:
-    """For half a ring, or for all that is left."""
-    half = memoryview(bytes(SHM_RING_BYTES // 2))
+    """For most of a ring, or for all that there is."""
     ends = Ends(kind)
     assert ends.reader.sleep()
-    assert ends.writer.put(half[:100]) == 100
+    assert ends.writer.put(memoryview(bytes(100))) == 100
     assert ends.rings == ["reader"]
+    assert ends.reader.take(memoryview(bytearray(100))) == 100
+    assert ends.reader.sleep()
     ends.rings.clear()
-    while ends.writer.put(half):
-        pass
+    assert ends.writer.put(memoryview(bytes(2 * SHM_RING_BYTES))) == SHM_RING_BYTES - 100
+    assert ends.rings == ["reader"]
     assert ends.writer.sleep()
-    taken = ends.reader.take(memoryview(bytearray(SHM_RING_BYTES // 2 - SHM_CHUNK_BYTES)))
-    assert ends.rings == []
-    assert ends.reader.take(memoryview(bytearray(2 * SHM_CHUNK_BYTES)))
-    assert taken
-    assert ends.rings == ["writer"]
+    assert ends.reader.take(memoryview(bytearray(SHM_RING_BYTES - LOW_BYTES - SHM_CHUNK_BYTES)))
+    assert ends.rings == ["reader"]
+    assert ends.reader.take(memoryview(bytearray(LOW_BYTES)))
+    assert ends.rings == ["reader", "writer"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
