@@ -1,5 +1,5 @@
-"""What the short ways of all links have in common, natively: how the quick ways of client and worker
-use them, and when one spins (gon.transport.spin).
+"""What the short ways of all links have in common, natively: how the quick ways of client and
+worker use them, and when one spins (gon.transport.spin).
 
 Rules: as gon.transport.base says of a short way. A subclass says what it sends and receives by.
 """

@@ -238,7 +238,9 @@ cdef class RingReader:
         cdef uint64_t at = self.total & _MASK
         cdef uint8_t[_PREFIX_BYTES] prefix
         cdef uint64_t size
-        if self.in_frame or not _PREFIX_BYTES <= held <= _RING_BYTES or _RING_BYTES - at < _PREFIX_BYTES:
+        if self.in_frame or not _PREFIX_BYTES <= held <= _RING_BYTES:
+            return -1
+        if _RING_BYTES - at < _PREFIX_BYTES:
             return -1
         memcpy(prefix, self._start + at, _PREFIX_BYTES)
         __atomic_signal_fence(__ATOMIC_SEQ_CST)
@@ -248,13 +250,14 @@ cdef class RingReader:
         )
         if (
             prefix[4] | prefix[5] or (prefix[6] | <int>prefix[7] << 8) != _MAGIC
-            or size > _JOIN_BYTES or _PREFIX_BYTES + size > held or at + _PREFIX_BYTES + size > _RING_BYTES
+            or size > _JOIN_BYTES or _PREFIX_BYTES + size > held
+            or at + _PREFIX_BYTES + size > _RING_BYTES
         ):
             return -1
         return size
 
     cdef bint take_next(self, uint8_t* target, Py_ssize_t size) noexcept nogil:
-        """Copy out a head that `size_of_next` has found; return whether the writer is to be rung."""
+        """Copy out a head that `size_of_next` has found; return whether to ring the writer."""
         memcpy(target, self._start + (self.total & _MASK) + _PREFIX_BYTES, size)
         __atomic_signal_fence(__ATOMIC_SEQ_CST)
         self.total += _PREFIX_BYTES + size

@@ -50,8 +50,9 @@ MEMORY_BYTES = WORDS_BYTES + 2 * SHM_RING_BYTES
 _MASK = SHM_RING_BYTES - 1
 # What was read is given back to the writer in portions: telling costs more than reading.
 RELEASE_BYTES = SHM_RING_BYTES // 8
-# Where bulk passes, a sleeper is woken only once so much waits to be read, or is left to read: where
-# both sides share a core each change between them costs as much as copying some ten thousand bytes.
+# Where bulk passes, a sleeper is woken only once so much waits to be read, or so little is left to
+# read: where both sides share a core, each change between them costs as much as copying tens of
+# thousands of bytes.
 # Nobody sleeps on: a writer that stops has filled the ring, or ended what it writes; and on the way
 # from more than LOW_BYTES to none, a reader gives back room with fewer left.
 FULL_BYTES = SHM_RING_BYTES - RELEASE_BYTES
