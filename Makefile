@@ -54,8 +54,8 @@ test: $(READY)
 
 PLAIN := tests/wire tests/sim tests/conformance/test_links.py tests/unit/test_link.py \
 	tests/unit/test_executor.py tests/unit/test_arguments.py tests/unit/test_graphs.py \
-	tests/unit/test_replaying.py tests/e2e/test_remote.py \
-	tests/e2e/test_resume.py
+	tests/unit/test_replaying.py tests/unit/test_shm_ring.py tests/unit/test_shm_setup.py \
+	tests/e2e/test_remote.py tests/e2e/test_resume.py tests/e2e/test_shm.py
 
 test-plain: $(READY)
 	GON_NATIVE=0 $(BIN)/python -m pytest $(PLAIN) $(PYTEST)

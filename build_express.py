@@ -25,6 +25,9 @@ SOURCES = (".", "server", "client", "shim")
 MODULES = {
     "gon._port": "gon/_port.pyx",
     "gon.transport._lane": "gon/transport/_lane.pyx",
+    "gon.transport._ring": "gon/transport/_ring.pyx",
+    "gon.transport._shm_lane": "gon/transport/_shm_lane.pyx",
+    "gon.transport._stream_lane": "gon/transport/_stream_lane.pyx",
     "gon.wire._ledger": "gon/wire/_ledger.pyx",
     "gon.wire._repeats": "gon/wire/_repeats.pyx",
     "gon_client._express": "client/gon_client/_express.pyx",

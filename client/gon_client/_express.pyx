@@ -3,7 +3,7 @@ is gathered to the answer.
 
 Everything here is a shorter way of what gon_client.link, outbox, intake and pending say, for what
 programs do most; whatever is not plain goes their way, from the same state: a frame with a payload,
-a link that is not a stream, an answer with a failure. So nothing is decided here but what to leave
+a link without a short way, an answer with a failure. So nothing is decided here but what to leave
 to them.
 
 Rules: the GIL is what makes gathering an op one step; nothing that may let it go, or run other
@@ -20,7 +20,6 @@ from libc.string cimport memcpy
 from gon.errors import GonError
 from gon.limits import BATCH_OPS_MAX, REPEAT_BATCH_OPS
 from gon.transport.framing import JOIN_BYTES_MAX
-from gon.transport.stream import StreamLink
 from gon.wire import ops as _ops
 from gon.wire.batch import encode_op
 from gon.wire.frame import Kind, plain_word
@@ -311,17 +310,16 @@ cdef class Express:
         cdef uint8_t* at
         cdef bytes head, body
         cdef list fresh, marks
-        cdef Lane lane
-        cdef Py_ssize_t size, sent
         transport = self._link._link
+        cdef Lane lane = transport.lane
+        cdef Py_ssize_t size, sent
         if (
             not session.is_open
             or outbox._size > _JOIN_BYTES - HEADER_BYTES - <Py_ssize_t>sizeof(opening)
-            or type(transport) is not StreamLink
+            or lane is None
         ):
             self._link._send_batch(self._link.receive_now)
             return 0
-        lane = transport.lane
         fresh = []
         if outbox.folds is not None and outbox.count >= _FOLD_OPS:
             body = outbox._body()
@@ -341,12 +339,11 @@ cdef class Express:
 
     cdef int _receive(self) except -1:
         """Receive one frame and let it take effect; as SessionLink._take."""
-        cdef Lane lane
         cdef Py_ssize_t size = -1
         link = self._link
         transport = link._link
-        if type(transport) is StreamLink and link._fault is None:
-            lane = transport.lane
+        cdef Lane lane = transport.lane
+        if lane is not None and link._fault is None:
             size = lane.take()
             if size >= 0:
                 if not self._settle(lane.head, size):

@@ -31,8 +31,7 @@ from gon.errors import (
 from gon.limits import CLOSE_S, EXPECTED_BYTES_MAX, UNACKED_BYTES_MAX, UNACKED_FRAMES_MAX
 from gon.model import DeviceInfo
 from gon.native import NATIVE
-from gon.transport.base import Link
-from gon.transport.stream import StreamLink
+from gon.transport.base import LanedLink, Link
 from gon.wire.batch import Bye, batch_body, encode, encode_op
 from gon.wire.frame import Kind
 from gon.wire.ops import AnyOp, Read
@@ -316,8 +315,8 @@ class SessionLink:
                 # The frame is kept; whoever receives next replaces the link and sends it again.
                 self._link.close()
 
-    def send_rest(self, link: StreamLink, head: bytes, sent: int) -> None:
-        """Send what a stream did not take of a frame at once. Needs turn and `_sending`."""
+    def send_rest(self, link: LanedLink, head: bytes, sent: int) -> None:
+        """Send what a lane did not take of a frame at once. Needs turn and `_sending`."""
         try:
             link.send_rest(head, sent, self.receive_now)
         except LinkLost:

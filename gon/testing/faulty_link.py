@@ -51,6 +51,9 @@ class Cut:
 class FaultyLink:
     """A link over another that breaks at `cut`. See gon.transport.base.Link."""
 
+    # All frames are counted here.
+    lane = None
+
     def __init__(self, link: Link, cut: Cut) -> None:
         self._link = link
         self._cut = cut

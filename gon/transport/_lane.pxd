@@ -1,30 +1,25 @@
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 
 cdef class Lane:
-    cdef int _fd
-    cdef object _ahead
-    cdef public bint bounded
-    cdef bytearray _buffer
-    cdef uint8_t* _start
-    cdef uint8_t* _out
     # Waits still to go without a spin, and the power of two that the next loss makes it.
     cdef int _skip
     cdef int _skip_bits
-    cdef readonly uint64_t bytes_received
-    cdef readonly uint64_t bytes_sent
     cdef readonly uint64_t frames_received
     cdef readonly uint64_t frames_sent
     cdef readonly uint64_t blocking_waits
     cdef readonly uint64_t spin_hits
     # The head of the frame that `take` has returned; good until the next read.
-    cdef uint8_t* head
+    cdef const uint8_t* head
 
     cdef Py_ssize_t put(self, const uint8_t* head, Py_ssize_t size) noexcept
     cdef Py_ssize_t take(self) except -2
     cdef object view(self, Py_ssize_t size)
-    cdef Py_ssize_t _read(self, uint8_t* target) noexcept nogil
+    cdef bint there(self) noexcept nogil
     cdef bint _spun(self) noexcept nogil
-    cdef bint _there(self) noexcept nogil
     cdef void _answered(self) noexcept nogil
     cdef void _missed(self) noexcept nogil
+
+
+cdef int64_t now_ns() noexcept nogil
+cdef int64_t SPIN_NS

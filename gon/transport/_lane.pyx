@@ -1,28 +1,12 @@
-"""The short way of a stream, natively: gon.transport.lane tells what each method is for,
-gon.transport.spin when a receiver spins.
+"""What the short ways of all links have in common, natively: how the quick ways of client and
+worker use them, and when one spins (gon.transport.spin).
+
+Rules: as gon.transport.base says of a short way. A subclass says what it sends and receives by.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t
-from libc.string cimport memcpy
-from cpython.bytearray cimport PyByteArray_AS_STRING
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.stdint cimport int64_t, uint8_t
 
-from gon.limits import READ_AHEAD_BYTES, SPIN_SKIP_MAX, SPIN_US_MAX
-from gon.transport.framing import JOIN_BYTES_MAX, MAGIC
-
-cdef extern from "sys/socket.h" nogil:
-    ssize_t send(int fd, const void* data, size_t size, int flags)
-    ssize_t recv(int fd, void* data, size_t size, int flags)
-    int MSG_DONTWAIT
-    int MSG_NOSIGNAL
-
-cdef extern from "poll.h" nogil:
-    struct pollfd:
-        int fd
-        short events
-        short revents
-    int poll(pollfd* fds, unsigned long count, int timeout_ms)
-    short POLLIN
+from gon.limits import SPIN_SKIP_MAX, SPIN_US_MAX
 
 cdef extern from "time.h" nogil:
     struct timespec:
@@ -31,130 +15,70 @@ cdef extern from "time.h" nogil:
     int clock_gettime(int clock, timespec* now)
     int CLOCK_MONOTONIC
 
-cdef extern from "errno.h" nogil:
-    int errno
-    int EAGAIN
-
-cdef Py_ssize_t _AHEAD_BYTES = READ_AHEAD_BYTES
-cdef Py_ssize_t _JOIN_BYTES = JOIN_BYTES_MAX
-cdef Py_ssize_t _PREFIX_BYTES = 8
-cdef uint16_t _MAGIC = MAGIC
-cdef int64_t _SPIN_NS = int(SPIN_US_MAX * 1000)
+SPIN_NS = int(SPIN_US_MAX * 1000)
 cdef int _SKIP_BITS_MAX = SPIN_SKIP_MAX.bit_length() - 1
 
 
-cdef inline int64_t _now_ns() noexcept nogil:
+cdef int64_t now_ns() noexcept nogil:
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC, &now)
     return <int64_t>now.tv_sec * 1000000000 + now.tv_nsec
 
 
 cdef class Lane:
-    """The short way over one connected stream socket."""
-
-    def __cinit__(self, sock, ahead):
-        self._fd = sock.fileno()
-        self._ahead = ahead
-        self._out = <uint8_t*>PyMem_Malloc(_PREFIX_BYTES + _JOIN_BYTES)
-        if self._out == NULL:
-            raise MemoryError
-
-    def __dealloc__(self):
-        PyMem_Free(self._out)
+    """The short way of one link; this one carries nothing."""
 
     cdef Py_ssize_t put(self, const uint8_t* head, Py_ssize_t size) noexcept:
-        """Send what `send` tells; nothing of a head larger than JOIN_BYTES_MAX."""
-        cdef uint8_t* out = self._out
-        cdef Py_ssize_t sent
-        if size > _JOIN_BYTES:
-            return 0
-        # `<IHH`: size of the head, size of the pad, magic.
-        out[0] = <uint8_t>size
-        out[1] = <uint8_t>(size >> 8)
-        out[2] = <uint8_t>(size >> 16)
-        out[3] = <uint8_t>(size >> 24)
-        out[4] = out[5] = 0
-        out[6] = <uint8_t>_MAGIC
-        out[7] = <uint8_t>(_MAGIC >> 8)
-        memcpy(out + _PREFIX_BYTES, head, size)
-        # Other threads of the process wait: it takes a few µs, for it never blocks.
-        sent = send(self._fd, out, _PREFIX_BYTES + size, MSG_DONTWAIT | MSG_NOSIGNAL)
-        if sent <= 0:
-            return 0
-        self.bytes_sent += sent
-        self.frames_sent += sent == _PREFIX_BYTES + size
-        return sent
-
-    def send(self, const uint8_t[::1] head not None):
-        return self.put(&head[0], head.shape[0]) if head.shape[0] else self.put(NULL, 0)
+        """Send what `send` tells."""
+        return 0
 
     cdef Py_ssize_t take(self) except -2:
         """Receive what `receive` tells; return the size of the head, -1 where there is more to it.
 
         The head is at `head`, until the next read.
         """
-        cdef object ahead = self._ahead
-        cdef bytearray buffer
-        cdef Py_ssize_t got, size
-        cdef uint8_t* start
-        if not self.bounded or ahead.start != ahead.end:
-            return -1
-        buffer = ahead.buffer
-        if buffer is not self._buffer:
-            # Its views are never let go, so it does not move.
-            self._buffer = buffer
-            self._start = <uint8_t*>PyByteArray_AS_STRING(buffer)
-        start = self._start
-        with nogil:
-            got = self._read(start)
-        if got < 0:
-            return -1
-        self.bytes_received += got
-        if got >= _PREFIX_BYTES:
-            size = (
-                <Py_ssize_t>start[0] | <Py_ssize_t>start[1] << 8
-                | <Py_ssize_t>start[2] << 16 | <Py_ssize_t>start[3] << 24
-            )
-            if (
-                start[6] | <uint16_t>start[7] << 8 == _MAGIC
-                and _PREFIX_BYTES + size + (start[4] | <Py_ssize_t>start[5] << 8) == got
-            ):
-                self.frames_received += 1
-                self.head = start + _PREFIX_BYTES
-                return size
-        ahead.start, ahead.end = 0, got
         return -1
 
     cdef object view(self, Py_ssize_t size):
         """Return the head that `take` has found, as a view."""
-        return self._ahead.view[_PREFIX_BYTES : _PREFIX_BYTES + size]
+        raise NotImplementedError
+
+    cdef bint there(self) noexcept nogil:
+        """Return whether there is something to read, at once."""
+        return False
+
+    def send(self, const uint8_t[::1] head not None):
+        return self.put(&head[0], head.shape[0]) if head.shape[0] else self.put(NULL, 0)
 
     def receive(self):
         cdef Py_ssize_t size = self.take()
         return self.view(size) if size >= 0 else None
 
-    cdef Py_ssize_t _read(self, uint8_t* target) noexcept nogil:
-        """Read once, after spinning where that has paid; negative for an error."""
-        cdef Py_ssize_t got
+    def look(self):
+        return self.there()
+
+    def spin(self):
+        cdef bint there
+        with nogil:
+            there = self._spun()
+        return there
+
+    cdef bint _spun(self) noexcept nogil:
+        """Look for a moment, where that has paid; return whether something is there."""
         cdef int64_t end_ns
         if self._skip:
             self._skip -= 1
-            self.blocking_waits += 1
-            return recv(self._fd, target, _AHEAD_BYTES, 0)
-        got = recv(self._fd, target, _AHEAD_BYTES, MSG_DONTWAIT)
-        if got >= 0 or errno != EAGAIN:
+            return False
+        if self.there():
             # It was there before the spin began: that tells nothing of spinning.
-            return got
-        end_ns = _now_ns() + _SPIN_NS
-        while True:
-            got = recv(self._fd, target, _AHEAD_BYTES, MSG_DONTWAIT)
-            if got >= 0 or errno != EAGAIN:
-                self._answered()
-                return got
-            if _now_ns() > end_ns:
+            return True
+        end_ns = now_ns() + SPIN_NS
+        while not self.there():
+            if now_ns() > end_ns:
                 self._missed()
-                self.blocking_waits += 1
-                return recv(self._fd, target, _AHEAD_BYTES, 0)
+                return False
+        self._answered()
+        return True
 
     cdef void _answered(self) noexcept nogil:
         self.spin_hits += 1
@@ -164,34 +88,3 @@ cdef class Lane:
     cdef void _missed(self) noexcept nogil:
         self._skip = 1 << self._skip_bits
         self._skip_bits = min(self._skip_bits + 1, _SKIP_BITS_MAX)
-
-    cdef bint _there(self) noexcept nogil:
-        cdef pollfd asked
-        asked.fd = self._fd
-        asked.events = POLLIN
-        asked.revents = 0
-        return poll(&asked, 1, 0) != 0
-
-    cdef bint _spun(self) noexcept nogil:
-        cdef int64_t end_ns
-        if self._skip:
-            self._skip -= 1
-            return False
-        if self._there():
-            return True
-        end_ns = _now_ns() + _SPIN_NS
-        while not self._there():
-            if _now_ns() > end_ns:
-                self._missed()
-                return False
-        self._answered()
-        return True
-
-    def look(self):
-        return self._there()
-
-    def spin(self):
-        cdef bint there
-        with nogil:
-            there = self._spun()
-        return there

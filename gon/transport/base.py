@@ -40,8 +40,33 @@ class LinkStatistics:
     spin_hits: int
 
 
+class Lane(Protocol):
+    """The short way of a link: for a small frame without payloads that goes or comes whole at once.
+
+    It says of everything else that it is not its, and leaves all as it was: the link's long way
+    does that. It holds no state that the link does not know of, but when to spin.
+    """
+
+    def send(self, head: Bytes) -> int:
+        """Send a frame as far as it goes at once; return how many bytes went, the prefix among
+        them: where that is not all, the link's `send_rest` sends the others.
+        """
+        ...
+
+    def receive(self) -> memoryview | None:
+        """Wait for the next frame, for a time; return its head, valid until the next call on this
+        link, or None where the link's `receive` is to go on. Spins as that does.
+        """
+        ...
+
+
 class Link(Protocol):
     """One connection."""
+
+    @property
+    def lane(self) -> Lane | None:
+        """The short way, where there is one."""
+        ...
 
     @property
     def name(self) -> str:
@@ -81,6 +106,14 @@ class Link(Protocol):
     def close(self) -> None: ...
 
     def statistics(self) -> LinkStatistics: ...
+
+
+class LanedLink(Link, Protocol):
+    """A link with a short way."""
+
+    def send_rest(self, head: Bytes, sent: int, while_blocked: Callable[[], None] | None) -> None:
+        """Send what is left of a frame of which the lane has sent `sent` bytes."""
+        ...
 
 
 def drop_payload(link: Link, size: int) -> None:

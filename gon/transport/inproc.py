@@ -65,6 +65,8 @@ class _Queue:
 class InprocLink:
     """One end of a pair. See gon.transport.base.Link; `inproc_pair` makes both."""
 
+    lane = None
+
     def __init__(
         self,
         name: str,

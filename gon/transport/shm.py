@@ -20,6 +20,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from mmap import mmap
+from typing import TYPE_CHECKING
 
 from gon.clock import SYSTEM_CLOCK, Clock
 from gon.errors import LinkLost, LocalProtocolError, RemoteProtocolError
@@ -29,11 +30,20 @@ from gon.limits import (
     FRAME_STALL_S,
     SHM_SLEEP_S,
 )
+from gon.native import NATIVE
 from gon.transport.base import Bytes, LinkStatistics
 from gon.transport.framing import MAGIC, PREFIX, as_bytes, check_frame
 from gon.transport.shm_bell import Bell, wait_for_either
-from gon.transport.shm_ring import RingReader, RingWriter
+from gon.transport.shm_frames import FrameReader
+from gon.transport.shm_lane import PlainShmLane
+from gon.transport.shm_ring import PlainRingReader, PlainRingWriter
 from gon.transport.spin import SpinPolicy, spin_on_memory
+
+if TYPE_CHECKING or not NATIVE:
+    RingReader, RingWriter, ShmLane = PlainRingReader, PlainRingWriter, PlainShmLane
+else:
+    from gon.transport._ring import RingReader, RingWriter
+    from gon.transport._shm_lane import ShmLane
 
 
 class ShmLink:
@@ -52,12 +62,16 @@ class ShmLink:
         name: str,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self.memory = memory
         self._writer = RingWriter(memory, number, data.ring)
         self._reader = RingReader(memory, 1 - number, room.ring)
+        self._frames = FrameReader(self._reader)
         self._data, self._room = data, room
+        # The short way; the counts here are those of the long way.
+        self.lane = ShmLane(self._writer, self._reader, data, room)
         self._name = name
         self._now_s = clock.now_s
-        self._read_spin, self._write_spin = SpinPolicy(), SpinPolicy()
+        self._write_spin = SpinPolicy()
         # What is left of the frame being sent, and which thread is in its `while_blocked`, if any.
         self._outgoing: list[memoryview] = []
         self._caller = 0
@@ -73,19 +87,21 @@ class ShmLink:
 
     def __repr__(self) -> str:
         state = f"lost: {self._why_lost}" if self._why_lost else "open"
-        frames = f"{self._frames_sent} out, {self._frames_received} in"
+        told = self.statistics()
+        frames = f"{told.frames_sent} out, {told.frames_received} in"
         return f"ShmLink({self._name}, {state}, {frames})"
 
     def statistics(self) -> LinkStatistics:
+        lane = self.lane
         return LinkStatistics(
-            frames_sent=self._frames_sent,
-            frames_received=self._frames_received,
+            frames_sent=self._frames_sent + lane.frames_sent,
+            frames_received=self._frames_received + lane.frames_received,
             bytes_sent=self._writer.total,
             bytes_received=self._reader.total,
             copied_sent=self._copied_sent,
             copied_received=self._copied_received,
-            blocking_waits=self._blocking_waits,
-            spin_hits=self._read_spin.hits + self._write_spin.hits,
+            blocking_waits=self._blocking_waits + lane.blocking_waits,
+            spin_hits=lane.spin_hits + self._write_spin.hits,
         )
 
     # Sending --------------------------------------------------------------------------------------
@@ -99,9 +115,13 @@ class ShmLink:
             raise LocalProtocolError("a frame cannot be sent in the middle of another one")
         if self._why_lost:
             raise self._lost("")
-        if payloads or not self._writer.put_frame(head):
+        if payloads or not self.lane.send(head):
             self._send_parts(head, payloads, while_blocked)
-        self._frames_sent += 1
+
+    def send_rest(self, head: Bytes, sent: int, while_blocked: Callable[[], None] | None) -> None:
+        """Send a frame that the lane has not sent: it sends all of one or nothing."""
+        assert not sent, "the lane sends whole frames"
+        self._send_parts(head, (), while_blocked)
 
     def _send_parts(
         self, head: Bytes, payloads: Sequence[Bytes], while_blocked: Callable[[], None] | None
@@ -128,6 +148,7 @@ class ShmLink:
         finally:
             if not whole:
                 self._end_with("a frame was sent in part")
+        self._frames_sent += 1
         self._copied_sent += sum(view.nbytes for view in bulk)
 
     def _push(self) -> bool:
@@ -170,10 +191,12 @@ class ShmLink:
 
     # Receiving ------------------------------------------------------------------------------------
     def receive(self, timeout_s: float | None = None) -> memoryview | None:
+        if timeout_s is None:
+            quick = self.lane.receive()
+            if quick is not None:
+                return quick
         try:
-            head = None if self._why_lost else self._reader.frame()
-            if head is None and timeout_s is None:
-                head = self._receive_next()
+            head = None if self._why_lost else self._frames.frame()
         except ValueError as error:
             raise self._broken(str(error)) from error
         if head is None:
@@ -182,18 +205,6 @@ class ShmLink:
                 return None
         self._frames_received += 1
         return memoryview(head)
-
-    def _receive_next(self) -> bytes | bytearray | None:
-        """Wait once, and return the frame that came, which is how nearly all come."""
-        policy, reader = self._read_spin, self._reader
-        if policy.skip:
-            policy.skip -= 1
-        elif spin_on_memory(policy, reader.has_some, self._data.look):
-            return reader.frame()
-        self._blocking_waits += 1
-        if reader.sleep():
-            self._data.wait(SHM_SLEEP_S)
-        return reader.frame()
 
     def _receive_later(self, timeout_s: float | None) -> bytes | bytearray | None:
         """Wait for the next frame; return its head, or None after `timeout_s`."""
@@ -216,7 +227,7 @@ class ShmLink:
                 there = self._await_data(slice_s)
             if there:
                 try:
-                    head = reader.frame()
+                    head = self._frames.frame()
                 except ValueError as error:
                     raise self._broken(str(error)) from error
                 if head is not None:
@@ -233,8 +244,7 @@ class ShmLink:
         reader = self._reader
         if reader.has_some():
             return True
-        policy = self._read_spin
-        if policy.wants() and spin_on_memory(policy, reader.has_some, self._data.look):
+        if self.lane.spin():
             return True
         self._blocking_waits += 1
         if reader.sleep():
@@ -306,6 +316,7 @@ class ShmLink:
             if self._why_lost:
                 return
             self._why_lost = reason
+            self.lane.over = True
             self._data.close()
             self._room.close()
 

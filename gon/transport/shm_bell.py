@@ -27,9 +27,9 @@ class Bell:
     """One end of a pair of connected unix sockets, which it owns from now on."""
 
     __slots__ = (
-        "_bound_s",
         "_fd",
         "_fd_to_close",
+        "_poll",
         "_receive_into",
         "_rings",
         "_send",
@@ -43,16 +43,18 @@ class Bell:
         self._fd = sock.fileno()
         self._fd_to_close = -1
         self._send, self._receive_into = sock.send, sock.recv_into
-        self._bound_s = 0.0
         self._rings = bytearray(_RINGS)
         # Whether the peer is gone, as far as a wait has told.
         self.hung_up = False
         poller = select.poll()
         poller.register(self._fd, select.POLLIN)
         # Whether something is there to wait for: a ring, or the end.
+        self._poll = poller.poll
         self.look = partial(poller.poll, 0)
         with suppress(OSError):
             sock.setblocking(True)
+            # What nearly every wait is bounded by; it saves a call before each of those.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval(SHM_SLEEP_S))
 
     def __repr__(self) -> str:
         return f"Bell({'hung up' if self.hung_up else 'open'})"
@@ -69,12 +71,13 @@ class Bell:
 
     def wait(self, timeout_s: float) -> None:
         """Return when rung, when the peer has hung up, or after `timeout_s`, above 0."""
-        if timeout_s != self._bound_s:
-            with suppress(OSError):
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval(timeout_s))
-            self._bound_s = timeout_s
+        flags = 0
+        if timeout_s != SHM_SLEEP_S:
+            if not self._poll(timeout_s * 1000):
+                return
+            flags = socket.MSG_DONTWAIT
         try:
-            if not self._receive_into(self._rings):
+            if not self._receive_into(self._rings, 0, flags):
                 self.hung_up = True
         except BlockingIOError:
             return
@@ -84,7 +87,7 @@ class Bell:
     def take(self) -> None:
         """Take the rings that are there, without waiting."""
         if self.look():
-            self.wait(self._bound_s or SHM_SLEEP_S)
+            self.wait(SHM_SLEEP_S)
 
     def close(self) -> None:
         """Hang up, and wake whoever waits on either end; once."""

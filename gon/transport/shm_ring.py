@@ -1,4 +1,5 @@
 """A ring of bytes in memory that two processes share: one writes, the other reads. No I/O.
+`gon.transport._ring` is the same, natively, and has real fences.
 
     | page 0: the rings' words, each on 128 bytes of its own | bytes of ring 0 | bytes of ring 1 |
 
@@ -35,20 +36,27 @@ import platform
 import threading
 from collections.abc import Callable
 
-from gon.limits import HEAD_BYTES_MAX, SHM_CHUNK_BYTES, SHM_RING_BYTES
+from gon.limits import SHM_CHUNK_BYTES, SHM_RING_BYTES
 from gon.transport.base import Bytes
-from gon.transport.framing import MAGIC, PREFIX
+from gon.transport.framing import JOIN_BYTES_MAX, MAGIC, PREFIX
 
 # Where a ring's words are, counted in words of 8 bytes: neighbouring lines of a cache travel in
 # pairs.
-_WORD_DISTANCE = 16
-_RING_WORDS = 4 * _WORD_DISTANCE
-_WORDS_BYTES = 4096
-MEMORY_BYTES = _WORDS_BYTES + 2 * SHM_RING_BYTES
+WORD_DISTANCE = 16
+_RING_WORDS = 4 * WORD_DISTANCE
+WORDS_BYTES = 4096
+MEMORY_BYTES = WORDS_BYTES + 2 * SHM_RING_BYTES
 
 _MASK = SHM_RING_BYTES - 1
 # What was read is given back to the writer in portions: telling costs more than reading.
-_RELEASE_BYTES = SHM_RING_BYTES // 8
+RELEASE_BYTES = SHM_RING_BYTES // 8
+# Where bulk passes, a sleeper is woken only once so much waits to be read, or so little is left to
+# read: where both sides share a core, each change between them costs as much as copying tens of
+# thousands of bytes.
+# Nobody sleeps on: a writer that stops has filled the ring, or ended what it writes; and on the way
+# from more than LOW_BYTES to none, a reader gives back room with fewer left.
+FULL_BYTES = SHM_RING_BYTES - RELEASE_BYTES
+LOW_BYTES = 2 * RELEASE_BYTES
 _PREFIX_BYTES = PREFIX.size
 _pack_into, _unpack_from = PREFIX.pack_into, PREFIX.unpack_from
 _KEEPS_ORDER = platform.machine().lower() in ("x86_64", "amd64", "i686")
@@ -74,7 +82,7 @@ class Fence:
                 pass
 
 
-class RingWriter:
+class PlainRingWriter:
     """The writing end of ring `number`; `ring` wakes a reader that sleeps."""
 
     __slots__ = (
@@ -104,7 +112,7 @@ class RingWriter:
         self._head, self._tail = words.head, words.tail
         self._sleeps, self._reader_sleeps = words.writer_sleeps, words.reader_sleeps
         self._memory, self._view = memory, memoryview(memory)
-        self._start = _WORDS_BYTES + number * SHM_RING_BYTES
+        self._start = WORDS_BYTES + number * SHM_RING_BYTES
         self._ring = ring
         self._fence = Fence(keeps_order=keeps_order)
         # Bytes ever written; how many the reader is known to have read, and how many there may be.
@@ -142,21 +150,32 @@ class RingWriter:
         return True
 
     def put(self, data: memoryview) -> int:
-        """Write of `data` what fits, a chunk at most; return how many bytes.
+        """Write of `data` what fits; return how many bytes.
 
+        The reader is told of each chunk, but woken only once it has FULL_BYTES to read, or all of
+        `data`.
         Raises ValueError for a ring that the peer has spoiled.
         """
-        total = self.total
-        wanted = min(data.nbytes, SHM_CHUNK_BYTES)
-        if total + wanted > self._limit:
+        wanted = data.nbytes
+        if self.total + wanted > self._limit:
             self._learn()
-        at = total & _MASK
-        size = min(wanted, self._limit - total, SHM_RING_BYTES - at)
-        if size:
+        fits = min(wanted, self._limit - self.total)
+        written = 0
+        while written < fits:
+            total = self.total
+            at = total & _MASK
+            size = min(fits - written, SHM_CHUNK_BYTES, SHM_RING_BYTES - at)
             at += self._start
-            self._view[at : at + size] = data[:size]
-            self._show(total + size)
-        return size
+            self._view[at : at + size] = data[written : written + size]
+            written += size
+            total += size
+            if written < wanted and total - self._tail_seen < FULL_BYTES:
+                if self._fence.twice:
+                    self._fence()
+                self.total = self._head[0] = total
+            else:
+                self._show(total)
+        return written
 
     def has_room(self) -> bool:
         """Return whether a byte fits. Raises ValueError as `put`."""
@@ -168,7 +187,11 @@ class RingWriter:
         """Ask to be rung when there is room; return whether there is none now."""
         self._sleeps[0] = 1
         self._fence()
-        return not self.has_room()
+        if not self.has_room():
+            return True
+        # Nobody sleeps: a ring would wake the next sleep for nothing.
+        self._sleeps[0] = 0
+        return False
 
     def _show(self, total: int) -> None:
         """Tell the reader of what is written, and wake it if it sleeps."""
@@ -196,16 +219,13 @@ class RingWriter:
         self._limit = tail + SHM_RING_BYTES
 
 
-class RingReader:
+class PlainRingReader:
     """The reading end of ring `number`; `ring` wakes a writer that sleeps."""
 
     __slots__ = (
         "_fence",
-        "_got",
         "_head",
-        "_in_head",
         "_memory",
-        "_part",
         "_released",
         "_ring",
         "_sleeps",
@@ -229,17 +249,14 @@ class RingReader:
         self._head, self._tail = words.head, words.tail
         self._sleeps, self._writer_sleeps = words.reader_sleeps, words.writer_sleeps
         self._memory, self._view = memory, memoryview(memory)
-        self._start = _WORDS_BYTES + number * SHM_RING_BYTES
+        self._start = WORDS_BYTES + number * SHM_RING_BYTES
         self._ring = ring
         self._fence = Fence(keeps_order=keeps_order)
         # Bytes ever read, and those that the writer was told of.
         self.total = 0
         self._released = 0
-        # Whether a frame has come in part; then its prefix or its head, and how much of that.
+        # Whether a frame has come in part, as who puts it together says: no frame begins here then.
         self.in_frame = False
-        self._in_head = False
-        self._part = bytearray(_PREFIX_BYTES)
-        self._got = 0
 
     def __repr__(self) -> str:
         return f"RingReader({self.total} bytes)"
@@ -248,34 +265,31 @@ class RingReader:
         """Return whether there is something to read."""
         return self._head[0] != self.total
 
-    def frame(self) -> bytes | bytearray | None:
-        """Return the next frame's head, a copy, or None if not all of it is there.
-
-        Raises ValueError for a ring that the peer has spoiled, or a prefix that no frame has.
+    def whole(self) -> bytes | None:
+        """Return the next frame's head, a copy, if it has JOIN_BYTES_MAX at most, and all of it is
+        there, in one piece.
         """
         total = self.total
         held = self._head[0] - total
-        if not held:
-            return None
         at = total & _MASK
-        if held >= _PREFIX_BYTES <= SHM_RING_BYTES - at and not self.in_frame:
-            if self._fence.twice:
-                self._fence()
-            start = self._start + at
-            size, pad_size, magic = _unpack_from(self._memory, start)
-            whole = _PREFIX_BYTES + size
-            if (
-                magic == MAGIC
-                and not pad_size
-                and whole <= held <= SHM_RING_BYTES
-                and at + whole <= SHM_RING_BYTES
-            ):
-                head = self._memory[start + _PREFIX_BYTES : start + whole]
-                self.total = total = total + whole
-                if total - self._released >= _RELEASE_BYTES:
-                    self.release()
-                return head
-        return self._assemble()
+        if self.in_frame or not _PREFIX_BYTES <= held <= SHM_RING_BYTES:
+            return None
+        if SHM_RING_BYTES - at < _PREFIX_BYTES:
+            return None
+        if self._fence.twice:
+            self._fence()
+        start = self._start + at
+        size, pad_size, magic = _unpack_from(self._memory, start)
+        whole = _PREFIX_BYTES + size
+        if magic != MAGIC or pad_size or size > JOIN_BYTES_MAX:
+            return None
+        if whole > held or at + whole > SHM_RING_BYTES:
+            return None
+        head = self._memory[start + _PREFIX_BYTES : start + whole]
+        self.total = total = total + whole
+        if total - self._released >= RELEASE_BYTES:
+            self.release()
+        return head
 
     def take(self, target: memoryview) -> int:
         """Copy what is there, as much as fits, into `target`; return how many bytes.
@@ -298,18 +312,20 @@ class RingReader:
             target[taken : taken + some] = self._view[at : at + some]
             taken += some
             self.total = total = total + some
-            if total - self._released >= _RELEASE_BYTES:
+            if total - self._released >= RELEASE_BYTES:
                 self.release()
         return taken
 
     def release(self) -> None:
-        """Give the writer all room that was read, and wake it if it sleeps.
+        """Give the writer all room that was read; wake it if it sleeps and LOW_BYTES are left.
 
-        `frame` and `take` do it in time: while less is held back than that, a writer has room.
+        `whole` and `take` do it in time: while less is held back than that, a writer has room.
         """
         if self._fence.twice:
             self._fence()
         self._released = self._tail[0] = self.total
+        if self._head[0] - self.total > LOW_BYTES:
+            return
         self._fence()
         if self._writer_sleeps[0]:
             self._writer_sleeps[0] = 0
@@ -323,41 +339,18 @@ class RingReader:
             pass
         if fence.twice:
             fence()
-        return self._head[0] == self.total
-
-    def _assemble(self) -> bytearray | None:
-        """Go on with a frame that comes in part; return its head once it is whole."""
-        self.in_frame = True
-        if not self._in_head:
-            self._got += self.take(memoryview(self._part)[self._got :])
-            if self._got < _PREFIX_BYTES:
-                return None
-            self._part = bytearray(_size_of(PREFIX.unpack(self._part)))
-            self._in_head, self._got = True, 0
-        part = self._part
-        self._got += self.take(memoryview(part)[self._got :])
-        if self._got < len(part):
-            return None
-        self._part = bytearray(_PREFIX_BYTES)
-        self.in_frame = self._in_head = False
-        self._got = 0
-        return part
+        if self._head[0] == self.total:
+            return True
+        self._sleeps[0] = 0
+        return False
 
 
 class _Words:
     """The words of ring `number`, each a view of one."""
 
     def __init__(self, memory: mmap.mmap, number: int) -> None:
-        words = memoryview(memory)[:_WORDS_BYTES].cast("Q")
+        words = memoryview(memory)[:WORDS_BYTES].cast("Q")
         first = number * _RING_WORDS
         self.head, self.reader_sleeps, self.tail, self.writer_sleeps = (
-            words[at : at + 1] for at in range(first, first + 4 * _WORD_DISTANCE, _WORD_DISTANCE)
+            words[at : at + 1] for at in range(first, first + 4 * WORD_DISTANCE, WORD_DISTANCE)
         )
-
-
-def _size_of(prefix: tuple[int, int, int]) -> int:
-    """Return the size of the head that a prefix opens. Raises ValueError if none may."""
-    size, pad_size, magic = prefix
-    if magic != MAGIC or size > HEAD_BYTES_MAX or pad_size:
-        raise ValueError(f"a frame opens with magic {magic:#06x}, size {size}, pad {pad_size}")
-    return size

@@ -32,13 +32,13 @@ from gon.native import NATIVE
 from gon.transport.base import Bytes, LinkStatistics
 from gon.transport.framing import JOIN_BYTES_MAX, MAGIC, PREFIX, after, parts_of
 from gon.transport.keepalive import configure, has_vanished, timeval, wait_for
-from gon.transport.lane import PlainLane
 from gon.transport.read_ahead import ReadAhead
+from gon.transport.stream_lane import PlainStreamLane
 
 if TYPE_CHECKING or not NATIVE:
-    Lane = PlainLane
+    StreamLane = PlainStreamLane
 else:
-    from gon.transport._lane import Lane
+    from gon.transport._stream_lane import StreamLane
 
 
 class StreamLink:
@@ -60,7 +60,7 @@ class StreamLink:
         self._ahead = ReadAhead()
         self._receive_some = sock.recv_into
         # The short way, and what it carries; the counts here are those of the long way.
-        self.lane = Lane(sock, self._ahead)
+        self.lane = StreamLane(sock, self._ahead)
         # What is left of the frame being sent, and the thread that is in `while_blocked` of it: it
         # alone may go on sending where it receives.
         self._outgoing: list[memoryview] = []

@@ -40,6 +40,8 @@ class ZmqLink:
     every stranger's identity, its message unread.
     """
 
+    lane = None
+
     def __init__(
         self,
         port: ZmqPort,

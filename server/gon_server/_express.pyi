@@ -1,5 +1,5 @@
 from gon._port import Port
-from gon.transport.stream import StreamLink
+from gon.transport.base import Lane, Link
 from gon.wire._repeats import Unfolds
 from gon.wire.batch import Reply
 from gon.wire.session import Session
@@ -15,5 +15,5 @@ class Express:
         unfolds: Unfolds,
         port: Port,
     ) -> None: ...
-    def converse(self, link: StreamLink) -> memoryview | None: ...
+    def converse(self, link: Link, lane: Lane) -> memoryview | None: ...
     def run(self, body: memoryview) -> list[Reply] | None: ...

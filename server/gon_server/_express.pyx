@@ -142,15 +142,14 @@ cdef class Express:
         self._port = port
         self._replays = type(port) is not Port
 
-    def converse(self, link):
-        """Serve a stream link's plain batches; return the first head that is not one, None where
-        the next frame is to be received the long way.
+    def converse(self, link, Lane lane not None):
+        """Serve a link's plain batches by its lane; return the first head that is not one, None
+        where the next frame is to be received the long way.
         """
-        cdef Lane lane = link.lane
         cdef Py_ssize_t size
         conversation = self._conversation
         while True:
-            if conversation.owed and (conversation.owed >= _ACK_EVERY or not lane.look()):
+            if conversation.owed and (conversation.owed >= _ACK_EVERY or not lane.there()):
                 conversation.acknowledge(link)
             size = lane.take()
             if size < 0:

@@ -23,7 +23,6 @@ from gon.limits import (
 )
 from gon.native import NATIVE
 from gon.transport.base import Link, drop_payload
-from gon.transport.stream import StreamLink
 from gon.wire import ops
 from gon.wire.batch import Hello, Refuse, Reply, Welcome, decode, decode_batch, encode
 from gon.wire.frame import Head, Kind
@@ -137,8 +136,8 @@ class Conversation:
 
     def _receive(self, link: Link) -> memoryview | None:
         """Return the next frame that is to be handled here."""
-        if self._express is not None and type(link) is StreamLink:
-            raw = self._express.converse(link)
+        if self._express is not None and link.lane is not None:
+            raw = self._express.converse(link, link.lane)
             if raw is not None:
                 return raw
         # Acknowledge posted batches once the link is quiet: a busy client does not wait for it.

@@ -129,7 +129,7 @@ def test_a_client_that_spoils_the_memory_ends_its_link_only(
         for word in (0, 32, 64, 96):
             link = connect(lease.endpoint, PREAMBLE_MAGIC + lease.token)
             assert isinstance(link, ShmLink)
-            memory = link._writer._memory
+            memory = link.memory
             for at in range(0, 4096, 512):
                 memory[at : at + 512] = bytes([word + 1]) * 512
             link._data.ring()

@@ -153,6 +153,8 @@ class LockstepLink:
     when the client's end is closed, as if its host had vanished: only another link tells it.
     """
 
+    lane = None
+
     def __init__(self, baton: Baton, side: Side, room: int) -> None:
         self._baton = baton
         self._side = side

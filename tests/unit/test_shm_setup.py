@@ -156,14 +156,14 @@ def test_the_memory_cannot_be_made_smaller_by_whoever_is_given_it() -> None:
 
 def test_a_peer_that_spoils_the_counts_ends_the_link() -> None:
     worker, client = pair()
-    words = memoryview(client._writer._memory)[:4096].cast("Q")
+    words = memoryview(client.memory)[:4096].cast("Q")
     words[0] = 1 << 40
     with pytest.raises(RemoteProtocolError, match="wait in a ring"):
         worker.receive(PATIENCE_S)
     with pytest.raises(LinkLost, match="wait in a ring"):
         worker.send(b"x")
     worker, client = pair()
-    words = memoryview(client._writer._memory)[:4096].cast("Q")
+    words = memoryview(client.memory)[:4096].cast("Q")
     words[64 + 32] = 1 << 63
     with pytest.raises(LinkLost, match="spoiled"):
         worker.send(b"big", [bytes(8 * MIB)])
@@ -227,6 +227,45 @@ def test_a_peer_that_dies_in_any_state_is_a_lost_link(state: str) -> None:
     with pytest.raises(RemoteProtocolError if state == "with a full ring" else LinkLost):
         drain()
     assert child.wait(PATIENCE_S) == -signal.SIGKILL
+
+
+ECHO = """
+import socket, sys
+from gon.transport.shm_setup import join
+link = join(socket.socket(fileno=int(sys.argv[1])), "child")
+while head := bytes(link.receive()):
+    payload = bytearray(int(head.split()[0]))
+    link.receive_into(memoryview(payload))
+    link.send(head, [payload])
+    for _ in range(int(head.split()[1])):
+        link.send(bytes(link.receive()))
+"""
+
+
+@pytest.mark.parametrize("native", ["0", "1"])
+def test_ends_with_native_modules_and_without_understand_each_other(native: str) -> None:
+    theirs, ours = socket.socketpair()
+    with ours:
+        child = subprocess.Popen(
+            [sys.executable, "-c", ECHO, str(ours.fileno())],
+            pass_fds=[ours.fileno()],
+            env={**os.environ, "GON_NATIVE": native},
+        )
+    worker = share(theirs, "worker")
+    for size in (0, 1, 100_000, 3 * MIB, 9 * MIB):
+        payload = bytes([size % 251]) * size
+        head = b"%d 300" % size
+        worker.send(head, [payload])
+        assert worker.receive() == head
+        back = bytearray(size)
+        worker.receive_into(memoryview(back))
+        assert back == payload
+        for n in range(300):
+            small = bytes([n % 256]) * (n * n)
+            worker.send(small)
+            assert worker.receive() == small
+    worker.send(b"")
+    assert child.wait(PATIENCE_S) == 0
 
 
 def test_a_peer_that_dies_while_we_wait_for_room_is_a_lost_link() -> None:

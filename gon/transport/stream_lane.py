@@ -2,7 +2,7 @@
 
 Nearly all frames are of this kind. A lane does them and says of everything else that it is not its:
 the link then goes the long way, which finds what was read in `ahead`, and meets an error again.
-`gon.transport._lane` is the same, natively.
+`gon.transport._stream_lane` is the same, natively.
 
 Rules: one thread sends, one receives. A lane never waits longer than the socket's own bound, keeps
 no frame and closes nothing.
@@ -23,7 +23,7 @@ from gon.transport.spin import SpinPolicy, spin
 _NOW = socket.MSG_DONTWAIT
 
 
-class PlainLane:
+class PlainStreamLane:
     """The short way over one connected stream socket."""
 
     __slots__ = (

@@ -1,0 +1,146 @@
+"""The short way of a stream, natively: gon.transport.stream_lane tells what each method is for."""
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
+from libc.string cimport memcpy
+from cpython.bytearray cimport PyByteArray_AS_STRING
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+
+from gon.limits import READ_AHEAD_BYTES
+from gon.transport.framing import JOIN_BYTES_MAX, MAGIC
+
+from gon.transport._lane cimport SPIN_NS, Lane, now_ns
+
+cdef extern from "sys/socket.h" nogil:
+    ssize_t send(int fd, const void* data, size_t size, int flags)
+    ssize_t recv(int fd, void* data, size_t size, int flags)
+    int MSG_DONTWAIT
+    int MSG_NOSIGNAL
+
+cdef extern from "poll.h" nogil:
+    struct pollfd:
+        int fd
+        short events
+        short revents
+    int poll(pollfd* fds, unsigned long count, int timeout_ms)
+    short POLLIN
+
+cdef extern from "errno.h" nogil:
+    int errno
+    int EAGAIN
+
+cdef Py_ssize_t _AHEAD_BYTES = READ_AHEAD_BYTES
+cdef Py_ssize_t _JOIN_BYTES = JOIN_BYTES_MAX
+cdef Py_ssize_t _PREFIX_BYTES = 8
+cdef uint16_t _MAGIC = MAGIC
+
+
+cdef class StreamLane(Lane):
+    """The short way over one connected stream socket."""
+
+    cdef int _fd
+    cdef object _ahead
+    cdef public bint bounded
+    cdef bytearray _buffer
+    cdef uint8_t* _start
+    cdef uint8_t* _out
+    cdef readonly uint64_t bytes_received
+    cdef readonly uint64_t bytes_sent
+
+    def __cinit__(self, sock, ahead):
+        self._fd = sock.fileno()
+        self._ahead = ahead
+        self._out = <uint8_t*>PyMem_Malloc(_PREFIX_BYTES + _JOIN_BYTES)
+        if self._out == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        PyMem_Free(self._out)
+
+    cdef Py_ssize_t put(self, const uint8_t* head, Py_ssize_t size) noexcept:
+        """Send what `send` tells; nothing of a head larger than JOIN_BYTES_MAX."""
+        cdef uint8_t* out = self._out
+        cdef Py_ssize_t sent
+        if size > _JOIN_BYTES:
+            return 0
+        # `<IHH`: size of the head, size of the pad, magic.
+        out[0] = <uint8_t>size
+        out[1] = <uint8_t>(size >> 8)
+        out[2] = <uint8_t>(size >> 16)
+        out[3] = <uint8_t>(size >> 24)
+        out[4] = out[5] = 0
+        out[6] = <uint8_t>_MAGIC
+        out[7] = <uint8_t>(_MAGIC >> 8)
+        memcpy(out + _PREFIX_BYTES, head, size)
+        # Other threads of the process wait: it takes a few µs, for it never blocks.
+        sent = send(self._fd, out, _PREFIX_BYTES + size, MSG_DONTWAIT | MSG_NOSIGNAL)
+        if sent <= 0:
+            return 0
+        self.bytes_sent += sent
+        self.frames_sent += sent == _PREFIX_BYTES + size
+        return sent
+
+    cdef Py_ssize_t take(self) except -2:
+        cdef object ahead = self._ahead
+        cdef bytearray buffer
+        cdef Py_ssize_t got, size
+        cdef uint8_t* start
+        if not self.bounded or ahead.start != ahead.end:
+            return -1
+        buffer = ahead.buffer
+        if buffer is not self._buffer:
+            # Its views are never let go, so it does not move.
+            self._buffer = buffer
+            self._start = <uint8_t*>PyByteArray_AS_STRING(buffer)
+        start = self._start
+        with nogil:
+            got = self._read(start)
+        if got < 0:
+            return -1
+        self.bytes_received += got
+        if got >= _PREFIX_BYTES:
+            size = (
+                <Py_ssize_t>start[0] | <Py_ssize_t>start[1] << 8
+                | <Py_ssize_t>start[2] << 16 | <Py_ssize_t>start[3] << 24
+            )
+            if (
+                start[6] | <uint16_t>start[7] << 8 == _MAGIC
+                and _PREFIX_BYTES + size + (start[4] | <Py_ssize_t>start[5] << 8) == got
+            ):
+                self.frames_received += 1
+                self.head = start + _PREFIX_BYTES
+                return size
+        ahead.start, ahead.end = 0, got
+        return -1
+
+    cdef object view(self, Py_ssize_t size):
+        return self._ahead.view[_PREFIX_BYTES : _PREFIX_BYTES + size]
+
+    cdef Py_ssize_t _read(self, uint8_t* target) noexcept nogil:
+        """Read once, after spinning where that has paid; negative for an error."""
+        cdef Py_ssize_t got
+        cdef int64_t end_ns
+        if self._skip:
+            self._skip -= 1
+            self.blocking_waits += 1
+            return recv(self._fd, target, _AHEAD_BYTES, 0)
+        got = recv(self._fd, target, _AHEAD_BYTES, MSG_DONTWAIT)
+        if got >= 0 or errno != EAGAIN:
+            # It was there before the spin began: that tells nothing of spinning.
+            return got
+        end_ns = now_ns() + SPIN_NS
+        while True:
+            got = recv(self._fd, target, _AHEAD_BYTES, MSG_DONTWAIT)
+            if got >= 0 or errno != EAGAIN:
+                self._answered()
+                return got
+            if now_ns() > end_ns:
+                self._missed()
+                self.blocking_waits += 1
+                return recv(self._fd, target, _AHEAD_BYTES, 0)
+
+    cdef bint there(self) noexcept nogil:
+        cdef pollfd asked
+        asked.fd = self._fd
+        asked.events = POLLIN
+        asked.revents = 0
+        return poll(&asked, 1, 0) != 0
