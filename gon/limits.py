@@ -266,9 +266,9 @@ TRACE_ORIGINS_MAX = 1_024
 TRACES_MAX = 64
 # Round trips, and bandwidths, that one command is predicted for.
 PREDICTED_WAYS_MAX = 32
-# An answer that nobody waits for yet is held back for this long while a device is recorded: more
-# than any round trip that is asked about.
-HELD_BACK_S = 0.25
+# An answer that nobody waits for yet is held back for this long while a device is recorded: longer
+# than the round trips of this world.
+HELD_BACK_S = 1.0
 # What sockets hold of what is sent before a sender waits for the way: Linux' usual bound.
 SENT_AHEAD_BYTES = 4 * MIB
 # Measuring a way takes about this long, for syncs and for uploads each, and at most so many.

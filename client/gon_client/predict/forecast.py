@@ -107,7 +107,7 @@ def forecast(
         bytes_down=sum(trace.bytes_down for trace in traces),
         cells=tuple(cell(*way) for way in asked.ways()),
         lines=tuple(lines(traces, here, farthest)),
-        notes=tuple(notes(traces, asked)),
+        notes=tuple(notes(traces)),
     )
 
 
@@ -131,7 +131,7 @@ def lines(
     return sorted(waiting, key=lambda line: -line.farthest_s)
 
 
-def notes(traces: Sequence[Trace], asked: Asked) -> Iterable[str]:
+def notes(traces: Sequence[Trace]) -> Iterable[str]:
     """Return what makes these predictions less than they look."""
     if len(traces) > 1:
         yield f"{len(traces)} devices were used; they are taken to be used one after the other"
@@ -142,10 +142,10 @@ def notes(traces: Sequence[Trace], asked: Asked) -> Iterable[str]:
                 f"the trace was full after {held_s:.3g} s; the {rest_s:.3g} s after that are taken "
                 "as they were measured"
             )
-        if trace.early and max(asked.rtts_s) >= HELD_BACK_S:
+        if trace.early:
             yield (
-                f"{trace.early} answers came {HELD_BACK_S:g} s before anybody waited for them: on "
-                "longer ways waits for them are missing here"
+                f"{trace.early} answers came {HELD_BACK_S:g} s before anybody waited for them: who "
+                "asked whether they were done was told that late; on longer ways waits are missing"
             )
         if trace.links:
             yield f"{trace.links} lost links were replaced; the time of that is in all figures"
