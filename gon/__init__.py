@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from gon_client.launch import launch
     from gon_client.local import local
     from gon_client.module import Kernel, Module
+    from gon_client.predict.recording import Recording, record
     from gon_client.statistics import DeviceStatistics, stats
     from gon_client.stream import Stream
 
@@ -87,6 +88,8 @@ _HOMES = {
     "local": "gon_client.local",
     "Kernel": "gon_client.module",
     "Module": "gon_client.module",
+    "Recording": "gon_client.predict.recording",
+    "record": "gon_client.predict.recording",
     "DeviceStatistics": "gon_client.statistics",
     "stats": "gon_client.statistics",
     "Stream": "gon_client.stream",
@@ -120,6 +123,7 @@ __all__ = [
     "OutOfMemory",
     "ProtocolError",
     "ReadFuture",
+    "Recording",
     "RemoteProtocolError",
     "Stream",
     "UnitInfo",
@@ -128,6 +132,7 @@ __all__ = [
     "connect",
     "launch",
     "local",
+    "record",
     "stats",
 ]
 

@@ -270,6 +270,24 @@ STOP_GRACE_S = 0.5
 # Adaptive spinning of a receiver before it blocks (µs); see gon.transport.spin.
 SPIN_US_MAX = 50.0
 
+# Predictions --------------------
+# Frames of one trace, some 40 MB of them, and lines of a program that wait: what one that runs for
+# hours may cost its own memory while it is recorded.
+TRACE_EVENTS_MAX = 262_144
+TRACE_ORIGINS_MAX = 1_024
+# Traces that one command leaves behind: its devices.
+TRACES_MAX = 64
+# Round trips, and bandwidths, that one command is predicted for.
+PREDICTED_WAYS_MAX = 32
+# An answer that nobody waits for yet is held back for this long while a device is recorded: longer
+# than the round trips of this world.
+HELD_BACK_S = 1.0
+# What sockets hold of what is sent before a sender waits for the way: Linux' usual bound.
+SENT_AHEAD_BYTES = 4 * MIB
+# Measuring a way takes about this long, for syncs and for uploads each, and at most so many.
+PROBE_S = 0.1
+PROBES_MAX = 40
+
 # Links
 # --------------------
 # Waits that block at once, without a spin, after spins in vain: 4096 of them make a vain spin (50

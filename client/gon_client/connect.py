@@ -20,6 +20,7 @@ from gon_client.device import Device
 from gon_client.dial import Dialer
 from gon_client.lease import Lease
 from gon_client.link import SessionLink
+from gon_client.predict.recording import record_life
 from gon_client.remote import RemoteDevice
 from gon_client.reserved import claim
 
@@ -135,14 +136,21 @@ class Host:
             raise
         lease.keep(session.end)
         remote = RemoteDevice(session)
-        return Device(
+        device = Device(
             remote,
             where=f"{self.address} ({terms.unit}, {terms.endpoint})",
             memory_bytes=terms.memory_bytes,
             counts=remote.counts,
             on_close=lease.release,
             express=session.express,
+            lead=session.lead,
         )
+        try:
+            record_life(os.environ, device)
+        except BaseException:
+            device.close()
+            raise
+        return device
 
     def close(self) -> None:
         """Close the connection; devices acquired through it must be closed before."""

@@ -20,6 +20,7 @@ from gon.device import KnownWrite, Recalling
 from gon.errors import BadHandle, InvalidArgument, LimitExceeded, OutOfMemory, Unsupported
 from gon.limits import GRAPHS_MAX
 from gon.model import DEFAULT_STREAM, DeviceInfo, GlobalInfo, Handle, KernelInfo, Program
+from gon.transport.base import Link
 from gon_client.array import DeviceArray, shape_of
 from gon_client.buffer import Buffer, host_bytes
 from gon_client.counts import LinkCounts
@@ -55,8 +56,11 @@ class Device:
         counts: Callable[[], LinkCounts],
         on_close: Callable[[], None],
         express: Express | None = None,
+        lead: Callable[[Callable[[Link], Link]], None] | None = None,
     ) -> None:
-        """`express` is the quick way of launches, where there is one."""
+        """`express` is the quick way of launches, where there is one; `lead` leads the device's
+        links through another, where it has some.
+        """
         # What is called: `_own`, or what stands for it while a graph is captured.
         self.contract = self._own = contract
         self.express = express
@@ -64,6 +68,7 @@ class Device:
         self._free_bytes = memory_bytes
         self._counts = counts
         self._on_close = on_close
+        self.lead = lead
         self._handles = itertools.count(1)
         # What finalizers leave: they run anywhere, so they only note what is to be given back.
         self._dropped: deque[tuple[Callable[[Handle], None], Handle]] = deque()

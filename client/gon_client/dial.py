@@ -25,6 +25,10 @@ from gon.wire.session import Session
 from gon.wire.versions import VERSION_MAX, VERSION_MIN
 
 
+def _as_it_is(link: Link) -> Link:
+    return link
+
+
 class Dialer:
     """Opens links for one session.
 
@@ -47,11 +51,12 @@ class Dialer:
         self._grace_s = grace_s
         self._clock = clock
         self._name = os.urandom(16)
+        # What each link is led through before it carries the session.
+        self.through: Callable[[Link], Link] = _as_it_is
 
     def first(self, session: Session) -> tuple[Link, Welcome]:
         """Open the session's first link. Raises LinkLost, HostUnreachable, RemoteProtocolError."""
-        link = self._connect()
-        return link, self._greet(link, session)
+        return self._greet(self._connect(), session)
 
     def again(self, session: Session, stopped: Callable[[], bool]) -> tuple[Link, Welcome]:
         """Open another link after one was lost; try until the grace is over.
@@ -63,8 +68,7 @@ class Dialer:
         while True:
             try:
                 self._alive()
-                link = self._connect()
-                return link, self._greet(link, session)
+                return self._greet(self._connect(), session)
             except (LinkLost, HostUnreachable, WaitTimeout) as error:
                 why = error.message
             if stopped():
@@ -74,9 +78,9 @@ class Dialer:
             self._clock.sleep_s(pause_s)
             pause_s = min(2 * pause_s, RECONNECT_LONGEST_S)
 
-    def _greet(self, link: Link, session: Session) -> Welcome:
+    def _greet(self, link: Link, session: Session) -> tuple[Link, Welcome]:
         """Say hello and wait for the welcome, as long as the lease stands: a worker in the middle
-        of a long kernel answers after it.
+        of a long kernel answers after it. Return the link to use from now on.
         """
         hello = Hello(VERSION_MIN, VERSION_MAX, self._name, session.received, self._client)
         try:
@@ -88,7 +92,7 @@ class Dialer:
             head = session.open(raw)
             if head.kind is Kind.REFUSE:
                 raise RemoteProtocolError(f"refused: {decode(Refuse, head.body).message}")
-            return decode(Welcome, head.body)
+            return self.through(link), decode(Welcome, head.body)
         except BaseException:
             link.close()
             raise

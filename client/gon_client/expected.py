@@ -5,11 +5,16 @@ Cookies are added by whoever sends and removed by whoever receives; each count h
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from gon.errors import GonError, RemoteProtocolError
 from gon.limits import EXPECTED_BYTES_MAX
 from gon.transport.base import Link
 from gon.wire.batch import Reply
 from gon_client.pending import Answer, Origins
+
+# The cookie and answer of a read whose bytes come as payload, where there is one.
+Large: TypeAlias = tuple[int, Answer] | None
 
 
 class Expected:

@@ -31,16 +31,16 @@ from gon.errors import (
 from gon.limits import CLOSE_S, EXPECTED_BYTES_MAX, UNACKED_BYTES_MAX, UNACKED_FRAMES_MAX
 from gon.model import DeviceInfo
 from gon.native import NATIVE
-from gon.transport.base import LanedLink, Link
+from gon.transport.base import LanedLink, Link, WhileBlocked
 from gon.wire.batch import Bye, batch_body, encode, encode_op
-from gon.wire.frame import Kind
+from gon.wire.frame import Kind, Payloads
 from gon.wire.ops import AnyOp, Read
 from gon.wire.session import Role, Session
 from gon_client.batcher import AGE_MAX_S, Batcher
 from gon_client.counts import LinkCounts, Tally
 from gon_client.deadline import Deadline
 from gon_client.dial import Dialer
-from gon_client.expected import Expected
+from gon_client.expected import Expected, Large
 from gon_client.intake import Intake
 from gon_client.outbox import outbox_for
 from gon_client.pending import Answer, Origin, Origins, caller
@@ -151,11 +151,7 @@ class SessionLink:
             self._receive_some(self._may_send, deadline)
 
     def send_alone(
-        self,
-        ops: Sequence[AnyOp],
-        origin: Origin,
-        payloads: tuple[memoryview, ...] = (),
-        large: tuple[int, Answer] | None = None,
+        self, ops: Sequence[AnyOp], origin: Origin, payloads: Payloads = (), large: Large = None
     ) -> int:
         """Send a frame of its own after all that is gathered; return its number: see `uploaded`."""
         while True:
@@ -166,7 +162,7 @@ class SessionLink:
                     if large is not None:
                         self._expected.add_large(*large)
                     body = batch_body(first, [encode_op(op) for op in ops])
-                    self._send_frame(first, body, [origin] * len(ops), payloads)
+                    self._send_frame(first, body, [origin] * len(ops), payloads, None)
                     return self._session.sent
             self._receive_some(self._may_send)
 
@@ -191,9 +187,7 @@ class SessionLink:
             self._receive_some(answer.done, deadline)
 
     def _send_and_receive(self, answer: Answer) -> None:
-        """Send what is gathered, receive one frame: what nearly every wait needs, and no more.
-        Needs the turn, and gives it back.
-        """
+        """Send what is gathered, receive one frame, as most waits need; give back the turn."""
         try:
             # Not waited for: who has it may be waiting for the turn.
             if self._sending.acquire(blocking=False):
@@ -290,27 +284,22 @@ class SessionLink:
             raise self._ended()
         return self._expected.large is None and self._session.has_credit()
 
-    def _send_batch(self, receive: Callable[[], None] | None = None) -> None:
+    def _send_batch(self, receive: WhileBlocked = None) -> None:
         """Send the gathered ops as one frame; `receive` is called while the send is blocked."""
         first, body, marks = self._outbox.take()
         self._send_frame(first, body, marks, (), receive)
 
     def _send_frame(
-        self,
-        first: int,
-        body: bytes,
-        marks: list[Origin],
-        payloads: tuple[memoryview, ...] = (),
-        receive: Callable[[], None] | None = None,
+        self, first: int, body: bytes, marks: list[Origin], payloads: Payloads, look: WhileBlocked
     ) -> None:
         self._origins.keep(first, marks)
         session = self._session
         head = session.seal(body, payloads).head if payloads else session.seal_plain(body)
-        if receive is None:  # otherwise it is a wait that sends
+        if look is None:  # otherwise it is a wait that sends
             self._batcher.sent(len(marks), session.sent - session.acked)
         if session.is_open:
             try:
-                self._link.send(head, payloads, receive or self._receive_while_blocked)
+                self._link.send(head, payloads, look or self._receive_while_blocked)
             except LinkLost:
                 # The frame is kept; whoever receives next replaces the link and sends it again.
                 self._link.close()
@@ -323,6 +312,17 @@ class SessionLink:
             link.close()
 
     # Life --------------------
+    def lead(self, through: Callable[[Link], Link]) -> None:
+        """Let this link, and each that replaces it, be what `through` makes of it."""
+        with self._turn.lock:
+            while self.take(0) or not self._sending.acquire(timeout=AGE_MAX_S):
+                pass
+            try:
+                self._dialer.through, self._link = through, through(self._link)
+            finally:
+                self._sending.release()
+        self._turn.tell()
+
     def _resume(self, link: Link) -> None:
         """Replace a lost link and send again what was not acknowledged. Needs the turn."""
         with self._sending:

@@ -23,6 +23,8 @@ from typing import Protocol, TypeAlias
 from gon.limits import ZMQ_CHUNK_BYTES
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
+# Receives what is there while a send is blocked.
+WhileBlocked: TypeAlias = Callable[[], None] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class Link(Protocol):
         self,
         head: Bytes,
         payloads: Sequence[Bytes] = (),
-        while_blocked: Callable[[], None] | None = None,
+        while_blocked: WhileBlocked = None,
     ) -> None:
         """Send one frame; return when nothing of `head` or `payloads` is needed any more.
 

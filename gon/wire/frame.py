@@ -18,11 +18,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import TypeAlias
 
 import msgspec
 
 from gon.errors import LocalProtocolError, RemoteProtocolError
 from gon.limits import HEAD_BYTES_MAX, PAYLOAD_BYTES_MAX, PAYLOADS_MAX
+
+# What travels beside a head.
+Payloads: TypeAlias = tuple[memoryview, ...]
 
 LAYOUT = 1
 _FIELDS = struct.Struct("<BBHI")

@@ -81,7 +81,10 @@ OWNERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     # The thin client stands without the extras `cli` and `plot`.
     ("click", ("gon_client.cli", "gon_client.commands", "gon_server.cli")),
     ("rich", ("gon_client.bench", "gon_client.commands", "gon_server.cli")),
-    ("matplotlib", ("gon_client.bench.plot", "gon_client.bench.figures")),
+    (
+        "matplotlib",
+        ("gon_client.bench.plot", "gon_client.bench.figures", "gon_client.predict.plot"),
+    ),
 )
 
 _NAMES_CLIENT = re.compile(r"gon_client\b[\w.:]*\Z")

@@ -28,6 +28,10 @@ LAZY_IMPORTS: dict[tuple[str, str], str] = {
         "gon_client.commands.bench",
         "gon_client.bench.page.save_page",
     ): "slow, and says what to install",
+    (
+        "gon_client.commands.predict",
+        "gon_client.predict.plot.save_plot",
+    ): "slow, and says what to install",
     ("bench.rivals.rgpu_rival", "rgpu"): "reads its address from the environment when imported",
     ("bench.rivals.rgpu_rival", "rgpu.server.__main__.main"): "the host's end only",
     ("bench.rivals.tinygrad_rival", "tinygrad.device.BufferSpec"): "reads the environment",

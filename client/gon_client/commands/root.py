@@ -9,6 +9,7 @@ from gon_client.commands.bench import bench
 from gon_client.commands.demo import demo
 from gon_client.commands.info import info
 from gon_client.commands.ls import ls
+from gon_client.commands.predict import predict
 from gon_client.commands.run import run
 
 # Beside click's own 1 (abort) and 2 (usage).
@@ -36,4 +37,5 @@ gon.add_command(bench)
 gon.add_command(demo)
 gon.add_command(info)
 gon.add_command(ls)
+gon.add_command(predict)
 gon.add_command(run)
