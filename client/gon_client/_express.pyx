@@ -18,6 +18,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from gon.errors import GonError
+from gon.limits import INLINE_BYTES_MAX
 from gon.transport.framing import JOIN_BYTES_MAX
 from gon.transport.stream import StreamLink
 from gon.wire import ops as _ops
@@ -58,6 +59,7 @@ assert _ops.Sync.__struct_config__.tag == _TAG_SYNC
 
 cdef uint64_t _REPLIES = plain_word(Kind.REPLIES)
 cdef Py_ssize_t _JOIN_BYTES = JOIN_BYTES_MAX
+cdef uint32_t _INLINE_BYTES = INLINE_BYTES_MAX
 cdef object _IDLE_OPS = IDLE_OPS_TARGET
 cdef object _last_code = None
 
@@ -380,12 +382,13 @@ cdef class Express:
         answer = self._answers.get(cookie)
         if type(answer) is SyncAnswer:
             return not has_data
-        if type(answer) is not Answer or answer is self._expected.large:
+        if type(answer) is not Answer:
             return False
         target = answer.target
         if target is None:
             return not has_data
-        return has_data and target.nbytes == size
+        # A large read, whatever answers it, is counted where its pieces are.
+        return has_data and target.nbytes == size and size <= _INLINE_BYTES
 
     cdef int _apply(self, uint64_t cookie, const uint8_t* data, uint32_t size) except -1:
         """Settle one answer that `_is_for` has looked at, unless it has failed since then."""

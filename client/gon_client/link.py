@@ -15,8 +15,7 @@ Rules: what the session keeps is sent again by it; nothing else is ever retried.
 from __future__ import annotations
 
 import itertools
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gon.clock import Clock
@@ -28,16 +27,17 @@ from gon.errors import (
     RemoteProtocolError,
     error_of,
 )
-from gon.limits import CLOSE_S, EXPECTED_BYTES_MAX, UNACKED_BYTES_MAX, UNACKED_FRAMES_MAX
+from gon.limits import CLOSE_S, UNACKED_BYTES_MAX, UNACKED_FRAMES_MAX
 from gon.model import DeviceInfo
 from gon.native import NATIVE
 from gon.transport.base import Link
 from gon.transport.stream import StreamLink
-from gon.wire.batch import Bye, batch_body, encode, encode_op
+from gon.wire.batch import Bye, encode
 from gon.wire.frame import Kind
-from gon.wire.ops import AnyOp, Read
+from gon.wire.ops import AnyOp
 from gon.wire.session import Role, Session
 from gon_client.batcher import Batcher
+from gon_client.bulk import Bulk
 from gon_client.counts import LinkCounts, Tally
 from gon_client.deadline import Deadline
 from gon_client.dial import Dialer
@@ -46,6 +46,7 @@ from gon_client.intake import Intake
 from gon_client.outbox import PlainOutbox
 from gon_client.pending import Answer, Origin, Origins, caller
 from gon_client.pump import TICK_S, Pump
+from gon_client.sending import Sending
 from gon_client.turn import Turn
 
 if TYPE_CHECKING or NATIVE:
@@ -57,7 +58,7 @@ class SessionLink:
 
     def __init__(self, dialer: Dialer, clock: Clock) -> None:
         self._dialer, self._clock = dialer, clock
-        self._turn, self._sending = Turn(), threading.Lock()
+        self._turn, self._sending = Turn(), Sending()
         self._session = Session(
             Role.CLIENT, frames_max=UNACKED_FRAMES_MAX, bytes_max=UNACKED_BYTES_MAX
         )
@@ -68,7 +69,11 @@ class SessionLink:
         self._fault: GonError | None = None
         self._closed, self._seen = False, 0
         self._tally, self.cookies = Tally(), itertools.count(1)
+        self.bulk = Bulk(
+            self, self._session, self._outbox, self._expected, self._sending, self._tally, clock
+        )
         self._link, welcome = dialer.first(self._session)
+        self.bulk.on_another_link(dialer.round_trip_s)
         self._session.limit(welcome.frames_max, welcome.bytes_max)
         self._session.join(welcome.received)
         self.device: DeviceInfo = welcome.device
@@ -115,9 +120,7 @@ class SessionLink:
     def ask(self, op: AnyOp, cookie: int, answer: Answer, inline_bytes: int = 0) -> None:
         """Queue an op that is answered by `answer`, in a reply's head."""
         expected = self._expected
-        while expected.asked_bytes - expected.answered_bytes > EXPECTED_BYTES_MAX:
-            self.flush()
-            self._receive_some(expected.may_ask)
+        self.receive_until(expected.may_ask)
         with self._sending:
             if self._fault is not None:
                 raise self._ended()
@@ -128,49 +131,26 @@ class SessionLink:
         elif self._pump.parked:
             self._pump.wake()
 
-    def ask_large(self, op: Read, cookie: int, answer: Answer) -> None:
-        """Send a read whose bytes come as payload, straight into the answer's target."""
-        self.send_alone([op], answer.origin, large=(cookie, answer))
-
-    def uploaded(self, seq: int) -> None:
-        """Return when the worker has done what is in that frame."""
-        self._tally.waits += 1
-        self._tally.round_trips += 1
-        session = self._session
-        while session.acked < seq:
-            self._receive_some(lambda: session.acked >= seq)
-
     def flush(self, deadline: Deadline | None = None) -> None:
-        """Send what is gathered; receive first while it may not be sent. Raises WaitTimeout."""
+        """Send what is gathered, unless another thread does so between the pieces it is sending;
+        receive first while it may not be sent. Raises WaitTimeout.
+        """
+        sending = self._sending
         while self._outbox.count:
-            with self._sending:
+            if not sending.acquire(blocking=False):
+                if sending.in_pieces:
+                    return
+                sending.wait()
+            try:
                 if not self._outbox.count:
                     return
-                if self._may_send():
+                if self.may_send():
                     self._send_batch()
                     return
+            finally:
+                sending.release()
             self._tally.round_trips += 1
-            self._receive_some(self._may_send, deadline)
-
-    def send_alone(
-        self,
-        ops: Sequence[AnyOp],
-        origin: Origin,
-        payloads: tuple[memoryview, ...] = (),
-        large: tuple[int, Answer] | None = None,
-    ) -> int:
-        """Send a frame of its own after all that is gathered; return its number: see `uploaded`."""
-        while True:
-            self.flush()
-            with self._sending:
-                first = self._outbox.claim(len(ops)) if self._may_send() else 0
-                if first:
-                    if large is not None:
-                        self._expected.add_large(*large)
-                    body = batch_body(first, [encode_op(op) for op in ops])
-                    self._send_frame(first, body, [origin] * len(ops), payloads)
-                    return self._session.sent
-            self._receive_some(self._may_send)
+            self.receive_some(self.may_send, deadline)
 
     # Waits --------------------
     def wait(self, answer: Answer, timeout_s: float | None) -> None:
@@ -190,7 +170,7 @@ class SessionLink:
                 return
         self.flush(deadline)
         while not answer.settled:
-            self._receive_some(answer.done, deadline)
+            self.receive_some(answer.done, deadline)
 
     def _send_and_receive(self, answer: Answer) -> None:
         """Send what is gathered, receive one frame: what nearly every wait needs, and no more.
@@ -200,7 +180,7 @@ class SessionLink:
             # Not waited for: who has it may be waiting for the turn.
             if self._sending.acquire(blocking=False):
                 try:
-                    if self._outbox.count and self._may_send():
+                    if self._outbox.count and self.may_send():
                         self._send_batch(self.receive_now)
                 finally:
                     self._sending.release()
@@ -209,7 +189,7 @@ class SessionLink:
         finally:
             self._turn.give()
 
-    def _receive_some(self, done: Callable[[], bool], deadline: Deadline | None = None) -> None:
+    def receive_some(self, done: Callable[[], bool], deadline: Deadline | None = None) -> None:
         """Receive one frame, or wait until another thread has done something; not if `done`."""
         timeout_s = None if deadline is None else deadline.left_s()
         turn = self._turn
@@ -229,6 +209,12 @@ class SessionLink:
         finally:
             turn.give()
         turn.pause(TICK_S)
+
+    def receive_until(self, done: Callable[[], bool]) -> None:
+        """Send what is gathered and receive until `done`."""
+        while not done():
+            self.flush()
+            self.receive_some(done)
 
     def _poll(self) -> None:
         """Take what has arrived, without waiting, if nobody else is receiving."""
@@ -282,10 +268,13 @@ class SessionLink:
         except BaseException:
             link.close()
             raise
+        bulk = self.bulk
+        if bulk.round_trip.marked or self._expected.pieces_owed:
+            bulk.after_frame(link)
         return raw is not None
 
     # Sending (all need `_sending`) --------------------
-    def _may_send(self) -> bool:
+    def may_send(self) -> bool:
         """Return whether there is credit, and no large answer is on its way."""
         if self._fault is not None:
             raise self._ended()
@@ -294,9 +283,9 @@ class SessionLink:
     def _send_batch(self, receive: Callable[[], None] | None = None) -> None:
         """Send the gathered ops as one frame; `receive` is called while the send is blocked."""
         first, body, marks = self._outbox.take()
-        self._send_frame(first, body, marks, (), receive)
+        self.send_frame(first, body, marks, (), receive)
 
-    def _send_frame(
+    def send_frame(
         self,
         first: int,
         body: bytes,
@@ -333,6 +322,7 @@ class SessionLink:
             try:
                 fresh, welcome = self._dialer.again(self._session, lambda: self._closed)
                 self._tally.keep(link)
+                self.bulk.on_another_link(self._dialer.round_trip_s)
                 # From here on `end` closes it; one that came while it was dialled did not.
                 self._link = fresh
                 if self._fault is not None:
@@ -372,7 +362,10 @@ class SessionLink:
             self.flush()
         self._seen = first
         self._poll()
-        return gathered > 0 or self._session.acked < self._session.sent
+        owed = self._expected.pieces_owed > 0
+        if owed:
+            self.bulk.acknowledge_pieces(self._link, self._receive_while_blocked)
+        return gathered > 0 or owed or self._session.acked < self._session.sent
 
     def close(self) -> None:
         """Send what is gathered if that may be, say goodbye, end the session; idempotent."""
@@ -383,7 +376,7 @@ class SessionLink:
         try:
             if self._sending.acquire(timeout=CLOSE_S):
                 try:
-                    if self._outbox.count and self._may_send():
+                    if self._outbox.count and self.may_send():
                         self._send_batch()
                     self._link.send(self._session.word(Kind.BYE, encode(Bye("closed"))))
                 finally:

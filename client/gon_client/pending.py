@@ -61,6 +61,12 @@ class Origins:
         self.batches: deque[tuple[int, list[Origin]]] = deque(maxlen=_BATCHES_KEPT)
 
     def keep(self, first: int, origins: list[Origin]) -> None:
+        if len(origins) == 1 and self.batches:
+            # The parts of one transfer are many frames of one place.
+            before, known = self.batches[-1]
+            if before + len(known) == first and known[-1] is origins[0]:
+                known.append(origins[0])
+                return
         self.batches.append((first, origins))
 
     def name(self, number: int) -> str:

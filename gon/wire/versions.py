@@ -24,6 +24,8 @@ STEPS = (
     Step(1, "2026-11-22", "buffers, streams, events, modules, launches; resumable sessions"),
     Step(2, "2026-11-27", "contents known by their digest: Recall, Keep, the welcome's key"),
     Step(3, "2026-11-27", "graphs: DefineGraph, RunGraph, CloseGraph"),
+    # 4 is kept for a step that is on its way.
+    Step(5, "2026-11-28", "large transfers in pieces that other work goes between: WritePart"),
 )
 
 VERSION_MIN = STEPS[0].version
