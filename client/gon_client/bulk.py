@@ -157,7 +157,7 @@ class Bulk:
         self.round_trip.mark(seq, self._clock.now_s())
         frames = [frame for frame in session.kept() if frame.seq <= seq and frame.payloads]
         if not self.round_trip.worth_copying(_payload_bytes(frames)):
-            self._uploaded(seq)
+            self.wait(seq)
             return
         copies = [tuple(memoryview(bytes(each)) for each in frame.payloads) for frame in frames]
         # Whoever replaces a lost link holds it too, while what is kept is sent again.
@@ -165,7 +165,7 @@ class Bulk:
             for frame, copied in zip(frames, copies, strict=True):
                 frame.payloads = copied
 
-    def _uploaded(self, seq: int) -> None:
+    def wait(self, seq: int) -> None:
         """Return when the worker has done what is in that frame."""
         session = self._session
         self._tally.waits += 1

@@ -86,7 +86,8 @@ class KnownContents:
         while asked:
             sent = self._settle(asked.popleft()) or sent
         if sent:
-            self._link.bulk.secure(sent)
+            # Not only until the bytes are safe: the lease may end next, and what it sent is kept.
+            self._link.bulk.wait(sent)
         return [piece for piece in pieces if piece.data.nbytes < CONTENT_BYTES_MIN]
 
     def _ask(self, stream: Handle, write: KnownWrite, digest: bytes, cookie: int) -> _Asked:
