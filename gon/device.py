@@ -292,6 +292,24 @@ class KnownWrite(NamedTuple):
 
 
 @runtime_checkable
+class Waiting(Protocol):
+    """What a device may give besides: a read that is waited for where it is called, so that nothing
+    that other threads do has to wait for it.
+    """
+
+    def read_now(
+        self,
+        stream: Handle,
+        buffer: Handle,
+        offset: int,
+        out: memoryview,
+        timeout_s: float | None = None,
+    ) -> None:
+        """As `Device.read`, for more than INLINE_BYTES_MAX, and the wait for it."""
+        ...
+
+
+@runtime_checkable
 class Recalling(Protocol):
     """What a device may give besides: writing contents that its host has kept without their bytes
     being sent.

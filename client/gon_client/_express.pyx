@@ -18,7 +18,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from gon.errors import GonError
-from gon.limits import BATCH_OPS_MAX, REPEAT_BATCH_OPS
+from gon.limits import BATCH_OPS_MAX, INLINE_BYTES_MAX, REPEAT_BATCH_OPS
 from gon.transport.framing import JOIN_BYTES_MAX
 from gon.wire import ops as _ops
 from gon.wire.batch import encode_op
@@ -61,6 +61,7 @@ cdef uint64_t _REPLIES = plain_word(Kind.REPLIES)
 cdef Py_ssize_t _JOIN_BYTES = JOIN_BYTES_MAX
 cdef Py_ssize_t _FOLD_OPS = REPEAT_BATCH_OPS
 cdef Py_ssize_t _OPS = BATCH_OPS_MAX
+cdef uint32_t _INLINE_BYTES = INLINE_BYTES_MAX
 cdef object _IDLE_OPS = IDLE_OPS_TARGET
 cdef object _last_code = None
 
@@ -411,12 +412,13 @@ cdef class Express:
         answer = self._answers.get(cookie)
         if type(answer) is SyncAnswer:
             return not has_data
-        if type(answer) is not Answer or answer is self._expected.large:
+        if type(answer) is not Answer:
             return False
         target = answer.target
         if target is None:
             return not has_data
-        return has_data and target.nbytes == size
+        # A large read, whatever answers it, is counted where its pieces are.
+        return has_data and target.nbytes == size and size <= _INLINE_BYTES
 
     cdef int _apply(self, uint64_t cookie, const uint8_t* data, uint32_t size) except -1:
         """Settle one answer that `_is_for` has looked at, unless it has failed since then."""

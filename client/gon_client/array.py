@@ -120,20 +120,26 @@ class DeviceArray:
         It is received straight into `out` (same shape and dtype, C-contiguous) where given. Raises
         the error of what should have written it, WaitTimeout, LeaseLost.
         """
-        return self.get_async(out, stream=stream).result(timeout_s)
+        place = self._place(out)
+        self.buffer.read_now(place, offset=self.offset, stream=stream, timeout_s=timeout_s)
+        return place
 
     def get_async(
         self, out: HostArray | None = None, *, stream: Stream | None = None
     ) -> ReadFuture:
         """Queue a read and return its future: `.result()` or `await`."""
+        place = self._place(out)
+        return ReadFuture(self.buffer.read(place, offset=self.offset, stream=stream), place)
+
+    def _place(self, out: HostArray | None) -> HostArray:
+        """Return where the content is read into. Raises InvalidArgument."""
         if out is None:
-            out = np.empty(self.shape, self.dtype)
-        elif out.shape != self.shape or out.dtype != self.dtype:
+            return np.empty(self.shape, self.dtype)
+        if out.shape != self.shape or out.dtype != self.dtype:
             raise InvalidArgument(
                 f"out is {out.dtype}{list(out.shape)}, the array {self.dtype}{list(self.shape)}"
             )
-        pending = self.buffer.read(out, offset=self.offset, stream=stream)
-        return ReadFuture(pending, out)
+        return out
 
     def set(self, source: HostArray, *, stream: Stream | None = None, cache: bool = False) -> None:
         """Write the content of a NumPy array of the same shape and dtype; with `cache` as

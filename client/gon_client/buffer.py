@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from gon.device import SETTLED, KnownWrite, Pending
+from gon.device import SETTLED, KnownWrite, Pending, Waiting
 from gon.errors import InvalidArgument
+from gon.limits import INLINE_BYTES_MAX
 from gon.model import Handle
 from gon_client.peers import Place, copy_across
 
@@ -167,7 +168,24 @@ class Buffer:
             )
             return
         _check_unused(target_stream, "target_stream")
-        self.read(target, offset=offset, stream=stream).wait()
+        self.read_now(target, offset=offset, stream=stream)
+
+    def read_now(
+        self,
+        out: HostArray,
+        *,
+        offset: int = 0,
+        stream: Stream | None = None,
+        timeout_s: float | None = None,
+    ) -> None:
+        """Read into the whole of `out`, and wait for it. Raises as `Pending.wait`."""
+        contract = self.device.contract
+        if out.nbytes <= INLINE_BYTES_MAX or not isinstance(contract, Waiting):
+            self.read(out, offset=offset, stream=stream).wait(timeout_s)
+            return
+        view = host_bytes(out, "out", writable=True)
+        self.check_range(offset, view.nbytes, "source")
+        contract.read_now(self.device.handle_of(stream), self.handle, offset, view, timeout_s)
 
     def read(self, out: HostArray, *, offset: int = 0, stream: Stream | None = None) -> Pending:
         """Queue a read into the whole of `out`; its bytes are there once waited for."""

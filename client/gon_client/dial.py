@@ -53,6 +53,8 @@ class Dialer:
         self._name = os.urandom(16)
         # What each link is led through before it carries the session.
         self.through: Callable[[Link], Link] = _as_it_is
+        # Of the last handshake: the worker does nothing else, or is still busy with what came last.
+        self.round_trip_s = 0.0
 
     def first(self, session: Session) -> tuple[Link, Welcome]:
         """Open the session's first link. Raises LinkLost, HostUnreachable, RemoteProtocolError."""
@@ -84,11 +86,13 @@ class Dialer:
         """
         hello = Hello(VERSION_MIN, VERSION_MAX, self._name, session.received, self._client)
         try:
+            began_s = self._clock.now_s()
             link.send(session.word(Kind.HELLO, encode(hello)))
             raw = link.receive(HANDSHAKE_TIMEOUT_S)
             while raw is None:
                 self._alive()
                 raw = link.receive(HANDSHAKE_TIMEOUT_S)
+            self.round_trip_s = self._clock.now_s() - began_s
             head = session.open(raw)
             if head.kind is Kind.REFUSE:
                 raise RemoteProtocolError(f"refused: {decode(Refuse, head.body).message}")

@@ -1,20 +1,22 @@
 """The answers a session expects: what each reply settles, and how much is on its way.
 
 Cookies are added by whoever sends and removed by whoever receives; each count has one writer.
+
+A large read comes in pieces, each received into its place. Nothing that is ordered behind it may be
+sent before all of it is here (gon.wire.batch). Where the thread that reads waits in the read, that
+holds by itself, for what other threads send has no order with it. Where it does not, nothing is
+sent at all: such a read is `large`.
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import threading
 
 from gon.errors import GonError, RemoteProtocolError
-from gon.limits import EXPECTED_BYTES_MAX
+from gon.limits import DOWNLOADS_MAX, EXPECTED_BYTES_MAX
 from gon.transport.base import Link
 from gon.wire.batch import Reply
 from gon_client.pending import Answer, Origins
-
-# The cookie and answer of a read whose bytes come as payload, where there is one.
-Large: TypeAlias = tuple[int, Answer] | None
 
 
 class Expected:
@@ -25,13 +27,22 @@ class Expected:
         # Inline answers: bytes ever asked for and ever received.
         self.asked_bytes = 0
         self.answered_bytes = 0
-        # The read whose bytes are on their way as payload: there is one at a time, and until the
-        # next batch acknowledges it its bytes are the buffer itself.
+        # Bytes that are here of each large read, by cookie; pieces received that nothing has
+        # acknowledged.
+        self._here: dict[int, int] = {}
+        self.pieces_owed = 0
+        # A large read that its thread does not wait in, and all such reads.
         self.large: Answer | None = None
+        self._unwaited: list[Answer] = []
+        self._unwaited_lock = threading.Lock()
 
     def may_ask(self) -> bool:
         """Return whether more inline bytes may be asked for before some are received."""
         return self.asked_bytes - self.answered_bytes <= EXPECTED_BYTES_MAX
+
+    def may_ask_large(self) -> bool:
+        """Return whether the worker takes one more large read."""
+        return len(self._here) < DOWNLOADS_MAX
 
     def add(self, cookie: int, answer: Answer) -> None:
         """Expect an answer in a reply's head."""
@@ -39,38 +50,76 @@ class Expected:
             self.asked_bytes += answer.target.nbytes
         self.answers[cookie] = answer
 
-    def add_large(self, cookie: int, answer: Answer) -> None:
-        """Expect an answer whose bytes come as payload."""
-        self.large = answer
+    def add_large(self, cookie: int, answer: Answer, *, waited: bool) -> None:
+        """Expect an answer whose bytes come as payload, and which its thread waits for, or not."""
+        self._here[cookie] = 0
         self.answers[cookie] = answer
+        if not waited:
+            self.hold(answer)
+
+    def hold(self, answer: Answer) -> None:
+        """Hear that nobody waits in a large read any more."""
+        with self._unwaited_lock:
+            self._unwaited.append(answer)
+            # Settling comes before letting go, so one of the two sees the other.
+            self._unwaited = [each for each in self._unwaited if not each.settled]
+            self.large = next(iter(self._unwaited), None)
+
+    def _let_go(self) -> None:
+        with self._unwaited_lock:
+            self._unwaited = [each for each in self._unwaited if not each.settled]
+            self.large = next(iter(self._unwaited), None)
 
     def receive_payloads(self, link: Link, replies: list[Reply]) -> None:
         """Receive the bytes of large reads into their places; a link that breaks leaves them to be
         sent again. Raises RemoteProtocolError.
         """
+        arriving: dict[int, int] = {}
         for reply in replies:
             if reply.size_bytes:
-                answer = self.answers.get(reply.reply)
-                if answer is None or answer.target is None:
-                    raise RemoteProtocolError(f"a reply to nothing: {reply.reply}")
-                if answer.target.nbytes != reply.size_bytes:
-                    raise RemoteProtocolError(f"{reply.size_bytes} bytes that nobody asked for")
-                link.receive_into(answer.target)
+                cookie, size = reply.reply, reply.size_bytes
+                answer = self.answers.get(cookie)
+                here = arriving.get(cookie, self._here.get(cookie))
+                if answer is None or answer.target is None or here is None:
+                    raise RemoteProtocolError(f"a reply to nothing: {cookie}")
+                place = answer.target[here : here + size]
+                if place.nbytes != size:
+                    raise RemoteProtocolError(f"{size} bytes that nobody asked for")
+                link.receive_into(place)
+                arriving[cookie] = here + size
 
     def settle(self, replies: list[Reply], origins: Origins) -> None:
         """Give each answer its reply. Raises RemoteProtocolError for one that nobody expects."""
         for reply in replies:
-            answer = self.answers.pop(reply.reply, None)
+            answer = self.answers.get(reply.reply)
             if answer is None:
                 raise RemoteProtocolError(f"a reply to nothing: {reply.reply}")
-            if answer is self.large:
-                self.large = None
-            elif answer.target is not None:
+            if reply.reply in self._here:
+                self._settle_large(answer, reply, origins)
+                continue
+            del self.answers[reply.reply]
+            if answer.target is not None:
                 self.answered_bytes += answer.target.nbytes
             answer.settle(reply, origins)
+
+    def _settle_large(self, answer: Answer, reply: Reply, origins: Origins) -> None:
+        """Count a piece of a large read, or settle it: all of it is here, or it failed."""
+        self.pieces_owed += 1
+        target = answer.target
+        if target is not None and reply.size_bytes:
+            here = self._here[reply.reply] + reply.size_bytes
+            if here < target.nbytes:
+                self._here[reply.reply] = here
+                return
+            reply = Reply(reply.reply, None, here)
+        del self._here[reply.reply], self.answers[reply.reply]
+        answer.settle(reply, origins)
+        if self._unwaited:
+            self._let_go()
 
     def fail(self, error: GonError) -> None:
         """Settle all with an error of this side."""
         for answer in list(self.answers.values()):
             answer.fail(error)
         self.answers.clear()
+        self._here.clear()

@@ -48,6 +48,7 @@ _CALLS = {
     "write": "an upload",
     "write_known": "an upload",
     "read": "a read",
+    "read_now": "a read",
     "create_stream": "a new stream",
     "close_stream": "closing a stream",
     "sync": "a sync",

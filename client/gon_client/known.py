@@ -86,7 +86,8 @@ class KnownContents:
         while asked:
             sent = self._settle(asked.popleft()) or sent
         if sent:
-            self._link.uploaded(sent)
+            # Not only until the bytes are safe: the lease may end next, and what it sent is kept.
+            self._link.bulk.wait(sent)
         return [piece for piece in pieces if piece.data.nbytes < CONTENT_BYTES_MIN]
 
     def _ask(self, stream: Handle, write: KnownWrite, digest: bytes, cookie: int) -> _Asked:
@@ -105,9 +106,8 @@ class KnownContents:
         op = asked.op
         if outcome is Outcome.UNKNOWN:
             where = (op.stream, op.buffer, op.offset, op.size_bytes)
-            keep = ops.Keep(*where, op.digest)
-            write = ops.Write(*where, None)
-            return self._link.send_alone([write, keep], asked.answer.origin, (asked.piece,))
+            write, keep = ops.Write(*where, None), ops.Keep(*where, op.digest)
+            return self._link.bulk.send(write, asked.piece, asked.answer.origin, (keep,))
         if outcome is Outcome.THERE:
             with self._lock:
                 self.recalled += 1

@@ -15,8 +15,7 @@ Rules: what the session keeps is sent again by it; nothing else is ever retried.
 from __future__ import annotations
 
 import itertools
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gon.clock import Clock
@@ -28,23 +27,25 @@ from gon.errors import (
     RemoteProtocolError,
     error_of,
 )
-from gon.limits import CLOSE_S, EXPECTED_BYTES_MAX, UNACKED_BYTES_MAX, UNACKED_FRAMES_MAX
+from gon.limits import CLOSE_S, UNACKED_BYTES_MAX, UNACKED_FRAMES_MAX
 from gon.model import DeviceInfo
 from gon.native import NATIVE
 from gon.transport.base import LanedLink, Link, WhileBlocked
-from gon.wire.batch import Bye, batch_body, encode, encode_op
+from gon.wire.batch import Bye, encode
 from gon.wire.frame import Kind, Payloads
-from gon.wire.ops import AnyOp, Read
+from gon.wire.ops import AnyOp
 from gon.wire.session import Role, Session
 from gon_client.batcher import AGE_MAX_S, Batcher
+from gon_client.bulk import Bulk
 from gon_client.counts import LinkCounts, Tally
 from gon_client.deadline import Deadline
 from gon_client.dial import Dialer
-from gon_client.expected import Expected, Large
+from gon_client.expected import Expected
 from gon_client.intake import Intake
 from gon_client.outbox import outbox_for
 from gon_client.pending import Answer, Origin, Origins, caller
 from gon_client.pump import Pump
+from gon_client.sending import Sending
 from gon_client.turn import Turn
 
 if TYPE_CHECKING or NATIVE:
@@ -56,7 +57,7 @@ class SessionLink:
 
     def __init__(self, dialer: Dialer, clock: Clock) -> None:
         self._dialer, self._clock = dialer, clock
-        self._turn, self._sending, self._tally = Turn(), threading.Lock(), Tally()
+        self._turn, self._sending, self._tally = Turn(), Sending(), Tally()
         self._session = Session(
             Role.CLIENT, frames_max=UNACKED_FRAMES_MAX, bytes_max=UNACKED_BYTES_MAX
         )
@@ -72,6 +73,10 @@ class SessionLink:
         self.content_key: bytes = welcome.content_key
         self.version: int = welcome.version
         self._outbox = outbox_for(welcome.version)
+        self.bulk = Bulk(
+            self, self._session, self._outbox, self._expected, self._sending, self._tally, clock
+        )
+        self.bulk.on_another_link(dialer.round_trip_s)
         self._pump = Pump(self._tick, self._batcher, clock)
         self.express: Express | None = Express(self) if NATIVE else None
 
@@ -113,9 +118,7 @@ class SessionLink:
     def ask(self, op: AnyOp, cookie: int, answer: Answer, inline_bytes: int = 0) -> None:
         """Queue an op that is answered by `answer`, in a reply's head."""
         expected = self._expected
-        while expected.asked_bytes - expected.answered_bytes > EXPECTED_BYTES_MAX:
-            self.flush()
-            self._receive_some(expected.may_ask)
+        self.receive_until(expected.may_ask)
         with self._sending:
             if self._fault is not None:
                 raise self._ended()
@@ -126,45 +129,26 @@ class SessionLink:
         elif self._pump.parked:
             self._pump.wake()
 
-    def ask_large(self, op: Read, cookie: int, answer: Answer) -> None:
-        """Send a read whose bytes come as payload, straight into the answer's target."""
-        self.send_alone([op], answer.origin, large=(cookie, answer))
-
-    def uploaded(self, seq: int) -> None:
-        """Return when the worker has done what is in that frame."""
-        self._tally.waits += 1
-        self._tally.round_trips += 1
-        session = self._session
-        while session.acked < seq:
-            self._receive_some(lambda: session.acked >= seq)
-
     def flush(self, deadline: Deadline | None = None) -> None:
-        """Send what is gathered; receive first while it may not be sent. Raises WaitTimeout."""
+        """Send what is gathered, unless another thread does so between its pieces; receive first
+        while it may not be sent. Raises WaitTimeout.
+        """
+        sending = self._sending
         while self._outbox.count:
-            with self._sending:
-                if not self._outbox.count:  # another thread has
+            if not sending.acquire(blocking=False):
+                if sending.in_pieces:
                     return
-                if self._may_send():
+                sending.wait()
+            try:
+                if not self._outbox.count:
+                    return
+                if self.may_send():
                     self._send_batch()
                     return
+            finally:
+                sending.release()
             self._tally.round_trips += 1
-            self._receive_some(self._may_send, deadline)
-
-    def send_alone(
-        self, ops: Sequence[AnyOp], origin: Origin, payloads: Payloads = (), large: Large = None
-    ) -> int:
-        """Send a frame of its own after all that is gathered; return its number: see `uploaded`."""
-        while True:
-            self.flush()
-            with self._sending:
-                first = self._outbox.claim(len(ops)) if self._may_send() else 0
-                if first:
-                    if large is not None:
-                        self._expected.add_large(*large)
-                    body = batch_body(first, [encode_op(op) for op in ops])
-                    self._send_frame(first, body, [origin] * len(ops), payloads, None)
-                    return self._session.sent
-            self._receive_some(self._may_send)
+            self.receive_some(self.may_send, deadline)
 
     # Waits --------------------
     def wait(self, answer: Answer, timeout_s: float | None) -> None:
@@ -175,16 +159,14 @@ class SessionLink:
 
     def wait_on(self, answer: Answer, timeout_s: float | None) -> None:
         """Go on with a wait that is counted."""
-        deadline = None
-        if timeout_s is not None:
-            deadline = Deadline(self._clock, timeout_s)
-        elif self._turn.take():
+        deadline = None if timeout_s is None else Deadline(self._clock, timeout_s)
+        if deadline is None and self._turn.take():
             self._send_and_receive(answer)
             if answer.settled:
                 return
         self.flush(deadline)
         while not answer.settled:
-            self._receive_some(answer.done, deadline)
+            self.receive_some(answer.done, deadline)
 
     def _send_and_receive(self, answer: Answer) -> None:
         """Send what is gathered, receive one frame, as most waits need; give back the turn."""
@@ -192,7 +174,7 @@ class SessionLink:
             # Not waited for: who has it may be waiting for the turn.
             if self._sending.acquire(blocking=False):
                 try:
-                    if self._outbox.count and self._may_send():
+                    if self._outbox.count and self.may_send():
                         self._batcher.waited(self._outbox.count)
                         self._send_batch(self.receive_now)
                 finally:
@@ -202,7 +184,7 @@ class SessionLink:
         finally:
             self._turn.give()
 
-    def _receive_some(self, done: Callable[[], bool], deadline: Deadline | None = None) -> None:
+    def receive_some(self, done: Callable[[], bool], deadline: Deadline | None = None) -> None:
         """Receive one frame, or wait until another thread has done something; not if `done`."""
         timeout_s = None if deadline is None else deadline.left_s()
         turn = self._turn
@@ -222,6 +204,12 @@ class SessionLink:
         finally:
             turn.give()
         turn.pause(AGE_MAX_S)
+
+    def receive_until(self, done: Callable[[], bool]) -> None:
+        """Send what is gathered and receive until `done`."""
+        while not done():
+            self.flush()
+            self.receive_some(done)
 
     def _poll(self) -> None:
         """Take what has arrived, without waiting, if nobody else is receiving."""
@@ -275,10 +263,13 @@ class SessionLink:
         except BaseException:
             link.close()
             raise
+        bulk = self.bulk
+        if bulk.round_trip.marked or self._expected.pieces_owed:
+            bulk.after_frame(link)
         return raw is not None
 
     # Sending (all need `_sending`) --------------------
-    def _may_send(self) -> bool:
+    def may_send(self) -> bool:
         """Return whether there is credit, and no large answer is on its way."""
         if self._fault is not None:
             raise self._ended()
@@ -287,10 +278,15 @@ class SessionLink:
     def _send_batch(self, receive: WhileBlocked = None) -> None:
         """Send the gathered ops as one frame; `receive` is called while the send is blocked."""
         first, body, marks = self._outbox.take()
-        self._send_frame(first, body, marks, (), receive)
+        self.send_frame(first, body, marks, (), receive)
 
-    def _send_frame(
-        self, first: int, body: bytes, marks: list[Origin], payloads: Payloads, look: WhileBlocked
+    def send_frame(
+        self,
+        first: int,
+        body: bytes,
+        marks: list[Origin],
+        payloads: Payloads = (),
+        look: WhileBlocked = None,
     ) -> None:
         self._origins.keep(first, marks)
         session = self._session
@@ -333,6 +329,7 @@ class SessionLink:
             try:
                 fresh, welcome = self._dialer.again(self._session, lambda: self._closed)
                 self._tally.keep(link)
+                self.bulk.on_another_link(self._dialer.round_trip_s)
                 # From here on `end` closes it; one that came while it was dialled did not.
                 self._link = fresh
                 if self._fault is not None:
@@ -373,7 +370,10 @@ class SessionLink:
             self.flush()
         self._seen = first
         self._poll()
-        return gathered > 0 or self._session.acked < self._session.sent
+        owed = self._expected.pieces_owed > 0
+        if owed:
+            self.bulk.acknowledge_pieces(self._link, self._receive_while_blocked)
+        return gathered > 0 or owed or self._session.acked < self._session.sent
 
     def close(self) -> None:
         """Send what is gathered if that may be, say goodbye, end the session; idempotent."""
@@ -384,7 +384,7 @@ class SessionLink:
         try:
             if self._sending.acquire(timeout=CLOSE_S):
                 try:
-                    if self._outbox.count and self._may_send():
+                    if self._outbox.count and self.may_send():
                         self._send_batch()
                     self._link.send(self._session.word(Kind.BYE, encode(Bye("closed"))))
                 finally:

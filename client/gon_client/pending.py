@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from gon.errors import GonError, RemoteProtocolError, error_of
+from gon.limits import BATCH_OPS_MAX
 from gon.wire.batch import Reply
 
 Origin: TypeAlias = tuple[CodeType, int]
@@ -61,6 +62,13 @@ class Origins:
         self.batches: deque[tuple[int, list[Origin]]] = deque(maxlen=_BATCHES_KEPT)
 
     def keep(self, first: int, origins: list[Origin]) -> None:
+        if len(origins) == 1 and self.batches:
+            # The parts of one transfer are many frames of one place.
+            before, known = self.batches[-1]
+            joins = before + len(known) == first and known[-1] is origins[0]
+            if joins and len(known) < BATCH_OPS_MAX:
+                known.append(origins[0])
+                return
         self.batches.append((first, origins))
 
     def name(self, number: int) -> str:

@@ -54,6 +54,11 @@ def _check_numbers(*numbers: int) -> None:
             raise InvalidArgument(f"{number} is no number from 0 to 2**64 - 1")
 
 
+def _check_target(out: memoryview) -> None:
+    if out.readonly or not out.c_contiguous:
+        raise InvalidArgument("out is read-only or not contiguous")
+
+
 def _check_text(text: str, most_bytes: int, what: str) -> None:
     try:
         size = len(text.encode())
@@ -124,9 +129,8 @@ class RemoteDevice:
         if size <= INLINE_BYTES_MAX:
             self._post(ops.Write(stream, buffer, offset, size, bytes(data)), size)
         else:
-            link = self._link
-            op = ops.Write(stream, buffer, offset, size, None)
-            link.uploaded(link.send_alone([op], caller(2), (data,)))
+            bulk = self._link.bulk
+            bulk.secure(bulk.send(ops.Write(stream, buffer, offset, size, None), data, caller(2)))
 
     def write_known(self, stream: Handle, writes: Sequence[KnownWrite]) -> None:
         _check_numbers(*(write.offset for write in writes))
@@ -135,8 +139,7 @@ class RemoteDevice:
             self.write(stream, *write)
 
     def read(self, stream: Handle, buffer: Handle, offset: int, out: memoryview) -> Pending:
-        if out.readonly or not out.c_contiguous:
-            raise InvalidArgument("out is read-only or not contiguous")
+        _check_target(out)
         _check_numbers(offset)
         size = out.nbytes
         if self._express is not None and size <= INLINE_BYTES_MAX and offset < _U64:
@@ -149,8 +152,26 @@ class RemoteDevice:
         if size <= INLINE_BYTES_MAX:
             self._link.ask(op, cookie, answer)
         else:
-            self._link.ask_large(op, cookie, answer)
+            self._link.bulk.ask(op, answer)
         return answer
+
+    def read_now(
+        self,
+        stream: Handle,
+        buffer: Handle,
+        offset: int,
+        out: memoryview,
+        timeout_s: float | None = None,
+    ) -> None:
+        _check_target(out)
+        _check_numbers(offset)
+        answer = Answer(self._waiting, out, caller(2))
+        op = ops.Read(stream, buffer, offset, out.nbytes, next(self._cookies))
+        self._link.bulk.ask(op, answer, waited=True)
+        try:
+            answer.wait(timeout_s)
+        finally:
+            self._link.bulk.let_be(answer)
 
     def copy(
         self,

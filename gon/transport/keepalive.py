@@ -13,7 +13,7 @@ import select
 import socket
 import struct
 
-from gon.limits import KEEPALIVE_COUNT, KEEPALIVE_S, PEER_SILENT_S
+from gon.limits import KEEPALIVE_COUNT, KEEPALIVE_S, PEER_SILENT_S, TCP_UNSENT_BYTES
 
 _TIMEVAL = struct.Struct("@ll")
 # The start of Linux's struct tcp_info: retransmissions and window probes without an answer, and the
@@ -28,6 +28,7 @@ def configure(sock: socket.socket) -> None:
     if sock.family not in _INTERNET:
         return
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, TCP_UNSENT_BYTES)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, round(KEEPALIVE_S))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, round(KEEPALIVE_S))

@@ -237,7 +237,7 @@ class StreamLink:
             self._bound_receives(WAIT_SLICE_S)
         quiet_s = 0.0
         while target.nbytes:
-            got = self._read_some(target, 0)
+            got = self._read_some(target, socket.MSG_WAITALL)
             target = target[got:]
             quiet_s = 0.0 if got else quiet_s + WAIT_SLICE_S
             if not got:

@@ -1,10 +1,13 @@
 """Bodies of frames: batches of ops, their replies, and the words of the handshake, as msgpack.
 
 Rules of a batch, checked on both sides:
-- Only its first op may take its data from the frame's payload (`Write` with `data` None), so that a
-  frame has either arrived whole or had no effect: what is executed exactly once is a frame.
-- A `Read` of more than INLINE_BYTES_MAX is its last op, and the next batch acknowledges the reply:
-  until then the buffer's memory is what would be sent again.
+- Only its first op may take its data from the frame's payload (`WritePart`, or `Write` with `data`
+  None), so that a frame has either arrived whole or had no effect: what is executed exactly once is
+  a frame.
+- A `Read` of more than INLINE_BYTES_MAX is its last op. It is answered in pieces, a reply each, and
+  until the client has received all of them it sends nothing that is ordered behind the read: the
+  buffer's memory is what would be sent again. Before version 5 there is one piece, and the client
+  sends no batch until it has received that.
 
 Must not know: links, sessions, what ops do.
 """
@@ -19,7 +22,7 @@ import msgspec
 from gon.errors import GonError, RemoteProtocolError, error_of
 from gon.limits import BATCH_OPS_MAX, INLINE_BYTES_MAX, OP_NUMBER_MAX
 from gon.model import DeviceInfo, ModuleInfo
-from gon.wire.ops import AnyOp, Outcome, Read, Write
+from gon.wire.ops import AnyOp, Outcome, Read, Write, WritePart
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):
@@ -101,7 +104,7 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
 
 class Reply(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The answer to the op with that cookie: inline `data`, or the next payload if `size_bytes`, or
-    a failure.
+    a failure. A large read is answered by several: the pieces in order, and a failure ends it.
     """
 
     reply: int
@@ -155,9 +158,10 @@ def decode_batch(body: memoryview, payloads: Sequence[int]) -> Batch:
     if not 0 < batch.first <= OP_NUMBER_MAX:
         raise RemoteProtocolError(f"a batch whose first op has the number {batch.first}")
     head = ops[0]
-    if not payloads and type(head) is not Write:
+    if not payloads and type(head) is not Write and type(head) is not WritePart:
         return batch
-    expected = (head.size_bytes,) if isinstance(head, Write) and head.data is None else ()
+    takes = isinstance(head, WritePart) or (isinstance(head, Write) and head.data is None)
+    expected = (head.size_bytes,) if isinstance(head, Write | WritePart) and takes else ()
     if tuple(payloads) != expected:
         raise RemoteProtocolError(
             f"payloads of {tuple(payloads)} bytes beside a batch that takes {expected}"

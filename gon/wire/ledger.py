@@ -16,9 +16,9 @@ from gon.limits import HEAD_BYTES_MAX
 from gon.wire.frame import HEADER
 
 
-class Frame(msgspec.Struct, frozen=True, gc=False):
+class Frame(msgspec.Struct, gc=False):
     """What goes onto a link. `payloads` are not copied: they must stay as they are until
-    acknowledged.
+    acknowledged, or their owner puts copies in their place.
     """
 
     seq: int

@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from gon.errors import InvalidArgument
 from gon.model import BufferAt, GraphChange, GraphOp, GraphSlot, LocalBytes, Program
 
 
@@ -207,6 +208,35 @@ class CloseGraph(Op, frozen=True, tag=42):
     graph: int
 
 
+class WritePart(Op, frozen=True, tag=50):
+    """The frame's payload is the part from `offset` on of a write of `total_bytes` from `begin` on;
+    only a frame's first op may be one, and the parts of a write come in order.
+
+    It is skipped and poisoned as a `Write` of the whole is, but each part takes effect by itself.
+    For hosts of version 5 or later.
+    """
+
+    stream: int
+    buffer: int
+    offset: int
+    size_bytes: int
+    begin: int
+    total_bytes: int
+
+
+def inline_data(op: Write | WritePart) -> bytes:
+    """Return the bytes that a write carries itself. Raises InvalidArgument if it does not."""
+    data = op.data if isinstance(op, Write) else None
+    if data is None or len(data) != op.size_bytes:
+        raise InvalidArgument("a write whose data is not of the size it names")
+    return data
+
+
+def goes_on(op: Op) -> bool:
+    """Return whether more parts of the same write follow."""
+    return isinstance(op, WritePart) and op.offset + op.size_bytes < op.begin + op.total_bytes
+
+
 class Outcome(IntEnum):
     """What became of a `Recall`. Numbers are never reused."""
 
@@ -223,6 +253,7 @@ AnyOp: TypeAlias = (
     | CreateEvent | CloseEvent | Record | WaitEvent | SyncEvent | Elapsed
     | Load | Unload | GetKernel | CloseKernel | Launch | GetGlobal
     | DefineGraph | RunGraph | CloseGraph
+    | WritePart
 )  # fmt: skip
 
 
@@ -244,7 +275,7 @@ TABLE: tuple[Row, ...] = (
     Row(1, Allocate, "", 1),
     Row(2, Free, "", 1),
     Row(3, Write, "", 1),
-    Row(4, Read, "the bytes, inline or as payload", 1),
+    Row(4, Read, "the bytes, inline or as payloads", 1),
     Row(5, Copy, "", 1),
     Row(6, Fill, "", 1),
     Row(7, Recall, "a number: 0 unknown, 1 there, 2 failed", 2),
@@ -268,4 +299,5 @@ TABLE: tuple[Row, ...] = (
     Row(40, DefineGraph, "", 3),
     Row(41, RunGraph, "", 3),
     Row(42, CloseGraph, "", 3),
+    Row(50, WritePart, "", 5),
 )

@@ -124,11 +124,18 @@ class Session(Ledger):
         In the state LOST it is only kept: `join` hands it out again. `seal_plain` does the same for
         a body that is small and without payloads, and gives the head alone.
         """
+        return self.keep(self._head([view.nbytes for view in payloads], body), payloads)
+
+    def seal_apart(self, body: bytes, size: int) -> Frame:
+        """As `seal`, for one payload of `size` bytes that is not kept: whoever sends the frame,
+        and sends it again, finds it anew.
+        """
+        return self.keep(self._head([size], body))
+
+    def _head(self, sizes: Sequence[int], body: bytes) -> bytes:
         if not self.can_seal:
             raise LocalProtocolError(f"nothing can be sent in a {self.state.value} session")
-        sizes = [view.nbytes for view in payloads]
-        head = encode_head(self._sends, self.sent + 1, self.received, sizes, body)
-        return self.keep(head, payloads)
+        return encode_head(self._sends, self.sent + 1, self.received, sizes, body)
 
     def word(self, kind: Kind, body: bytes = b"") -> bytes:
         """Return the head of a frame without effects: handshake, acknowledgement, goodbye."""

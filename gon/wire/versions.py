@@ -25,6 +25,7 @@ STEPS = (
     Step(2, "2026-11-27", "contents known by their digest: Recall, Keep, the welcome's key"),
     Step(3, "2026-11-27", "graphs: DefineGraph, RunGraph, CloseGraph"),
     Step(4, "2026-11-28", "folded batches: ops that repeat earlier ones"),
+    Step(5, "2026-11-28", "large transfers in pieces that other work goes between: WritePart"),
 )
 # From this version on a worker unfolds what is folded.
 FOLDING = 4

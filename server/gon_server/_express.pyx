@@ -57,6 +57,7 @@ cdef uint64_t _INLINE_BYTES = INLINE_BYTES_MAX
 cdef uint64_t _OP_NUMBER = OP_NUMBER_MAX
 cdef object _decode_op = msgspec.msgpack.Decoder(_ops.AnyOp).decode
 cdef object _Write = _ops.Write
+cdef object _WritePart = _ops.WritePart
 cdef object _RunGraph = _ops.RunGraph
 
 cdef struct Step:
@@ -164,7 +165,7 @@ cdef class Express:
         cdef Ledger session = self._session
         cdef uint64_t seq, ack
         conversation = self._conversation
-        if size < HEADER_BYTES or header_field(head, 0) != _BATCH or conversation.large_reply:
+        if size < HEADER_BYTES or header_field(head, 0) != _BATCH:
             return False
         seq, ack = header_field(head, 1), header_field(head, 2)
         if seq != session.received + 1 or ack > session.sent:
@@ -292,7 +293,10 @@ cdef class Express:
             op = _decode_op(PyBytes_FromStringAndSize(<const char*>at, size))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return False
-        if is_large_read(op) or (index == 0 and type(op) is _Write and op.data is None):
+        if (
+            is_large_read(op) or type(op) is _WritePart
+            or (index == 0 and type(op) is _Write and op.data is None)
+        ):
             return False
         if self._decoded is None:
             self._decoded = []

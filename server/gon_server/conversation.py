@@ -8,7 +8,6 @@ Rules: no policy of its own. A peer that breaks the protocol ends its link, neve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gon.device import HostDevice, Ported
@@ -24,13 +23,15 @@ from gon.limits import (
 from gon.native import NATIVE
 from gon.transport.base import Link, drop_payload
 from gon.wire import ops
-from gon.wire.batch import Hello, Refuse, Reply, Welcome, decode, decode_batch, encode
+from gon.wire.batch import Batch, Hello, Refuse, Reply, Welcome, decode, decode_batch, encode
 from gon.wire.frame import Head, Kind
 from gon.wire.ledger import Frame
 from gon.wire.repeats import PlainUnfolds, is_folded
 from gon.wire.session import Role, Session, SessionStatistics
 from gon.wire.versions import agree
+from gon_server.downloads import Downloads
 from gon_server.executor import Executor, LoadModule
+from gon_server.overwriting import Parts
 from gon_server.recalling import Contents
 
 if TYPE_CHECKING or NATIVE:
@@ -41,6 +42,8 @@ if TYPE_CHECKING or NATIVE:
 _BATCH = Kind.BATCH
 # An acknowledgement is owed at the latest after this many batches, however busy the link is.
 _ACK_EVERY = 8
+# The first version whose clients take large reads in pieces.
+_PIECES_SINCE = next(row.since for row in ops.TABLE if row.op is ops.WritePart)
 
 
 class Conversation:
@@ -58,10 +61,11 @@ class Conversation:
         self._content_key = b"" if contents is None else contents.key
         self._session = Session(Role.WORKER, frames_max=REPLY_FRAMES_MAX, bytes_max=REPLY_BYTES_MAX)
         self._name = b""
-        # Batches that nothing has acknowledged yet, and the number of the reply whose payload is
-        # the device's own memory, which the next batch must acknowledge.
+        self.downloads = Downloads(self._executor, self._session)
+        # Batches that nothing has acknowledged yet, and parts of a write that need not be while
+        # more follow: an acknowledgement disturbs whoever is sending.
         self.owed = 0
-        self.large_reply = 0
+        self._parts = Parts()
         self._unfolds: PlainUnfolds | Unfolds = PlainUnfolds()
         self._express: Express | None = None
         if NATIVE:
@@ -106,6 +110,7 @@ class Conversation:
         again = session.join(hello.received)
         self._name = hello.session
         self.owed = 0
+        self.downloads.on_another_link(pieces=version >= _PIECES_SINCE)
         welcome = Welcome(
             version=version,
             received=session.received,
@@ -117,7 +122,7 @@ class Conversation:
         )
         link.send(session.word(Kind.WELCOME, encode(welcome)))
         for frame in again:
-            link.send(frame.head, frame.payloads)
+            self.downloads.send_again(link, frame)
 
     def _converse(self, link: Link) -> bool:
         session = self._session
@@ -135,7 +140,9 @@ class Conversation:
                 raise LinkLost(f"the client ended the link: {refusal.message}")
 
     def _receive(self, link: Link) -> memoryview | None:
-        """Return the next frame that is to be handled here."""
+        """Return the next frame that is to be handled here, None if something else was done."""
+        if self.downloads:
+            return self._receive_between(link)
         if self._express is not None and link.lane is not None:
             raw = self._express.converse(link, link.lane)
             if raw is not None:
@@ -148,6 +155,16 @@ class Conversation:
             self.acknowledge(link)
         return link.receive(None)
 
+    def _receive_between(self, link: Link) -> memoryview | None:
+        """Return the next frame if it is here, or send the next piece of a download."""
+        may_send = self.downloads.may_send()
+        raw = link.receive(0 if may_send else None)
+        if raw is None:
+            # What it sends acknowledges as well.
+            self.owed = 0
+            self.downloads.send_piece(link)
+        return raw
+
     def acknowledge(self, link: Link) -> None:
         """Tell the client what has taken effect."""
         self.owed = 0
@@ -156,61 +173,61 @@ class Conversation:
     def _execute(self, link: Link, head: Head) -> None:
         """Let one batch take effect, exactly once, and answer it."""
         session = self._session
-        executor = self._executor
         if head.seq <= session.received and session.is_duplicate(head):
             for size in head.sizes:
                 drop_payload(link, size)
             self.owed += 1
             return
-        if self.large_reply:
-            if session.acked < self.large_reply:
-                raise RemoteProtocolError(
-                    "a batch that does not acknowledge the large reply before"
-                )
-            self.large_reply = 0
-            executor.end_window()
         folded = is_folded(head.body)
         body = memoryview(self._unfolds.unfold(head.body)) if folded else head.body
-        replies = None
+        replies, goes_on = None, False
         if self._express is not None and not head.sizes:
             replies = self._express.run(body)
         if replies is None:
-            replies = self._run(link, body, head.sizes)
+            batch = decode_batch(body, head.sizes)
+            replies = self._run(link, head, batch)
+            goes_on = bool(head.sizes) and ops.goes_on(batch.ops[0])
         session.accept(head)
         if folded:
             self._unfolds.commit()
         if replies:
             self.answer(link, replies)
+        elif goes_on and not self._parts.are_owed(head.sizes[0]):
+            return
         else:
             self.owed += 1
+            self._parts.acknowledge()
 
-    def _run(self, link: Link, body: memoryview, sizes: Sequence[int]) -> list[Reply]:
+    def _run(self, link: Link, head: Head, batch: Batch) -> list[Reply]:
         """Receive what comes beside a batch, run it, and return its replies."""
         executor = self._executor
-        batch = decode_batch(body, sizes)
-        if sizes:
+        if head.sizes:
             first = batch.ops[0]
-            assert isinstance(first, ops.Write), "decode_batch admits payloads for writes only"
+            assert isinstance(first, ops.Write | ops.WritePart), "decode_batch admits no others"
             target = executor.begin_write(first, batch.first)
             try:
                 if target is None:
-                    drop_payload(link, sizes[0])
+                    drop_payload(link, head.sizes[0])
                 else:
                     link.receive_into(target)
             finally:
                 executor.end_window()
-        return executor.run(batch, skip=len(sizes))
+        replies = executor.run(batch, skip=len(head.sizes))
+        if replies and replies[-1].size_bytes:
+            replies.pop()
+            last = batch.ops[-1]
+            assert isinstance(last, ops.Read), "nothing else is answered by payloads"
+            self.downloads.add(last, batch.first + len(batch.ops) - 1)
+        return replies
 
     def answer(self, link: Link, replies: list[Reply]) -> None:
         """Send the replies to a batch that has taken effect."""
         self.owed = 0
-        for frame in self._seal(replies, self._executor.window):
-            link.send(frame.head, frame.payloads)
+        for frame in self._seal(replies):
+            link.send(frame.head)
 
-    def _seal(self, replies: list[Reply], window: memoryview | None) -> list[Frame]:
-        """Return the frames that carry the replies, all kept for a resumed link; `window` is what
-        the last one answers with, if it is large.
-        """
+    def _seal(self, replies: list[Reply]) -> list[Frame]:
+        """Return the frames that carry the replies, all kept for a resumed link."""
         frames: list[Frame] = []
         some: list[Reply] = []
         inline = 0
@@ -220,11 +237,8 @@ class Conversation:
             if last == 0 or inline >= REPLY_BYTES_TARGET:
                 if not self._session.has_credit():
                     raise RemoteProtocolError("the client does not acknowledge replies")
-                windows = [window] if window is not None and last == 0 else []
-                frames.append(self._session.seal(encode(some), windows))
+                frames.append(self._session.seal(encode(some)))
                 some, inline = [], 0
-        if window is not None:
-            self.large_reply = frames[-1].seq
         return frames
 
     def _refuse(self, link: Link, error: RemoteProtocolError) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias, cast
 
 from gon.device import Bounded, HostDevice, Pending
-from gon.errors import GonError, InvalidArgument, OutOfMemory, RemoteProtocolError
+from gon.errors import GonError, OutOfMemory, RemoteProtocolError
 from gon.limits import INLINE_BYTES_MAX, POISONED_MAX
 from gon.model import DEFAULT_STREAM, Dim3, Handle, LaunchArg, ModuleInfo, Program
 from gon.wire import ops
@@ -23,6 +23,7 @@ from gon.wire.batch import Batch, Failure, Reply, encode
 from gon.wire.ops import AnyOp
 from gon_server.footprint import Footprint, Key, Noun, footprint
 from gon_server.module_variables import ModuleVariables
+from gon_server.overwriting import Overwriting
 from gon_server.recalling import Contents, Recalling, recall_failed, recalled
 from gon_server.replaying import Replaying
 
@@ -65,10 +66,9 @@ class Executor:
         self._poison: dict[Key, Failure] = {}
         self._unreported: dict[int, Failure] = {}
         self._variables = ModuleVariables()
-        # The device's own memory behind the last reply, if its bytes travel as payload.
-        self.window: memoryview | None = None
-        self._window_of: int | None = None
-        self._upload: tuple[ops.Write, int] | None = None
+        self._overwriting = Overwriting()
+        self._window_of: Handle | None = None
+        self._upload: tuple[ops.Write | ops.WritePart, int] | None = None
 
     def __repr__(self) -> str:
         return (
@@ -79,8 +79,8 @@ class Executor:
     def run(self, batch: Batch, *, skip: int = 0) -> list[Reply]:
         """Run the ops of a batch after the first `skip` and return the replies, in order.
 
-        If the last one's bytes travel as payload, they are `window`, which must be ended by
-        `end_window`. Raises RemoteProtocolError for a large read that is not the last op.
+        If the last one has a size, nothing speaks against that read: its bytes are given by
+        `begin_read`. Raises RemoteProtocolError for a large read that is not the last op.
         """
         replies: list[Reply] = []
         number = batch.first + skip - 1
@@ -127,7 +127,7 @@ class Executor:
         return self._poison, self._unreported
 
     # Payloads --------------------
-    def begin_write(self, op: ops.Write, number: int) -> memoryview | None:
+    def begin_write(self, op: ops.Write | ops.WritePart, number: int) -> memoryview | None:
         """Return where the payload of an upload goes, or None if the op fails or is skipped.
 
         The window stays open until `end_window`, which also makes the bytes the buffer's.
@@ -139,7 +139,8 @@ class Executor:
                 if failure is not None:
                     self._skip(touched, failure)
                     return None
-                self._clean(touched)
+                if touched.cleans and self._overwriting.completes(op):
+                    self._clean(touched)
             stream = Handle(op.stream)
             view = self._device.host_window(
                 stream, Handle(op.buffer), op.offset, op.size_bytes, write=True
@@ -151,17 +152,29 @@ class Executor:
         self._upload = op, number
         return view
 
+    def begin_read(self, op: ops.Read, at: int, size_bytes: int) -> memoryview:
+        """Return the bytes of a read from its byte `at` on. Raises what the device raises.
+
+        The window stays open until `end_window`.
+        """
+        stream = Handle(op.stream)
+        view = self._device.host_window(
+            stream, Handle(op.buffer), op.offset + at, size_bytes, write=False
+        )
+        self._window_of = stream
+        return view
+
     def end_window(self) -> None:
-        """Close the window that `begin_write` or an answer has left open, if any.
+        """Close the window that `begin_write` or `begin_read` has left open, if any.
 
         An upload that fails here has failed; what was read is there, whatever happens afterwards.
         """
         if self._window_of is None:
             return
-        stream, self._window_of, self.window = self._window_of, None, None
+        stream, self._window_of = self._window_of, None
         upload, self._upload = self._upload, None
         try:
-            self._device.close_window(Handle(stream))
+            self._device.close_window(stream)
         except GonError as error:
             if upload is not None:
                 self.fail(upload[0], Failure.of(error, "Write", upload[1]))
@@ -176,21 +189,13 @@ class Executor:
                 return Reply(op.reply)
             case ops.Read():
                 return self._read(op)
-            case ops.Write():
-                if op.data is None or len(op.data) != op.size_bytes:
-                    raise InvalidArgument("a write whose data is not of the size it names")
-                device.write(Handle(op.stream), Handle(op.buffer), op.offset, memoryview(op.data))
+            case ops.Write() | ops.WritePart():
+                data = memoryview(ops.inline_data(op))
+                device.write(Handle(op.stream), Handle(op.buffer), op.offset, data)
             case ops.Launch():
                 self._launch(op.stream, op.kernel, op.grid, op.block, op.shared_bytes, op.args)
-            case ops.Copy():
-                device.copy(
-                    Handle(op.stream),
-                    Handle(op.source),
-                    op.source_offset,
-                    Handle(op.target),
-                    op.target_offset,
-                    op.size_bytes,
-                )
+            case ops.Copy(stream, source, at, target, target_at, size):
+                device.copy(Handle(stream), Handle(source), at, Handle(target), target_at, size)
             case ops.Fill():
                 device.fill(
                     Handle(op.stream), Handle(op.buffer), op.offset, op.size_bytes, op.pattern
@@ -280,15 +285,9 @@ class Executor:
         return info
 
     def _read(self, op: ops.Read) -> Reply:
-        stream = Handle(op.stream)
-        view = self._device.host_window(
-            stream, Handle(op.buffer), op.offset, op.size_bytes, write=False
-        )
-        self._window_of = stream
         if op.size_bytes > INLINE_BYTES_MAX:
-            self.window = view
             return Reply(op.reply, None, op.size_bytes)
-        data = bytes(view)
+        data = bytes(self.begin_read(op, 0, op.size_bytes))
         self.end_window()
         return Reply(op.reply, data)
 
@@ -375,6 +374,8 @@ class Executor:
             known = key in self._live or key in touched.makes
             known = known and len(self._poison) < POISONED_MAX
             self._poison.setdefault(key if known else _DEFAULT, failure)
+            if key[0] is Noun.BUFFER:
+                self._overwriting.begin_again(key[1])
 
     def _clean(self, touched: Footprint) -> None:
         for key in touched.cleans:

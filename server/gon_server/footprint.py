@@ -29,7 +29,9 @@ Key: TypeAlias = tuple[Noun, int]
 
 
 class Footprint(NamedTuple):
-    """Handles by what an op does to them; `cleans` are buffers it overwrites as a whole."""
+    """Handles by what an op does to them; `cleans` are buffers it overwrites as a whole, or in
+    part as the write it is a part of.
+    """
 
     reads: tuple[Key, ...] = ()
     writes: tuple[Key, ...] = ()
@@ -68,9 +70,12 @@ def footprint(
             stream, written = _stream(op.stream), map(_buffer, written_by(op))
             kernel = (Noun.KERNEL, op.kernel)
             return Footprint((stream, kernel, *buffers_of(op.args)), (stream, *written))
-        case ops.Write() | ops.Fill() | ops.Recall():
+        case ops.Write() | ops.WritePart() | ops.Fill() | ops.Recall():
             stream, buffer = _stream(op.stream), _buffer(op.buffer)
-            if op.offset == 0 and op.size_bytes == sizes.get(op.buffer):
+            begin, size = op.offset, op.size_bytes
+            if isinstance(op, ops.WritePart):
+                begin, size = op.begin, op.total_bytes
+            if begin == 0 and size == sizes.get(op.buffer):
                 return Footprint((stream,), (stream, buffer), cleans=(buffer,))
             return Footprint((stream, buffer), (stream, buffer))
         case ops.Keep():

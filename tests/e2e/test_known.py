@@ -177,7 +177,7 @@ def test_a_false_digest_plants_nothing(gond: Gond) -> None:
         buffer = device.allocate(MIB)
         where = (0, buffer.handle, 0, MIB)
         write, keep = ops.Write(*where, None), ops.Keep(*where, digest)
-        link.uploaded(link.send_alone([write, keep], NO_ORIGIN, (lie.data,)))
+        link.bulk.secure(link.bulk.send(write, lie.data, NO_ORIGIN, (keep,)))
         x = device.asarray(truth, cache=True)
         np.testing.assert_array_equal(x.get(), truth)
         assert gon.stats(device).counts.recalled == 0

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
-from gon.device import Device, HostDevice, Pending
+from gon.device import SETTLED, Device, HostDevice, Pending, Waiting
 from gon.errors import GonError
 from gon.limits import INLINE_BYTES_MAX
 from gon.model import Handle
 from gon.wire import ops
-from gon.wire.batch import Batch, Reply
+from gon.wire.batch import Batch, Failure, Reply
 from gon.wire.ops import AnyOp
 from gon_server.executor import Executor
 from tests.sim.programs import QUOTA_BYTES, Step, Tick, WaitFor
@@ -66,7 +66,9 @@ class Player:
                 device.launch(Handle(stream), Handle(kernel), grid, block, shared_bytes, args)
             case ops.Write(stream, buffer, offset, _size, data):
                 assert data is not None
-                device.write(Handle(stream), Handle(buffer), offset, memoryview(data))
+                taken = bytearray(data)
+                device.write(Handle(stream), Handle(buffer), offset, memoryview(taken))
+                taken[:] = bytes(len(taken))  # as it may once the call has returned
             case ops.Copy(stream, source, source_at, target, target_at, size):
                 device.copy(
                     Handle(stream), Handle(source), source_at, Handle(target), target_at, size
@@ -76,9 +78,7 @@ class Player:
             case ops.Fill(stream, buffer, offset, size, pattern):
                 device.fill(Handle(stream), Handle(buffer), offset, size, pattern)
             case ops.Read(stream, buffer, offset, size, reply):
-                place = bytearray(size)
-                pending = device.read(Handle(stream), Handle(buffer), offset, memoryview(place))
-                self._pending[reply] = (pending, place)
+                self._read(stream, buffer, offset, bytearray(size), reply)
             case ops.Sync(stream, reply):
                 self._pending[reply] = (device.sync(Handle(stream)), bytearray())
             case ops.SyncAll(reply):
@@ -90,6 +90,19 @@ class Player:
                 self.outcomes[reply] = b""
             case _:
                 self._make_or_forget(op)
+
+    def _read(self, stream: int, buffer: int, offset: int, place: bytearray, reply: int) -> None:
+        """Read, and wait where it is called now and then, if the device has a call for that."""
+        where = (Handle(stream), Handle(buffer), offset, memoryview(place))
+        if reply % 2 and len(place) > INLINE_BYTES_MAX and isinstance(self._device, Waiting):
+            try:
+                self._device.read_now(*where)
+            except GonError as error:
+                self.outcomes[reply] = Failed(int(error.code), error.op, error.number)
+            else:
+                self._pending[reply] = (SETTLED, place)
+        else:
+            self._pending[reply] = (self._device.read(*where), place)
 
     def _make_or_forget(self, op: AnyOp) -> None:
         device = self._device
@@ -124,30 +137,59 @@ class Player:
                 raise AssertionError(f"no program has {op}")
 
 
-def execute(program: list[Step], device: HostDevice) -> Outcomes:
+def in_parts(op: AnyOp, piece_bytes: int) -> list[AnyOp]:
+    """Return the ops that carry a large write."""
+    if not isinstance(op, ops.Write) or op.size_bytes <= max(piece_bytes, INLINE_BYTES_MAX):
+        return [op]
+    return [
+        ops.WritePart(
+            op.stream,
+            op.buffer,
+            op.offset + at,
+            min(piece_bytes, op.size_bytes - at),
+            op.offset,
+            op.size_bytes,
+        )
+        for at in range(0, op.size_bytes, piece_bytes)
+    ]
+
+
+def execute(program: list[Step], device: HostDevice, piece_bytes: int) -> Outcomes:
     """Give the program's ops to an executor, one a batch: no session, no link."""
     executor = Executor(device, QUOTA_BYTES)
     outcomes: Outcomes = {}
     some = [step for step in program if not isinstance(step, WaitFor | Tick)]
-    for number, op in enumerate(some, 1):
-        if isinstance(op, ops.Write) and op.size_bytes > INLINE_BYTES_MAX:
-            assert op.data is not None
-            place = executor.begin_write(op, number)
-            if place is not None:
-                place[:] = op.data
-            executor.end_window()
-            continue
-        for reply in executor.run(Batch(number, [op])):
-            loads = isinstance(op, ops.Load)
-            outcomes[reply.reply] = _outcome(reply, executor.window, loads=loads)
-            executor.end_window()
+    number = 0
+    for whole in some:
+        for op in in_parts(whole, piece_bytes):
+            number += 1
+            if isinstance(op, ops.WritePart) or (
+                isinstance(op, ops.Write) and op.size_bytes > INLINE_BYTES_MAX
+            ):
+                assert isinstance(whole, ops.Write)
+                assert whole.data is not None
+                place = executor.begin_write(op, number)
+                if place is not None:
+                    begin = op.offset - whole.offset
+                    place[:] = whole.data[begin : begin + op.size_bytes]
+                executor.end_window()
+                continue
+            for reply in executor.run(Batch(number, [op])):
+                outcomes[reply.reply] = _outcome(executor, op, reply, number)
     return outcomes
 
 
-def _outcome(reply: Reply, window: memoryview | None, *, loads: bool) -> Outcome:
+def _outcome(executor: Executor, op: AnyOp, reply: Reply, number: int) -> Outcome:
     failure = reply.failure
+    if failure is None and reply.size_bytes:
+        assert isinstance(op, ops.Read)
+        try:
+            data = bytes(executor.begin_read(op, 0, op.size_bytes))
+        except GonError as error:
+            failure = Failure.of(error, "Read", number)
+        else:
+            executor.end_window()
+            return data
     if failure is not None:
         return Failed(failure.code, failure.op, failure.number)
-    if window is not None:
-        return bytes(window)
-    return b"" if loads else reply.data or b""
+    return b"" if isinstance(op, ops.Load) else reply.data or b""

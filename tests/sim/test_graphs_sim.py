@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from gon.device import HostDevice
+from gon.limits import PIECE_BYTES_MAX
 from gon.model import Program
 from gon.testing.kernels import MODULES
 from gon.wire import ops
@@ -51,7 +52,7 @@ def write_out(program: list[Step]) -> Written:
 def by_themselves(program: list[Step], device: HostDevice) -> Outcomes:
     """Return what the program gives with its replays written out, told by its own numbers."""
     written = write_out(program)
-    outcomes = execute(written.steps, device)
+    outcomes = execute(written.steps, device, PIECE_BYTES_MAX)
     return {reply: _told(outcome, written.numbers) for reply, outcome in outcomes.items()}
 
 
@@ -66,7 +67,8 @@ def _told(outcome: Outcome, numbers: list[int]) -> Outcome:
 def test_a_replay_is_as_its_ops_by_themselves(seed: int, faults: float) -> None:
     # Replays that are wrong by themselves have no ops to be compared with.
     program = Maker(seed, 120, faults, wrong_replays=False).steps
-    assert execute(program, SimDevice(seed)) == by_themselves(program, SimDevice(seed))
+    replayed = execute(program, SimDevice(seed), PIECE_BYTES_MAX)
+    assert replayed == by_themselves(program, SimDevice(seed))
 
 
 @pytest.mark.parametrize("seed", range(24))

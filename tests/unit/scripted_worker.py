@@ -34,10 +34,15 @@ class ScriptedWorker:
     """Answers what the test tells it to answer, and nothing by itself but the handshake."""
 
     def __init__(
-        self, *, frames_max: int = UNACKED_FRAMES_MAX, make_pair: MakePair = inproc_pair
+        self,
+        *,
+        frames_max: int = UNACKED_FRAMES_MAX,
+        make_pair: MakePair = inproc_pair,
+        version: int = 1,
     ) -> None:
         self.session = Session(Role.WORKER, frames_max=1 << 20, bytes_max=1 << 40)
         self.frames_max = frames_max
+        self.version = version
         self.connections = 0
         self._make_pair = make_pair
         self._fresh: queue.SimpleQueue[Link] = queue.SimpleQueue()
@@ -58,7 +63,7 @@ class ScriptedWorker:
         self.connections += 1
         self.session.lose()
         welcome = Welcome(
-            version=1,
+            version=self.version,
             received=self.session.received,
             resumed=self.connections > 1,
             frames_max=self.frames_max,

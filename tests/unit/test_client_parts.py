@@ -20,6 +20,7 @@ from gon.errors import (
     RemoteProtocolError,
 )
 from gon.limits import (
+    BATCH_OPS_MAX,
     GRACE_S,
     LEASE_S,
     RECONNECT_FIRST_S,
@@ -179,9 +180,18 @@ def test_origins_are_named_by_line_as_long_as_they_are_kept() -> None:
     origins.keep(1, [here, NO_ORIGIN])
     assert (origins.name(1), origins.name(2), origins.name(3)) == (name, "", "")
     for first in range(3, 1000):
-        origins.keep(first, [here])
+        origins.keep(first, [(here[0], here[1])])
     assert origins.name(1) == "", "too long ago"
     assert origins.name(999) == name
+
+
+def test_the_parts_of_a_transfer_are_kept_as_one_and_bounded() -> None:
+    origins, here = Origins(), caller(1)
+    for number in range(1, 10 * BATCH_OPS_MAX):
+        origins.keep(number, [here])
+    assert origins.name(1) == name_origin(here)
+    assert len(origins.batches) == 10
+    assert max(len(marks) for _, marks in origins.batches) == BATCH_OPS_MAX
 
 
 # Dialer --------------------

@@ -104,6 +104,7 @@ def test_the_table_is_the_union_and_its_numbers_are_for_ever() -> None:
         40: "DefineGraph",
         41: "RunGraph",
         42: "CloseGraph",
+        50: "WritePart",
     }
     for row in ops.TABLE:
         assert row.op.__struct_config__.tag == row.number
@@ -138,6 +139,14 @@ def test_golden_bytes_of_graphs() -> None:
     )
 
 
+def test_golden_bytes_of_parts() -> None:
+    first, last = (ops.WritePart(1, 2, 64 + at, 40_000, 64, 80_000) for at in (0, 40_000))
+    assert encode(Batch(7, [first])) == bytes.fromhex("9207 91 97 32 01 02 40 cd9c40 40 ce00013880")
+    assert [ops.goes_on(part) for part in (first, last)] == [True, False]
+    with pytest.raises(RemoteProtocolError, match="payloads of"):
+        decode_batch(memoryview(encode(Batch(7, [first]))), ())
+
+
 def test_a_welcome_is_understood_by_older_and_newer_peers() -> None:
     welcome = Welcome(2, 5, True, 4, 1 << 20, INFO, b"key")
     fields = msgspec.msgpack.decode(encode(welcome))
@@ -156,7 +165,8 @@ def test_golden_bytes_of_a_batch() -> None:
 def test_batches_survive_the_wire(first: int, some: list[ops.AnyOp]) -> None:
     batch = Batch(first, some)
     head = some[0]
-    payloads = (head.size_bytes,) if isinstance(head, ops.Write) and head.data is None else ()
+    takes = isinstance(head, ops.WritePart) or (isinstance(head, ops.Write) and head.data is None)
+    payloads = (head.size_bytes,) if isinstance(head, ops.Write | ops.WritePart) and takes else ()
     assert decode_batch(memoryview(encode(batch)), payloads) == batch
 
 

@@ -1,0 +1,198 @@
+"""Large transfers of one session: in pieces, so that what other threads send goes in between.
+
+    upload    WritePart ─▶ WritePart ─▶ …      each a frame of its own, from the caller's array
+    download  Read ─▶   ◀─ piece ◀─ piece …    each a reply, into the caller's array
+
+An upload returns when its bytes are needed no more: they are acknowledged, or, where that takes
+longer than copying what is not, copied (gon_client.round_trip).
+
+Rules: between two pieces of an upload, whatever is gathered is sent. A worker older than pieces is
+sent everything in one. Must not know: handles, arrays, what ops do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from gon.clock import Clock
+from gon.errors import LinkLost
+from gon.limits import DOWNLOAD_PIECES_ACK, UPLOAD_BYTES_MAX, UPLOAD_PIECES_MAX
+from gon.transport.base import Link
+from gon.wire import ops
+from gon.wire.batch import batch_body, encode_op
+from gon.wire.frame import Kind
+from gon.wire.ledger import Frame
+from gon.wire.ops import AnyOp
+from gon.wire.pieces import PieceSize
+from gon.wire.session import Session
+from gon_client.counts import Tally
+from gon_client.expected import Expected
+from gon_client.outbox import PlainOutbox
+from gon_client.pending import Answer, Origin
+from gon_client.round_trip import RoundTrip
+from gon_client.sending import Sending
+
+if TYPE_CHECKING:
+    from gon_client._express import Outbox
+    from gon_client.link import SessionLink
+
+# The first version whose hosts take and give pieces.
+PIECES_SINCE = next(row.since for row in ops.TABLE if row.op is ops.WritePart)
+
+
+class Bulk:
+    """Sends uploads, and says what became of them."""
+
+    def __init__(
+        self,
+        link: SessionLink,
+        session: Session,
+        outbox: PlainOutbox | Outbox,
+        expected: Expected,
+        sending: Sending,
+        tally: Tally,
+        clock: Clock,
+    ) -> None:
+        self._link = link
+        self._session = session
+        self._outbox = outbox
+        self._expected = expected
+        self._sending = sending
+        self._tally = tally
+        self._clock = clock
+        self.round_trip = RoundTrip(0.0)
+        self.pieces = PieceSize()
+
+    def __repr__(self) -> str:
+        return f"Bulk({self.round_trip!r})"
+
+    def on_another_link(self, round_trip_s: float) -> None:
+        """Forget what was measured on the link before."""
+        self.round_trip, self.pieces = RoundTrip(round_trip_s), PieceSize()
+
+    def send(
+        self, op: ops.Write, data: memoryview, origin: Origin, then: tuple[AnyOp, ...] = ()
+    ) -> int:
+        """Send a write's bytes, in pieces, and `then` in the last one's frame; return the number of
+        that frame. `data` must not change until `secure` has returned.
+        """
+        size, pieces = op.size_bytes, self.pieces
+        if size <= pieces.next_bytes or self._link.version < PIECES_SINCE:
+            return self._send_alone([op, *then], origin, (data,))[0]
+        stream, buffer, begin = op.stream, op.buffer, op.offset
+        seq = at = 0
+        self._sending.begin_pieces()
+        try:
+            while at < size:
+                some = data[at : at + pieces.next_bytes]
+                count, before = some.nbytes, seq
+                part = ops.WritePart(stream, buffer, begin + at, count, begin, size)
+                at += count
+                last = then if at == size else ()
+                seq, took_s = self._send_alone([part, *last], origin, (some,))
+                pieces.sent(count, took_s, alone=not before or seq == before + 1)
+                self._sending.give_way()
+        finally:
+            self._sending.end_pieces()
+        self._link.flush()
+        return seq
+
+    def ask(self, op: ops.Read, answer: Answer, *, waited: bool = False) -> None:
+        """Send a read whose bytes come as payload, straight into the answer's target; whether this
+        thread waits for it at once, and for nothing else before.
+        """
+        self._link.receive_until(self._expected.may_ask_large)
+        waited = waited and self._link.version >= PIECES_SINCE
+        self._send_alone([op], answer.origin, large=(op.reply, answer, waited))
+
+    def let_be(self, answer: Answer) -> None:
+        """Hear that nobody waits in a read that was asked for so; it may still be on its way."""
+        if not answer.settled:
+            self._expected.hold(answer)
+
+    def _send_alone(
+        self,
+        some: Sequence[AnyOp],
+        origin: Origin,
+        payloads: tuple[memoryview, ...] = (),
+        large: tuple[int, Answer, bool] | None = None,
+    ) -> tuple[int, float]:
+        """Send a frame of its own after all that is gathered; return its number, and how long the
+        link took.
+        """
+        link, outbox = self._link, self._outbox
+        may_send = self._may_send_payload if payloads else link.may_send
+        while True:
+            link.flush()
+            with self._sending:
+                first = outbox.claim(len(some)) if may_send() else 0
+                if first:
+                    if large is not None:
+                        cookie, answer, waited = large
+                        self._expected.add_large(cookie, answer, waited=waited)
+                    body = batch_body(first, [encode_op(op) for op in some])
+                    began_s = self._clock.now_s()
+                    link.send_frame(first, body, [origin] * len(some), payloads)
+                    return self._session.sent, self._clock.now_s() - began_s
+            if not outbox.count:
+                link.receive_some(may_send)
+
+    def _may_send_payload(self) -> bool:
+        """Return whether one more frame with a payload may be sent; needs the sending lock. Half of
+        the credit is for what is small.
+        """
+        session = self._session
+        return (
+            self._link.may_send()
+            and session.sent - session.acked < UPLOAD_PIECES_MAX
+            and _payload_bytes(session.kept()) < UPLOAD_BYTES_MAX
+        )
+
+    def secure(self, seq: int) -> None:
+        """Return when no frame up to `seq` needs the caller's bytes any more."""
+        session = self._session
+        if session.acked >= seq:
+            return
+        self.round_trip.mark(seq, self._clock.now_s())
+        frames = [frame for frame in session.kept() if frame.seq <= seq and frame.payloads]
+        if not self.round_trip.worth_copying(_payload_bytes(frames)):
+            self.wait(seq)
+            return
+        copies = [tuple(memoryview(bytes(each)) for each in frame.payloads) for frame in frames]
+        # Whoever replaces a lost link holds it too, while what is kept is sent again.
+        with self._sending:
+            for frame, copied in zip(frames, copies, strict=True):
+                frame.payloads = copied
+
+    def wait(self, seq: int) -> None:
+        """Return when the worker has done what is in that frame."""
+        session = self._session
+        self._tally.waits += 1
+        self._tally.round_trips += 1
+        while session.acked < seq:
+            self._link.receive_some(lambda: session.acked >= seq)
+
+    def after_frame(self, link: Link) -> None:
+        """Hear that a frame has taken effect; whoever received it has the turn."""
+        round_trip = self.round_trip
+        if round_trip.marked and self._session.acked >= round_trip.marked:
+            round_trip.acknowledged(self._clock.now_s())
+        if self._expected.pieces_owed >= DOWNLOAD_PIECES_ACK:
+            self.acknowledge_pieces(link, self._link.receive_now)
+
+    def acknowledge_pieces(self, link: Link, while_blocked: Callable[[], None]) -> None:
+        """Tell the worker which pieces are here, if nobody is sending: what they send tells too."""
+        if self._sending.acquire(blocking=False):
+            try:
+                if self._session.is_open:
+                    self._expected.pieces_owed = 0
+                    link.send(self._session.word(Kind.ACK), (), while_blocked)
+            except LinkLost:
+                link.close()  # whoever receives next replaces it
+            finally:
+                self._sending.release()
+
+
+def _payload_bytes(frames: Sequence[Frame]) -> int:
+    return sum(payload.nbytes for frame in frames for payload in frame.payloads)
