@@ -22,7 +22,7 @@ cdef class Outbox:
     cdef public bint ended
 
     cdef Py_ssize_t put(self, const uint8_t* op, Py_ssize_t size, object origin) except -1
-    cdef bytes _body(self)
+    cdef bytes _sealed(self, Ledger session)
     cdef list _emptied(self, list fresh)
 
 

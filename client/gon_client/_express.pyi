@@ -1,6 +1,7 @@
 from gon.device import Pending
 from gon.wire._repeats import Folds
 from gon.wire.ops import AnyOp
+from gon.wire.session import Session
 from gon_client.link import SessionLink
 from gon_client.pending import Answer, Origin
 
@@ -13,7 +14,7 @@ class Outbox:
     @property
     def inline_bytes(self) -> int: ...
     def add(self, op: AnyOp, origin: Origin, inline_bytes: int = 0) -> int: ...
-    def take(self) -> tuple[int, bytes, list[Origin]]: ...
+    def seal(self, session: Session) -> tuple[int, list[Origin], bytes]: ...
     def claim(self, count: int) -> int: ...
 
 class Express:

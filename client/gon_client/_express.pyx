@@ -18,7 +18,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from gon.errors import GonError
-from gon.limits import BATCH_OPS_MAX, INLINE_BYTES_MAX, REPEAT_BATCH_OPS
+from gon.limits import BATCH_OPS_MAX, HEAD_BYTES_MAX, INLINE_BYTES_MAX, REPEAT_BATCH_OPS
 from gon.transport.framing import JOIN_BYTES_MAX
 from gon.wire import ops as _ops
 from gon.wire.batch import encode_op
@@ -48,6 +48,8 @@ cdef enum:
     # The least room an outbox has, and that for the ends of its ops.
     _ROOM = 16384
     _ENDS = 256
+    # What an op may take more when it is folded, and its share of what opens the frame.
+    _FOLD_BYTES = 32
     _SYNC_BYTES = 2 + 2 * NUMBER_BYTES
     # Answers of one frame that are taken the quick way.
     _ANSWERS = 64
@@ -61,6 +63,7 @@ cdef uint64_t _REPLIES = plain_word(Kind.REPLIES)
 cdef Py_ssize_t _JOIN_BYTES = JOIN_BYTES_MAX
 cdef Py_ssize_t _FOLD_OPS = REPEAT_BATCH_OPS
 cdef Py_ssize_t _OPS = BATCH_OPS_MAX
+cdef Py_ssize_t _HEAD_BYTES = HEAD_BYTES_MAX
 cdef uint32_t _INLINE_BYTES = INLINE_BYTES_MAX
 cdef object _IDLE_OPS = IDLE_OPS_TARGET
 cdef object _last_code = None
@@ -153,27 +156,33 @@ cdef class Outbox:
                 self._ends, self._ends_room = ends, _ENDS
         return marks
 
-    cdef bytes _body(self):
-        """Return the body of all that is gathered; what is returned must be sent."""
+    cdef bytes _sealed(self, Ledger session):
+        """Number and keep a frame of all that is gathered; return its head. Nothing else can run
+        between that and `_emptied`, so what is gathered goes out once.
+        """
         cdef uint8_t[1 + NUMBER_BYTES + 5] opening
         cdef uint8_t* at
-        cdef Py_ssize_t size
-        if self.folds is not None and _FOLD_OPS <= self.count <= _OPS:
-            return self.folds.fold_coded(self.first, self._data, self._ends, self.count)
+        cdef bytes body, head
+        session._check()
+        if (
+            self.folds is not None and _FOLD_OPS <= self.count <= _OPS
+            and self._size + _FOLD_BYTES * self.count < _HEAD_BYTES
+        ):
+            body = self.folds.fold_coded(self.first, self._data, self._ends, self.count)
+            head = session.seal(
+                <const uint8_t*>PyBytes_AS_STRING(body), PyBytes_GET_SIZE(body), NULL, 0
+            )
+            self.folds.stale = False
+            return head
         at = put_array(put_number(put_array(opening, 2), self.first), self.count)
-        size = at - opening
-        cdef bytes body = PyBytes_FromStringAndSize(NULL, size + self._size)
-        cdef uint8_t* target = <uint8_t*>PyBytes_AS_STRING(body)
-        memcpy(target, opening, size)
-        memcpy(target + size, self._data, self._size)
-        return body
+        return session.seal(opening, at - opening, self._data, self._size)
 
-    def take(self):
+    def seal(self, Ledger session not None):
         cdef list fresh = []
         cdef uint64_t first = self.first
-        cdef bytes body = self._body()
+        cdef bytes head = self._sealed(session)
         marks = self._emptied(fresh)
-        return first, body, marks
+        return first, marks, head
 
     def claim(self, uint64_t count):
         if self.count:
@@ -309,7 +318,7 @@ cdef class Express:
         cdef Ledger session = self._session
         cdef uint8_t[1 + NUMBER_BYTES + 5] opening
         cdef uint8_t* at
-        cdef bytes head, body
+        cdef bytes head
         cdef list fresh, marks
         transport = self._link._link
         cdef Lane lane = transport.lane
@@ -322,12 +331,7 @@ cdef class Express:
             self._link._send_batch(self._link.receive_now)
             return 0
         fresh = []
-        if outbox.folds is not None and outbox.count >= _FOLD_OPS:
-            body = outbox._body()
-            head = session.seal_plain(body)
-        else:
-            at = put_array(put_number(put_array(opening, 2), outbox.first), outbox.count)
-            head = session.seal(opening, at - opening, outbox._data, outbox._size)
+        head = outbox._sealed(session)
         cdef uint64_t first = outbox.first
         marks = outbox._emptied(fresh)
         self._batches.append((first, marks))

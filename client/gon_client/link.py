@@ -277,23 +277,19 @@ class SessionLink:
 
     def _send_batch(self, receive: WhileBlocked = None) -> None:
         """Send the gathered ops as one frame; `receive` is called while the send is blocked."""
-        first, body, marks = self._outbox.take()
-        self.send_frame(first, body, marks, (), receive)
-
-    def send_frame(
-        self,
-        first: int,
-        body: bytes,
-        marks: list[Origin],
-        payloads: Payloads = (),
-        look: WhileBlocked = None,
-    ) -> None:
+        first, marks, head = self._outbox.seal(self._session)
         self._origins.keep(first, marks)
-        session = self._session
-        head = session.seal(body, payloads).head if payloads else session.seal_plain(body)
-        if look is None:  # otherwise it is a wait that sends
-            self._batcher.sent(len(marks), session.sent - session.acked)
-        if session.is_open:
+        if receive is None:  # otherwise it is a wait that sends
+            self._batcher.sent(len(marks), self._session.sent - self._session.acked)
+        self._send(head, (), receive)
+
+    def send_frame(self, first: int, body: bytes, marks: list[Origin], payloads: Payloads) -> None:
+        """Send a frame of its own."""
+        self._origins.keep(first, marks)
+        self._send(self._session.seal(body, payloads).head, payloads)
+
+    def _send(self, head: bytes, payloads: Payloads, look: WhileBlocked = None) -> None:
+        if self._session.is_open:
             try:
                 self._link.send(head, payloads, look or self._receive_while_blocked)
             except LinkLost:

@@ -12,17 +12,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gon.limits import BATCH_OPS_MAX, REPEAT_BATCH_OPS
 from gon.native import NATIVE
 from gon.wire.batch import batch_body, encode_op
 from gon.wire.ops import AnyOp
-from gon.wire.repeats import PlainFolds
+from gon.wire.session import Session
 from gon.wire.versions import FOLDING
 from gon_client.pending import Origin
 
 if TYPE_CHECKING or NATIVE:
     from gon.wire._repeats import Folds
-
     from gon_client._express import Outbox
 
 
@@ -39,7 +37,7 @@ class PlainOutbox:
         self.first = 1
         self.inline_bytes = 0
         self.ended = False
-        self.folds: PlainFolds | None = None
+        self.folds: None = None
 
     @property
     def count(self) -> int:
@@ -56,14 +54,14 @@ class PlainOutbox:
         self.inline_bytes += inline_bytes
         return len(self._coded)
 
-    def take(self) -> tuple[int, bytes, list[Origin]]:
-        """Take all ops out: the number of the first, the body of their frame, their origins."""
+    def seal(self, session: Session) -> tuple[int, list[Origin], bytes]:
+        """Take all ops out, into a frame that the session numbers and keeps: the number of the
+        first, their origins, the frame's head. Raises LocalProtocolError.
+        """
         first, coded, marks = self.first, self._coded, self._marks
         self._coded, self._marks, self.inline_bytes = [], [], 0
         self.first = first + len(coded)
-        if self.folds is not None and REPEAT_BATCH_OPS <= len(coded) <= BATCH_OPS_MAX:
-            return first, self.folds.fold(first, coded), marks
-        return first, batch_body(first, coded), marks
+        return first, marks, session.seal_plain(batch_body(first, coded))
 
     def claim(self, count: int) -> int:
         """Return the first of `count` numbers for ops that go in a frame of their own, 0 while

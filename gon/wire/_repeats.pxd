@@ -27,6 +27,8 @@ cdef class Folds:
     cdef Py_ssize_t _distance
     cdef Py_ssize_t _count
     cdef Py_ssize_t _patched
+    # Whether what was folded last may not have been sent: then nothing is a repeat of it.
+    cdef bint stale
     cdef readonly uint64_t ops
     cdef readonly uint64_t saved_bytes
 

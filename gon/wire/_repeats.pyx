@@ -181,14 +181,18 @@ cdef class Folds:
             for index in range(count):
                 end += <uint32_t>len(coded[index])
                 ends[index] = end
-            return self.fold_coded(first, <const uint8_t*>PyBytes_AS_STRING(data), ends, count)
+            body = self.fold_coded(first, <const uint8_t*>PyBytes_AS_STRING(data), ends, count)
         finally:
             PyMem_Free(ends)
+        self.stale = False
+        return body
 
     cdef bytes fold_coded(
         self, uint64_t first, const uint8_t* data, const uint32_t* ends, Py_ssize_t count
     ):
-        """Return the folded body of a batch of 1 to BATCH_OPS_MAX ops, of which each ends there."""
+        """Return the folded body of a batch of 1 to BATCH_OPS_MAX ops, of which each ends there;
+        whoever sends it says so by `stale`.
+        """
         cdef Py_ssize_t index, start = 0, size, total = 0, needed
         cdef uint32_t items = 0
         cdef bint fresh
@@ -200,7 +204,8 @@ cdef class Folds:
             start = ends[index]
             if size <= _OP_BYTES:
                 total += size
-        fresh = not fits(&self._memory, count, total)
+        fresh = self.stale or not fits(&self._memory, count, total)
+        self.stale = True
         if fresh:
             self._memory.count = 0
             memset(self._latest, 0xff, _SHAPES * sizeof(int))

@@ -17,7 +17,7 @@ from gon.model import Handle, KernelInfo, LaunchConfig, Param, ParamKind
 from gon.native import NATIVE
 from gon.wire import ops
 from gon.wire.batch import Batch, Failure, Reply, decode_batch, encode
-from gon.wire.frame import Head, Kind, plain_word
+from gon.wire.frame import HEADER_BYTES, Head, Kind, plain_word
 from gon.wire.ledger import PlainLedger
 from gon.wire.ops import AnyOp
 from gon.wire.session import Ledger, Role, Session
@@ -33,9 +33,8 @@ from tests.wire.test_batch import ANY_OP
 pytestmark = pytest.mark.skipif(not NATIVE, reason="the native modules are not built")
 
 if TYPE_CHECKING or NATIVE:
-    from gon.wire._repeats import Unfolds
-
     from gon._port import Port
+    from gon.wire._repeats import Folds, Unfolds
     from gon_client._express import Outbox
     from gon_server._express import Express
 
@@ -108,18 +107,47 @@ def test_both_ledgers_take_any_limit(frames: int, size: int) -> None:
 
 
 # What is gathered --------------------
+def open_sessions() -> list[Session]:
+    sessions = [Session(Role.CLIENT, frames_max=99, bytes_max=1 << 30) for _ in range(2)]
+    for each in sessions:
+        each.join(0)
+    return sessions
+
+
+def test_what_is_gathered_stays_where_it_may_not_be_sent() -> None:
+    native, session = Outbox(), Session(Role.CLIENT, frames_max=1, bytes_max=1 << 30)
+    native.folds, unfolds = Folds(), Unfolds()
+    session.join(0)
+
+    def gather() -> bytes:
+        for _ in range(10):
+            native.add(PLAIN_LAUNCH, NO_ORIGIN)
+        return encode(Batch(native.first, [PLAIN_LAUNCH] * native.count))
+
+    for _ in range(3):
+        expected = gather()
+        _, _, head = native.seal(session)
+        assert unfolds.unfold(head[HEADER_BYTES:]) == expected
+        unfolds.commit()
+        gather()
+        with pytest.raises(LocalProtocolError):
+            native.seal(session)
+        session.take_ack(session.sent)
+
+
 @given(st.lists(st.lists(ANY_OP, min_size=1, max_size=40), min_size=1, max_size=4))
 def test_both_outboxes_make_the_same_frames(batches: list[list[AnyOp]]) -> None:
     plain, native = PlainOutbox(), Outbox()
+    ledgers = open_sessions()
     first = 1
     for some in batches:
         for op in some:
             assert plain.add(op, NO_ORIGIN, 3) == native.add(op, NO_ORIGIN, 3)
         assert (plain.count, plain.inline_bytes) == (native.count, native.inline_bytes)
         assert plain.claim(1) == native.claim(1) == 0
-        taken = plain.take()
-        assert taken == native.take()
-        assert taken[1] == encode(Batch(first, some))
+        taken = plain.seal(ledgers[0])
+        assert taken == native.seal(ledgers[1])
+        assert taken[2][HEADER_BYTES:] == encode(Batch(first, some))
         first += len(some)
         assert plain.claim(2) == native.claim(2) == first
         first += 2
@@ -131,10 +159,11 @@ def test_an_outbox_grows_and_shrinks() -> None:
     for _ in range(80):
         plain.add(op, NO_ORIGIN)
         native.add(op, NO_ORIGIN)
-    assert plain.take() == native.take()
+    ledgers = open_sessions()
+    assert plain.seal(ledgers[0]) == native.seal(ledgers[1])
     plain.add(op, NO_ORIGIN)
     native.add(op, NO_ORIGIN)
-    assert plain.take() == native.take()
+    assert plain.seal(ledgers[0]) == native.seal(ledgers[1])
 
 
 # The worker's look at a batch --------------------
