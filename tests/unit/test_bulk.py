@@ -341,17 +341,17 @@ def test_who_sends_pieces_gives_way() -> None:
     had: list[bool] = []
 
     def take() -> None:
-        with sending:
+        with sending.line, sending.lock:
             had.append(True)
 
-    with sending:
+    with sending.lock:
         other = threading.Thread(target=take)
         other.start()
-        while not sending._waiting:
+        while not sending.line:
             assert other.is_alive()
     while not had:
         sending.give_way()
-        with sending:
+        with sending.lock:
             pass
     other.join(PATIENCE_S)
     sending.end_pieces()
