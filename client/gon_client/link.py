@@ -130,12 +130,12 @@ class SessionLink:
             self._pump.wake()
 
     def flush(self, deadline: Deadline | None = None) -> None:
-        """Send what is gathered, unless another thread does so between its pieces;
+        """Send what is gathered, unless it is little and another thread does so between its pieces;
         receive first while it may not be sent. Raises WaitTimeout.
         """
-        sending, outbox = self._sending, self._outbox
+        sending, outbox, is_much = self._sending, self._outbox, self._batcher.is_much
         while outbox.count:
-            if sending.lock.locked() and sending.in_pieces:
+            if sending.lock.locked() and sending.in_pieces and not is_much(outbox):
                 return
             with sending.line, sending.lock:
                 if not outbox.count:
