@@ -17,6 +17,8 @@ time, and looks the more often the more it finds.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from gon.limits import BATCH_BYTES_TARGET, BATCH_OPS_TARGET
 
 # Ops of the first frames of a burst, if the program waits for what it queues.
@@ -29,6 +31,16 @@ AGE_MIN_S = 0.00025
 _SHARE = 8
 # Frames in flight that tell of a worker that is behind: it acknowledges every eighth at the latest.
 _BEHIND = 9
+
+
+class Gathered(Protocol):
+    """Ops that are gathered: how many, and the bytes that they carry."""
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def inline_bytes(self) -> int: ...
 
 
 class Batcher:
@@ -49,6 +61,14 @@ class Batcher:
 
     def __repr__(self) -> str:
         return f"Batcher({self.ops_target} ops a frame, {self.age_s * 1e3:g} ms)"
+
+    def is_much(self, gathered: Gathered) -> bool:
+        """Return whether nothing more is to be gathered before this is sent, whoever may send it
+        later.
+        """
+        return (
+            gathered.count >= BATCH_OPS_TARGET or gathered.inline_bytes >= self.bytes_target
+        )
 
     def sent(self, ops: int, flying: int) -> None:
         """A frame of so many ops was sent, and so many frames are in flight."""

@@ -125,7 +125,7 @@ class Bulk:
         may_send = self._may_send_payload if payloads else link.may_send
         while True:
             link.flush()
-            with self._sending:
+            with self._sending.line, self._sending.lock:
                 first = outbox.claim(len(some)) if may_send() else 0
                 if first:
                     if large is not None:
@@ -161,7 +161,7 @@ class Bulk:
             return
         copies = [tuple(memoryview(bytes(each)) for each in frame.payloads) for frame in frames]
         # Whoever replaces a lost link holds it too, while what is kept is sent again.
-        with self._sending:
+        with self._sending.line, self._sending.lock:
             for frame, copied in zip(frames, copies, strict=True):
                 frame.payloads = copied
 

@@ -90,7 +90,7 @@ class SessionLink:
         Raises LeaseLost once the session is over.
         """
         origin = caller()
-        with self._sending:
+        with self._sending.line, self._sending.lock:
             if self._fault is not None:
                 raise self._ended()
             due = self._gather(op, origin, inline_bytes)
@@ -119,7 +119,7 @@ class SessionLink:
         """Queue an op that is answered by `answer`, in a reply's head."""
         expected = self._expected
         self.receive_until(expected.may_ask)
-        with self._sending:
+        with self._sending.line, self._sending.lock:
             if self._fault is not None:
                 raise self._ended()
             expected.add(cookie, answer)
@@ -130,23 +130,19 @@ class SessionLink:
             self._pump.wake()
 
     def flush(self, deadline: Deadline | None = None) -> None:
-        """Send what is gathered, unless another thread does so between its pieces; receive first
-        while it may not be sent. Raises WaitTimeout.
+        """Send what is gathered, unless it is little and another thread does so between its pieces;
+        receive first while it may not be sent. Raises WaitTimeout.
         """
-        sending = self._sending
-        while self._outbox.count:
-            if not sending.acquire(blocking=False):
-                if sending.in_pieces:
-                    return
-                sending.wait()
-            try:
-                if not self._outbox.count:
+        sending, outbox, is_much = self._sending, self._outbox, self._batcher.is_much
+        while outbox.count:
+            if sending.lock.locked() and sending.in_pieces and not is_much(outbox):
+                return
+            with sending.line, sending.lock:
+                if not outbox.count:
                     return
                 if self.may_send():
                     self._send_batch()
                     return
-            finally:
-                sending.release()
             self._tally.round_trips += 1
             self.receive_some(self.may_send, deadline)
 
@@ -317,7 +313,7 @@ class SessionLink:
 
     def _resume(self, link: Link) -> None:
         """Replace a lost link and send again what was not acknowledged. Needs the turn."""
-        with self._sending:
+        with self._sending.line, self._sending.lock:
             if self._fault is not None:
                 raise self._ended()
             link.close()

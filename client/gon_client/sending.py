@@ -3,49 +3,31 @@
 A plain lock goes to whoever asks first after it was given back, and that is nearly always the
 thread that gave it back. So those that wait are counted, and who sends pieces lets them go first.
 
-Rules: it is taken by `with`, by `wait`, or by `acquire(False)`, which never waits. It has the plain
-lock's own `acquire` and `release`, which cost nothing more.
+Rules: it is taken by `with sending.line, sending.lock`, in that order, or by `acquire(False)`, which
+never waits. What is taken is always the plain lock, by its own methods: an interrupt between the
+taking and the giving back of a lock written in Python would leave it taken for good.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 
 from gon.limits import GIVE_WAY_S
 
 
 class Sending:
-    """A lock, how many wait for it, and whether somebody is sending pieces."""
+    """A lock, the line before it, and whether somebody is sending pieces."""
 
-    __slots__ = ("_changed", "_pieces", "_waiting", "acquire", "release")
+    __slots__ = ("_pieces", "acquire", "line", "lock", "release")
 
     def __init__(self) -> None:
-        lock = threading.Lock()
-        self.acquire = lock.acquire
-        self.release = lock.release
-        # Counts that two threads may change at once.
-        self._waiting: deque[None] = deque()
+        self.lock = threading.Lock()
+        self.acquire, self.release = self.lock.acquire, self.lock.release
+        # A count that two threads may change at once.
         self._pieces: deque[None] = deque()
-        self._changed = threading.Condition()
-
-    def __enter__(self) -> None:
-        if not self.acquire(blocking=False):
-            self.wait()
-
-    def wait(self) -> None:
-        """Take the lock as soon as it is free."""
-        self._waiting.append(None)
-        try:
-            self.acquire()
-        finally:
-            self._waiting.pop()
-        if self._pieces:
-            with self._changed:
-                self._changed.notify_all()
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
+        self.line = _Line(self._pieces)
 
     @property
     def in_pieces(self) -> bool:
@@ -60,7 +42,37 @@ class Sending:
         self._pieces.pop()
 
     def give_way(self) -> None:
-        """Return once those that wait have the lock, or had the time to take it."""
+        """Return once those in the line have had the lock, or had the time to take it."""
+        self.line.pass_by()
+
+
+class _Line:
+    """Those that wait for the lock or have it, while somebody sends pieces."""
+
+    __slots__ = ("_changed", "_pieces", "_waiting")
+
+    def __init__(self, pieces: deque[None]) -> None:
+        self._pieces = pieces
+        self._waiting: deque[None] = deque()
+        self._changed = threading.Condition()
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def __enter__(self) -> None:
+        if self._pieces:
+            self._waiting.append(None)
+
+    def __exit__(self, *_: object) -> None:
+        if self._waiting:
+            with suppress(IndexError):  # forgotten in this moment
+                self._waiting.pop()
+            with self._changed:
+                self._changed.notify_all()
+
+    def pass_by(self) -> None:
         if self._waiting:
             with self._changed:
-                self._changed.wait_for(lambda: not self._waiting, GIVE_WAY_S)
+                if not self._changed.wait_for(lambda: not self._waiting, GIVE_WAY_S):
+                    # Whom an interrupt took out of the line is not waited for again.
+                    self._waiting.clear()

@@ -13,6 +13,7 @@ import pytest
 
 from gon.errors import GonError, LinkLost, RemoteProtocolError, WaitTimeout
 from gon.limits import (
+    BATCH_OPS_MAX,
     COPY_BYTES_PER_S,
     COPY_ROUND_TRIP_S,
     DOWNLOAD_PIECES_ACK,
@@ -110,6 +111,27 @@ def test_an_upload_far_away_is_copied_and_sent_again_as_it_was(
             made.worker.session.accept(head)
             arrived += place
         assert arrived == content(1)
+
+
+def test_no_more_is_gathered_beside_an_upload_than_a_frame_may_have() -> None:
+    with desk(ScriptedWorker(version=3)) as made:
+        sending, left = made.link._sending, 2 * BATCH_OPS_MAX
+
+        def queue() -> None:
+            for _ in range(left):
+                made.far.sync(DEFAULT_STREAM)
+            made.link.flush()
+
+        sending.begin_pieces()
+        with sending.lock:
+            queueing = made.threads.submit(queue)
+            while not sending.line:
+                assert not queueing.done(), "more is gathered than a worker takes"
+        sending.end_pieces()
+        while left:
+            left -= len(made.worker.batch().ops)
+            made.worker.acknowledge()
+        queueing.result(PATIENCE_S)
 
 
 def test_an_older_worker_is_sent_one_write() -> None:
@@ -341,17 +363,17 @@ def test_who_sends_pieces_gives_way() -> None:
     had: list[bool] = []
 
     def take() -> None:
-        with sending:
+        with sending.line, sending.lock:
             had.append(True)
 
-    with sending:
+    with sending.lock:
         other = threading.Thread(target=take)
         other.start()
-        while not sending._waiting:
+        while not sending.line:
             assert other.is_alive()
     while not had:
         sending.give_way()
-        with sending:
+        with sending.lock:
             pass
     other.join(PATIENCE_S)
     sending.end_pieces()

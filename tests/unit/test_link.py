@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import inspect
 from concurrent.futures import Future
+from functools import partial
 from typing import cast
 
 import pytest
@@ -31,6 +32,7 @@ from gon_client.lease import Lease
 from gon_client.statistics import stats
 from tests.held_clock import HeldClock
 from tests.inproc_worker import PATIENCE_S
+from tests.interrupts import Interrupts
 from tests.unit.scripted_worker import Desk, ScriptedWorker, cookie_of, desk
 
 BUFFER = Handle(7)
@@ -82,6 +84,21 @@ def test_an_interrupt_in_the_middle_of_a_frame_loses_no_answer(
         again = made.threads.submit(pending.wait)
         made.worker.greet()
         again.result(PATIENCE_S)
+
+
+@pytest.mark.parametrize("way", ["post", "flush"])
+def test_an_interrupt_leaves_nobody_waiting_to_send(way: str) -> None:
+    """Wherever it comes: whoever sends next, and the pump, would wait for ever."""
+    place, interrupted = 0, True
+    while interrupted:
+        with desk() as made:
+            made.link.post(ops.Record(1, 1))
+            call = made.link.flush if way == "flush" else partial(made.link.post, ops.Record(1, 2))
+            place += 1
+            interrupted = Interrupts(place).call(call)
+            assert made.link._sending.acquire(blocking=False), place
+            made.link._sending.release()
+    assert place > 5
 
 
 def test_the_receiving_turn_is_handed_on() -> None:
