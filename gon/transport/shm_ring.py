@@ -48,6 +48,8 @@ WORDS_BYTES = 4096
 MEMORY_BYTES = WORDS_BYTES + 2 * SHM_RING_BYTES
 
 _MASK = SHM_RING_BYTES - 1
+# Counts are of 64 bits: so is what lies between two, also where a peer has spoiled one.
+_COUNTS = 1 << 64
 # What was read is given back to the writer in portions: telling costs more than reading.
 RELEASE_BYTES = SHM_RING_BYTES // 8
 # Where bulk passes, a sleeper is woken only once so much waits to be read, or so little is left to
@@ -299,8 +301,8 @@ class PlainRingReader:
         taken, size = 0, target.nbytes
         while taken < size:
             total = self.total
-            held = self._head[0] - total
-            if not 0 <= held <= SHM_RING_BYTES:
+            held = (self._head[0] - total) % _COUNTS
+            if held > SHM_RING_BYTES:
                 raise ValueError(f"{held} bytes wait in a ring of {SHM_RING_BYTES}")
             if not held:
                 break
@@ -324,7 +326,7 @@ class PlainRingReader:
         if self._fence.twice:
             self._fence()
         self._released = self._tail[0] = self.total
-        if self._head[0] - self.total > LOW_BYTES:
+        if (self._head[0] - self.total) % _COUNTS > LOW_BYTES:
             return
         self._fence()
         if self._writer_sleeps[0]:
