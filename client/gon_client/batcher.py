@@ -66,9 +66,7 @@ class Batcher:
         """Return whether nothing more is to be gathered before this is sent, whoever may send it
         later.
         """
-        return (
-            gathered.count >= BATCH_OPS_TARGET or gathered.inline_bytes >= self.bytes_target
-        )
+        return gathered.count >= BATCH_OPS_TARGET or gathered.inline_bytes >= self.bytes_target
 
     def sent(self, ops: int, flying: int) -> None:
         """A frame of so many ops was sent, and so many frames are in flight."""
