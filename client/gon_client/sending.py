@@ -3,9 +3,9 @@
 A plain lock goes to whoever asks first after it was given back, and that is nearly always the
 thread that gave it back. So those that wait are counted, and who sends pieces lets them go first.
 
-Rules: it is taken by `with sending.line, sending.lock`, in that order, or by `acquire(False)`, which
-never waits. What is taken is always the plain lock, by its own methods: an interrupt between the
-taking and the giving back of a lock written in Python would leave it taken for good.
+Rules: it is taken by `with sending.line, sending.lock`, in that order, or by `acquire(False)`,
+which never waits. What is taken is always the plain lock, by its own methods: an interrupt between
+the taking and the giving back of a lock written in Python would leave it taken for good.
 """
 
 from __future__ import annotations
