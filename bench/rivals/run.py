@@ -24,6 +24,8 @@ from bench.compare import rivals_table
 from gon.errors import DeviceError, LinkLost, Unsupported
 from gon_client.bench import catalogue, run
 from gon_client.bench.catalogue import DIRECT, NATIVE, PLAIN
+from gon_client.bench.detour import Detour, open_detour
+from gon_client.bench.distance import distance
 from gon_client.bench.machine import machine
 from gon_client.bench.messages import Play
 from gon_client.bench.placement import Placement, Processors, available, processors, start_pinned
@@ -35,6 +37,8 @@ from gon_client.bench.report import FILE_WIDTH
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).parent
 ENVIRONMENTS = ROOT / ".venv-rivals"
+FAR = "+1.35ms"
+FAR_WORKLOADS = ("launch_rate",)
 WORKLOADS = ("rtt_empty", "rtt_launch", "small_reads", "launch_rate", "h2d", "d2h", "app")
 _END_TIMEOUT_S = 10.0
 
@@ -48,6 +52,8 @@ class Rival:
     # Installed without what they ask for, where that cannot be had.
     bare: tuple[str, ...] = ()
     unlike: str = ""
+    # Whether its client dials one port of the host's, which can be led through the delay proxy.
+    dials: bool = True
 
 
 RIVALS = (
@@ -58,7 +64,10 @@ RIVALS = (
         (),
         "a call is launch and wait",
     ),
-    Rival("torch_rpc", ("torch==2.13.0", "numpy"), (), "PyTorch's operations; no order"),
+    Rival(
+        *("torch_rpc", ("torch==2.13.0", "numpy"), (), "PyTorch's operations; no order"),
+        dials=False,
+    ),
     Rival("rpyc", ("rpyc==6.0.2", "numpy"), (), "NumPy, no device"),
     Rival("tinygrad", ("tinygrad==0.11.0", "numpy"), (), "C kernels by clang"),
 )
@@ -96,14 +105,18 @@ def environment(rival: Rival) -> Path:
 class RivalPlace:
     """Both ends of a rival: a place as the run knows it."""
 
-    def __init__(self, rival: Rival, cpus: Processors) -> None:
-        """Start both ends. Raises Unsupported, DeviceError, LinkLost."""
-        self.where = rival.name
+    def __init__(self, rival: Rival, cpus: Processors, detour: Detour | None = None) -> None:
+        """Start both ends, with the detour between them if there is one. Raises Unsupported,
+        DeviceError, LinkLost.
+        """
+        self.where = rival.name if detour is None else f"{rival.name}{FAR}"
         python, file = str(environment(rival)), FOLDER / f"{rival.name}_rival.py"
         environ = {**without_settings(os.environ), "OMP_NUM_THREADS": "1", "TVM_NUM_THREADS": "1"}
         self._ends: list[subprocess.Popen[bytes]] = []
         try:
             told = self._line(self._start([python, str(file), "serve"], cpus.host, environ))
+            if detour is not None:
+                told = detour.through(f"tcp://127.0.0.1:{told}").rpartition(":")[2]
             command = [python, str(file), "play", told]
             self._player = self._start(command, cpus.client, environ)
             self._answer()
@@ -154,12 +167,15 @@ class RivalPlace:
 
 
 @contextmanager
-def rival_place(rival: Rival, cpus: Processors, console: Console) -> Generator[RivalPlace | None]:
+def rival_place(
+    rival: Rival, cpus: Processors, console: Console, detour: Detour | None = None
+) -> Generator[RivalPlace | None]:
     """Open a rival, or say why not."""
     try:
-        place = RivalPlace(rival, cpus)
+        place = RivalPlace(rival, cpus, detour)
     except (DeviceError, LinkLost, Unsupported) as error:
-        console.print(f"without {rival.name}: {error.message}", markup=False)
+        far = FAR if detour is not None else ""
+        console.print(f"without {rival.name}{far}: {error.message}", markup=False)
         yield None
         return
     try:
@@ -168,10 +184,10 @@ def rival_place(rival: Rival, cpus: Processors, console: Console) -> Generator[R
         place.close()
 
 
-def trial(place: RivalPlace, console: Console) -> list[str]:
+def trial(place: RivalPlace, console: Console, workloads: Sequence[str] = WORKLOADS) -> list[str]:
     """Return the workloads that a rival can do, each tried once."""
     able: list[str] = []
-    for identifier in WORKLOADS:
+    for identifier in workloads:
         size = catalogue.by_id(identifier).sizes[0]
         try:
             place.play(Play(identifier, size, 1, 20))
@@ -192,22 +208,34 @@ def measure(
         own = stack.enter_context(private_host(cpus.host))
         places: list[Player | RivalPlace] = [
             stack.enter_context(Player(where, cpus, host=own.tcp))
-            for where in (DIRECT, "tcp", PLAIN, NATIVE)
+            for where in (DIRECT, "tcp", f"tcp{FAR}", PLAIN, NATIVE)
         ]
-        able: dict[str, list[str]] = {}
+        able: dict[str, list[str]] = {f"tcp{FAR}": [*FAR_WORKLOADS]}
         for rival in rivals:
-            place = stack.enter_context(rival_place(rival, cpus, console))
-            if place is not None:
-                able[rival.name] = trial(place, console)
-                places.append(place)
+            near = stack.enter_context(rival_place(rival, cpus, console))
+            if near is None:
+                continue
+            able[near.where] = trial(near, console)
+            places.append(near)
+            if rival.dials:
+                detour = stack.enter_context(open_detour(distance(f"tcp{FAR}"), cpus.way))
+                far = stack.enter_context(rival_place(rival, cpus, console, detour))
+                if far is not None:
+                    able[far.where] = trial(far, console, FAR_WORKLOADS)
+                    places.append(far)
         workloads = [
-            replace(row, places=(*row.places, *(name for name in able if row.id in able[name])))
+            # Far away only what is asked for there, GoN's too.
+            replace(
+                row,
+                places=(*row.places, *(name for name in able if row.id in able[name])),
+                waits=0,
+            )
             for row in catalogue.chosen(WORKLOADS)
         ]
         for turn in run.turns(workloads, places):
             console.print(f"{placement.value}: {turn.says}")
             records += run.play(turn, placement.value, effort)
-    unlike = {rival.name: rival.unlike for rival in rivals}
+    unlike = {f"{rival.name}{far}": rival.unlike for rival in rivals for far in ("", FAR)}
     measured = machine(available())
     return [
         msgspec.structs.replace(row, machine=measured, unlike=unlike.get(row.where, ""))
@@ -227,6 +255,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
     rivals = [each for each in RIVALS if not chosen.rival or each.name in chosen.rival]
     effort = run.FULL if chosen.full else run.SMOKE if chosen.smoke else run.QUICK
+    # There is little to do far away: it takes part in every round.
+    effort = replace(effort, far_rounds=effort.rounds)
     usual = ["same", "split"] if len(available()) > 1 else ["same"]
     records: list[Record] = []
     chosen.json.parent.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ from gon.wire import ops as _ops
 from gon.wire.batch import encode_op
 from gon.wire.frame import Kind, plain_word
 from gon_client.batcher import IDLE_OPS_TARGET
-from gon_client.pending import HERE, NO_ORIGIN, Answer, once_more
+from gon_client.pending import NO_ORIGIN, Answer, is_ours, once_more
 
 from gon.transport._lane cimport Lane
 from gon.wire._ledger cimport HEADER_BYTES, Ledger, header_field
@@ -78,9 +78,9 @@ cdef object caller():
     code = <object>PyFrame_GetCode(frame)
     Py_DECREF(code)  # it came with a reference of its own
     if code is not _last_code:
-        if code.co_filename.startswith(HERE):
+        if is_ours(code):
             outer = <object>frame
-            while outer.f_code.co_filename.startswith(HERE) and outer.f_back is not None:
+            while is_ours(outer.f_code) and outer.f_back is not None:
                 outer = outer.f_back
             return (outer.f_code, outer.f_lasti)
         _last_code = code

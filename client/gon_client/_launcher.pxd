@@ -21,6 +21,5 @@ cdef class Take:
     cdef int64_t limit
     cdef str dtype_name
     cdef object exact
-    cdef object to_bytes
 
     cdef uint8_t* put(self, uint8_t* at, object given, object device) except NULL

@@ -5,6 +5,7 @@ give most; whatever else is given goes their way, which also says what is wrong 
 launch on a device that is in this process.
 """
 
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.math cimport isinf
 from libc.string cimport memcpy
@@ -58,14 +59,13 @@ cdef class Take:
                 self.size = dtype.itemsize
                 self.limit = <int64_t>1 << (8 * min(self.size, 7) - 1)
                 self.exact = dtype.type
-                self.to_bytes = dtype.type.tobytes
 
     cdef uint8_t* put(self, uint8_t* at, object given, object device) except NULL:
         """Code `given` and return where the next one goes; `at` itself if it is left to others.
 
         Needs room for _ARGUMENT_BYTES.
         """
-        cdef bytes raw
+        cdef Py_buffer raw
         cdef int64_t whole
         cdef double real
         cdef float single
@@ -86,8 +86,11 @@ cdef class Take:
             return at
         kind = type(given)
         if kind is self.exact:
-            raw = self.to_bytes(given)
-            return put_bytes(at, <const uint8_t*>PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw))
+            # A quarter of what `tobytes` takes, which makes an array of it.
+            PyObject_GetBuffer(given, &raw, PyBUF_SIMPLE)
+            at = put_bytes(at, <const uint8_t*>raw.buf, raw.len)
+            PyBuffer_Release(&raw)
+            return at
         if kind is int and (self.code == c"i" or self.code == c"u"):
             if not -(1 << 62) < given < 1 << 62:
                 return at

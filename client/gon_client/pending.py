@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import deque
 from pathlib import Path
@@ -17,6 +18,8 @@ from gon.wire.batch import Reply
 Origin: TypeAlias = tuple[CodeType, int]
 
 HERE = str(Path(__file__).parent)
+# What this package has of programs: to whom they queue, they are as any others.
+PROGRAMS = (f"{HERE}{os.sep}bench{os.sep}", f"{HERE}{os.sep}demo{os.sep}")
 _BATCHES_KEPT = 128
 
 
@@ -27,6 +30,12 @@ def _nowhere() -> None: ...
 NO_ORIGIN: Origin = (_nowhere.__code__, -1)
 
 
+def is_ours(code: CodeType) -> bool:
+    """Return whether code belongs to this package, and not to a program in it."""
+    name = code.co_filename
+    return name.startswith(HERE) and not name.startswith(PROGRAMS)
+
+
 def caller(depth: int = 3) -> Origin:
     """Return the nearest frame that is not this package's, as cheaply as it can be named later.
 
@@ -35,7 +44,7 @@ def caller(depth: int = 3) -> Origin:
     """
     # inspect, the public way to frames, costs a thousand times as much.
     frame = sys._getframe(depth)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    while frame.f_code.co_filename.startswith(HERE) and frame.f_back is not None:
+    while is_ours(frame.f_code) and frame.f_back is not None:
         frame = frame.f_back
     return (frame.f_code, frame.f_lasti)
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,16 @@ from click.testing import CliRunner
 
 from gon.errors import HostUnreachable
 from gon_client.bench import catalogue, private
-from gon_client.bench.catalogue import BINDING, FAR_PLACES, HOST, NATIVE, PLACES, PLAIN
+from gon_client.bench.catalogue import (
+    BINDING,
+    ENQUEUES,
+    FAR_PLACES,
+    HOST,
+    NATIVE,
+    PLACES,
+    PLAIN,
+    RATES_PLACE,
+)
 from gon_client.bench.native import COMPILER
 from gon_client.bench.private import PrivateHost, descendants, private_host, resident_mb
 from gon_client.commands import root
@@ -208,10 +218,13 @@ def test_every_workload_runs_once_at_every_place(tmp_path: Path) -> None:
         (row["id"], row["size_bytes"], row["where"])
         for row in json.loads(rows.read_text(encoding="utf-8"))
     }
-    places = (*PLACES, *FAR_PLACES, PLAIN, *NATIVES, BINDING, HOST)
+    # The loop without Python is a native module's; the settings of these tests reach no command.
+    is_built = find_spec("gon_server.devices._opencl_port") is not None
+    drivers = (BINDING, ENQUEUES) if is_built else (BINDING,)
+    places = (*PLACES, *FAR_PLACES, RATES_PLACE, PLAIN, *NATIVES, *drivers, HOST)
     assert measured == {
         (row.id, size, where)
-        for row in catalogue.ALL
+        for row in (each.at_usual_places() for each in catalogue.ALL)
         # Whose memory is whose is told to root only.
         if row.id != "memory_lease" or os.geteuid() == 0
         for size in row.sizes

@@ -12,12 +12,14 @@ import sys
 import pytest
 
 from gon.errors import LinkLost, Unsupported
+from gon.native import NATIVE
 from gon_client.bench import messages
 from gon_client.bench.baselines import BindingBaseline, PlainBaselines
 from gon_client.bench.machine import machine, model_name
 from gon_client.bench.messages import Failed, Message, Play, Played, Ready
 from gon_client.bench.native import COMPILER, NativeEcho
 from gon_client.bench.placement import available, start_pinned
+from gon_client.bench.stage import AXPY_ELEMENTS, SOURCE
 
 
 @pytest.mark.parametrize(
@@ -109,3 +111,16 @@ def test_a_machine_is_named_by_its_processor() -> None:
 def test_a_baseline_that_is_not_installed_says_where_it_comes_from() -> None:
     with pytest.raises(Unsupported, match=r"gon\[server\]"):
         BindingBaseline("no such binding", "", "", 1)
+
+
+@pytest.mark.parametrize("name", ["pyopencl", "opencl"])
+def test_launches_without_gon_are_measured(name: str) -> None:
+    if name == "opencl" and not NATIVE:
+        with pytest.raises(Unsupported, match="native modules"):
+            BindingBaseline(name, SOURCE, "axpy", AXPY_ELEMENTS)
+        return
+    baseline = BindingBaseline(name, SOURCE, "axpy", AXPY_ELEMENTS)
+    try:
+        assert all(rate > 0 for rate in baseline.play(20, 2))
+    finally:
+        baseline.close()

@@ -9,7 +9,7 @@ import pytest
 
 from bench import compare
 from gon_client.bench.record import Record, save, summarise
-from gon_client.bench.rivalry import difference, rivalries
+from gon_client.bench.rivalry import difference, is_rival, rivalries
 
 
 def row(where: str = "tcp", identifier: str = "rtt_launch", **fields: object) -> Record:
@@ -82,6 +82,16 @@ def test_rivals_stand_beside_our_row_of_the_same_work_and_placement() -> None:
     assert found.unlike(tvm) == "one call is launch and sync"
     assert found.times_better(rpyc) == pytest.approx(10)
     assert found.times_better(tvm) == pytest.approx(0.5)
+
+
+def test_far_rivals_stand_beside_our_row_of_the_same_distance() -> None:
+    ours = [row(), row("tcp+1.35ms"), row("tcp+10ms"), row("opencl")]
+    theirs = [row("rpyc"), row("rpyc+1.35ms"), row("tvm+1.35ms"), row("tcp+1.35ms")]
+    near, far = rivalries(ours, theirs)
+    assert (near.ours.where, [each.where for each in near.theirs]) == ("tcp", ["rpyc"])
+    assert far.ours.where == "tcp+1.35ms"
+    assert [each.where for each in far.theirs] == ["rpyc+1.35ms", "tvm+1.35ms"]
+    assert not is_rival(row("opencl"))
 
 
 def test_a_higher_rate_is_better() -> None:

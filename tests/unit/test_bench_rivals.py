@@ -15,6 +15,8 @@ from bench.rivals import rival
 from bench.rivals import run as rivals
 from gon.errors import DeviceError
 from gon_client.bench import app, catalogue
+from gon_client.bench.detour import open_detour
+from gon_client.bench.distance import distance
 from gon_client.bench.messages import Play
 from gon_client.bench.placement import Processors
 
@@ -79,3 +81,30 @@ def test_every_rival_has_a_file_and_workloads_of_the_catalogue() -> None:
     assert files == {f"{each.name}_rival.py" for each in rivals.RIVALS}
     for identifier in rivals.WORKLOADS:
         assert catalogue.by_id(identifier).plays_at("tcp")
+
+
+def test_a_far_rival_is_told_the_way_by_the_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    standin = STANDIN.format(folder=str(RIVALS))
+    # What it reads is the port that it was told to dial.
+    standin = standin.replace('"told"', "7").replace("lambda told: Here()", "Told")
+    standin = standin.replace(
+        "def serve",
+        "class Told(Here):\n"
+        "    def __init__(self, told): self.told = told\n"
+        "    def post(self, launches): raise RuntimeError(f'dials {self.told}')\n"
+        "def serve",
+    )
+    (tmp_path / "here_rival.py").write_text(standin, "utf-8")
+    monkeypatch.setattr(rivals, "environment", ours)
+    monkeypatch.setattr(rivals, "FOLDER", tmp_path)
+    with open_detour(distance("tcp+1ms")) as detour:
+        place = rivals.RivalPlace(rivals.Rival("here", ()), FREE, detour)
+        try:
+            assert place.where == f"here{rivals.FAR}"
+            port = detour.through("tcp://127.0.0.1:7").rpartition(":")[2]
+            with pytest.raises(DeviceError, match=f"dials {port}"):
+                place.play(Play("launch_rate", 0, 1, 10))
+        finally:
+            place.close()

@@ -58,6 +58,8 @@ def test_a_workload_brings_the_baseline_it_is_related_to() -> None:
     assert ids == ["rtt_empty", "socket_echo", "c_echo"]
     ids = [row.id for row in catalogue.chosen(["h2d"])]
     assert ids == ["h2d", "socket_copy"]
+    ids = [row.id for row in catalogue.chosen(["graph_rate", "repeat_rate"])]
+    assert ids == ["graph_rate", "repeat_rate", "enqueue_rate"]
     assert {row.id for row in catalogue.chosen([])} == {
         row.id for row in (*catalogue.WORKLOADS, *catalogue.BASELINES)
     }
@@ -100,6 +102,18 @@ def test_far_places_are_played_less_often_and_only_what_waits() -> None:
     assert records[1].n == catalogue.FAR_ROUND_MS // 100
 
 
+def test_without_a_word_only_launch_rates_go_where_they_are_judged() -> None:
+    usual = [row.at_usual_places() for row in catalogue.chosen([])]
+    there = [row.id for row in usual if row.plays_at(catalogue.RATES_PLACE)]
+    assert there == ["launch_rate", "graph_rate", "repeat_rate"]
+    assert [row.id for row in usual if row.plays_at("tcp+1ms")] == [
+        row.id for row in catalogue.chosen([]) if row.waits
+    ]
+    assert not any(row.plays_at("tcp+7ms") for row in usual)
+    assert catalogue.by_id("app").plays_at(catalogue.RATES_PLACE)
+    assert not catalogue.by_id("attach_cold").plays_at("tcp+7ms")
+
+
 def test_a_smoke_run_asks_for_everything_once() -> None:
     counts = {
         row.samples_of(size, where, run.SMOKE.divisor)
@@ -140,6 +154,11 @@ GOOD: dict[str, float] = {
     "socket_echo__plain": 6.0,
     "launch_rate__tcp": 300e3,
     "pyopencl_call__pyopencl": 120e3,
+    "enqueue_rate__opencl": 250e3,
+    "graph_rate__tcp": 240e3,
+    "graph_rate__tcp_plus_1.35ms": 230e3,
+    "repeat_rate__tcp": 210e3,
+    "repeat_rate__tcp_plus_1.35ms": 200e3,
     "h2d__tcp": 2.0,
     "d2h__tcp": 2.0,
     "socket_copy__plain": 2.1,
@@ -159,6 +178,10 @@ BAD: dict[str, float] = {
     "rtt_launch__tcp": 20.5,
     "rtt_empty__tcp": 12.5,
     "launch_rate__tcp": 170e3,
+    "graph_rate__tcp": 199e3,
+    "graph_rate__tcp_plus_1.35ms": 179e3,
+    "repeat_rate__tcp": 199e3,
+    "repeat_rate__tcp_plus_1.35ms": 179e3,
     "h2d__tcp": 1.7,
     "d2h__tcp": 1.7,
     "app__tcp": 310.0,

@@ -6,10 +6,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
+from types import CodeType
 from typing import cast
 
 import pytest
 
+import gon_client
 from gon.errors import (
     Code,
     DeviceError,
@@ -36,7 +39,7 @@ from gon_client.batcher import Batcher
 from gon_client.control import ControlChannel, LeaseState, LeaseStatus
 from gon_client.dial import Dialer
 from gon_client.lease import Lease
-from gon_client.pending import NO_ORIGIN, Answer, Origins, caller, name_origin
+from gon_client.pending import NO_ORIGIN, Answer, Origins, caller, is_ours, name_origin
 from gon_client.pump import QUIET_TICKS, Pump
 from gon_client.turn import Turn
 from gon_server.devices.null import INFO
@@ -167,6 +170,19 @@ def test_a_failed_answer_raises_anew_each_time() -> None:
 def test_an_answer_refuses_other_bytes_than_it_asked_for(reply: Reply) -> None:
     with pytest.raises(RemoteProtocolError):
         Answer(Nobody(), memoryview(bytearray(4))).settle(reply, Origins())
+
+
+def test_programs_of_the_package_are_programs_like_any_others() -> None:
+    folder = Path(gon_client.__file__).parent
+
+    def code(name: str) -> CodeType:
+        return compile("", str(folder / name), "exec")
+
+    assert is_ours(code("buffer.py"))
+    assert is_ours(code("commands/run.py"))
+    assert not is_ours(code("bench/workloads.py"))
+    assert not is_ours(code("demo/digits.py"))
+    assert not is_ours(compile("", __file__, "exec"))
 
 
 def test_origins_are_named_by_line_as_long_as_they_are_kept() -> None:

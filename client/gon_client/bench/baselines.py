@@ -1,6 +1,6 @@
 """What nothing can beat: plain sockets between two processes, and a copy within one.
 
-A launch baseline (the driver's own Python binding) comes from the entry point group
+A launch baseline (the driver's own Python binding, its own calls) comes from the entry point group
 `gon.baselines`: the client knows no driver. What is registered there takes (source, kernel,
 elements) and gives a `LaunchBaseline`.
 """
@@ -113,7 +113,7 @@ class PlainBaselines:
 
 
 class BindingBaseline:
-    """Launches by the driver's own Python binding, as registered under `name`."""
+    """Launches without GoN, by what is registered under `name`."""
 
     def __init__(self, name: str, source: str, kernel: str, elements: int) -> None:
         found = entry_points(group=BASELINE_GROUP, name=name)

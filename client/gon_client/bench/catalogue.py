@@ -6,7 +6,7 @@ Rules: pure; identifiers are stable, since files of rows are compared across ver
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gon.limits import KIB, MIB
 from gon_client.bench.distance import delay_ms_of, is_far
@@ -15,10 +15,14 @@ DIRECT = "direct"
 PLACES = (DIRECT, "tcp", "unix", "shm", "zmq")
 # Behind the delay proxy: what a run goes to unless told otherwise.
 FAR_PLACES = ("tcp+0.1ms", "tcp+1ms", "tcp+10ms", "tcp+30ms", "tcp+100ms")
-# Where baselines are measured: plain Python, plain C, and the driver's own Python binding.
+# And where launch rates go besides: where what is asked of them is asked.
+RATES_PLACE = "tcp+1.35ms"
+# Where baselines are measured: plain Python, plain C, the driver's own Python binding, and its C
+# calls without any Python between them.
 PLAIN = "plain"
 NATIVE = "c"
 BINDING = "pyopencl"
+ENQUEUES = "opencl"
 # Where the private host's own figures come from.
 HOST = "host"
 
@@ -34,7 +38,8 @@ class Workload:
     `baseline` is the id it is set in relation to, "" where there is none; workloads of one `group`
     have the same sizes and take their turns together; `samples` is how many a round takes, for each
     size; `waits` is how many round trips a sample costs at least, 0 for what is not measured at far
-    places.
+    places. To which of these it goes unless told otherwise is `far_places`; `roams` says whether it
+    goes to all that it is told to.
     """
 
     id: str
@@ -46,6 +51,13 @@ class Workload:
     places: tuple[str, ...] = PLACES
     baseline: str = ""
     waits: int = 0
+    far_places: tuple[str, ...] = FAR_PLACES
+    roams: bool = True
+
+    def at_usual_places(self) -> Workload:
+        """Return it as it is measured where nobody says where."""
+        far = self.far_places if self.waits else ()
+        return replace(self, places=(*self.places, *far), roams=False)
 
     def samples_of(self, size_bytes: int, where: str, divisor: int) -> int:
         """Return how many samples a round takes at this size and place, of a run that takes one
@@ -59,11 +71,22 @@ class Workload:
 
     def plays_at(self, where: str) -> bool:
         """Whether it is measured at a place."""
-        return where in self.places or (self.waits > 0 and is_far(where))
+        return where in self.places or (self.roams and self.waits > 0 and is_far(where))
 
 
 def _latency(identifier: str, says: str) -> Workload:
     return Workload(identifier, says, "µs", "latency", (400,), baseline="socket_echo", waits=1)
+
+
+def _rate(identifier: str, says: str, group: str, baseline: str) -> Workload:
+    far = (*FAR_PLACES, RATES_PLACE)
+    return Workload(
+        *(identifier, says, "launches/s", group, (1,)), baseline=baseline, waits=2, far_places=far
+    )
+
+
+def _launches(identifier: str, says: str, group: str, where: str) -> Workload:
+    return Workload(identifier, says, "launches/s", group, (1,), places=(where,))
 
 
 def _bulk(identifier: str, says: str, baseline: str = "") -> Workload:
@@ -75,15 +98,9 @@ WORKLOADS = (
     _latency("rtt_empty", "sync of an empty stream"),
     _latency("rtt_launch", "launch of a tiny kernel + sync"),
     _latency("small_reads", "launch of a tiny kernel + read of 4 bytes"),
-    Workload(
-        "launch_rate",
-        "posted launches + one sync",
-        "launches/s",
-        "rate",
-        (1,),
-        baseline="pyopencl_call",
-        waits=2,
-    ),
+    _rate("launch_rate", "posted launches + one sync", "rate", "pyopencl_call"),
+    _rate("graph_rate", "launches of a graph's replays + one sync", "replay", "enqueue_rate"),
+    _rate("repeat_rate", "the same launches, posted in a loop", "replay", "enqueue_rate"),
     _bulk("h2d", "upload + sync", "socket_copy"),
     _bulk("d2h", "download into an array", "socket_copy"),
     Workload("app", "200 steps of three kernels, a read each tenth", "ms", "app", (1,), waits=20),
@@ -102,14 +119,8 @@ BASELINES = (
     Workload("c_echo", "the same in C", "µs", "latency", (400,), places=(NATIVE,)),
     _bulk("socket_copy", "one way to another process, acknowledged"),
     _bulk("memcpy", "within the process"),
-    Workload(
-        "pyopencl_call",
-        "the same launches by pyopencl's own call",
-        "launches/s",
-        "rate",
-        (1,),
-        places=(BINDING,),
-    ),
+    _launches("pyopencl_call", "the same launches by pyopencl's own call", "rate", BINDING),
+    _launches("enqueue_rate", "as many by OpenCL's own calls, without Python", "replay", ENQUEUES),
 )
 
 MEMORY = (
@@ -118,7 +129,7 @@ MEMORY = (
     Workload("memory_lease", "one lease more, all told", "MB", "memory", (1,), places=(HOST,)),
 )
 
-GROUPS = ("latency", "rate", "bulk", "app", "mlp", "load", "attach", "cold")
+GROUPS = ("latency", "rate", "replay", "bulk", "app", "mlp", "load", "attach", "cold")
 ALL = (*WORKLOADS, *BASELINES, *MEMORY)
 
 

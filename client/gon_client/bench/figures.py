@@ -69,6 +69,8 @@ _STYLE: dict[str, object] = {
 }
 _LATENCIES = ("rtt_empty", "rtt_launch", "small_reads")
 _WIDTH = 5.6
+# Delays nearer to each other than this share a name on the axis.
+_APART = 2
 # An axis that spans less has ticks at 1, 2 and 5.
 _FEW_DECADES = 200
 
@@ -144,7 +146,8 @@ def _draw_distance(axes: Axes, panel: str, rows: Sequence[Record]) -> None:
     else:
         _draw_overhead(axes, rows, left)
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks([left, *delays], ["tcp", *(f"{delay:g}" for delay in delays)])
+    named = _apart(delays)
+    axes.set_xticks([left, *named], ["tcp", *(f"{delay:g}" for delay in named)])
     axes.set_xlabel("round trip added, ms")
 
 
@@ -183,7 +186,8 @@ def _draw_rate(axes: Axes, rows: Sequence[Record], left: float) -> None:
     )
     if points:
         axes.plot(*zip(*points, strict=True), "o-", color=COLOURS["tcp"], markersize=4)
-        for delay, rate in points:
+        named = _apart([delay for delay, _rate in points])
+        for delay, rate in (point for point in points if point[0] in named):
             _say(axes, figure(rate), (delay, rate), (0, 7), COLOURS["tcp"])
     for row in mine:
         if row.where == DIRECT:
@@ -194,6 +198,15 @@ def _draw_rate(axes: Axes, rows: Sequence[Record], left: float) -> None:
     axes.set_ylabel("thousand launches a second")
     axes.margins(y=0.2)
     _plain_ticks(axes, "y")
+
+
+def _apart(delays: Sequence[float]) -> list[float]:
+    """Return those of ascending delays that are far enough from the one before to be written."""
+    kept: list[float] = []
+    for delay in delays:
+        if not kept or delay >= _APART * kept[-1]:
+            kept.append(delay)
+    return kept
 
 
 def bandwidth_figure(records: Sequence[Record]) -> str:

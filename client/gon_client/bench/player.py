@@ -20,7 +20,7 @@ import msgspec
 from gon.errors import GonError
 from gon_client.bench import messages, workloads
 from gon_client.bench.baselines import BindingBaseline, PlainBaselines
-from gon_client.bench.catalogue import BINDING, NATIVE, PLAIN
+from gon_client.bench.catalogue import BINDING, ENQUEUES, NATIVE, PLAIN
 from gon_client.bench.messages import Cast, Failed, Play, Played, Ready
 from gon_client.bench.native import NativeEcho
 from gon_client.bench.stage import AXPY_ELEMENTS, SOURCE, Address, Stage, open_stage
@@ -73,7 +73,7 @@ class NativePart:
 
 
 class BindingPart:
-    """Launches by a driver's own binding."""
+    """Launches by a driver's own binding, or its own calls."""
 
     def __init__(self, baseline: BindingBaseline) -> None:
         self._baseline = baseline
@@ -98,8 +98,8 @@ def open_part(cast: Cast) -> Generator[Part]:
             yield NativePart(native)
         finally:
             native.close()
-    elif cast.where == BINDING:
-        binding = BindingBaseline(BINDING, SOURCE, "axpy", AXPY_ELEMENTS)
+    elif cast.where in (BINDING, ENQUEUES):
+        binding = BindingBaseline(cast.where, SOURCE, "axpy", AXPY_ELEMENTS)
         try:
             yield BindingPart(binding)
         finally:

@@ -1,8 +1,9 @@
 """GoN's rows beside those of other programs that do the same job, and whether the two may be
 compared.
 
-Rules: pure. A rival's row stands beside GoN's over tcp, of the same workload, size and placement;
-it is starred, with the reason, where it is not the same work, machine or number of samples.
+Rules: pure. A rival's row stands beside GoN's over tcp, of the same workload, size, placement and
+distance (`rpyc+1.35ms` beside `tcp+1.35ms`); it is starred, with the reason, where it is not the
+same work, machine or number of samples.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gon_client.bench.catalogue import BINDING, HOST, NATIVE, PLACES, PLAIN
+from gon_client.bench.catalogue import BINDING, ENQUEUES, HOST, NATIVE, PLACES, PLAIN
 from gon_client.bench.distance import is_far
 from gon_client.bench.record import Record
 
 OURS = "tcp"
-_NOT_RIVALS = frozenset((*PLACES, PLAIN, NATIVE, BINDING, HOST))
+_NOT_RIVALS = frozenset((*PLACES, PLAIN, NATIVE, BINDING, ENQUEUES, HOST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +56,24 @@ def is_rival(row: Record) -> bool:
     return row.where not in _NOT_RIVALS and not is_far(row.where)
 
 
+def _way(where: str) -> str:
+    """Return what a place's name says of what lies on the way, "" for nothing."""
+    return "".join(where.partition("+")[1:])
+
+
 def rivalries(records: Sequence[Record], rivals: Sequence[Record]) -> list[Rivalry]:
     """Return GoN's rows that rivals have too, in their order."""
     found: list[Rivalry] = []
     for row in records:
-        if row.where != OURS:
+        if row.where.partition("+")[0] != OURS:
             continue
         here = (row.id, row.placement, row.size_bytes)
         theirs = tuple(
             each
             for each in rivals
-            if (each.id, each.placement, each.size_bytes) == here and is_rival(each)
+            if (each.id, each.placement, each.size_bytes) == here
+            and is_rival(each)
+            and _way(each.where) == _way(row.where)
         )
         if theirs:
             found.append(Rivalry(row, theirs))

@@ -10,7 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gon.limits import MIB
-from gon_client.bench.catalogue import BINDING, DIRECT, HOST, PLAIN, by_id
+from gon_client.bench.catalogue import (
+    BINDING,
+    DIRECT,
+    ENQUEUES,
+    HOST,
+    PLAIN,
+    RATES_PLACE,
+    by_id,
+)
 from gon_client.bench.distance import delay_ms_of
 from gon_client.bench.record import Record
 
@@ -86,6 +94,16 @@ def _ratio(identifier: str, baseline: str, at: str, size_bytes: int = 0) -> Meas
     return measure
 
 
+def _kept(identifier: str, where: str) -> Measure:
+    """What is left of a rate over tcp at a far place."""
+
+    def measure(rows: Rows) -> float | None:
+        far, near = rows.p50(identifier, where), rows.p50(identifier, "tcp")
+        return None if far is None or near is None else far / near
+
+    return measure
+
+
 def _waited(identifier: str, where: str) -> Measure:
     """By how many times the far row's time is what `direct` and the waits' round trips are."""
 
@@ -123,6 +141,38 @@ TARGETS = (
         _ANY,
         _ratio("launch_rate", "pyopencl_call", BINDING),
         1.5,
+        at_most=False,
+        unit="×",
+    ),
+    Target(
+        "replays, tcp by raw enqueues",
+        _PINNED,
+        _ratio("graph_rate", "enqueue_rate", ENQUEUES),
+        0.8,
+        at_most=False,
+        unit="×",
+    ),
+    Target(
+        "repeats, tcp by raw enqueues",
+        _PINNED,
+        _ratio("repeat_rate", "enqueue_rate", ENQUEUES),
+        0.8,
+        at_most=False,
+        unit="×",
+    ),
+    Target(
+        "replays 1.35 ms away, by tcp",
+        _PINNED,
+        _kept("graph_rate", RATES_PLACE),
+        0.9,
+        at_most=False,
+        unit="×",
+    ),
+    Target(
+        "repeats 1.35 ms away, by tcp",
+        _PINNED,
+        _kept("repeat_rate", RATES_PLACE),
+        0.9,
         at_most=False,
         unit="×",
     ),

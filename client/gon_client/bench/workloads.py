@@ -21,6 +21,7 @@ from gon_client.bench.app import STEPS, App
 from gon_client.bench.catalogue import DIRECT
 from gon_client.bench.messages import Play
 from gon_client.bench.mlp import Mlp
+from gon_client.bench.replays import Replays
 from gon_client.bench.stage import AXPY_ELEMENTS, SOURCE, Stage
 from gon_client.launch import launch
 
@@ -90,6 +91,18 @@ def launch_rate(stage: Stage, play: Play) -> list[float]:
         total = sum(number & 7 for number in range(play.launches))
         _check(bool((y.get() == total).all()), "launches were lost or done twice")
     return rates
+
+
+def graph_rate(stage: Stage, play: Play) -> list[float]:
+    """Return launches per second of a graph's replays, the last one waited for."""
+    replays = stage.once(Replays)
+    return [replays.replayed(play.launches) for _ in range(play.samples)]
+
+
+def repeat_rate(stage: Stage, play: Play) -> list[float]:
+    """Return launches per second of the same launches, posted one by one."""
+    replays = stage.once(Replays)
+    return [replays.posted(play.launches) for _ in range(play.samples)]
 
 
 def h2d(stage: Stage, play: Play) -> list[float]:
@@ -163,12 +176,25 @@ def attach(stage: Stage, play: Play) -> list[float]:
 
 def attach_cold(stage: Stage, play: Play) -> list[float]:
     """Return ms from the start of a new interpreter until its first launch is done."""
-    return [_cold(stage, play)[0] for _ in range(play.samples)]
+    starts = [_cold(stage, play) for _ in range(play.samples)]
+    stage.once(_Calls).ms = [call_ms for _whole_ms, call_ms in starts]
+    return [whole_ms for whole_ms, _call_ms in starts]
 
 
 def attach_cold_call(stage: Stage, play: Play) -> list[float]:
-    """Return ms from `gon.connect()` in a new interpreter until its first launch is done."""
-    return [_cold(stage, play)[1] for _ in range(play.samples)]
+    """Return ms from `gon.connect()` in a new interpreter until its first launch is done: of the
+    interpreters that `attach_cold` has just started, if it was asked for.
+    """
+    calls = stage.once(_Calls)
+    known, calls.ms = calls.ms, []
+    return known or [_cold(stage, play)[1] for _ in range(play.samples)]
+
+
+class _Calls:
+    """What cold clients told of their calls in the last round, until it is asked for."""
+
+    def __init__(self, _stage: Stage) -> None:
+        self.ms: list[float] = []
 
 
 def _cold(stage: Stage, play: Play) -> tuple[float, float]:
@@ -207,6 +233,8 @@ WORKLOADS: dict[str, Callable[[Stage, Play], list[float]]] = {
         rtt_launch,
         small_reads,
         launch_rate,
+        graph_rate,
+        repeat_rate,
         h2d,
         d2h,
         app,

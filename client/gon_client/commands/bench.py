@@ -19,7 +19,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from gon.clock import SYSTEM_CLOCK
 from gon.errors import DeviceError, InvalidArgument
 from gon_client.bench import catalogue, run
-from gon_client.bench.catalogue import BINDING, DIRECT, FAR_PLACES, NATIVE, PLACES, PLAIN
+from gon_client.bench.catalogue import (
+    BINDING,
+    DIRECT,
+    ENQUEUES,
+    FAR_PLACES,
+    NATIVE,
+    PLACES,
+    PLAIN,
+    RATES_PLACE,
+)
 from gon_client.bench.distance import DELAY_MS_MAX, RATE_MBIT_MAX, Distance, distance
 from gon_client.bench.machine import machine
 from gon_client.bench.placement import Placement, Processors, available, processors
@@ -45,14 +54,31 @@ class Plan:
     host: str
     unit: str
     workloads: tuple[str, ...]
-    wheres: tuple[str, ...]
+    # None: the usual places.
+    asked_wheres: tuple[str, ...] | None
     placements: tuple[Placement, ...]
     effort: run.Effort
 
     @property
+    def wheres(self) -> tuple[str, ...]:
+        """The places of GoN's."""
+        if self.asked_wheres is not None:
+            return self.asked_wheres
+        # A unix socket cannot be led through a proxy of TCP.
+        far = () if self.host.startswith("unix:") else (*FAR_PLACES, RATES_PLACE)
+        return (*PLACES, *far)
+
+    @property
+    def rows(self) -> list[catalogue.Workload]:
+        """What is measured, and where."""
+        rows = catalogue.chosen(self.workloads)
+        usual = self.asked_wheres is None
+        return [row.at_usual_places() for row in rows] if usual else rows
+
+    @property
     def needs_host(self) -> bool:
         """Whether something is measured that only a gond of the run's own can give."""
-        rows = catalogue.chosen(self.workloads)
+        rows = self.rows
         remote = [where for where in self.wheres if where != DIRECT]
         wanted = any(row.plays_at(where) for row in rows for where in remote)
         return not self.host and (wanted or bool(self.memory))
@@ -142,7 +168,7 @@ def bench(
     beside = [row for path in beside_paths for row in load(path)]
     chosen = tuple(map(Placement, placements)) or _usual_placements()
     effort = run.SMOKE if smoke else run.QUICK if quick else run.FULL
-    places = _places(host or "", wheres, delays_ms, rates_mbit)
+    places = _places(wheres, delays_ms, rates_mbit)
     plan = Plan(host or "", unit, workloads, places, chosen, effort)
     records: list[Record] = []
     console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
@@ -163,14 +189,14 @@ def bench(
 
 
 def _places(
-    host: str, wheres: Sequence[str], delays_ms: Sequence[float], rates_mbit: Sequence[float]
-) -> tuple[str, ...]:
-    """Return the places that are asked for, each once."""
+    wheres: Sequence[str], delays_ms: Sequence[float], rates_mbit: Sequence[float]
+) -> tuple[str, ...] | None:
+    """Return the places that are asked for, each once; None if none is."""
     ways = [Distance("tcp", ms, mbit) for ms in delays_ms or [0] for mbit in rates_mbit or [0]]
     far = [str(way) for way in ways if way.is_far]
-    # A unix socket cannot be led through a proxy of TCP.
-    usual = (*PLACES, *(() if host.startswith("unix:") else FAR_PLACES))
-    return tuple(dict.fromkeys([*(wheres or ((DIRECT, "tcp") if far else usual)), *far]))
+    if not wheres and not far:
+        return None
+    return tuple(dict.fromkeys([*(wheres or (DIRECT, "tcp")), *far]))
 
 
 def _drawings() -> tuple[_Plot, _WritePage]:
@@ -195,7 +221,7 @@ def measure(plan: Plan, placement: Placement) -> list[Record]:
     with ExitStack() as stack:
         own = stack.enter_context(private_host(cpus.host)) if plan.needs_host else None
         places = [stack.enter_context(player) for player in _players(plan, cpus, own)]
-        turns = run.turns(catalogue.chosen(plan.workloads), places)
+        turns = run.turns(plan.rows, places)
         # At rest: every worker has compiled and run its kernels and holds next to nothing.
         memory = _memory(own, plan, placement, cpus) if own is not None else []
         records: list[Record] = []
@@ -209,8 +235,8 @@ def measure(plan: Plan, placement: Placement) -> list[Record]:
 
 def _players(plan: Plan, cpus: Processors, own: PrivateHost | None) -> Iterator[Player]:
     """Start the players that the plan needs, one after the other."""
-    rows = catalogue.chosen(plan.workloads)
-    for where in (*plan.wheres, PLAIN, NATIVE, BINDING):
+    rows = plan.rows
+    for where in (*plan.wheres, PLAIN, NATIVE, BINDING, ENQUEUES):
         if not any(row.plays_at(where) for row in rows):
             continue
         address = plan.host
@@ -220,7 +246,7 @@ def _players(plan: Plan, cpus: Processors, own: PrivateHost | None) -> Iterator[
             yield Player(where, cpus, host=address, unit=plan.unit)
         except DeviceError as error:
             # They need a device backend or a compiler here, which a client need not have.
-            if where not in (DIRECT, NATIVE, BINDING):
+            if where not in (DIRECT, NATIVE, BINDING, ENQUEUES):
                 raise
             click.echo(f"gon bench: without {where}: {error.message}", err=True)
 

@@ -6,6 +6,8 @@ from gon_server.devices.opencl_kernel import BoundKernel
 from gon_server.devices.opencl_memory import DeviceBuffer
 from gon_server.devices.opencl_stream import Stream
 
+def enqueue_launches(queue: int, kernel: int, threads: int, launches: int) -> int: ...
+
 class OpenClPort(Port):
     def __init__(
         self,

@@ -143,10 +143,7 @@ create_from_il = cast(CreateFromIl, vars(_cl)["_create_program_with_il"])
 
 
 def create_queue(context: Context, unit: Unit) -> Queue:
-    """Return an in-order queue whose events carry device times (measured:
-
-    this costs a launch nothing).
-    """
+    """Return an in-order queue whose events carry device times."""
     return cl.CommandQueue(context, unit, cl.command_queue_properties.PROFILING_ENABLE)
 
 
