@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from gon_server.cuda_c.target import Dialect, Target
@@ -86,6 +87,7 @@ class Builtin:
         return frozenset(use for part in self.parts for use in part.uses)
 
 
+@lru_cache(maxsize=64)
 def features_of(target: Target) -> frozenset[Feature]:
     """Return what a unit has."""
     has = {

@@ -12,6 +12,7 @@ missing with a reason.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -126,6 +127,7 @@ def refusal(name: str) -> str:
     return next((why for prefix, why in REFUSED_PREFIXES.items() if name.startswith(prefix)), "")
 
 
+@lru_cache(maxsize=4096)  # asked for every use of a name
 def missing(name: str, target: Target) -> str:
     """Return why the unit cannot have the built-in `name`, or ""."""
     has = features_of(target)

@@ -8,7 +8,6 @@ NESTING_MAX, so that whoever walks it may recurse.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Final
 
 import tree_sitter
@@ -25,12 +24,35 @@ _TEMPLATES: Final = re.compile(rf"(?:\b\w++\s*+<\s*+){{{NESTING_MAX}}}")
 class Node:
     """A named node: its kind, its place in the text, and its parts.
 
-    `field` is its role in its parent ("" for none), `row` its line, counted from 0.
+    `field` is its role in its parent ("" for none), `row` its line, counted from 0. `order` is the
+    whole tree in the order of the text, the same list for all: a node and all below it stand there
+    from `at` to before `after`.
     """
 
-    __slots__ = ("children", "end", "field", "kind", "parent", "row", "source", "start")
+    __slots__ = (
+        "after",
+        "at",
+        "children",
+        "end",
+        "field",
+        "kind",
+        "order",
+        "parent",
+        "row",
+        "source",
+        "start",
+    )
 
-    def __init__(self, kind: str, field: str, start: int, end: int, row: int, source: str) -> None:
+    def __init__(
+        self,
+        kind: str,
+        field: str,
+        start: int,
+        end: int,
+        row: int,
+        source: str,
+        order: list[Node],
+    ) -> None:
         self.kind = kind
         self.field = field
         self.start = start
@@ -39,6 +61,10 @@ class Node:
         self.source = source
         self.parent: Node | None = None
         self.children: list[Node] = []
+        self.order = order
+        self.at = len(order)
+        self.after = self.at + 1
+        order.append(self)
 
     def __repr__(self) -> str:
         return f"Node({self.kind} {self.text[:40]!r} at row {self.row})"
@@ -64,13 +90,9 @@ class Node:
                 return child
         return None
 
-    def walk(self) -> Iterator[Node]:
-        """Yield this node and all below it, in the order of the text."""
-        waiting: list[Node] = [self]
-        while waiting:
-            node = waiting.pop()
-            yield node
-            waiting.extend(reversed(node.children))
+    def walk(self) -> list[Node]:
+        """Return this node and all below it, in the order of the text."""
+        return self.order[self.at : self.after]
 
     def inside(self, *kinds: str) -> Node | None:
         """Return the nearest node around this one that is of one of the kinds."""
@@ -90,12 +112,16 @@ def parse(text: str, lines: Lines) -> Node:
     tree = tree_sitter.Parser(_LANGUAGE).parse(text.encode("ascii"))
     if tree.root_node.has_error:
         raise _syntax_error(tree.root_node, text, lines)
-    return _copy(tree, text, lines)
+    top = _copy(tree, text, lines)
+    for node in reversed(top.order):  # those below a node come after it, the last child last
+        if node.children:
+            node.after = node.children[-1].after
+    return top
 
 
 def _copy(tree: tree_sitter.Tree, text: str, lines: Lines) -> Node:
-    cursor = tree.walk()
-    top = _node(cursor, text)
+    cursor, order = tree.walk(), list[Node]()
+    top = _node(tree.root_node, "", text, order)
     above: list[Node | None] = [top]  # None: an unnamed node, whose parts are left out
     while True:
         if above[-1] is not None and cursor.goto_first_child():
@@ -111,21 +137,19 @@ def _copy(tree: tree_sitter.Tree, text: str, lines: Lines) -> Node:
             if not above:
                 return top
         parent = above[-1]
-        if parent is None or not cursor.node.is_named:  # type: ignore[union-attr]
+        found = cursor.node
+        if parent is None or found is None or not found.is_named:
             above.append(None)
             continue
-        node = _node(cursor, text)
+        node = _node(found, cursor.field_name or "", text, order)
         node.parent = parent
         parent.children.append(node)
         above.append(node)
 
 
-def _node(cursor: tree_sitter.TreeCursor, text: str) -> Node:
-    found = cursor.node
-    assert found is not None
-    start, end = found.start_byte, found.end_byte
+def _node(found: tree_sitter.Node, field: str, text: str, order: list[Node]) -> Node:
     row = found.start_point.row
-    return Node(found.type, cursor.field_name or "", start, end, row, text)
+    return Node(found.type, field, found.start_byte, found.end_byte, row, text, order)
 
 
 def _syntax_error(root: tree_sitter.Node, text: str, lines: Lines) -> Exception:
