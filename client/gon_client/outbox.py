@@ -22,7 +22,6 @@ from gon_client.pending import Origin
 
 if TYPE_CHECKING or NATIVE:
     from gon.wire._repeats import Folds
-
     from gon_client._express import Outbox
 
 

@@ -33,9 +33,8 @@ from tests.wire.test_batch import ANY_OP
 pytestmark = pytest.mark.skipif(not NATIVE, reason="the native modules are not built")
 
 if TYPE_CHECKING or NATIVE:
-    from gon.wire._repeats import Unfolds
-
     from gon._port import Port
+    from gon.wire._repeats import Unfolds
     from gon_client._express import Outbox
     from gon_server._express import Express
 
