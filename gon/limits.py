@@ -54,6 +54,8 @@ PIECE_BYTES_MAX = 8 * MIB
 # many pieces after they did.
 PIECE_BYTES_SHARED = 2 * MIB
 PIECES_SHARED = 64
+# Compressed pieces of downloads that a worker keeps; beyond, pieces go as they are.
+DOWNLOAD_COMPRESSED_BYTES_MAX = 16 * MIB
 # Uploads that are not acknowledged yet, in frames (the other half of the credit is for what is
 # small) and bytes: also what a client copies at most instead of waiting for its acknowledgement.
 UPLOAD_PIECES_MAX = UNACKED_FRAMES_MAX // 2

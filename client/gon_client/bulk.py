@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from gon.clock import Clock
+from gon.compression import Compressor
 from gon.errors import LinkLost
 from gon.limits import DOWNLOAD_PIECES_ACK, UPLOAD_BYTES_MAX, UPLOAD_PIECES_MAX
 from gon.transport.base import Link
@@ -63,13 +64,26 @@ class Bulk:
         self._clock = clock
         self.round_trip = RoundTrip(0.0)
         self.pieces = PieceSize()
+        self._compressor = Compressor("", clock)
+        # Pieces sent compressed, and what did not travel of them.
+        self._pieces_compressed = self._bytes_spared = 0
 
     def __repr__(self) -> str:
         return f"Bulk({self.round_trip!r})"
 
-    def on_another_link(self, round_trip_s: float) -> None:
-        """Forget what was measured on the link before."""
+    def on_another_link(self, round_trip_s: float, compression: str) -> None:
+        """Forget what was measured on the link before; hear what is agreed on."""
         self.round_trip, self.pieces = RoundTrip(round_trip_s), PieceSize()
+        self._compressor = Compressor(compression, self._clock)
+        self._expected.compressed = bool(compression)
+
+    def compressed(self) -> tuple[int, int]:
+        """Return how many pieces, either way, went compressed, and what did not travel of them."""
+        expected = self._expected
+        return (
+            self._pieces_compressed + expected.pieces_compressed,
+            self._bytes_spared + expected.bytes_spared,
+        )
 
     def send(
         self, op: ops.Write, data: memoryview, origin: Origin, then: tuple[AnyOp, ...] = ()
@@ -78,7 +92,9 @@ class Bulk:
         that frame. `data` must not change until `secure` has returned.
         """
         size, pieces = op.size_bytes, self.pieces
-        if size <= pieces.next_bytes or self._link.version < PIECES_SINCE:
+        if size <= pieces.next_bytes:
+            return self._send_piece([op, *then], origin, data)[0]
+        if self._link.version < PIECES_SINCE:
             return self._send_alone([op, *then], origin, (data,))[0]
         stream, buffer, begin = op.stream, op.buffer, op.offset
         seq = at = 0
@@ -90,8 +106,9 @@ class Bulk:
                 part = ops.WritePart(stream, buffer, begin + at, count, begin, size)
                 at += count
                 last = then if at == size else ()
-                seq, took_s = self._send_alone([part, *last], origin, (some,))
-                pieces.sent(count, took_s, alone=not before or seq == before + 1)
+                seq, took_s, compressed = self._send_piece([part, *last], origin, some)
+                alone = not before or seq == before + 1
+                pieces.sent(count, took_s, alone=alone, compressed=compressed)
                 self._sending.give_way()
         finally:
             self._sending.end_pieces()
@@ -111,12 +128,26 @@ class Bulk:
         if not answer.settled:
             self._expected.hold(answer)
 
+    def _send_piece(
+        self, some: Sequence[AnyOp], origin: Origin, data: memoryview
+    ) -> tuple[int, float, bool]:
+        """Send a frame as `_send_alone` does, its payload compressed where that pays; return also
+        whether it was.
+        """
+        compressor = self._compressor
+        compressed, spent_s = compressor.try_on(data)
+        payload = data if compressed is None else memoryview(compressed)
+        seq, took_s = self._send_alone(some, origin, (payload,), plain_bytes=data.nbytes)
+        compressor.sent(payload.nbytes, took_s, spent_s)
+        return seq, took_s, compressed is not None
+
     def _send_alone(
         self,
         some: Sequence[AnyOp],
         origin: Origin,
         payloads: tuple[memoryview, ...] = (),
         large: tuple[int, Answer, bool] | None = None,
+        plain_bytes: int = 0,
     ) -> tuple[int, float]:
         """Send a frame of its own after all that is gathered; return its number, and how long the
         link took.
@@ -132,6 +163,9 @@ class Bulk:
                         cookie, answer, waited = large
                         self._expected.add_large(cookie, answer, waited=waited)
                     body = batch_body(first, [encode_op(op) for op in some])
+                    spared = plain_bytes - _sizes(payloads) if plain_bytes else 0
+                    self._pieces_compressed += spared > 0
+                    self._bytes_spared += spared
                     began_s = self._clock.now_s()
                     link.send_frame(first, body, [origin] * len(some), payloads)
                     return self._session.sent, self._clock.now_s() - began_s
@@ -155,7 +189,9 @@ class Bulk:
         if session.acked >= seq:
             return
         self.round_trip.mark(seq, self._clock.now_s())
-        frames = [frame for frame in session.kept() if frame.seq <= seq and frame.payloads]
+        frames = [frame for frame in session.kept() if frame.seq <= seq and _may_change(frame)]
+        if not frames:
+            return
         if not self.round_trip.worth_copying(_payload_bytes(frames)):
             self.wait(seq)
             return
@@ -195,4 +231,13 @@ class Bulk:
 
 
 def _payload_bytes(frames: Sequence[Frame]) -> int:
-    return sum(payload.nbytes for frame in frames for payload in frame.payloads)
+    return sum(_sizes(frame.payloads) for frame in frames)
+
+
+def _sizes(payloads: Sequence[memoryview]) -> int:
+    return sum(payload.nbytes for payload in payloads)
+
+
+def _may_change(frame: Frame) -> bool:
+    """Return whether a frame's payload is the caller's own, and no copy that was compressed."""
+    return any(type(payload.obj) is not bytes for payload in frame.payloads)

@@ -20,7 +20,9 @@ class LinkCounts:
 
     `round_trips` counts the waits that had to receive something; `resumed` lost links replaced;
     `recalled` contents that the host had, `recalled_bytes` what was not sent of them; `repeated`
-    ops that went as repeats of earlier ones, `repeated_bytes` what was not sent for it.
+    ops that went as repeats of earlier ones, `repeated_bytes` what was not sent for it;
+    `compressed` pieces of transfers, either way, that went so, `compressed_bytes` what did not
+    travel.
     """
 
     ops: int
@@ -36,6 +38,8 @@ class LinkCounts:
     recalled_bytes: int = 0
     repeated: int = 0
     repeated_bytes: int = 0
+    compressed: int = 0
+    compressed_bytes: int = 0
 
 
 NOTHING_CARRIED = LinkCounts(0, 0, 0, 0, 0, 0, 0, 0, 0)

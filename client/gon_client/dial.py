@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 
 from gon.clock import Clock
+from gon.compression import COMPRESSIONS
 from gon.errors import (
     HostUnreachable,
     LeaseLost,
@@ -84,7 +85,9 @@ class Dialer:
         """Say hello and wait for the welcome, as long as the lease stands: a worker in the middle
         of a long kernel answers after it. Return the link to use from now on.
         """
-        hello = Hello(VERSION_MIN, VERSION_MAX, self._name, session.received, self._client)
+        hello = Hello(
+            VERSION_MIN, VERSION_MAX, self._name, session.received, self._client, COMPRESSIONS
+        )
         try:
             began_s = self._clock.now_s()
             link.send(session.word(Kind.HELLO, encode(hello)))

@@ -11,7 +11,9 @@ sent at all: such a read is `large`.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
+from gon.compression import expand
 from gon.errors import GonError, RemoteProtocolError
 from gon.limits import DOWNLOADS_MAX, EXPECTED_BYTES_MAX
 from gon.transport.base import Link
@@ -31,6 +33,9 @@ class Expected:
         # acknowledged.
         self._here: dict[int, int] = {}
         self.pieces_owed = 0
+        # Whether payloads may come compressed; pieces that did, and what did not travel of them.
+        self.compressed = False
+        self.pieces_compressed = self.bytes_spared = 0
         # A large read that its thread does not wait in, and all such reads.
         self.large: Answer | None = None
         self._unwaited: list[Answer] = []
@@ -70,11 +75,12 @@ class Expected:
             self._unwaited = [each for each in self._unwaited if not each.settled]
             self.large = next(iter(self._unwaited), None)
 
-    def receive_payloads(self, link: Link, replies: list[Reply]) -> None:
-        """Receive the bytes of large reads into their places; a link that breaks leaves them to be
-        sent again. Raises RemoteProtocolError.
+    def receive_payloads(self, link: Link, replies: list[Reply], sizes: Sequence[int]) -> None:
+        """Receive payloads of these sizes, the bytes of large reads, into their places; a link that
+        breaks leaves them to be sent again. Raises RemoteProtocolError.
         """
         arriving: dict[int, int] = {}
+        coming = iter(sizes)
         for reply in replies:
             if reply.size_bytes:
                 cookie, size = reply.reply, reply.size_bytes
@@ -85,8 +91,19 @@ class Expected:
                 place = answer.target[here : here + size]
                 if place.nbytes != size:
                     raise RemoteProtocolError(f"{size} bytes that nobody asked for")
-                link.receive_into(place)
+                self._receive(link, place, next(coming))
                 arriving[cookie] = here + size
+
+    def _receive(self, link: Link, place: memoryview, payload_bytes: int) -> None:
+        """Receive one payload, of so many bytes as it comes, into its place."""
+        if payload_bytes == place.nbytes:
+            link.receive_into(place)
+            return
+        payload = bytearray(payload_bytes)
+        link.receive_into(memoryview(payload))
+        place[:] = expand(payload, place.nbytes)
+        self.pieces_compressed += 1
+        self.bytes_spared += place.nbytes - payload_bytes
 
     def settle(self, replies: list[Reply], origins: Origins) -> None:
         """Give each answer its reply. Raises RemoteProtocolError for one that nobody expects."""

@@ -38,9 +38,10 @@ class Intake:
         self._batcher.flying(session.sent - session.acked)
         if head.kind is _REPLIES:
             if head.seq > session.received:
-                replies = decode_replies(head.body, head.sizes)
+                expected = self._expected
+                replies = decode_replies(head.body, head.sizes, compressed=expected.compressed)
                 if head.sizes:
-                    self._expected.receive_payloads(link, replies)
+                    expected.receive_payloads(link, replies, head.sizes)
                 session.accept(head)
                 self._expected.settle(replies, self._origins)
             elif session.is_duplicate(head):

@@ -76,7 +76,7 @@ class SessionLink:
         self.bulk = Bulk(
             self, self._session, self._outbox, self._expected, self._sending, self._tally, clock
         )
-        self.bulk.on_another_link(dialer.round_trip_s)
+        self.bulk.on_another_link(dialer.round_trip_s, welcome.compression)
         self._pump = Pump(self._tick, self._batcher, clock)
         self.express: Express | None = Express(self) if NATIVE else None
 
@@ -321,7 +321,7 @@ class SessionLink:
             try:
                 fresh, welcome = self._dialer.again(self._session, lambda: self._closed)
                 self._tally.keep(link)
-                self.bulk.on_another_link(self._dialer.round_trip_s)
+                self.bulk.on_another_link(self._dialer.round_trip_s, welcome.compression)
                 # From here on `end` closes it; one that came while it was dialled did not.
                 self._link = fresh
                 if self._fault is not None:

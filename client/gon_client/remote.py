@@ -111,8 +111,13 @@ class RemoteDevice:
     def counts(self) -> LinkCounts:
         """Return what the session has carried so far."""
         known = self._known
+        compressed, spared = self._link.bulk.compressed()
         return replace(
-            self._link.counts(), recalled=known.recalled, recalled_bytes=known.recalled_bytes
+            self._link.counts(),
+            recalled=known.recalled,
+            recalled_bytes=known.recalled_bytes,
+            compressed=compressed,
+            compressed_bytes=spared,
         )
 
     # Buffers --------------------

@@ -38,6 +38,8 @@ class DeviceStatistics:
             text += f", {counts.recalled} contents recalled, {counts.recalled_bytes} bytes not sent"
         if counts.repeated:
             text += f", {counts.repeated} ops repeated, {counts.repeated_bytes} bytes not sent"
+        if counts.compressed:
+            text += f", {counts.compressed} pieces compressed, {counts.compressed_bytes} bytes less"
         if counts.resumed:
             text += f", {counts.resumed} lost links resumed"
         if self.wait_bound:

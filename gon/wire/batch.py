@@ -8,6 +8,8 @@ Rules of a batch, checked on both sides:
   until the client has received all of them it sends nothing that is ordered behind the read: the
   buffer's memory is what would be sent again. Before version 5 there is one piece, and the client
   sends no batch until it has received that.
+- Where a compression is agreed on, a payload that is shorter than its op or reply says is
+  compressed (gon.compression). What it stands for is a piece, so PIECE_BYTES_MAX at most.
 
 Must not know: links, sessions, what ops do.
 """
@@ -20,7 +22,7 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from gon.errors import GonError, RemoteProtocolError, error_of
-from gon.limits import BATCH_OPS_MAX, INLINE_BYTES_MAX, OP_NUMBER_MAX
+from gon.limits import BATCH_OPS_MAX, INLINE_BYTES_MAX, OP_NUMBER_MAX, PIECE_BYTES_MAX
 from gon.model import DeviceInfo, ModuleInfo
 from gon.wire.ops import AnyOp, Outcome, Read, Write, WritePart
 
@@ -28,7 +30,8 @@ from gon.wire.ops import AnyOp, Outcome, Read, Write, WritePart
 class Hello(msgspec.Struct, frozen=True, array_like=True):
     """First word of a client on a link.
 
-    `received` is the last reply frame that took effect, 0 on a first link.
+    `received` is the last reply frame that took effect, 0 on a first link. `compressions` are those
+    that the client knows; an older one knows none.
     """
 
     version_min: int
@@ -36,6 +39,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True):
     session: bytes
     received: int
     client: str
+    compressions: tuple[str, ...] = ()
 
 
 class Welcome(msgspec.Struct, frozen=True, array_like=True):
@@ -43,7 +47,8 @@ class Welcome(msgspec.Struct, frozen=True, array_like=True):
 
     `received` is the last batch that took effect: what follows it is sent again. `content_key` is
     what digests of contents are keyed with (gon.contents); empty, as an older worker leaves it,
-    where none are kept.
+    where none are kept. `compression` is one that both sides know: payloads of pieces may come so,
+    either way; empty, as an older worker leaves it, where there is none.
     """
 
     version: int
@@ -53,6 +58,7 @@ class Welcome(msgspec.Struct, frozen=True, array_like=True):
     bytes_max: int
     device: DeviceInfo
     content_key: bytes = b""
+    compression: str = ""
 
 
 class Refuse(msgspec.Struct, frozen=True, array_like=True):
@@ -143,10 +149,9 @@ def decode(kind: type[_Message], body: memoryview | bytes) -> _Message:
         raise RemoteProtocolError(f"not a {kind.__name__}: {error}") from error
 
 
-def decode_batch(body: memoryview, payloads: Sequence[int]) -> Batch:
-    """Return the batch in `body`, beside payloads of these sizes, its rules checked.
-
-    Raises RemoteProtocolError.
+def decode_batch(body: memoryview, payloads: Sequence[int], *, compressed: bool = False) -> Batch:
+    """Return the batch in `body`, beside payloads of these sizes, which may be `compressed`; its
+    rules are checked. Raises RemoteProtocolError.
     """
     try:
         batch = _batches.decode(body)
@@ -162,22 +167,36 @@ def decode_batch(body: memoryview, payloads: Sequence[int]) -> Batch:
         return batch
     takes = isinstance(head, WritePart) or (isinstance(head, Write) and head.data is None)
     expected = (head.size_bytes,) if isinstance(head, Write | WritePart) and takes else ()
-    if tuple(payloads) != expected:
+    if not _fit(payloads, expected, compressed=compressed):
         raise RemoteProtocolError(
             f"payloads of {tuple(payloads)} bytes beside a batch that takes {expected}"
         )
     return batch
 
 
-def decode_replies(body: memoryview, payloads: Sequence[int]) -> list[Reply]:
-    """Return the replies in `body`, beside payloads of these sizes. Raises RemoteProtocolError."""
+def _fit(sizes: Sequence[int], plain: Sequence[int], *, compressed: bool) -> bool:
+    """Return whether payloads of `sizes` stand for bytes of `plain` sizes."""
+    return len(sizes) == len(plain) and all(
+        size == whole or (compressed and size < whole <= PIECE_BYTES_MAX)
+        for size, whole in zip(sizes, plain, strict=True)
+    )
+
+
+def decode_replies(
+    body: memoryview, payloads: Sequence[int], *, compressed: bool = False
+) -> list[Reply]:
+    """Return the replies in `body`, beside payloads of these sizes, which may be `compressed`.
+
+    Raises RemoteProtocolError.
+    """
     try:
         replies = _replies.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RemoteProtocolError(f"not replies: {error}") from error
     if len(replies) == 1 and not payloads and not replies[0].size_bytes:
         return replies
-    if tuple(payloads) != tuple(reply.size_bytes for reply in replies if reply.size_bytes):
+    named = [reply.size_bytes for reply in replies if reply.size_bytes]
+    if not _fit(payloads, named, compressed=compressed):
         raise RemoteProtocolError("the payloads are not those that the replies name")
     return replies
 

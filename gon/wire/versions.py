@@ -26,6 +26,7 @@ STEPS = (
     Step(3, "2026-11-27", "graphs: DefineGraph, RunGraph, CloseGraph"),
     Step(4, "2026-11-28", "folded batches: ops that repeat earlier ones"),
     Step(5, "2026-11-28", "large transfers in pieces that other work goes between: WritePart"),
+    Step(6, "2026-11-28", "compressed pieces: the hello's compressions, the welcome's compression"),
 )
 # From this version on a worker unfolds what is folded.
 FOLDING = 4

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gon.compression import COMPRESSIONS, expand
 from gon.device import HostDevice, Ported
 from gon.errors import Code, LinkLost, RemoteProtocolError
 from gon.limits import (
@@ -61,6 +62,7 @@ class Conversation:
         self._content_key = b"" if contents is None else contents.key
         self._session = Session(Role.WORKER, frames_max=REPLY_FRAMES_MAX, bytes_max=REPLY_BYTES_MAX)
         self._name = b""
+        self._compression = ""
         self.downloads = Downloads(self._executor, self._session)
         # Batches that nothing has acknowledged yet, and parts of a write that need not be while
         # more follow: an acknowledgement disturbs whoever is sending.
@@ -110,7 +112,11 @@ class Conversation:
         again = session.join(hello.received)
         self._name = hello.session
         self.owed = 0
-        self.downloads.on_another_link(pieces=version >= _PIECES_SINCE)
+        common = [each for each in hello.compressions if each in COMPRESSIONS]
+        self._compression = common[0] if common else ""
+        self.downloads.on_another_link(
+            pieces=version >= _PIECES_SINCE, compression=self._compression
+        )
         welcome = Welcome(
             version=version,
             received=session.received,
@@ -119,6 +125,7 @@ class Conversation:
             bytes_max=UNACKED_BYTES_MAX,
             device=self._device.info,
             content_key=self._content_key,
+            compression=self._compression,
         )
         link.send(session.word(Kind.WELCOME, encode(welcome)))
         for frame in again:
@@ -184,7 +191,7 @@ class Conversation:
         if self._express is not None and not head.sizes:
             replies = self._express.run(body)
         if replies is None:
-            batch = decode_batch(body, head.sizes)
+            batch = decode_batch(body, head.sizes, compressed=bool(self._compression))
             replies = self._run(link, head, batch)
             goes_on = bool(head.sizes) and ops.goes_on(batch.ops[0])
         session.accept(head)
@@ -204,14 +211,7 @@ class Conversation:
         if head.sizes:
             first = batch.ops[0]
             assert isinstance(first, ops.Write | ops.WritePart), "decode_batch admits no others"
-            target = executor.begin_write(first, batch.first)
-            try:
-                if target is None:
-                    drop_payload(link, head.sizes[0])
-                else:
-                    link.receive_into(target)
-            finally:
-                executor.end_window()
+            self._upload(link, first, batch.first, head.sizes[0])
         replies = executor.run(batch, skip=len(head.sizes))
         if replies and replies[-1].size_bytes:
             replies.pop()
@@ -219,6 +219,27 @@ class Conversation:
             assert isinstance(last, ops.Read), "nothing else is answered by payloads"
             self.downloads.add(last, batch.first + len(batch.ops) - 1)
         return replies
+
+    def _upload(
+        self, link: Link, op: ops.Write | ops.WritePart, number: int, payload_bytes: int
+    ) -> None:
+        """Receive the bytes of an upload into their place, or drop them if it fails."""
+        executor, plain = self._executor, None
+        if payload_bytes < op.size_bytes:
+            # Expanded beside their place: nothing is written of what cannot be.
+            payload = bytearray(payload_bytes)
+            link.receive_into(memoryview(payload))
+            plain = expand(payload, op.size_bytes)
+        target = executor.begin_write(op, number)
+        try:
+            if target is not None and plain is not None:
+                target[:] = plain
+            elif target is not None:
+                link.receive_into(target)
+            elif plain is None:
+                drop_payload(link, payload_bytes)
+        finally:
+            executor.end_window()
 
     def answer(self, link: Link, replies: list[Reply]) -> None:
         """Send the replies to a batch that has taken effect."""

@@ -3,7 +3,8 @@
 A piece's bytes are the device's own memory, in a window that is open while they are sent, no
 longer. Until the client has acknowledged a piece it may have to be sent again: its bytes are then
 read again, and are the same, since a client sends nothing that is ordered behind a read before it
-has received all of it (gon.wire.batch).
+has received all of it (gon.wire.batch). A piece that went compressed is kept as it went: what
+compresses it again need not give the same.
 
 Rules: pieces go out in the order of the reads. What is not acknowledged is bounded; beyond that the
 client is heard first. Must not know: batches, what comes between.
@@ -15,8 +16,9 @@ from collections import deque
 from dataclasses import dataclass
 
 from gon.clock import SYSTEM_CLOCK, Clock
+from gon.compression import Compressor
 from gon.errors import GonError, RemoteProtocolError
-from gon.limits import DOWNLOAD_PIECES_MAX, DOWNLOADS_MAX
+from gon.limits import DOWNLOAD_COMPRESSED_BYTES_MAX, DOWNLOAD_PIECES_MAX, DOWNLOADS_MAX
 from gon.transport.base import Link
 from gon.wire import ops
 from gon.wire.batch import Failure, Reply, encode
@@ -37,13 +39,15 @@ class _Download:
     received: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Piece:
     """What a frame that is not acknowledged carries."""
 
     op: ops.Read
     at: int
     size_bytes: int
+    # What it went as, if compressed.
+    compressed: bytes | None = None
 
 
 class Downloads:
@@ -56,7 +60,11 @@ class Downloads:
         self._asked: deque[_Download] = deque()
         # By the number of the frame, in order.
         self._unacked: dict[int, _Piece] = {}
+        # What of them is compressed, in bytes.
+        self._compressed_bytes = 0
         self._pieces: PieceSize | None = None
+        self._clock = clock
+        self._compressor = Compressor("", clock)
 
     def __repr__(self) -> str:
         return f"Downloads({len(self._asked)} on their way, {len(self._unacked)} pieces unacked)"
@@ -65,9 +73,10 @@ class Downloads:
         """Whether there are pieces to send."""
         return bool(self._asked)
 
-    def on_another_link(self, *, pieces: bool) -> None:
-        """Begin anew with a client that takes pieces, or does not."""
+    def on_another_link(self, *, pieces: bool, compression: str = "") -> None:
+        """Begin anew with a client that takes pieces, or does not, perhaps compressed."""
         self._pieces = PieceSize() if pieces else None
+        self._compressor = Compressor(compression if pieces else "", self._clock)
 
     def add(self, op: ops.Read, number: int) -> None:
         """Take a read that nothing speaks against. Raises RemoteProtocolError."""
@@ -79,7 +88,8 @@ class Downloads:
         """Return whether a piece may be sent before the client is heard."""
         acked = self._session.acked
         while self._unacked and next(iter(self._unacked)) <= acked:
-            del self._unacked[next(iter(self._unacked))]
+            piece = self._unacked.pop(next(iter(self._unacked)))
+            self._compressed_bytes -= len(piece.compressed or b"")
         return len(self._unacked) < DOWNLOAD_PIECES_MAX
 
     def send_piece(self, link: Link) -> None:
@@ -89,7 +99,7 @@ class Downloads:
             raise RemoteProtocolError("the client does not acknowledge replies")
         download = self._asked[0]
         op = download.op
-        pieces, received, began_s = self._pieces, session.received, self._now_s()
+        pieces, received = self._pieces, session.received
         size = op.size_bytes - download.sent
         if pieces is not None:
             size = min(size, pieces.next_bytes)
@@ -102,24 +112,42 @@ class Downloads:
             link.send(session.seal(encode([Reply(op.reply, failure=failure)])).head)
             return
         try:
-            frame = session.seal_apart(encode([Reply(op.reply, None, size)]), size)
-            self._unacked[frame.seq] = piece
-            download.sent += size
-            if download.sent == op.size_bytes:
-                self._asked.popleft()
-            link.send(frame.head, [window])
+            took_s = self._send(link, download, piece, window)
         finally:
             self._executor.end_window()
         if pieces is not None:
             alone = not piece.at or received == download.received
-            pieces.sent(size, self._now_s() - began_s, alone=alone)
+            pieces.sent(size, took_s, alone=alone, compressed=piece.compressed is not None)
         download.received = received
+
+    def _send(self, link: Link, download: _Download, piece: _Piece, window: memoryview) -> float:
+        """Send a piece whose bytes are there; return how long the link took."""
+        session, size = self._session, piece.size_bytes
+        compressing_s = 0.0
+        if self._compressed_bytes + size <= DOWNLOAD_COMPRESSED_BYTES_MAX:
+            piece.compressed, compressing_s = self._compressor.try_on(window)
+        payload = window if piece.compressed is None else memoryview(piece.compressed)
+        body = encode([Reply(piece.op.reply, None, size)])
+        frame = session.seal_apart(body, payload.nbytes)
+        self._unacked[frame.seq] = piece
+        self._compressed_bytes += len(piece.compressed or b"")
+        download.sent += size
+        if download.sent == piece.op.size_bytes:
+            self._asked.popleft()
+        began_s = self._now_s()
+        link.send(frame.head, [payload])
+        took_s = self._now_s() - began_s
+        self._compressor.sent(payload.nbytes, took_s, compressing_s)
+        return took_s
 
     def send_again(self, link: Link, frame: Frame) -> None:
         """Send a frame that the last link has lost. Raises LinkLost, RemoteProtocolError."""
         piece = self._unacked.get(frame.seq)
         if piece is None:
             link.send(frame.head, frame.payloads)
+            return
+        if piece.compressed is not None:
+            link.send(frame.head, [memoryview(piece.compressed)])
             return
         try:
             window = self._executor.begin_read(piece.op, piece.at, piece.size_bytes)

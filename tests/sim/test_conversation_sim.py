@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
 
+import msgspec
 import pytest
 
 from gon.device import HostDevice
@@ -20,12 +21,14 @@ from gon.limits import GRACE_S, INLINE_BYTES_MAX
 from gon.native import NATIVE
 from gon.testing.faulty_link import Cut, FaultyLink
 from gon.transport.base import Link
+from gon.wire import ops
 from gon_client.dial import Dialer
 from gon_client.link import SessionLink
 from gon_client.remote import RemoteDevice
 from gon_client.round_trip import RoundTrip
 from gon_server.conversation import Conversation
 from gon_server.devices.sim import SimDevice
+from tests.forced_compression import force_compression
 from tests.held_clock import HeldClock
 from tests.inproc_worker import PATIENCE_S
 from tests.sim.lockstep import (
@@ -131,6 +134,16 @@ class Far(RoundTrip):
 
     def worth_copying(self, size_bytes: int) -> bool:
         return size_bytes > 0
+
+
+def that_shrinks(program: list[Step]) -> list[Step]:
+    """Return the program with uploads that compression makes smaller."""
+    return [
+        msgspec.structs.replace(step, data=(step.data[:1000] * step.size_bytes)[: step.size_bytes])
+        if isinstance(step, ops.Write) and step.data
+        else step
+        for step in program
+    ]
 
 
 class Simulation:
@@ -241,6 +254,9 @@ def test_a_program_gives_the_same_from_afar_and_each_op_runs_once(
     if seed % 2:
         monkeypatch.setattr("gon_client.bulk.RoundTrip", Far)
     program = Maker(seed, STEPS).steps
+    if seed % 4 > 1:
+        force_compression(monkeypatch)
+        program = that_shrinks(program)
     direct, far = Witness(0), Witness(seed)
     expected = Player(direct.device).play(program)
     simulation = Simulation(seed, far.device)
@@ -250,8 +266,13 @@ def test_a_program_gives_the_same_from_afar_and_each_op_runs_once(
 
 
 @pytest.mark.parametrize("seed", range(100))
-def test_failures_are_told_by_the_same_waits_with_the_same_numbers(seed: int) -> None:
+def test_failures_are_told_by_the_same_waits_with_the_same_numbers(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program = Maker(seed, STEPS, faults=0.15).steps
+    if seed % 2:
+        force_compression(monkeypatch)
+        program = that_shrinks(program)
     alone, far = Witness(seed), Witness(seed)
     expected = execute(program, alone.device, PIECE_BYTES)
     assert any(isinstance(outcome, Failed) for outcome in expected.values())
@@ -276,6 +297,16 @@ def test_the_links_break_often_enough() -> None:
         simulation.play(Maker(seed, STEPS).steps)
         cut += sum(isinstance(link, FaultyLink) and link.is_cut for link in simulation.links)
     assert cut >= 30
+
+
+def test_pieces_are_compressed_often_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    force_compression(monkeypatch)
+    compressed = 0
+    for seed in range(10):
+        simulation = Simulation(seed, SimDevice(seed))
+        simulation.play(that_shrinks(Maker(seed, STEPS).steps))
+        compressed += simulation.session.bulk.compressed()[0]
+    assert compressed >= 50
 
 
 @pytest.mark.skipif(not NATIVE, reason="clients fold natively")

@@ -39,10 +39,12 @@ class ScriptedWorker:
         frames_max: int = UNACKED_FRAMES_MAX,
         make_pair: MakePair = inproc_pair,
         version: int = 1,
+        compression: str = "",
     ) -> None:
         self.session = Session(Role.WORKER, frames_max=1 << 20, bytes_max=1 << 40)
         self.frames_max = frames_max
         self.version = version
+        self.compression = compression
         self.connections = 0
         self._make_pair = make_pair
         self._fresh: queue.SimpleQueue[Link] = queue.SimpleQueue()
@@ -69,6 +71,7 @@ class ScriptedWorker:
             frames_max=self.frames_max,
             bytes_max=UNACKED_BYTES_MAX,
             device=INFO,
+            compression=self.compression,
         )
         there.send(self.session.word(Kind.WELCOME, encode(welcome)))
         self._ends.append(there)
@@ -94,7 +97,7 @@ class ScriptedWorker:
         """Return the client's next batch, which takes effect; a payload is received and dropped."""
         head = self.frame()
         assert head.kind is Kind.BATCH, head
-        batch = decode_batch(head.body, head.sizes)
+        batch = decode_batch(head.body, head.sizes, compressed=bool(self.compression))
         for size in head.sizes:
             self.link.receive_into(memoryview(bytearray(size)))
         self.session.accept(head)

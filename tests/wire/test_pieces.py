@@ -62,3 +62,11 @@ def test_a_short_last_piece_makes_the_next_no_larger() -> None:
     assert pieces.next_bytes == PIECE_BYTES_SHARED
     pieces.sent(100 * KIB, 1.0, alone=True)
     assert pieces.next_bytes == PIECE_BYTES_MIN
+
+
+def test_a_compressed_piece_only_ever_says_that_it_was_too_slow() -> None:
+    pieces = PieceSize()
+    pieces.sent(PIECE_BYTES_SHARED, 1e-6, alone=True, compressed=True)
+    assert pieces.next_bytes == PIECE_BYTES_SHARED
+    pieces.sent(PIECE_BYTES_SHARED, 1.0, alone=True, compressed=True)
+    assert pieces.next_bytes == PIECE_BYTES_MIN
