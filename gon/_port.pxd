@@ -7,6 +7,6 @@ cdef class Port:
         Py_ssize_t size
     ) except -1
     cdef int sync(self, uint64_t stream) except -1
-    cdef int read(
-        self, uint64_t stream, uint64_t buffer, uint64_t offset, uint64_t size, uint8_t* target
-    ) except -1
+    cdef uint8_t* window(
+        self, uint64_t stream, uint64_t buffer, uint64_t offset, uint64_t size, bint wait
+    ) except? NULL

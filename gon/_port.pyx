@@ -23,10 +23,12 @@ cdef class Port:
         """
         return 0
 
-    cdef int read(
-        self, uint64_t stream, uint64_t buffer, uint64_t offset, uint64_t size, uint8_t* target
-    ) except -1:
-        """Copy a part of a buffer to `target` once the stream's work is done; return 1, or 0 if
-        it is still to be done.
+    cdef uint8_t* window(
+        self, uint64_t stream, uint64_t buffer, uint64_t offset, uint64_t size, bint wait
+    ) except? NULL:
+        """Return the memory of a buffer's range where the host itself has it, once the stream's
+        work is done; NULL where that is to be asked for the usual way, or where there is work and
+        this is not to `wait`. It is good until the next call of the device, for reading and for
+        writing.
         """
-        return 0
+        return NULL

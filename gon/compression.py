@@ -61,6 +61,11 @@ class Compressor:
     def __repr__(self) -> str:
         return f"Compressor({self.compression!r}, {self._payoff!r})"
 
+    @property
+    def may_pay(self) -> bool:
+        """Whether a piece may come out of `try_on` compressed."""
+        return bool(self.compression) and self._payoff.is_slow
+
     def try_on(self, data: memoryview) -> tuple[bytes | None, float]:
         """Return a piece compressed, or None where it is better sent as it is, and the time that
         was spent on it.

@@ -45,13 +45,18 @@ class Payoff:
     def __repr__(self) -> str:
         return f"Payoff({self._link_bytes_per_s() / 1e6:.0f} MB/s, {self._left} left alone)"
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether the link is so slow that compressing may pay."""
+        return self._link_bytes_per_s() <= LINK_BYTES_PER_S
+
     def worth_a_sample(self, size_bytes: int, now_s: float) -> bool:
         """Return whether a piece of that size is worth compressing a little of."""
         if self._rates and now_s - self._blocked_s > AGAIN_S:
             self._rates = ()
         if size_bytes < SAMPLE_BYTES:
             return False
-        if self._link_bytes_per_s() > LINK_BYTES_PER_S:
+        if not self.is_slow:
             return False
         if self._left:
             self._left -= 1

@@ -21,6 +21,8 @@ cdef class Outbox:
     cdef readonly Py_ssize_t inline_bytes
     cdef public bint ended
 
+    cdef uint8_t* room(self, Py_ssize_t size) except NULL
+    cdef Py_ssize_t took(self, Py_ssize_t size, object origin) except -1
     cdef Py_ssize_t put(self, const uint8_t* op, Py_ssize_t size, object origin) except -1
     cdef bytes _sealed(self, Ledger session)
     cdef list _emptied(self, list fresh)
@@ -45,7 +47,7 @@ cdef class Express:
     cdef object _sending
     cdef object _batches
     cdef object _cookies
-    cdef readonly uint64_t waits
+    cdef public uint64_t waits
     # Set while a graph is captured: launches go the long way, which knows of that.
     cdef public bint capturing
 
@@ -57,6 +59,7 @@ cdef class Express:
     cdef int _send(self) except -1
     cdef int _receive(self) except -1
     cdef bint _settle(self, const uint8_t* head, Py_ssize_t size) except -1
+    cdef bint _acknowledged(self, uint64_t ack) except -1
     cdef bint _is_for(self, uint64_t cookie, bint has_data, uint32_t size) except -1
     cdef int _apply(self, uint64_t cookie, const uint8_t* data, uint32_t size) except -1
 

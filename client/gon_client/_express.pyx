@@ -11,7 +11,7 @@ code, stands between the check of a state and its change.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -29,7 +29,7 @@ from gon_client.pending import NO_ORIGIN, Answer, is_ours, once_more
 from gon.transport._lane cimport Lane
 from gon.wire._ledger cimport HEADER_BYTES, Ledger, header_field
 from gon.wire.packing cimport (
-    NUMBER_BYTES, put_array, put_number, take_array, take_bytes, take_number,
+    BYTES_HEAD, NUMBER_BYTES, put_array, put_bytes, put_number, take_array, take_bytes, take_number,
 )
 
 cdef extern from "Python.h":
@@ -43,6 +43,7 @@ cdef extern from "Python.h":
 
 # Tags of ops, from the table.
 cdef enum:
+    _TAG_WRITE = 3
     _TAG_READ = 4
     _TAG_SYNC = 12
     # The least room an outbox has, and that for the ends of its ops.
@@ -51,15 +52,19 @@ cdef enum:
     # What an op may take more when it is folded, and its share of what opens the frame.
     _FOLD_BYTES = 32
     _SYNC_BYTES = 2 + 2 * NUMBER_BYTES
+    # A write without its bytes.
+    _WRITE_BYTES = 2 + 4 * NUMBER_BYTES + BYTES_HEAD
     # Answers of one frame that are taken the quick way.
     _ANSWERS = 64
     # A prefix on a stream, before the head.
     _PREFIX_BYTES = 8
 
+assert _ops.Write.__struct_config__.tag == _TAG_WRITE
 assert _ops.Read.__struct_config__.tag == _TAG_READ
 assert _ops.Sync.__struct_config__.tag == _TAG_SYNC
 
 cdef uint64_t _REPLIES = plain_word(Kind.REPLIES)
+cdef uint64_t _ACK = plain_word(Kind.ACK)
 cdef Py_ssize_t _JOIN_BYTES = JOIN_BYTES_MAX
 cdef Py_ssize_t _FOLD_OPS = REPEAT_BATCH_OPS
 cdef Py_ssize_t _OPS = BATCH_OPS_MAX
@@ -104,8 +109,8 @@ cdef class Outbox:
         PyMem_Free(self._data)
         PyMem_Free(self._ends)
 
-    cdef Py_ssize_t put(self, const uint8_t* op, Py_ssize_t size, object origin) except -1:
-        """Gather a coded op; return how many there are now."""
+    cdef uint8_t* room(self, Py_ssize_t size) except NULL:
+        """Return where an op of up to `size` bytes is coded, for `took` to gather it."""
         cdef uint8_t* data
         cdef uint32_t* ends
         cdef Py_ssize_t room = self._room
@@ -121,12 +126,20 @@ cdef class Outbox:
             if ends == NULL:
                 raise MemoryError
             self._ends, self._ends_room = ends, 2 * self._ends_room
-        memcpy(self._data + self._size, op, size)
+        return self._data + self._size
+
+    cdef Py_ssize_t took(self, Py_ssize_t size, object origin) except -1:
+        """Gather the op that was coded in the room; return how many there are now."""
         self._size += size
         self._ends[self.count] = <uint32_t>self._size
         self._marks.append(origin)
         self.count += 1
         return self.count
+
+    cdef Py_ssize_t put(self, const uint8_t* op, Py_ssize_t size, object origin) except -1:
+        """Gather a coded op; return how many there are now."""
+        memcpy(self.room(size), op, size)
+        return self.took(size, origin)
 
     def add(self, op, origin, Py_ssize_t inline_bytes=0):
         cdef bytes coded = encode_op(op)
@@ -248,6 +261,33 @@ cdef class Express:
         answer._express = self
         self._answers[cookie] = answer
         return put_number(put_number(put_number(put_array(op, 3), _TAG_SYNC), stream), cookie) - op
+
+    def write(self, uint64_t stream, uint64_t buffer, uint64_t offset, data):
+        """Queue a write of at most INLINE_BYTES_MAX contiguous bytes."""
+        cdef Py_buffer view
+        cdef uint8_t* op
+        cdef uint8_t* at
+        cdef Py_ssize_t count
+        cdef Outbox outbox = self._outbox
+        origin = caller()
+        if outbox.ended:
+            raise self._link._ended()
+        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        try:
+            op = outbox.room(_WRITE_BYTES + view.len)
+            at = put_number(put_number(put_number(put_array(op, 6), _TAG_WRITE), stream), buffer)
+            at = put_number(put_number(at, offset), view.len)
+            at = put_bytes(at, <const uint8_t*>view.buf, <uint32_t>view.len)
+            count = outbox.took(at - op, origin)
+            outbox.inline_bytes += view.len
+        finally:
+            PyBuffer_Release(&view)
+        if count >= <Py_ssize_t>self._batcher.ops_target or (
+            outbox.inline_bytes >= <Py_ssize_t>self._batcher.bytes_target
+        ):
+            self._link.send_posted()
+        elif self._pump.parked:
+            self._pump.wake()
 
     def read(self, uint64_t stream, uint64_t buffer, uint64_t offset, out):
         """Queue a read into `out`, at most INLINE_BYTES_MAX, writable; return its answer, None if
@@ -373,7 +413,11 @@ cdef class Express:
         cdef uint64_t[_ANSWERS] cookies
         cdef (const uint8_t*)[_ANSWERS] data
         cdef uint32_t[_ANSWERS] sizes
-        if size < HEADER_BYTES or header_field(head, 0) != _REPLIES or not session.is_open:
+        if size < HEADER_BYTES or not session.is_open:
+            return False
+        if header_field(head, 0) == _ACK and size == HEADER_BYTES and not header_field(head, 1):
+            return self._acknowledged(header_field(head, 2))
+        if header_field(head, 0) != _REPLIES:
             return False
         seq, ack = header_field(head, 1), header_field(head, 2)
         if seq != session.received + 1 or ack > session.sent:
@@ -405,6 +449,13 @@ cdef class Express:
         for index in range(count):
             self._apply(cookies[index], data[index], sizes[index])
         # Last, for these may run other code, another thread or the handler of a signal.
+        return self._acknowledged(ack)
+
+    cdef bint _acknowledged(self, uint64_t ack) except -1:
+        """Forget what the worker has; False where it cannot have that."""
+        cdef Ledger session = self._session
+        if ack > session.sent:
+            return False
         if ack > session.acked:
             session.take_ack(ack)
         if session.acked == session.sent and self._batcher.ops_target != _IDLE_OPS:

@@ -18,7 +18,12 @@ from typing import TYPE_CHECKING
 from gon.clock import Clock
 from gon.compression import Compressor
 from gon.errors import LinkLost
-from gon.limits import DOWNLOAD_PIECES_ACK, UPLOAD_BYTES_MAX, UPLOAD_PIECES_MAX
+from gon.limits import (
+    COPY_ROUND_TRIP_S,
+    DOWNLOAD_PIECES_ACK,
+    UPLOAD_BYTES_MAX,
+    UPLOAD_PIECES_MAX,
+)
 from gon.transport.base import Link
 from gon.wire import ops
 from gon.wire.batch import batch_body, encode_op
@@ -115,6 +120,19 @@ class Bulk:
         self._link.flush()
         return seq
 
+    def at_once_bytes(self) -> int:
+        """Return how large an upload may be that goes as one piece, as it is, and is acknowledged
+        sooner than anything else would be worth.
+        """
+        if self.round_trip.shortest_s > COPY_ROUND_TRIP_S or self._compressor.may_pay:
+            return 0
+        return self.pieces.next_bytes
+
+    def took(self, size_bytes: int, took_s: float) -> None:
+        """Hear how long an upload took to send at once."""
+        self.pieces.sent(size_bytes, took_s, alone=True)
+        self._compressor.sent(size_bytes, took_s, 0.0)
+
     def ask(self, op: ops.Read, answer: Answer, *, waited: bool = False) -> None:
         """Send a read whose bytes come as payload, straight into the answer's target; whether this
         thread waits for it at once, and for nothing else before.
@@ -200,6 +218,12 @@ class Bulk:
         with self._sending.line, self._sending.lock:
             for frame, copied in zip(frames, copies, strict=True):
                 frame.payloads = copied
+
+    def let_be_copied(self, seq: int) -> None:
+        """Hear that nobody waits until frame `seq` needs the caller's bytes no more."""
+        for frame in self._session.kept():
+            if frame.seq == seq:
+                frame.payloads = tuple(memoryview(bytes(each)) for each in frame.payloads)
 
     def wait(self, seq: int) -> None:
         """Return when the worker has done what is in that frame."""

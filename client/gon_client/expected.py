@@ -134,6 +134,13 @@ class Expected:
         if self._unwaited:
             self._let_go()
 
+    def has_all(self, cookie: int) -> None:
+        """Hear that a large read's bytes are all in their place, by one piece: what is sent next
+        acknowledges it.
+        """
+        self._here.pop(cookie, None)
+        self.answers.pop(cookie, None)
+
     def fail(self, error: GonError) -> None:
         """Settle all with an error of this side."""
         for answer in list(self.answers.values()):

@@ -241,7 +241,7 @@ class SessionLink:
         except LinkLost:
             if timeout_s:
                 raise
-            self._resume(link)
+            self.replace(link)
         return True
 
     def _receive(self, link: Link, timeout_s: float | None, raw: memoryview | None = None) -> bool:
@@ -292,10 +292,10 @@ class SessionLink:
                 # The frame is kept; whoever receives next replaces the link and sends it again.
                 self._link.close()
 
-    def send_rest(self, link: LanedLink, head: bytes, sent: int) -> None:
+    def send_rest(self, link: LanedLink, head: bytes, sent: int, payloads: Payloads = ()) -> None:
         """Send what a lane did not take of a frame at once. Needs turn and `_sending`."""
         try:
-            link.send_rest(head, sent, self.receive_now)
+            link.send_rest(head, sent, self.receive_now, payloads)
         except LinkLost:
             link.close()
 
@@ -311,7 +311,7 @@ class SessionLink:
                 self._sending.release()
         self._turn.tell()
 
-    def _resume(self, link: Link) -> None:
+    def replace(self, link: Link) -> None:
         """Replace a lost link and send again what was not acknowledged. Needs the turn."""
         with self._sending.line, self._sending.lock:
             if self._fault is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from gon.device import KnownWrite, Pending
 from gon.errors import InvalidArgument, LimitExceeded
@@ -33,12 +34,16 @@ from gon.model import (
     ModuleInfo,
     Program,
 )
+from gon.native import NATIVE
 from gon.wire import ops
 from gon.wire.batch import decode, encode_op
 from gon_client.counts import LinkCounts
 from gon_client.known import KnownContents
 from gon_client.link import SessionLink
 from gon_client.pending import Answer, Waiting, caller
+
+if TYPE_CHECKING or NATIVE:
+    from gon_client._transfers import Transfers
 
 _U64 = 1 << 64
 # Made for every launch: a module's name is found quicker than an attribute of one.
@@ -99,6 +104,7 @@ class RemoteDevice:
         self._cookies = link.cookies
         self._express = link.express
         self._waiting: Waiting = link.express or link
+        self._transfers = Transfers(link, link.express) if link.express else None
         self._known = KnownContents(link)
 
     def __repr__(self) -> str:
@@ -130,10 +136,13 @@ class RemoteDevice:
 
     def write(self, stream: Handle, buffer: Handle, offset: int, data: memoryview) -> None:
         _check_numbers(offset)
-        size = data.nbytes
+        size, quick = data.nbytes, self._express
         if size <= INLINE_BYTES_MAX:
-            self._post(ops.Write(stream, buffer, offset, size, bytes(data)), size)
-        else:
+            if quick is not None:
+                quick.write(stream, buffer, offset, data)
+            else:
+                self._post(ops.Write(stream, buffer, offset, size, bytes(data)), size)
+        elif self._transfers is None or not self._transfers.upload(stream, buffer, offset, data):
             bulk = self._link.bulk
             bulk.secure(bulk.send(ops.Write(stream, buffer, offset, size, None), data, caller(2)))
 
@@ -170,6 +179,9 @@ class RemoteDevice:
     ) -> None:
         _check_target(out)
         _check_numbers(offset)
+        transfers = self._transfers
+        if timeout_s is None and transfers and transfers.download(stream, buffer, offset, out):
+            return
         answer = Answer(self._waiting, out, caller(2))
         op = ops.Read(stream, buffer, offset, out.nbytes, next(self._cookies))
         self._link.bulk.ask(op, answer, waited=True)

@@ -15,6 +15,10 @@ cdef class Lane:
     cdef Py_ssize_t put(self, const uint8_t* head, Py_ssize_t size) noexcept
     cdef Py_ssize_t take(self) except -2
     cdef object view(self, Py_ssize_t size)
+    cdef Py_ssize_t put_with(
+        self, const uint8_t* head, Py_ssize_t size, const uint8_t* payload, Py_ssize_t payload_size
+    ) noexcept
+    cdef Py_ssize_t fill(self, uint8_t* target, Py_ssize_t size) noexcept
     cdef bint there(self) noexcept nogil
     cdef bint _spun(self) noexcept nogil
     cdef void _answered(self) noexcept nogil

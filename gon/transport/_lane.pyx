@@ -43,6 +43,20 @@ cdef class Lane:
         """Return the head that `take` has found, as a view."""
         raise NotImplementedError
 
+    cdef Py_ssize_t put_with(
+        self, const uint8_t* head, Py_ssize_t size, const uint8_t* payload, Py_ssize_t payload_size
+    ) noexcept:
+        """Send a frame with one payload as far as one call does, which may wait for a slice of
+        time; return -1 if all of it went, else how many bytes. Other threads run meanwhile.
+        """
+        return 0
+
+    cdef Py_ssize_t fill(self, uint8_t* target, Py_ssize_t size) noexcept:
+        """Receive the next payload, or the front of it, as far as one call does; return how much.
+        The link's `receive_into` receives the rest. Other threads run meanwhile.
+        """
+        return 0
+
     cdef bint there(self) noexcept nogil:
         """Return whether there is something to read, at once."""
         return False

@@ -1,7 +1,7 @@
 """The short way of a stream, natively: gon.transport.stream_lane tells what each method is for."""
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 
@@ -13,8 +13,16 @@ from gon.transport._lane cimport SPIN_NS, Lane, now_ns
 cdef extern from "sys/socket.h" nogil:
     ssize_t send(int fd, const void* data, size_t size, int flags)
     ssize_t recv(int fd, void* data, size_t size, int flags)
+    ssize_t sendmsg(int fd, const msghdr* message, int flags)
     int MSG_DONTWAIT
     int MSG_NOSIGNAL
+    int MSG_WAITALL
+    struct iovec:
+        void* iov_base
+        size_t iov_len
+    struct msghdr:
+        iovec* msg_iov
+        size_t msg_iovlen
 
 cdef extern from "poll.h" nogil:
     struct pollfd:
@@ -34,12 +42,26 @@ cdef Py_ssize_t _PREFIX_BYTES = 8
 cdef uint16_t _MAGIC = MAGIC
 
 
+cdef void _put_prefix(uint8_t* out, Py_ssize_t size, Py_ssize_t pad) noexcept nogil:
+    """Write `<IHH`: size of the head, size of the pad, magic."""
+    out[0] = <uint8_t>size
+    out[1] = <uint8_t>(size >> 8)
+    out[2] = <uint8_t>(size >> 16)
+    out[3] = <uint8_t>(size >> 24)
+    out[4] = <uint8_t>pad
+    out[5] = <uint8_t>(pad >> 8)
+    out[6] = <uint8_t>_MAGIC
+    out[7] = <uint8_t>(_MAGIC >> 8)
+
+
 cdef class StreamLane(Lane):
     """The short way over one connected stream socket."""
 
     cdef int _fd
     cdef object _ahead
     cdef public bint bounded
+    # Whether blocking sends give up in time.
+    cdef public bint sends_bounded
     cdef bytearray _buffer
     cdef uint8_t* _start
     cdef uint8_t* _out
@@ -62,14 +84,7 @@ cdef class StreamLane(Lane):
         cdef Py_ssize_t sent
         if size > _JOIN_BYTES:
             return 0
-        # `<IHH`: size of the head, size of the pad, magic.
-        out[0] = <uint8_t>size
-        out[1] = <uint8_t>(size >> 8)
-        out[2] = <uint8_t>(size >> 16)
-        out[3] = <uint8_t>(size >> 24)
-        out[4] = out[5] = 0
-        out[6] = <uint8_t>_MAGIC
-        out[7] = <uint8_t>(_MAGIC >> 8)
+        _put_prefix(out, size, 0)
         memcpy(out + _PREFIX_BYTES, head, size)
         # Other threads of the process wait: it takes a few µs, for it never blocks.
         sent = send(self._fd, out, _PREFIX_BYTES + size, MSG_DONTWAIT | MSG_NOSIGNAL)
@@ -78,6 +93,46 @@ cdef class StreamLane(Lane):
         self.bytes_sent += sent
         self.frames_sent += sent == _PREFIX_BYTES + size
         return sent
+
+    cdef Py_ssize_t put_with(
+        self, const uint8_t* head, Py_ssize_t size, const uint8_t* payload, Py_ssize_t payload_size
+    ) noexcept:
+        cdef uint8_t* out = self._out
+        cdef iovec[2] parts
+        cdef msghdr message
+        cdef Py_ssize_t pad = max(0, _AHEAD_BYTES - _PREFIX_BYTES - size)
+        cdef Py_ssize_t whole = _PREFIX_BYTES + size + pad
+        cdef Py_ssize_t sent
+        if not self.sends_bounded or whole > _PREFIX_BYTES + _JOIN_BYTES:
+            return 0
+        _put_prefix(out, size, pad)
+        memcpy(out + _PREFIX_BYTES, head, size)
+        memset(out + _PREFIX_BYTES + size, 0, pad)
+        memset(&message, 0, sizeof(message))
+        parts[0].iov_base, parts[0].iov_len = out, whole
+        parts[1].iov_base, parts[1].iov_len = <void*>payload, payload_size
+        message.msg_iov, message.msg_iovlen = parts, 2
+        with nogil:
+            sent = sendmsg(self._fd, &message, MSG_NOSIGNAL)
+        if sent <= 0:
+            return 0
+        self.bytes_sent += sent
+        if sent < whole + payload_size:
+            return sent
+        self.frames_sent += 1
+        return -1
+
+    cdef Py_ssize_t fill(self, uint8_t* target, Py_ssize_t size) noexcept:
+        cdef Py_ssize_t got
+        # What is read ahead belongs to the front of a payload; where the peer pads, there is none.
+        if not self.bounded or self._ahead.start != self._ahead.end:
+            return 0
+        with nogil:
+            got = recv(self._fd, target, size, MSG_WAITALL)
+        if got <= 0:
+            return 0
+        self.bytes_received += got
+        return got
 
     cdef Py_ssize_t take(self) except -2:
         cdef object ahead = self._ahead

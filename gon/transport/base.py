@@ -113,7 +113,13 @@ class Link(Protocol):
 class LanedLink(Link, Protocol):
     """A link with a short way."""
 
-    def send_rest(self, head: Bytes, sent: int, while_blocked: Callable[[], None] | None) -> None:
+    def send_rest(
+        self,
+        head: Bytes,
+        sent: int,
+        while_blocked: Callable[[], None] | None,
+        payloads: Sequence[Bytes] = (),
+    ) -> None:
         """Send what is left of a frame of which the lane has sent `sent` bytes."""
         ...
 

@@ -118,10 +118,16 @@ class ShmLink:
         if payloads or not self.lane.send(head):
             self._send_parts(head, payloads, while_blocked)
 
-    def send_rest(self, head: Bytes, sent: int, while_blocked: Callable[[], None] | None) -> None:
+    def send_rest(
+        self,
+        head: Bytes,
+        sent: int,
+        while_blocked: Callable[[], None] | None,
+        payloads: Sequence[Bytes] = (),
+    ) -> None:
         """Send a frame that the lane has not sent: it sends all of one or nothing."""
         assert not sent, "the lane sends whole frames"
-        self._send_parts(head, (), while_blocked)
+        self._send_parts(head, payloads, while_blocked)
 
     def _send_parts(
         self, head: Bytes, payloads: Sequence[Bytes], while_blocked: Callable[[], None] | None

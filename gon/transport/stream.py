@@ -30,7 +30,7 @@ from gon.limits import (
 )
 from gon.native import NATIVE
 from gon.transport.base import Bytes, LinkStatistics
-from gon.transport.framing import JOIN_BYTES_MAX, MAGIC, PREFIX, after, parts_of
+from gon.transport.framing import JOIN_BYTES_MAX, PREFIX, after, parts_of
 from gon.transport.keepalive import configure, has_vanished, timeval, wait_for
 from gon.transport.read_ahead import ReadAhead
 from gon.transport.stream_lane import PlainStreamLane
@@ -117,10 +117,15 @@ class StreamLink:
         if sent != PREFIX.size + size:
             self.send_rest(head, sent, while_blocked)
 
-    def send_rest(self, head: Bytes, sent: int, while_blocked: Callable[[], None] | None) -> None:
+    def send_rest(
+        self,
+        head: Bytes,
+        sent: int,
+        while_blocked: Callable[[], None] | None,
+        payloads: Sequence[Bytes] = (),
+    ) -> None:
         """Send what is left of a frame of which the lane has sent `sent` bytes."""
-        frame = PREFIX.pack(len(head), 0, MAGIC) + head
-        self._send_parts([memoryview(frame)[sent:]], while_blocked)
+        self._send_parts(after(parts_of(head, payloads), sent), while_blocked)
         self._frames_sent += 1
 
     def _send_parts(
@@ -319,6 +324,7 @@ class StreamLink:
     def _bound_sends(self, bound_s: float) -> None:
         self._set_bound(socket.SO_SNDTIMEO, bound_s)
         self._send_bound_s = bound_s
+        self.lane.sends_bounded = True
 
     def _set_bound(self, option: int, bound_s: float) -> None:
         try:

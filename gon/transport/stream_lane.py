@@ -38,6 +38,7 @@ class PlainStreamLane:
         "frames_received",
         "frames_sent",
         "look",
+        "sends_bounded",
     )
 
     def __init__(self, sock: socket.socket, ahead: ReadAhead) -> None:
@@ -46,6 +47,8 @@ class PlainStreamLane:
         self._spin = SpinPolicy()
         # Whether blocking reads give up in time, as the link sees to.
         self.bounded = False
+        # The same of blocking sends; this lane has none.
+        self.sends_bounded = False
         self.bytes_received = self.bytes_sent = 0
         self.frames_received = self.frames_sent = self.blocking_waits = 0
         poller = select.poll()

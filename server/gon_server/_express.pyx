@@ -1,42 +1,48 @@
-"""The worker's quick way, natively: from a frame to the device and back, for batches of launches and
-waits.
+"""The worker's quick way, natively: from a frame to the device and back, for batches of launches,
+waits, and bytes that are written and read.
 
 Everything here is a shorter way of what gon_server.conversation and gon_server.executor say, from
-the same state; whatever is not plain goes their way: payloads, large reads, what follows a failure,
-a batch that does not look as one should. The device is asked by its port (gon._port).
+the same state; whatever is not plain goes their way: transfers in several pieces, what follows a
+failure, a batch that does not look as one should. The device is asked by its port (gon._port).
 
 Rules: a batch is looked at as a whole before any of it runs, so that one that cannot be decoded has
 no effect. Nothing of a peer's is believed: every read is bounded by the frame's end.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from cpython.buffer cimport PyBUF_READ, PyBUF_SIMPLE, PyBUF_WRITE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.memoryview cimport PyMemoryView_FromMemory
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 import msgspec
 
 from gon.errors import GonError
 from gon.limits import BATCH_OPS_MAX, INLINE_BYTES_MAX, OP_NUMBER_MAX
 from gon.wire import ops as _ops
+from gon.payoff import BLOCKED_S
 from gon.wire.batch import Failure, Reply, decode_replies, is_large_read
 from gon.wire.frame import Kind, plain_word
 from gon.wire.repeats import FOLDED_HEAD
 
 from gon._port cimport Port
-from gon.transport._lane cimport Lane
+from gon.transport._lane cimport Lane, now_ns
 from gon_server._replay cimport replay
-from gon.wire._ledger cimport HEADER_BYTES, Ledger, header_field
+from gon.wire._ledger cimport HEADER_BYTES, Ledger, header_field, put_header
 from gon.wire._repeats cimport Unfolds
 from gon.wire.packing cimport (
     BYTES_HEAD, NUMBER_BYTES, put_array, put_bytes_head, put_number, skip, take_array, take_bytes, take_number,
 )
 
 cdef enum:
+    _TAG_WRITE = 3
     _TAG_READ = 4
     _TAG_SYNC = 12
     _TAG_LAUNCH = 34
     _OPS = 1024
     _PREFIX_BYTES = 8
+    # The size of a frame's one payload, behind its header.
+    _SIZE_BYTES = 8
     _FOLDED_HEAD = 0x93
     # What the answers of a frame take on the quick way, what one takes beside its data, and what
     # opens their list.
@@ -44,6 +50,7 @@ cdef enum:
     _ANSWER_BYTES = 4 + NUMBER_BYTES + BYTES_HEAD
     _OPENING_BYTES = 5
 
+assert _ops.Write.__struct_config__.tag == _TAG_WRITE
 assert _ops.Read.__struct_config__.tag == _TAG_READ
 assert _ops.Sync.__struct_config__.tag == _TAG_SYNC
 assert _ops.Launch.__struct_config__.tag == _TAG_LAUNCH
@@ -51,9 +58,13 @@ assert BATCH_OPS_MAX == _OPS
 assert FOLDED_HEAD == _FOLDED_HEAD
 
 cdef uint64_t _BATCH = plain_word(Kind.BATCH)
+cdef uint64_t _BATCH_AND_PAYLOAD = _BATCH | 1 << 16
+cdef uint64_t _ACK = plain_word(Kind.ACK)
 # An acknowledgement is owed at the latest after this many batches, however busy the link is.
 cdef int _ACK_EVERY = 8
 cdef uint64_t _INLINE_BYTES = INLINE_BYTES_MAX
+# What takes longer to send says something of the link.
+cdef int64_t _BLOCKED_NS = int(BLOCKED_S * 1e9)
 cdef uint64_t _OP_NUMBER = OP_NUMBER_MAX
 cdef object _decode_op = msgspec.msgpack.Decoder(_ops.AnyOp).decode
 cdef object _Write = _ops.Write
@@ -70,7 +81,8 @@ cdef struct Step:
     uint64_t offset
     uint64_t length
     Py_ssize_t at
-    Py_ssize_t config_at
+    # From `at` on: a launch's grid, a write's bytes.
+    Py_ssize_t rest_at
     Py_ssize_t size
 
 
@@ -111,6 +123,20 @@ cdef const uint8_t* _take_args(const uint8_t* at, const uint8_t* end) noexcept n
     return at
 
 
+cdef bint _has_bytes(
+    const uint8_t* at, const uint8_t* start, const uint8_t* end, Step* step
+) noexcept nogil:
+    """Take a write that carries its bytes, as many as it says."""
+    cdef const uint8_t* data
+    cdef uint32_t size
+    at = take_number(take_number(at, end, &step.stream), end, &step.buffer)
+    at = take_number(take_number(at, end, &step.offset), end, &step.length)
+    if take_bytes(at, end, &data, &size) == NULL or size != step.length:
+        return False
+    step.rest_at = data - start
+    return True
+
+
 cdef class Express:
     """The quick way of one conversation."""
 
@@ -123,6 +149,8 @@ cdef class Express:
     cdef bint _replays
     cdef Step[_OPS] _steps
     cdef list _decoded
+    # Whether the batch's last op is a read whose bytes go as payload.
+    cdef bint _ends_large
     # Answers as they are coded, and all of them once one is not of the plain kind.
     cdef uint8_t[_OUT_BYTES] _out
     cdef Py_ssize_t _out_size
@@ -151,24 +179,41 @@ cdef class Express:
         conversation = self._conversation
         while True:
             if conversation.owed and (conversation.owed >= _ACK_EVERY or not lane.there()):
-                conversation.acknowledge(link)
+                self._acknowledge(link, lane)
             size = lane.take()
             if size < 0:
                 return None
             if not self._execute(link, lane, lane.head, size):
                 return lane.view(size)
+            if conversation.downloads:
+                return None
+
+    cdef int _acknowledge(self, object link, Lane lane) except -1:
+        """Tell the client what has taken effect."""
+        cdef uint8_t[HEADER_BYTES] word
+        cdef Py_ssize_t sent
+        self._conversation.owed = 0
+        put_header(word, _ACK, 0, self._session.received)
+        sent = lane.put(word, HEADER_BYTES)
+        if sent != _PREFIX_BYTES + HEADER_BYTES:
+            link.send_rest(PyBytes_FromStringAndSize(<char*>word, HEADER_BYTES), sent, None)
+        return 0
 
     cdef bint _execute(
         self, object link, Lane lane, const uint8_t* head, Py_ssize_t size
     ) except -1:
         """Let a plain batch take effect and answer it; False if it is not one."""
         cdef Ledger session = self._session
-        cdef uint64_t seq, ack
+        cdef uint64_t seq, ack, word
         conversation = self._conversation
-        if size < HEADER_BYTES or header_field(head, 0) != _BATCH:
+        if size < HEADER_BYTES:
             return False
-        seq, ack = header_field(head, 1), header_field(head, 2)
+        word, seq, ack = header_field(head, 0), header_field(head, 1), header_field(head, 2)
         if seq != session.received + 1 or ack > session.sent:
+            return False
+        if word == _BATCH_AND_PAYLOAD:
+            return self._upload(link, lane, head, size)
+        if word != _BATCH:
             return False
         cdef uint64_t first
         cdef const uint8_t* body = head + HEADER_BYTES
@@ -182,19 +227,96 @@ cdef class Express:
             return False
         if ack > session.acked:
             session.take_ack(ack)
-        self._run(body, count, first)
+        cdef bint ends_large = self._ends_large
+        cdef Step* last = &self._steps[count - 1]
+        self._run(body, count - ends_large, first)
         session.received = seq
         if plain is not None:
             self._unfolds.commit()
         if self._replies is not None:
             conversation.answer(link, self._all_replies())
         elif not self._answers:
-            conversation.owed += 1
+            # What is read tells of it too.
+            conversation.owed += not ends_large
         elif not session.may_keep():
             conversation.answer(link, self._all_replies())
         else:
             self._answer(link, lane)
+        if ends_large:
+            op = _decode_op(PyBytes_FromStringAndSize(<char*>body + last.at, last.size))
+            self._download(link, lane, last, op, first + count - 1)
         return True
+
+    cdef bint _upload(
+        self, object link, Lane lane, const uint8_t* head, Py_ssize_t size
+    ) except -1:
+        """Let a write of a whole payload take effect; False if that goes the long way."""
+        cdef Ledger session = self._session
+        cdef uint64_t seq = header_field(head, 1), ack = header_field(head, 2)
+        cdef const uint8_t* end = head + size
+        cdef const uint8_t* at = head + HEADER_BYTES + _SIZE_BYTES
+        cdef uint64_t first, tag, stream, buffer, offset, length
+        cdef uint32_t pair, count, fields
+        cdef uint8_t* memory
+        cdef Py_ssize_t got
+        if size < HEADER_BYTES + _SIZE_BYTES or not self._clean():
+            return False
+        at = take_array(take_number(take_array(at, end, &pair), end, &first), end, &count)
+        at = take_number(take_array(at, end, &fields), end, &tag)
+        at = take_number(take_number(at, end, &stream), end, &buffer)
+        at = take_number(take_number(at, end, &offset), end, &length)
+        # No data but the payload, and nothing else to do.
+        if at == NULL or at + 1 != end or at[0] != 0xc0 or pair != 2 or count != 1:
+            return False
+        if tag != _TAG_WRITE or fields != 6 or length != header_field(head, 3):
+            return False
+        if not 0 < first <= _OP_NUMBER or length <= _INLINE_BYTES:
+            return False
+        memory = self._port.window(stream, buffer, offset, length, True)
+        if memory == NULL:
+            return False
+        if ack > session.acked:
+            session.take_ack(ack)
+        got = lane.fill(memory, length)
+        if got != <Py_ssize_t>length:
+            link.receive_into(
+                PyMemoryView_FromMemory(<char*>memory + got, length - got, PyBUF_WRITE)
+            )
+        session.received = seq
+        self._conversation.owed += 1
+        return True
+
+    cdef int _download(
+        self, object link, Lane lane, Step* step, object op, uint64_t number
+    ) except -1:
+        """Send the bytes of a large read at once, or leave that to come."""
+        cdef uint8_t* memory = NULL
+        cdef bytes head = None
+        cdef int64_t began_ns
+        cdef Py_ssize_t sent
+        conversation = self._conversation
+        if self._clean():
+            memory = self._port.window(step.stream, step.buffer, step.offset, step.length, True)
+        if memory != NULL:
+            head = conversation.downloads.seal_whole(op)
+        if head is None:
+            reply = self._executor.run_op(op, number)
+            if reply.size_bytes:
+                conversation.downloads.add(op, number)
+            else:
+                conversation.answer(link, [reply])
+            return 0
+        conversation.owed = 0
+        began_ns = now_ns()
+        sent = lane.put_with(
+            <const uint8_t*>PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head), memory, step.length
+        )
+        if sent >= 0:
+            payload = PyMemoryView_FromMemory(<char*>memory, step.length, PyBUF_READ)
+            link.send_rest(head, sent, None, (payload,))
+        if now_ns() - began_ns > _BLOCKED_NS:
+            conversation.downloads.took(step.length, (now_ns() - began_ns) / 1e9)
+        return 0
 
     cdef int _answer(self, object link, Lane lane) except -1:
         """Send the answers that are coded."""
@@ -217,7 +339,7 @@ cdef class Express:
         PyObject_GetBuffer(body, &view, PyBUF_SIMPLE)
         try:
             count = self._look(<const uint8_t*>view.buf, view.len, &first)
-            if count < 0:
+            if count < 0 or self._ends_large:
                 return None
             self._run(<const uint8_t*>view.buf, count, first)
         finally:
@@ -246,6 +368,7 @@ cdef class Express:
         cdef uint64_t tag
         cdef Step* step
         self._decoded = None
+        self._ends_large = False
         at = take_array(body, end, &count)
         if at == NULL or count != 2:
             return -1
@@ -263,7 +386,7 @@ cdef class Express:
                 step.tag = _TAG_LAUNCH
                 at = take_number(at, end, &step.stream)
                 at = take_number(at, end, &step.subject)
-                step.config_at = at - start
+                step.rest_at = at - start
                 at = take_number(_take_dims(_take_dims(at, end), end), end, &tag)
                 at = _take_args(at, end)
             elif tag == _TAG_SYNC and fields == 3:
@@ -274,8 +397,12 @@ cdef class Express:
                 at = take_number(take_number(at, end, &step.stream), end, &step.buffer)
                 at = take_number(take_number(at, end, &step.offset), end, &step.length)
                 at = take_number(at, end, &step.subject)
-                if at == NULL or step.length > _INLINE_BYTES:
+                if at == NULL or step.length > _INLINE_BYTES and index != count - 1:
                     return -1
+                self._ends_large = step.length > _INLINE_BYTES
+            elif tag == _TAG_WRITE and fields == 6 and _has_bytes(at, start, end, step):
+                step.tag = _TAG_WRITE
+                at = start + step.rest_at + step.length
             else:
                 step.tag = 0
                 at = skip(start, end)
@@ -350,8 +477,15 @@ cdef class Express:
         cdef uint8_t* at
         if step.tag == _TAG_LAUNCH:
             return self._port.launch(
-                step.stream, step.subject, body + step.at, step.config_at, step.size
+                step.stream, step.subject, body + step.at, step.rest_at, step.size
             )
+        cdef uint8_t* memory
+        if step.tag == _TAG_WRITE:
+            memory = self._port.window(step.stream, step.buffer, step.offset, step.length, False)
+            if memory == NULL:
+                return False
+            memcpy(memory, body + step.at + step.rest_at, step.length)
+            return True
         cdef uint64_t length = step.length if step.tag == _TAG_READ else 0
         if self._replies is not None or self._out_size + _ANSWER_BYTES + length > _OUT_BYTES:
             return False
@@ -362,9 +496,11 @@ cdef class Express:
             at[0] = 0xc0
             at += 1
         else:
-            at = put_bytes_head(at, <uint32_t>length)
-            if not self._port.read(step.stream, step.buffer, step.offset, length, at):
+            memory = self._port.window(step.stream, step.buffer, step.offset, length, True)
+            if memory == NULL:
                 return False
+            at = put_bytes_head(at, <uint32_t>length)
+            memcpy(at, memory, length)
             at += length
         # No payload, no failure.
         at[0] = 0

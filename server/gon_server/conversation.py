@@ -152,7 +152,7 @@ class Conversation:
             return self._receive_between(link)
         if self._express is not None and link.lane is not None:
             raw = self._express.converse(link, link.lane)
-            if raw is not None:
+            if raw is not None or self.downloads:
                 return raw
         # Acknowledge posted batches once the link is quiet: a busy client does not wait for it.
         if self.owed:

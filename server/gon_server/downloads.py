@@ -92,6 +92,25 @@ class Downloads:
             self._compressed_bytes -= len(piece.compressed or b"")
         return len(self._unacked) < DOWNLOAD_PIECES_MAX
 
+    def seal_whole(self, op: ops.Read) -> bytes | None:
+        """Return the head of the frame that carries all of a read in one piece, as it is, for
+        whoever has its bytes and sends them at once; None where it goes by `add`.
+        """
+        pieces, session, size = self._pieces, self._session, op.size_bytes
+        if pieces is None or size > pieces.next_bytes or self._asked or self._compressor.may_pay:
+            return None
+        if not (self.may_send() and session.has_credit()):
+            return None
+        frame = session.seal_apart(encode([Reply(op.reply, None, size)]), size)
+        self._unacked[frame.seq] = _Piece(op, 0, size)
+        return frame.head
+
+    def took(self, size_bytes: int, took_s: float) -> None:
+        """Hear how long a read took to send at once."""
+        if self._pieces is not None:
+            self._pieces.sent(size_bytes, took_s, alone=True)
+        self._compressor.sent(size_bytes, took_s, 0.0)
+
     def send_piece(self, link: Link) -> None:
         """Send the next piece, or the failure that ends its read. Raises LinkLost."""
         session = self._session

@@ -278,23 +278,26 @@ cdef class OpenClPort(Port):
         queue.forget_kept()
         return 1
 
-    cdef int read(
-        self, uint64_t stream, uint64_t buffer, uint64_t offset, uint64_t size, uint8_t* target
-    ) except -1:
+    cdef uint8_t* window(
+        self, uint64_t stream, uint64_t buffer, uint64_t offset, uint64_t size, bint wait
+    ) except? NULL:
         cdef Py_buffer view
+        cdef Latest queue = _entry(self._streams, stream)
         seen = _entry(self._buffers, buffer)
-        queue = _entry(self._streams, stream)
         if seen is None or queue is None or queue.window_open:
-            return 0
+            return NULL
         host = seen.host
         if host is None or size > <uint64_t>seen.size_bytes:
-            return 0
-        if offset > <uint64_t>seen.size_bytes - size or not self.sync(stream):
-            return 0
+            return NULL
+        if offset > <uint64_t>seen.size_bytes - size:
+            return NULL
+        if queue._raw != NULL or queue._event is not None:
+            if not wait or not self.sync(stream):
+                return NULL
+        # The buffer keeps its pages where they are for as long as it is there.
         PyObject_GetBuffer(host, &view, PyBUF_SIMPLE)
-        memcpy(target, <uint8_t*>view.buf + offset, size)
         PyBuffer_Release(&view)
-        return 1
+        return <uint8_t*>view.buf + offset
 
 
 def enqueue_launches(uintptr_t queue, uintptr_t kernel, size_t threads, Py_ssize_t launches):

@@ -1,0 +1,316 @@
+"""Large transfers of one piece, natively: an upload goes out from the caller's array and is waited
+for, a download comes into it, each by one call.
+
+Everything here is a shorter way of what gon_client.bulk and expected say, for a near link that has
+room at once; whatever else there is goes their way: other threads that send or receive, several
+pieces, compression, a link without a short way.
+
+Rules: whoever is here has the turn and the sending lock, or leaves all as it was.
+"""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from gon.errors import GonError, LinkLost
+from gon.limits import PIECE_BYTES_MAX, UPLOAD_PIECES_MAX
+from gon.payoff import BLOCKED_S
+from gon.wire import ops as _ops
+from gon.wire.frame import Kind, plain_word
+from gon_client.bulk import PIECES_SINCE
+from gon_client.pending import Answer, once_more
+
+from gon.transport._lane cimport Lane, now_ns
+from gon.wire._ledger cimport HEADER_BYTES, Ledger, header_field, put_header
+from gon.wire.packing cimport NUMBER_BYTES, put_array, put_number, take_array, take_number
+from gon_client._express cimport Express, Outbox, caller
+
+cdef enum:
+    _TAG_WRITE = 3
+    _TAG_READ = 4
+    # The size of a frame's one payload, behind its header.
+    _SIZE_BYTES = 8
+    # A frame of one write without its bytes, and an op of one read.
+    _FRAME_BYTES = HEADER_BYTES + _SIZE_BYTES + 4 + 6 * NUMBER_BYTES
+    _OP_BYTES = 2 + 5 * NUMBER_BYTES
+
+assert _ops.Write.__struct_config__.tag == _TAG_WRITE
+assert _ops.Read.__struct_config__.tag == _TAG_READ
+
+cdef uint64_t _BATCH_AND_PAYLOAD = plain_word(Kind.BATCH) | 1 << 16
+cdef uint64_t _REPLIES_AND_PAYLOAD = plain_word(Kind.REPLIES) | 1 << 16
+cdef uint64_t _PIECES = UPLOAD_PIECES_MAX
+cdef Py_ssize_t _PIECE_BYTES = PIECE_BYTES_MAX
+# What takes longer to send says something of the link.
+cdef int64_t _BLOCKED_NS = int(BLOCKED_S * 1e9)
+
+
+cdef class Transfers:
+    """The large transfers of one session link."""
+
+    cdef object _link
+    cdef object _bulk
+    cdef object _expected
+    cdef object _batcher
+    cdef object _sending
+    cdef object _turn
+    cdef object _turn_lock
+    cdef Express _express
+    cdef Outbox _outbox
+    cdef Ledger _session
+    cdef bint _takes_pieces
+
+    def __init__(self, link, Express express not None):
+        self._takes_pieces = link.version >= PIECES_SINCE
+        self._link, self._bulk, self._express = link, link.bulk, express
+        self._outbox, self._session = link._outbox, link._session
+        self._expected, self._batcher = link._expected, link._batcher
+        self._sending = link._sending
+        self._turn, self._turn_lock = link._turn, link._turn.lock
+
+    cdef int _give(self) except -1:
+        """Hand the turn back, and tell those who follow."""
+        self._turn_lock.release()
+        if self._turn.followers:
+            self._turn.tell()
+        return 0
+
+    cdef bint _may_send(self) except -1:
+        """Return whether a frame may be sent now; needs turn and sending lock."""
+        cdef Ledger session = self._session
+        if self._link._fault is not None:
+            raise self._link._ended()
+        return (
+            session.is_open and session.may_keep() and self._expected.large is None
+            and not self._sending.in_pieces and session.sent - session.acked < _PIECES
+        )
+
+    # Uploads --------------------------------------------------------------------------------------
+    def upload(self, uint64_t stream, uint64_t buffer, uint64_t offset, data):
+        """Write the bytes of `data`, and return True when they are needed no more; False where that
+        is to be done the long way.
+        """
+        cdef Py_buffer view
+        cdef uint64_t seq = 0
+        if data.nbytes > self._bulk.at_once_bytes():
+            return False
+        origin = caller()
+        if not self._turn_lock.acquire(False):
+            return False
+        try:
+            PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+            try:
+                seq = self._send(stream, buffer, offset, data, &view, origin)
+            finally:
+                PyBuffer_Release(&view)
+            if seq and self._session.acked < seq:
+                self._express.waits += 1
+                self._express._receive()
+        except BaseException:
+            self._bulk.let_be_copied(seq)
+            raise
+        finally:
+            self._give()
+        if seq:
+            self._bulk.secure(seq)
+        return seq != 0
+
+    cdef uint64_t _send(
+        self, uint64_t stream, uint64_t buffer, uint64_t offset, object data, Py_buffer* view,
+        object origin,
+    ) except? 0:
+        """Send the frame of an upload, after all that is gathered; return its number, or 0."""
+        cdef uint64_t seq = 0
+        cdef int64_t began_ns
+        if not self._sending.acquire(False):
+            return 0
+        try:
+            began_ns = now_ns()
+            if self._may_send() and self._send_gathered() and self._may_send():
+                seq = self._put(stream, buffer, offset, data, view, origin)
+        finally:
+            self._sending.release()
+        if seq and now_ns() - began_ns > _BLOCKED_NS:
+            self._bulk.took(view.len, (now_ns() - began_ns) / 1e9)
+        return seq
+
+    cdef bint _send_gathered(self) except -1:
+        """Send what is gathered; return whether nothing is left of it."""
+        if self._outbox.count:
+            if not self._batcher.settled:
+                self._batcher.waited(self._outbox.count)
+            self._express._send()
+        return not self._outbox.count
+
+    cdef uint64_t _put(
+        self, uint64_t stream, uint64_t buffer, uint64_t offset, object data, Py_buffer* view,
+        object origin,
+    ) except? 0:
+        cdef uint8_t[_FRAME_BYTES] frame
+        cdef uint8_t* at
+        cdef uint64_t first, size = view.len
+        cdef int index
+        cdef bytes head
+        cdef Py_ssize_t sent
+        cdef Ledger session = self._session
+        transport = self._link._link
+        cdef Lane lane = transport.lane
+        if lane is None:
+            return 0
+        first = self._outbox.claim(1)
+        put_header(frame, _BATCH_AND_PAYLOAD, session.sent + 1, session.received)
+        for index in range(_SIZE_BYTES):
+            frame[HEADER_BYTES + index] = <uint8_t>(size >> (8 * index))
+        at = put_number(put_array(frame + HEADER_BYTES + _SIZE_BYTES, 2), first)
+        at = put_number(put_array(put_array(at, 1), 6), _TAG_WRITE)
+        at = put_number(put_number(put_number(put_number(at, stream), buffer), offset), size)
+        at[0] = 0xc0  # its bytes are the payload
+        head = PyBytes_FromStringAndSize(<char*>frame, at + 1 - frame)
+        session.keep(head, (data,))
+        self._link._origins.keep(first, [origin])
+        sent = lane.put_with(
+            <const uint8_t*>PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head),
+            <const uint8_t*>view.buf, view.len,
+        )
+        if sent >= 0:
+            self._link.send_rest(transport, head, sent, (data,))
+        return session.sent
+
+    # Downloads ------------------------------------------------------------------------------------
+    def download(self, uint64_t stream, uint64_t buffer, uint64_t offset, out):
+        """Read into `out`, more than INLINE_BYTES_MAX, and return True when its bytes are there;
+        False where that is to be done the long way. Raises as a wait does.
+        """
+        if out.nbytes > _PIECE_BYTES or not self._takes_pieces:
+            return False
+        if not self._expected.may_ask_large():
+            return False
+        answer = Answer(self._express, out, caller())
+        if not self._turn_lock.acquire(False):
+            return False
+        cdef uint64_t cookie = 0
+        try:
+            cookie = self._ask(stream, buffer, offset, answer)
+            if cookie:
+                self._express.waits += 1
+                self._receive(answer, cookie)
+        except BaseException:
+            self._bulk.let_be(answer)
+            raise
+        finally:
+            self._give()
+        if not cookie:
+            return False
+        if not answer.settled:
+            try:
+                self._link.wait_on(answer, None)
+            finally:
+                self._bulk.let_be(answer)
+        if answer.error is not None:
+            raise once_more(answer.error)
+        return True
+
+    cdef uint64_t _ask(
+        self, uint64_t stream, uint64_t buffer, uint64_t offset, object answer
+    ) except? 0:
+        """Send a large read behind all that is gathered; return its cookie, or 0."""
+        cdef uint8_t[_OP_BYTES] op
+        cdef uint8_t* at
+        cdef uint64_t cookie = 0
+        if not self._sending.acquire(False):
+            return 0
+        try:
+            if self._may_send():
+                cookie = self._express._cookie()
+                at = put_number(put_number(put_array(op, 6), _TAG_READ), stream)
+                at = put_number(put_number(put_number(at, buffer), offset), answer.target.nbytes)
+                at = put_number(at, cookie)
+                self._expected.add_large(cookie, answer, waited=True)
+                self._outbox.put(op, at - op, answer.origin)
+                self._send_gathered()
+        finally:
+            self._sending.release()
+        return cookie
+
+    cdef int _receive(self, object answer, uint64_t cookie) except -1:
+        """Receive one frame and let it take effect: most likely all that `answer` is for."""
+        cdef Py_ssize_t size, got
+        cdef Py_buffer view
+        link = self._link
+        transport = link._link
+        cdef Lane lane = transport.lane
+        if self._outbox.count or answer.settled or lane is None or link._fault is not None:
+            return 0
+        size = lane.take()
+        if size < 0:
+            link.take(None)
+            return 0
+        cdef uint64_t length = answer.target.nbytes
+        if not self._is_all(lane.head, size, cookie, length):
+            if not self._express._settle(lane.head, size):
+                self._take(link, transport, lane.view(size))
+            return 0
+        cdef uint64_t ack = header_field(lane.head, 2)
+        target = answer.target
+        PyObject_GetBuffer(target, &view, PyBUF_WRITABLE)
+        got = lane.fill(<uint8_t*>view.buf, view.len)
+        PyBuffer_Release(&view)
+        if got != <Py_ssize_t>length and not self._fill(link, transport, target[got:]):
+            return 0
+        self._session.received += 1
+        if not answer.settled:  # nor has the session ended meanwhile
+            self._expected.has_all(cookie)
+            answer.target = None
+            answer.settled = True
+        self._express._acknowledged(ack)
+        return 0
+
+    cdef int _take(self, object link, object transport, object head) except -1:
+        try:
+            link.take(None, head)
+        except GonError:
+            raise
+        except BaseException:
+            transport.close()  # as in SessionLink.take, if it did not get that far
+            raise
+        return 0
+
+    cdef bint _fill(self, object link, object transport, object rest) except -1:
+        """Receive what the lane has left of a payload; False if its link is lost, and replaced. The
+        frame is then sent again, as it is where an interrupt breaks this off.
+        """
+        try:
+            transport.receive_into(rest)
+        except LinkLost:
+            link.replace(transport)
+            return False
+        except BaseException:
+            transport.close()
+            raise
+        return True
+
+    cdef bint _is_all(
+        self, const uint8_t* head, Py_ssize_t size, uint64_t cookie, uint64_t length
+    ) except -1:
+        """Return whether a frame is the next one and carries all of a read, as it is."""
+        cdef Ledger session = self._session
+        cdef const uint8_t* end = head + size
+        cdef const uint8_t* at = head + HEADER_BYTES + _SIZE_BYTES
+        cdef uint64_t answered, answer_bytes
+        cdef uint32_t count, fields
+        if size < HEADER_BYTES + _SIZE_BYTES or header_field(head, 0) != _REPLIES_AND_PAYLOAD:
+            return False
+        if header_field(head, 1) != session.received + 1 or header_field(head, 2) > session.sent:
+            return False
+        at = take_array(take_array(at, end, &count), end, &fields)
+        at = take_number(at, end, &answered)
+        if at == NULL or at >= end or at[0] != 0xc0:  # no data but the payload
+            return False
+        at = take_number(at + 1, end, &answer_bytes)
+        if at == NULL or at + 1 != end or at[0] != 0xc0:  # no failure
+            return False
+        return (
+            count == 1 and fields == 4 and answered == cookie
+            and answer_bytes == length and header_field(head, 3) == length
+            and session.is_open
+        )
