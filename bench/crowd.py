@@ -54,8 +54,7 @@ class Crowd:
         command = [sys.executable, __file__, "--serve", host, "--calls", str(calls)]
         pipe = subprocess.PIPE
         self._members = [
-            subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
-            for _ in range(clients)
+            subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(clients)
         ]
         self._lines()
 
