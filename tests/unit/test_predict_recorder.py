@@ -99,6 +99,20 @@ def test_an_answer_is_held_back_until_somebody_waits() -> None:
     assert (back.here_s, back.asked_s, back.why) == (1.0, bench.clock.time_s, Why.WAIT)
 
 
+def test_what_came_early_before_it_began_does_not_count() -> None:
+    bench = Bench()
+    bench.peer.send(frame(Kind.REPLIES, 1, 0, 5))
+    assert bench.link.receive(0) is None
+    bench.clock.time_s += HELD_BACK_S
+    assert bench.link.receive(0) is not None
+    bench.recorder.lead(bench.link.below)
+    before = bench.recorder.trace(WAY, 0.0)
+    assert (before.early, before.links) == (1, 1)
+    bench.recorder.begin()
+    after = bench.recorder.trace(WAY, 0.0)
+    assert (after.early, after.links) == (0, 0)
+
+
 def test_nobody_looks_for_an_answer_in_vain_for_ever() -> None:
     bench = Bench()
     bench.peer.send(frame(Kind.REPLIES, 1, 0))

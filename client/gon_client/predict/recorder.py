@@ -54,6 +54,7 @@ class Recorder:
         self._events.clear()
         self._origins.clear()
         self.is_on, self._cut_s = True, 0.0
+        self.early, self.links = 0, 1
         self._began_s = self.now_s()
 
     def end(self) -> None:
