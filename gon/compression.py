@@ -80,10 +80,11 @@ class Compressor:
         payload: bytes | None = compress(some)
         sampled_s = self._now_s()
         assert payload is not None
-        if payoff.worth_it(some.nbytes, len(payload), sampled_s - began_s):
+        took_s = sampled_s - began_s
+        if payoff.worth_it(some.nbytes, len(payload), took_s, is_sample=True):
             payload = compress(data)
-            took_s = self._now_s() - sampled_s
-            if payoff.worth_it(data.nbytes, len(payload), took_s) and len(payload) < data.nbytes:
+            size, took_s = len(payload), self._now_s() - sampled_s
+            if payoff.worth_it(data.nbytes, size, took_s, is_sample=False) and size < data.nbytes:
                 return payload, self._now_s() - began_s
         return None, self._now_s() - began_s
 

@@ -63,13 +63,17 @@ class Payoff:
             return False
         return True
 
-    def worth_it(self, size_bytes: int, compressed_bytes: int, took_s: float) -> bool:
-        """Hear what so many bytes have become in that time; return whether that is worth it."""
+    def worth_it(
+        self, size_bytes: int, compressed_bytes: int, took_s: float, *, is_sample: bool
+    ) -> bool:
+        """Hear what so many bytes, a piece or a sample of one, have become in that time; return
+        whether that is worth it.
+        """
         raw_s = size_bytes / self._link_bytes_per_s()
         worth = took_s + raw_s * compressed_bytes / size_bytes < raw_s / GAIN
-        if worth:
+        if worth and not is_sample:  # what follows a sample need not be like it
             self._skipping = 1
-        else:
+        elif not worth:
             self._left = self._skipping
             self._skipping = min(2 * self._skipping, ALONE_MAX)
         return worth

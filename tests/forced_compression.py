@@ -13,7 +13,9 @@ class Always(Payoff):
     def worth_a_sample(self, size_bytes: int, now_s: float) -> bool:
         return size_bytes > 0
 
-    def worth_it(self, size_bytes: int, compressed_bytes: int, took_s: float) -> bool:
+    def worth_it(
+        self, size_bytes: int, compressed_bytes: int, took_s: float, *, is_sample: bool
+    ) -> bool:
         return True
 
 

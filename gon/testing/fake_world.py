@@ -28,6 +28,7 @@ NAMES = {
     700: "IllegalAddress",
     701: "LaunchOutOfResources",
     704: "PeerAccessAlreadyEnabled",
+    711: "TooManyPeers",
     900: "StreamCaptureUnsupported",
     901: "StreamCaptureInvalidated",
 }

@@ -23,10 +23,10 @@ from gon.model import (
 )
 from gon.testing.fake_cupy import FakeCupy
 from gon.testing.fake_gpu import ILLEGAL_ADDRESS, Shape
-from gon.testing.fake_world import CUDADriverError, CUDARuntimeError
+from gon.testing.fake_world import CUDADriverError, CUDARuntimeError, FakeUnit
 from gon.testing.kernels import MODULES
-from gon_server.devices import cuda, cuda_graphs
-from tests.fake_cuda import new_cupy, open_fake
+from gon_server.devices import cuda, cuda_graphs, cuda_stream
+from tests.fake_cuda import FAKE_KERNELS, VARIABLES, new_cupy, open_fake
 from tests.inproc_worker import remote, stream_pair
 
 ONE: Shape = (1, 1, 1)
@@ -268,6 +268,22 @@ def test_a_graph_that_is_closed_while_it_runs_runs(bench: Bench) -> None:
     assert "keeps 1" in repr(bench.device._streams[DEFAULT_STREAM])
     assert bench.value() == 2
     assert "keeps 0" in repr(bench.device._streams[DEFAULT_STREAM])
+
+
+def test_a_graph_is_closed_while_the_thread_is_turned_to_another_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    units = [FakeUnit(f"GPU-{n}0000000-1111-2222-3333-444444444444") for n in range(2)]
+    cupy = FakeCupy(units, FAKE_KERNELS, VARIABLES, seed=3)
+    first, second = open_fake(cupy=cupy), open_fake(cupy=cupy, address=units[1].uuid)
+    bench = Bench(cupy, first)
+    bench.device.define_graph(GRAPH, STEPS, SLOTS)
+    bench.run()
+    second.sync_all().wait()
+    # What it keeps then is waited for, by a marker made on its device.
+    monkeypatch.setattr(cuda_stream, "KEPT_MAX", 0)
+    bench.device.close_graph(GRAPH)
+    assert bench.value() == 1
 
 
 # Where CUDA refuses -------------------------------------------------------------------------------

@@ -20,7 +20,9 @@ class Sender:
     def __init__(self, link: float, processor: float = FAST, left: float = 0.25) -> None:
         self.link, self.processor, self.left = link, processor, left
         self.now_s = 100.0
-        self.samples = 0
+        self.samples = self.wholes = 0
+        # What of a sample is left, if that is not what is left of all.
+        self.sample_left: float | None = None
         self._payoff = Payoff()
         self._held = 0.0
 
@@ -31,7 +33,11 @@ class Sender:
     def _compress(self, size: int) -> tuple[bool, float]:
         took_s = size / self.processor
         self._pass(took_s)
-        return self._payoff.worth_it(size, int(size * self.left) + 20, took_s), took_s
+        is_sample, left = size == SAMPLE_BYTES, self.left
+        if is_sample and self.sample_left is not None:
+            left = self.sample_left
+        small = int(size * left) + 20
+        return self._payoff.worth_it(size, small, took_s, is_sample=is_sample), took_s
 
     def send(self, pieces: int = 1) -> int:
         """Send pieces; return how many went compressed."""
@@ -42,6 +48,7 @@ class Sender:
                 self.samples += 1
                 worth, spent_s = self._compress(SAMPLE_BYTES)
                 if worth:
+                    self.wholes += 1
                     worth, took_s = self._compress(PIECE)
                     spent_s += took_s
                     if worth:
@@ -85,6 +92,13 @@ def test_what_does_not_shrink_is_tried_ever_more_seldom(left: float) -> None:
     sender.left = 0.25
     assert sender.send(2 * ALONE_MAX) > ALONE_MAX
     assert sender.send(50) == 50
+
+
+def test_samples_that_promise_too_much_are_believed_ever_more_seldom() -> None:
+    sender = Sender(100 * MBIT, left=1.0)
+    sender.sample_left = 0.1
+    assert sender.send(1000) == 0
+    assert sender.wholes < 10 + 1000 / ALONE_MAX
 
 
 def test_what_a_socket_takes_at_once_says_nothing() -> None:

@@ -311,6 +311,16 @@ def test_where_gpus_do_not_reach_each_other_cuda_copies_all_the_same() -> None:
         np.testing.assert_array_equal(y.get(), content(64))
 
 
+def test_a_gpu_that_is_let_into_no_more_of_them_copies_all_the_same() -> None:
+    gpus = Gpus(0, GPUS[1].uuid)
+    gpus.cupy.world.failing["deviceEnablePeerAccess"] = [711]
+    with gpus.opened:
+        x, y = gpus.first.asarray(content(64)), gpus.second.zeros(64, np.uint8)
+        assert gpus.copies(x, y)[-1] == "memcpyPeerAsync"
+        assert gpus.copies(x, y) == ["memcpyPeerAsync"]
+        np.testing.assert_array_equal(y.get(), content(64))
+
+
 def test_a_copy_that_cuda_fails_says_whose_it_is() -> None:
     gpus = Gpus(0, GPUS[1].uuid)
     with gpus.opened:

@@ -12,10 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gon.limits import UNACKED_FRAMES_MAX
+from gon.limits import (
+    COPY_BYTES_PER_S,
+    COPY_ROUND_TRIP_S,
+    UNACKED_FRAMES_MAX,
+    UPLOAD_BYTES_MAX,
+    UPLOAD_PIECES_MAX,
+)
 from gon_client.predict.model import Predicted, predict
 from gon_client.predict.trace import Event, Sent, Taken, Trace, Way, Why
-from gon_client.predict.work import shared, work_of
+from gon_client.predict.work import REST_S, shared, work_of
 
 HEAD = 64
 
@@ -26,7 +32,16 @@ def sent(at_s: float, seq: int, payload: int = 0, until_s: float | None = None) 
 
 def taken(asked_s: float, here_s: float, ack: int, why: Why = Why.WAIT, payload: int = 0) -> Taken:
     until_s = max(asked_s, here_s)
-    return Taken(asked_s, here_s, until_s, ack, HEAD, payload, why, 0 if why is Why.WAIT else -1)
+    return Taken(
+        asked_s,
+        here_s,
+        until_s,
+        ack,
+        HEAD,
+        payload,
+        why,
+        0 if why in (Why.WAIT, Why.UPLOAD) else -1,
+    )
 
 
 def trace(ended_s: float, *events: Event, rtt_s: float = 0.1) -> Trace:
@@ -116,6 +131,56 @@ def test_a_wait_for_credit_is_that_of_the_way_not_of_the_record() -> None:
     assert on(recorded, 0.1).total_s == pytest.approx(0.5)
     assert on(recorded, 1.1).total_s == pytest.approx(1.5)
     assert on(recorded, 0.0).total_s == pytest.approx(0.4)
+
+
+def uploaded(rtt_s: float, size: int = 200_000) -> Trace:
+    """Return a trace of an upload, whose bytes are waited for, and a sync."""
+    upload, sync = sent(0.0, 1, size), sent(rtt_s, 2)
+    waits = taken(0.0, rtt_s, 1, Why.UPLOAD), taken(rtt_s, 2 * rtt_s, 2)
+    return trace(2 * rtt_s, upload, waits[0], sync, waits[1], rtt_s=rtt_s)
+
+
+def test_an_upload_is_waited_for_near_by_and_copied_far_away() -> None:
+    near = uploaded(0.000_1)
+    assert on(near, 0.000_1).total_s == pytest.approx(0.000_2)
+    assert on(near, COPY_ROUND_TRIP_S).total_s == pytest.approx(2 * COPY_ROUND_TRIP_S)
+    copying_s = 200_000 / COPY_BYTES_PER_S
+    for rtt_s in (0.002, 0.1, 1.0):
+        assert on(near, rtt_s).total_s == pytest.approx(copying_s + rtt_s)
+        assert on(near, rtt_s).waits == 1
+    # What takes longer to copy than to be acknowledged is not.
+    assert on(uploaded(0.000_1, 20_000_000), 0.002).total_s == pytest.approx(0.004)
+
+
+def test_uploads_that_are_copied_wait_for_credit() -> None:
+    count, size = UPLOAD_PIECES_MAX + 1, 100_000
+    events: list[Event] = []
+    for number in range(1, count + 1):
+        events += [sent(0.0, number, size), taken(0.0, 0.0, number, Why.UPLOAD)]
+    recorded = trace(0.0, *events, rtt_s=0.0)
+    copying_s = count * (count + 1) / 2 * size / COPY_BYTES_PER_S
+    there = on(recorded, 100.0).total_s
+    # The last leaves when the first is acknowledged.
+    assert 100.0 <= there <= 100.0 + copying_s
+    least = trace(0.0, *events[:-2], rtt_s=0.0)
+    assert on(least, 100.0).total_s <= copying_s
+    most = [
+        sent(0.0, 1, UPLOAD_BYTES_MAX),
+        taken(0.0, 0.0, 1, Why.UPLOAD),
+        sent(0.0, 2, 1),
+        taken(0.0, 0.0, 2, Why.UPLOAD),
+    ]
+    assert on(trace(0.0, *most, rtt_s=0.0), 100.0).total_s >= 100.0
+
+
+def test_a_first_op_takes_longer_after_a_rest_that_was_none_when_it_was_recorded() -> None:
+    busy = trace(0.03, sent(0.01, 1), taken(0.01, 0.02, 1), sent(0.02, 2), taken(0.02, 0.03, 2))
+    busy.way, busy.rest_s = Way(0.0), 0.000_3
+    assert on(busy, 0.0).total_s == pytest.approx(0.03)
+    # The first came after a rest then too; the second does so here.
+    assert on(busy, REST_S).total_s == pytest.approx(0.03 + 2 * REST_S + 0.000_3)
+    assert on(busy, 10 * REST_S).total_s == pytest.approx(0.03 + 20 * REST_S + 0.000_3)
+    assert on(busy, REST_S / 2).total_s == pytest.approx(0.03 + REST_S + 0.000_15)
 
 
 def test_what_a_frame_took_to_send_stays() -> None:

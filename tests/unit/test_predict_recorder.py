@@ -99,6 +99,20 @@ def test_an_answer_is_held_back_until_somebody_waits() -> None:
     assert (back.here_s, back.asked_s, back.why) == (1.0, bench.clock.time_s, Why.WAIT)
 
 
+def test_what_came_early_before_it_began_does_not_count() -> None:
+    bench = Bench()
+    bench.peer.send(frame(Kind.REPLIES, 1, 0, 5))
+    assert bench.link.receive(0) is None
+    bench.clock.time_s += HELD_BACK_S
+    assert bench.link.receive(0) is not None
+    bench.recorder.lead(inproc_pair()[0])
+    before = bench.recorder.trace(WAY, 0.0)
+    assert (before.early, before.links) == (1, 1)
+    bench.recorder.begin()
+    after = bench.recorder.trace(WAY, 0.0)
+    assert (after.early, after.links) == (0, 0)
+
+
 def test_nobody_looks_for_an_answer_in_vain_for_ever() -> None:
     bench = Bench()
     bench.peer.send(frame(Kind.REPLIES, 1, 0))
@@ -120,6 +134,17 @@ def test_acknowledgements_are_not_held_back_but_those_of_uploads() -> None:
     assert bench.link.receive(0) is None
     assert bench.link.receive(None) is not None
     assert bench.link.receive(0) is None
+
+
+def test_a_wait_for_an_upload_is_told_from_others() -> None:
+    bench = Bench()
+    bench.link.send(frame(Kind.BATCH, 1), [b"12345"])
+    bench.link.send(frame(Kind.BATCH, 2))
+    for kind, ack in ((Kind.REPLIES, 0), (Kind.ACK, 1), (Kind.ACK, 2)):
+        bench.peer.send(frame(kind, int(kind is Kind.REPLIES), ack))
+        assert bench.link.receive(None) is not None
+    whys = [event.why for event in bench.events if isinstance(event, Taken)]
+    assert whys == [Why.WAIT, Why.UPLOAD, Why.WAIT]
 
 
 def test_nothing_is_held_back_from_a_send_that_is_blocked() -> None:

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from gon.errors import InvalidArgument
+from gon.payoff import SAMPLE_BYTES
 from gon_client.commands.predict_table import LINES_SHOWN, shown
 from gon_client.predict.forecast import (
     ATTACH_ROUND_TRIPS,
@@ -140,6 +141,30 @@ def test_answers_that_came_early_and_lost_links_are_told() -> None:
     early, lost = forecast(["train"], 12.0, [trace], Asked([0.1], [None])).notes
     assert "3 answers" in early
     assert "1 lost links" in lost
+
+
+@pytest.mark.parametrize(
+    ("compressions", "payload", "mbit", "told"),
+    [
+        (("zstd",), SAMPLE_BYTES, 100.0, True),
+        ((), SAMPLE_BYTES, 100.0, False),
+        (("zstd",), SAMPLE_BYTES - 1, 100.0, False),
+        (("zstd",), SAMPLE_BYTES, 10_000.0, False),
+        (("zstd",), SAMPLE_BYTES, None, False),
+    ],
+)
+def test_what_may_travel_compressed_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+    compressions: tuple[str, ...],
+    payload: int,
+    mbit: float | None,
+    told: bool,
+) -> None:
+    monkeypatch.setattr("gon_client.predict.forecast.COMPRESSIONS", compressions)
+    trace = one_wait()
+    trace.events.append(Sent(1.7, 1.7, 2, 64, payload))
+    notes = forecast(["train"], 12.0, [trace], Asked([0.1], [mbit])).notes
+    assert any("compressed" in note for note in notes) is told
 
 
 def test_the_tables_say_what_was_measured_and_what_it_would_be(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 import msgspec
 
+from gon.compression import COMPRESSIONS
 from gon.errors import InvalidArgument
 from gon.limits import HELD_BACK_S
+from gon.payoff import LINK_BYTES_PER_S, SAMPLE_BYTES
 from gon_client.predict.model import Predicted, predict
-from gon_client.predict.recording import other_way
+from gon_client.predict.recording import MBIT_BYTES, other_way
 from gon_client.predict.trace import Trace
 from gon_client.predict.work import work_of
 
@@ -107,7 +109,7 @@ def forecast(
         bytes_down=sum(trace.bytes_down for trace in traces),
         cells=tuple(cell(*way) for way in asked.ways()),
         lines=tuple(lines(traces, here, farthest)),
-        notes=tuple(notes(traces)),
+        notes=tuple(notes(traces, asked)),
     )
 
 
@@ -131,8 +133,13 @@ def lines(
     return sorted(waiting, key=lambda line: -line.farthest_s)
 
 
-def notes(traces: Sequence[Trace]) -> Iterable[str]:
+def notes(traces: Sequence[Trace], asked: Asked) -> Iterable[str]:
     """Return what makes these predictions less than they look."""
+    if COMPRESSIONS and _is_slow(asked) and any(_is_bulky(trace) for trace in traces):
+        yield (
+            "large transfers are taken to travel as they are: slow links may carry them "
+            "compressed, in less time"
+        )
     if len(traces) > 1:
         yield f"{len(traces)} devices were used; they are taken to be used one after the other"
     for trace in traces:
@@ -149,3 +156,14 @@ def notes(traces: Sequence[Trace]) -> Iterable[str]:
             )
         if trace.links:
             yield f"{trace.links} lost links were replaced; the time of that is in all figures"
+
+
+def _is_slow(asked: Asked) -> bool:
+    """Return whether a bandwidth asked about is one at which compressing may pay."""
+    asked_mbit = [mbit for mbit in asked.bandwidths_mbit if mbit is not None]
+    return any(mbit * MBIT_BYTES < LINK_BYTES_PER_S for mbit in asked_mbit)
+
+
+def _is_bulky(trace: Trace) -> bool:
+    """Return whether a trace has payloads that are large enough to be compressed."""
+    return any(event.payload_bytes >= SAMPLE_BYTES for event in trace.events)

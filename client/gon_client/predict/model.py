@@ -6,12 +6,16 @@ differs from what was recorded.
 
 - A frame leaves when the way has carried those before it, takes its bytes' share of the rate, and
   arrives half a round trip later.
-- The worker takes frames in order, each for as long as it did (gon_client.predict.work).
+- The worker takes frames in order, each for as long as it did (gon_client.predict.work), and
+  longer where it has had less to do before than it had then: a rest makes its first op slow.
 - A program that is `UNACKED_FRAMES_MAX` frames or `UNACKED_BYTES_MAX` bytes ahead of what is
-  acknowledged waits, as does one that is `SENT_AHEAD_BYTES` ahead of the way.
+  acknowledged waits, as does one that is `SENT_AHEAD_BYTES` ahead of the way; for uploads by
+  `UPLOAD_PIECES_MAX` and `UPLOAD_BYTES_MAX`.
+- Where the round trip is long enough, the bytes of an upload are copied, at the rate that the
+  client goes by, instead of waited for (gon_client.round_trip).
 - What was posted together is posted together.
 
-Everything is sums and maxima of times: more round trip or less rate never makes it quicker.
+Everything else is sums and maxima of times: more round trip or less rate never makes it quicker.
 """
 
 from __future__ import annotations
@@ -20,9 +24,17 @@ import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gon.limits import SENT_AHEAD_BYTES, UNACKED_BYTES_MAX, UNACKED_FRAMES_MAX
+from gon.limits import (
+    COPY_BYTES_PER_S,
+    SENT_AHEAD_BYTES,
+    UNACKED_BYTES_MAX,
+    UNACKED_FRAMES_MAX,
+    UPLOAD_BYTES_MAX,
+    UPLOAD_PIECES_MAX,
+)
 from gon_client.predict.trace import Sent, Taken, Trace, Way, Why
-from gon_client.predict.work import Work, whole_s
+from gon_client.predict.work import Work, rested, whole_s
+from gon_client.round_trip import RoundTrip
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +58,11 @@ class Course:
         self.now_s = 0.0
         # When the way is free again in each direction, and the worker.
         self._up_s = self._down_s = self._worker_s = 0.0
-        # When each frame of effects is done, and the coded bytes up to it.
+        # When each frame of effects is done, and the coded bytes up to it, and those beside it.
         self._done_s: list[float] = []
         self._kept: list[int] = [0]
+        self._uploaded: list[int] = [0]
+        self._round_trip = RoundTrip(way.rtt_s)
         # Acknowledgements on their way: the frame, counted from the trace's first, and when here.
         self._acks: list[int] = [0]
         self._here_s: list[float] = [0.0]
@@ -71,7 +85,7 @@ class Course:
                 if event.why is Why.POLL:
                     continue
                 self.now_s += max(0.0, event.asked_s - before_s)
-                if event.why is Why.WAIT:
+                if event.why is Why.WAIT or (event.why is Why.UPLOAD and not self._copy()):
                     self._wait(here_s, event.origin)
                 # What it took to read it, once it was here.
                 ready_s = max(event.asked_s, whole_s(event, trace.way))
@@ -85,27 +99,38 @@ class Course:
     def _send(self, event: Sent) -> None:
         way = self._way
         if event.seq:
-            self._wait_for_credit()
+            self._wait_for_credit(is_upload=event.payload_bytes > 0)
         self._up_s = max(self._up_s, self.now_s) + way.up_s(event.size_bytes)
         if event.seq:
             arrival_s = self._up_s + way.rtt_s / 2
-            self._worker_s = max(self._worker_s, arrival_s)
-            self._worker_s += self._work.frames[len(self._done_s)]
+            self._worker_s += self._takes_s(arrival_s - self._worker_s)
             self._done_s.append(self._worker_s)
             self._kept.append(self._kept[-1] + event.head_bytes)
+            self._uploaded.append(self._uploaded[-1] + event.payload_bytes)
         if event.payload_bytes <= SENT_AHEAD_BYTES:
             self.now_s += event.until_s - event.at_s
         # What is not ahead of the way any more has been carried.
         self.now_s = max(self.now_s, self._up_s - way.up_s(SENT_AHEAD_BYTES))
         self._is_waiting = False
 
-    def _wait_for_credit(self) -> None:
+    def _takes_s(self, rest_s: float) -> float:
+        """Return how long the worker takes to be done with the next frame, which arrives after so
+        long a rest, or before it is free.
+        """
+        work, number, rest_s = self._work, len(self._done_s), max(0.0, rest_s)
+        more = max(0.0, rested(rest_s) - rested(work.rests[number]))
+        return rest_s + work.frames[number] + more * self._trace.rest_s
+
+    def _wait_for_credit(self, *, is_upload: bool) -> None:
         """Wait until so much is acknowledged that one more frame may be kept."""
         sent = len(self._done_s)
-        needed = sent + 1 - UNACKED_FRAMES_MAX
+        needed = sent + 1 - (UPLOAD_PIECES_MAX if is_upload else UNACKED_FRAMES_MAX)
         least = self._kept[-1] - UNACKED_BYTES_MAX
         if least >= 0:
             needed = max(needed, bisect.bisect_right(self._kept, least))
+        least = self._uploaded[-1] - UPLOAD_BYTES_MAX
+        if is_upload and least >= 0:
+            needed = max(needed, bisect.bisect_right(self._uploaded, least))
         if needed > 0:
             place = bisect.bisect_left(self._acks, needed)
             if place < len(self._acks):
@@ -124,6 +149,15 @@ class Course:
             self._acks.append(number)
             self._here_s.append(here_s)
         return here_s
+
+    def _copy(self) -> bool:
+        """Copy what is uploaded and not acknowledged, if the client does; return whether."""
+        acked = self._acks[bisect.bisect_right(self._here_s, self.now_s) - 1]
+        size_bytes = self._uploaded[-1] - self._uploaded[acked]
+        if not self._round_trip.worth_copying(size_bytes):
+            return False
+        self.now_s += size_bytes / COPY_BYTES_PER_S
+        return True
 
     def _wait(self, here_s: float, origin: int) -> None:
         """Wait for a frame; several in a row, with nothing sent between them, are one wait."""

@@ -54,6 +54,7 @@ class Recorder:
         self._events.clear()
         self._origins.clear()
         self.is_on, self._cut_s = True, 0.0
+        self.early, self.links = 0, 1
         self._began_s = self.now_s()
 
     def end(self) -> None:
@@ -61,8 +62,8 @@ class Recorder:
         self.is_on = False
         self._ended_s = self._ended_s or self.now_s()
 
-    def trace(self, way: Way, probe_s: float) -> Trace:
-        """Return what was noted so far, recorded on `way`."""
+    def trace(self, way: Way, probe_s: float, rest_s: float = 0.0) -> Trace:
+        """Return what was noted so far, recorded on `way`; see `Trace` for what was measured."""
         return Trace(
             way,
             self._began_s,
@@ -73,6 +74,7 @@ class Recorder:
             self.links - 1,
             list(self._events),
             [name_origin(origin) or _ELSEWHERE for origin in self._origins] or [_ELSEWHERE],
+            rest_s,
         )
 
     # For its links --------------------
@@ -105,13 +107,19 @@ class Recorder:
         ack = HEADER.unpack_from(head)[2]
         why = Why.POLL
         if not is_look:
-            has_credit = self._sent - self._acked < UNACKED_FRAMES_MAX
-            why = Why.WAIT if has_credit else Why.CREDIT
+            why = self._why(head)
         self._acked = max(self._acked, ack)
-        origin = self._origin() if why is Why.WAIT else -1
+        origin = self._origin() if why in (Why.WAIT, Why.UPLOAD) else -1
         taken = Taken(asked_s, here_s, self.now_s(), ack, len(head), 0, why, origin)
         self._note(taken)
         return taken
+
+    def _why(self, head: memoryview) -> Why:
+        """Return why somebody waited for a frame."""
+        if self._sent - self._acked >= UNACKED_FRAMES_MAX:
+            return Why.CREDIT
+        is_upload = self._acked < self._upload and _KINDS.get(head[1]) is Kind.ACK
+        return Why.UPLOAD if is_upload else Why.WAIT
 
     def _note(self, event: Event) -> None:
         if len(self._events) < self._events_max:

@@ -31,7 +31,7 @@ from gon_client.device import Device
 from gon_client.predict.model import Predicted, predict
 from gon_client.predict.recorder import Recorder, RecordingLink
 from gon_client.predict.trace import Trace, Way
-from gon_client.predict.work import Work, work_of
+from gon_client.predict.work import REST_S, Work, work_of
 
 TRACE_VARIABLE = "GON_TRACE"
 TRACE_SUFFIX = ".trace"
@@ -39,6 +39,7 @@ MBIT_BYTES = 1e6 / 8
 # Each is tried while the one before it was quick: a slow way is known by little.
 _PROBE_BYTES = (64 * KIB, 1 * MIB, 4 * MIB)
 _PROBES_EACH = 3
+_RESTS = 15
 
 
 class Recording:
@@ -56,6 +57,7 @@ class Recording:
         self._lead(self._enter)
         try:
             began_s = clock.now_s()
+            self._rest_s = measured_rest_s(device, clock)
             self._way = probed(device, clock)
             self._probe_s = clock.now_s() - began_s
         except BaseException:
@@ -82,7 +84,7 @@ class Recording:
     @property
     def trace(self) -> Trace:
         """What has been recorded so far."""
-        return self._recorder.trace(self._way, self._probe_s)
+        return self._recorder.trace(self._way, self._probe_s, self._rest_s)
 
     @cached_property
     def _whole(self) -> tuple[Trace, Work]:
@@ -121,9 +123,9 @@ def other_way(measured: Way, rtt_s: float | None, bandwidth_mbit: float | None) 
 def record(device: Device) -> Generator[Recording]:
     """Record what the block does with a device, to ask what it would take on other networks.
 
-    The way is measured first, by some syncs and transfers (about 0.1 s). Work that is queued before
-    is waited for. Raises Unsupported for a device in this process, InvalidArgument for one that is
-    being recorded.
+    The way is measured first, by some syncs and transfers (some tenths of a second). Work that is
+    queued before is waited for. Raises Unsupported for a device in this process, InvalidArgument
+    for one that is being recorded.
     """
     recording = Recording(device)
     try:
@@ -185,6 +187,37 @@ def probed(device: Device, clock: Clock) -> Way:
             break
     syncs = max(_PROBES_EACH, min(PROBES_MAX, int(PROBE_S / quickest_s)))
     return Way(statistics.median(timed_s(sync, clock) for _ in range(syncs)), up, down)
+
+
+def measured_rest_s(device: Device, clock: Clock) -> float:
+    """Measure how much longer an op and its answer take after a rest than without one, beyond what
+    an empty sync does, which is the way's; 0 where the way is so long that every wait is a rest.
+    """
+    sync, out = device.default_stream.sync, np.zeros(1, np.uint8)
+    if min(timed_s(sync, clock) for _ in range(_PROBES_EACH)) > REST_S / 2:
+        return 0.0
+    try:
+        buffer = device.allocate(out.nbytes)
+    except GonError:
+        return 0.0
+
+    def work() -> None:
+        buffer.fill(0)
+        buffer.copy_to(out)
+
+    def median_s(call: Callable[[], None], rest_s: float) -> float:
+        taken: list[float] = []
+        for _ in range(_RESTS):
+            if rest_s:
+                clock.sleep_s(rest_s)
+            taken.append(timed_s(call, clock))
+        return statistics.median(taken)
+
+    try:
+        of_work, of_sync = (median_s(each, REST_S) - median_s(each, 0.0) for each in (work, sync))
+    finally:
+        buffer.close()
+    return min(REST_S, max(0.0, of_work - of_sync))
 
 
 def timed_s(call: Callable[[], None], clock: Clock) -> float:

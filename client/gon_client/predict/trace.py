@@ -38,11 +38,14 @@ class Way(msgspec.Struct, frozen=True):
 
 
 class Why(IntEnum):
-    """Why a frame was taken: nobody needed it, somebody waited for it, or for credit to send."""
+    """Why a frame was taken: nobody needed it, somebody waited for it, or for credit to send, or
+    for the host to have an upload, whose bytes are copied instead where that is quicker.
+    """
 
     POLL = 0
     WAIT = 1
     CREDIT = 2
+    UPLOAD = 3
 
 
 class Sent(msgspec.Struct, gc=False, tag=0, array_like=True):
@@ -89,7 +92,8 @@ class Trace(msgspec.Struct):
 
     `cut_s` is when the trace was full, 0 if it never was; `early` counts answers that were given
     out though nobody had waited for them yet, `links` lost links that were replaced; `probe_s` is
-    what measuring the way took, before `began_s`.
+    what measuring the way took, before `began_s`, and `rest_s` how much longer the device's end was
+    found to take for a first op after `REST_S` without any.
     """
 
     way: Way
@@ -101,6 +105,7 @@ class Trace(msgspec.Struct):
     links: int = 0
     events: list[Event] = []
     origins: list[str] = []
+    rest_s: float = 0.0
 
     @property
     def measured_s(self) -> float:

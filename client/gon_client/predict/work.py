@@ -17,15 +17,20 @@ from dataclasses import dataclass
 
 from gon_client.predict.trace import Sent, Taken, Trace, Way
 
+# A device's end that had nothing to do for this long has rested: its caches are others', its
+# threads sleep.
+REST_S = 0.001
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Seconds of the device's end: for each frame with effects from `first` on, and before each
-    frame that came back.
+    """Seconds of the device's end: for each frame with effects from `first` on, how long it had
+    nothing to do before each, and what passed before each frame that came back.
     """
 
     first: int
     frames: Sequence[float]
+    rests: Sequence[float]
     answers: Sequence[float]
 
 
@@ -36,6 +41,7 @@ def work_of(trace: Trace) -> Work:
     arrivals: list[float] = []
     weights: list[int] = []
     frames: list[float] = []
+    rests: list[float] = []
     answers: list[float] = []
     free = departed = up_free = trace.began_s
     for event in trace.events:
@@ -51,14 +57,23 @@ def work_of(trace: Trace) -> Work:
         if begin < end <= len(arrivals):
             frames += shared(arrivals[begin:end], weights[begin:end], free, left)
             for arrival, busy in zip(arrivals[begin:end], frames[begin:end], strict=True):
+                rests.append(max(0.0, arrival - free))
                 free = max(free, arrival) + busy
             departed = max(departed, free)
         else:
             extra = left - departed
             departed = left
         answers.append(extra)
-    frames += [0.0] * (len(arrivals) - len(frames))
-    return Work(first, frames, answers)
+    for arrival in arrivals[len(frames) :]:
+        frames.append(0.0)
+        rests.append(max(0.0, arrival - free))
+        free = max(free, arrival)
+    return Work(first, frames, rests, answers)
+
+
+def rested(rest_s: float) -> float:
+    """Return how much of what a first op takes longer after `REST_S` it does after this rest."""
+    return min(1.0, rest_s / REST_S)
 
 
 def shared(

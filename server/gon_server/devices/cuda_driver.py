@@ -38,9 +38,10 @@ STATIC_SHARED_BYTES: Final = 1
 DYNAMIC_SHARED_BYTES: Final = 8
 # What a query answers while the work goes on.
 NOT_READY: Final = 600
-# What lets no device into another's memory, and does no harm.
+# What lets no device into another's memory, or into no more of them, and does no harm.
 PEER_UNSUPPORTED: Final = 217
 PEER_ENABLED_ALREADY: Final = 704
+PEERS_TOO_MANY: Final = 711
 
 _OUT_OF_MEMORY: Final = 2
 _TOO_LARGE: Final = frozenset((9, 701))

@@ -112,6 +112,10 @@ class CapturingLoop(GraphLoop, ABC):
         health.on_loss.append(self._lose)
 
     @abstractmethod
+    def _bind(self) -> None:
+        """Turn to the device. Raises DeviceError."""
+
+    @abstractmethod
     def _stream(self, stream: Handle) -> Stream:
         """Turn to the device and return a stream. Raises BadHandle, DeviceError."""
 
@@ -149,7 +153,10 @@ class CapturingLoop(GraphLoop, ABC):
     def close_graph(self, graph: Handle) -> None:
         super().close_graph(graph)
         self._sizes.pop(graph, None)
-        for key in [key for key in self._known if key[0] == graph]:
+        known = [key for key in self._known if key[0] == graph]
+        if known:
+            self._bind()
+        for key in known:
             _retire(self._take(key))
 
     def forget_captured(self) -> None:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from gon_server.devices.cuda_driver import (
     PEER_ENABLED_ALREADY,
     PEER_UNSUPPORTED,
+    PEERS_TOO_MANY,
     Cuda,
     Health,
     status_of,
@@ -71,5 +72,5 @@ class Peers:
         try:
             runtime.deviceEnablePeerAccess(peer)
         except self._cuda.errors as error:
-            if status_of(error) not in (PEER_ENABLED_ALREADY, PEER_UNSUPPORTED):
+            if status_of(error) not in (PEER_ENABLED_ALREADY, PEER_UNSUPPORTED, PEERS_TOO_MANY):
                 raise
