@@ -22,7 +22,6 @@ from gon.transport.stream import StreamLink
 from gon.wire import ops
 from gon.wire.batch import Failure, Reply, encode
 from gon.wire.versions import VERSION_MAX
-from gon_client.bulk import Bulk
 from gon_client.remote import RemoteDevice
 from gon_server.devices import opencl
 from tests.inproc_worker import PATIENCE_S, InprocWorker, open_session, stream_pair
@@ -85,18 +84,6 @@ def device() -> Iterator[opencl.OpenClDevice]:
     opened.close()
 
 
-class NoBulk(AssertionError):
-    """Raised where a transfer takes the long way."""
-
-
-def no_bulk(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_args: object, **_named: object) -> int:
-        raise NoBulk
-
-    monkeypatch.setattr(Bulk, "send", refuse)
-    monkeypatch.setattr(Bulk, "ask", refuse)
-
-
 # Both ends ----------------------------------------------------------------------------------------
 @pytest.fixture
 def far(device: opencl.OpenClDevice) -> Iterator[RemoteDevice]:
@@ -112,8 +99,7 @@ def far(device: opencl.OpenClDevice) -> Iterator[RemoteDevice]:
     worker.close()
 
 
-def test_bytes_arrive_as_they_were(far: RemoteDevice, monkeypatch: pytest.MonkeyPatch) -> None:
-    no_bulk(monkeypatch)
+def test_bytes_arrive_as_they_were(far: RemoteDevice) -> None:
     for size in (INLINE_BYTES_MAX, INLINE_BYTES_MAX + 1, SIZE - 1, SIZE):
         data = bytearray(content(size, size))
         far.write(DEFAULT_STREAM, BUFFER, SIZE - size, memoryview(data))
@@ -123,10 +109,7 @@ def test_bytes_arrive_as_they_were(far: RemoteDevice, monkeypatch: pytest.Monkey
         assert out == content(size, size)
 
 
-def test_a_read_is_behind_what_was_posted(
-    far: RemoteDevice, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    no_bulk(monkeypatch)
+def test_a_read_is_behind_what_was_posted(far: RemoteDevice) -> None:
     out = bytearray(SIZE)
     for value in range(20):
         far.fill(DEFAULT_STREAM, BUFFER, 0, SIZE, bytes([value]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from gon.limits import MIB
+from gon.limits import KIB, MIB
 from gon_client.bench.catalogue import (
     BINDING,
     DIRECT,
@@ -20,9 +20,7 @@ from gon_client.bench.catalogue import (
     by_id,
 )
 from gon_client.bench.distance import delay_ms_of
-from gon_client.bench.record import Record
-
-_BULK = 64 * MIB
+from gon_client.bench.record import Record, size_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +41,11 @@ class Rows:
         self._by_key = {r.key: r for r in records if r.placement == placement}
         self._placement = placement
 
+    def get(self, identifier: str, where: str, size_bytes: int = 0) -> Record | None:
+        return self._by_key.get((identifier, where, self._placement, size_bytes))
+
     def p50(self, identifier: str, where: str, size_bytes: int = 0) -> float | None:
-        row = self._by_key.get((identifier, where, self._placement, size_bytes))
+        row = self.get(identifier, where, size_bytes)
         return None if row is None else row.p50
 
 
@@ -77,6 +78,26 @@ def _value(identifier: str, where: str) -> Measure:
     return lambda rows: rows.p50(identifier, where)
 
 
+def _spread(identifier: str, where: str) -> Measure:
+    """By how many times the worst of a hundred is the middle one."""
+
+    def measure(rows: Rows) -> float | None:
+        row = rows.get(identifier, where)
+        return None if row is None else row.p99 / row.p50
+
+    return measure
+
+
+def _took_us(identifier: str, where: str, size_bytes: int) -> Measure:
+    """The time of a transfer, of whose rate there is a row in GB/s."""
+
+    def measure(rows: Rows) -> float | None:
+        rate = rows.p50(identifier, where, size_bytes)
+        return None if rate is None else size_bytes / rate / 1e3
+
+    return measure
+
+
 def _difference(identifier: str, where: str, reference: str) -> Measure:
     def measure(rows: Rows) -> float | None:
         ours, theirs = rows.p50(identifier, where), rows.p50(identifier, reference)
@@ -85,9 +106,11 @@ def _difference(identifier: str, where: str, reference: str) -> Measure:
     return measure
 
 
-def _ratio(identifier: str, baseline: str, at: str, size_bytes: int = 0) -> Measure:
+def _ratio(
+    identifier: str, baseline: str, at: str, size_bytes: int = 0, where: str = "tcp"
+) -> Measure:
     def measure(rows: Rows) -> float | None:
-        ours = rows.p50(identifier, "tcp", size_bytes)
+        ours = rows.p50(identifier, where, size_bytes)
         theirs = rows.p50(baseline, at, size_bytes)
         return None if ours is None or theirs is None else ours / theirs
 
@@ -104,138 +127,107 @@ def _kept(identifier: str, where: str) -> Measure:
     return measure
 
 
-def _waited(identifier: str, where: str) -> Measure:
-    """By how many times the far row's time is what `direct` and the waits' round trips are."""
+def _waited(identifier: str, where: str, waits_by: float = 1.0) -> Measure:
+    """By how many times the far row's time is what `direct` and so many times the waits' round
+    trips are.
+    """
 
     def measure(rows: Rows) -> float | None:
         ours, direct = rows.p50(identifier, where), rows.p50(identifier, DIRECT)
         if ours is None or direct is None:
             return None
-        return ours / (direct + by_id(identifier).waits * delay_ms_of(where))
+        return ours / (direct + waits_by * by_id(identifier).waits * delay_ms_of(where))
 
     return measure
 
 
+def _at_most(
+    says: str, placements: tuple[str, ...], bound: float, unit: str, measure: Measure
+) -> Target:
+    return Target(says, placements, measure, bound, at_most=True, unit=unit)
+
+
+def _at_least(
+    says: str, placements: tuple[str, ...], bound: float, measure: Measure, unit: str = "×"
+) -> Target:
+    return Target(says, placements, measure, bound, at_most=False, unit=unit)
+
+
+def _copies(identifier: str, what: str) -> Iterator[Target]:
+    """What is asked of copies one way: over sockets of one-way socket copies, and the smallest in
+    µs; through shared memory of copies within a process.
+    """
+    small = _took_us(identifier, "tcp", 4 * KIB)
+    yield _at_most(f"4 KiB {what}, tcp", ("split",), 25, "µs", small)
+    for size_bytes in (MIB, 64 * MIB):
+        size = size_text(size_bytes)
+        copied = _ratio(identifier, "socket_copy", PLAIN, size_bytes)
+        yield _at_least(f"{size} {what}, tcp by socket copy", _PINNED, 0.95, copied)
+    for size_bytes in (MIB, 64 * MIB):
+        size = size_text(size_bytes)
+        copied = _ratio(identifier, "memcpy", PLAIN, size_bytes, "shm")
+        yield _at_least(f"{size} {what}, shm by memcpy", _PINNED, 0.8, copied)
+
+
+_SAME, _SPLIT = ("same",), ("split",)
 _PINNED = ("same", "split")
 _ANY = ("same", "split", "free")
 
 TARGETS = (
-    Target(
-        "launch + sync, tcp over direct",
-        _PINNED,
-        _difference("rtt_launch", "tcp", "direct"),
-        10,
-        at_most=True,
-        unit="µs more",
-    ),
-    Target(
-        "empty sync, tcp by socket echo",
-        ("same",),
+    _at_most(
+        *("empty sync, tcp by socket echo", _SAME, 1.6, "×"),
         _ratio("rtt_empty", "socket_echo", PLAIN),
-        2,
-        at_most=True,
-        unit="×",
     ),
-    Target(
-        "posted launches, tcp by pyopencl's call",
-        _ANY,
+    _at_most("empty sync, tcp", _SPLIT, 12, "µs", _value("rtt_empty", "tcp")),
+    _at_most("empty sync, shm", _PINNED, 5, "µs", _value("rtt_empty", "shm")),
+    _at_most(
+        *("launch + sync, tcp over direct", _SAME, 6, "µs more"),
+        _difference("rtt_launch", "tcp", DIRECT),
+    ),
+    _at_most(
+        *("launch + sync, tcp over direct", _SPLIT, 8, "µs more"),
+        _difference("rtt_launch", "tcp", DIRECT),
+    ),
+    _at_most("launch + sync, tcp, p99 by p50", _PINNED, 4, "×", _spread("rtt_launch", "tcp")),
+    _at_most("launch + 4-byte read, tcp", _SPLIT, 25, "µs", _value("small_reads", "tcp")),
+    _at_least(
+        *("posted launches, tcp by pyopencl's call", _ANY, 3),
         _ratio("launch_rate", "pyopencl_call", BINDING),
-        1.5,
-        at_most=False,
-        unit="×",
     ),
-    Target(
-        "replays, tcp by raw enqueues",
-        _PINNED,
+    _at_least(
+        *("posted launches, tcp", _SPLIT, 300_000), _value("launch_rate", "tcp"), unit="launches/s"
+    ),
+    _at_least(
+        *("replays, tcp by raw enqueues", _PINNED, 0.8),
         _ratio("graph_rate", "enqueue_rate", ENQUEUES),
-        0.8,
-        at_most=False,
-        unit="×",
     ),
-    Target(
-        "repeats, tcp by raw enqueues",
-        _PINNED,
+    _at_least(
+        *("repeats, tcp by raw enqueues", _PINNED, 0.8),
         _ratio("repeat_rate", "enqueue_rate", ENQUEUES),
-        0.8,
-        at_most=False,
-        unit="×",
     ),
-    Target(
-        "replays 1.35 ms away, by tcp",
-        _PINNED,
-        _kept("graph_rate", RATES_PLACE),
-        0.9,
-        at_most=False,
-        unit="×",
+    _at_least("replays 1.35 ms away, by tcp", _PINNED, 0.9, _kept("graph_rate", RATES_PLACE)),
+    _at_least("repeats 1.35 ms away, by tcp", _PINNED, 0.9, _kept("repeat_rate", RATES_PLACE)),
+    *_copies("h2d", "upload"),
+    *_copies("d2h", "download"),
+    _at_most("app, tcp by direct", _PINNED, 1.03, "×", _ratio("app", "app", DIRECT)),
+    _at_most(
+        *("app 1 ms away, by direct and 1.1 × its waits", _PINNED, 1, "×"),
+        _waited("app", "tcp+1ms", waits_by=1.1),
     ),
-    Target(
-        "repeats 1.35 ms away, by tcp",
-        _PINNED,
-        _kept("repeat_rate", RATES_PLACE),
-        0.9,
-        at_most=False,
-        unit="×",
-    ),
-    Target(
-        "64 MiB upload, tcp by socket copy",
-        _ANY,
-        _ratio("h2d", "socket_copy", PLAIN, _BULK),
-        0.85,
-        at_most=False,
-        unit="×",
-    ),
-    Target(
-        "64 MiB download, tcp by socket copy",
-        _ANY,
-        _ratio("d2h", "socket_copy", PLAIN, _BULK),
-        0.85,
-        at_most=False,
-        unit="×",
-    ),
-    Target(
-        "app, tcp by direct",
-        _PINNED,
-        _ratio("app", "app", DIRECT),
-        1.03,
-        at_most=True,
-        unit="×",
-    ),
-    Target(
-        "app 1 ms away, by direct and its 20 waits",
-        _PINNED,
-        _waited("app", "tcp+1ms"),
-        1.1,
-        at_most=True,
-        unit="×",
-    ),
-    Target(
-        "mlp step 30 ms away, by direct and one wait",
-        _PINNED,
+    _at_most(
+        *("mlp step 30 ms away, by direct and one wait", _PINNED, 1.1, "×"),
         _waited("mlp", "tcp+30ms"),
-        1.1,
-        at_most=True,
-        unit="×",
     ),
-    Target(
-        "load of a module the host has built, tcp",
-        _ANY,
-        _value("load_cached", "tcp"),
-        5,
-        at_most=True,
-        unit="ms",
+    _at_most(
+        "load of a module the host has built, tcp", _ANY, 5, "ms", _value("load_cached", "tcp")
     ),
-    Target("attach, tcp", _ANY, _value("attach", "tcp"), 50, at_most=True, unit="ms"),
-    Target(
-        "cold client until its first launch, tcp",
-        _ANY,
-        _value("attach_cold", "tcp"),
-        250,
-        at_most=True,
-        unit="ms",
+    _at_most("attach, tcp", _ANY, 50, "ms", _value("attach", "tcp")),
+    _at_most(
+        "cold client until its first launch, tcp", _ANY, 250, "ms", _value("attach_cold", "tcp")
     ),
-    Target("worker at rest", _ANY, _value("memory_worker", HOST), 300, at_most=True, unit="MB"),
-    Target("one lease more", _ANY, _value("memory_lease", HOST), 30, at_most=True, unit="MB"),
-    Target("gond at rest", _ANY, _value("memory_daemon", HOST), 100, at_most=True, unit="MB"),
+    _at_most("worker at rest", _ANY, 300, "MB", _value("memory_worker", HOST)),
+    _at_most("one lease more", _ANY, 30, "MB", _value("memory_lease", HOST)),
+    _at_most("gond at rest", _ANY, 100, "MB", _value("memory_daemon", HOST)),
 )
 
 
