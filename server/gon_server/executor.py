@@ -99,7 +99,7 @@ class Executor:
             if type(op) is ops.RunGraph:
                 self._replay(op, number)
                 return None
-            if self._poison or self._unreported:
+            if self._poison:
                 return self._guarded(op)
             if type(op) is _LAUNCH:
                 self._launch(op.stream, op.kernel, op.grid, op.block, op.shared_bytes, op.args)
@@ -112,7 +112,7 @@ class Executor:
             return self.fail(op, Failure.of(error, type(op).__name__, number))
 
     def _replay(self, op: ops.RunGraph, number: int) -> None:
-        clean = not self._poison and not self._unreported
+        clean = not self._poison
         touched = self._footprint(op)
         failure = None if clean else self._poison.get(touched.reads[1])
         if failure is not None:  # the graph could not be made
@@ -120,11 +120,12 @@ class Executor:
         else:
             self.replaying.run(op, number, clean=clean)
 
-    def failures(self) -> tuple[dict[Key, Failure], dict[int, Failure]]:
-        """Return what is poisoned, and the failures that nothing has waited for: the very books,
-        for whoever runs ops past this (gon_server._express) while both are empty.
+    @property
+    def poison(self) -> dict[Key, Failure]:
+        """What is poisoned: the very book, for whoever runs ops past this (gon_server._express)
+        while it is empty.
         """
-        return self._poison, self._unreported
+        return self._poison
 
     # Payloads --------------------
     def begin_write(self, op: ops.Write | ops.WritePart, number: int) -> memoryview | None:
@@ -206,7 +207,7 @@ class Executor:
                 device.wait_event(Handle(op.stream), Handle(op.event))
             case ops.SyncAll():
                 device.sync_all().wait()
-                return Reply(op.reply)
+                return Reply(op.reply, failure=self._report_all())
             case ops.SyncEvent():
                 device.sync_event(Handle(op.event)).wait()
                 return Reply(op.reply)
@@ -298,10 +299,7 @@ class Executor:
         failure = self._poisoned_by(touched)
         match op:
             case ops.SyncAll():
-                reply = self._step(op)
-                if self._unreported:
-                    return Reply(op.reply, failure=self._report_all())
-                return reply
+                return self._step(op)
             case ops.Sync() | ops.SyncEvent():
                 # The work queued before the failure is waited for all the same.
                 if failure is None:
@@ -389,7 +387,10 @@ class Executor:
         self._unreported.pop(failure.number, None)
         return Reply(reply, failure=failure)
 
-    def _report_all(self) -> Failure:
+    def _report_all(self) -> Failure | None:
+        """Return the first failure that no wait has told, if there is one; all count as told."""
+        if not self._unreported:
+            return None
         first = self._unreported[min(self._unreported)]
         self._unreported.clear()
         for key in [key for key in self._poison if key[0] in _WAITED_FOR]:
