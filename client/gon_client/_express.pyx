@@ -13,6 +13,7 @@ code, stands between the check of a state and its change.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -281,9 +282,12 @@ cdef class Express:
             self._link.wait(answer, None)
             return 0
         self.waits += 1
+        owner = self._turn.owner
+        owner.thread = PyThread_get_thread_ident()
         try:
             self._exchange(answer)
         finally:
+            owner.thread = 0
             self._turn_lock.release()
             if self._turn.followers:
                 self._turn.tell()
@@ -339,7 +343,11 @@ cdef class Express:
         size = PyBytes_GET_SIZE(head)
         sent = lane.put(<const uint8_t*>PyBytes_AS_STRING(head), size)
         if sent != _PREFIX_BYTES + size:
-            self._link.send_rest(transport, head, sent)
+            try:
+                self._link.send_rest(transport, head, sent)
+            except BaseException:
+                transport.close()  # as gon_client.interruption.Whole, if it did not get that far
+                raise
         return 0
 
     cdef int _receive(self) except -1:

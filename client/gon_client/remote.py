@@ -134,8 +134,8 @@ class RemoteDevice:
         if size <= INLINE_BYTES_MAX:
             self._post(ops.Write(stream, buffer, offset, size, bytes(data)), size)
         else:
-            bulk = self._link.bulk
-            bulk.secure(bulk.send(ops.Write(stream, buffer, offset, size, None), data, caller(2)))
+            op = ops.Write(stream, buffer, offset, size, None)
+            self._link.bulk.upload(op, data, caller(2))
 
     def write_known(self, stream: Handle, writes: Sequence[KnownWrite]) -> None:
         _check_numbers(*(write.offset for write in writes))
@@ -172,8 +172,8 @@ class RemoteDevice:
         _check_numbers(offset)
         answer = Answer(self._waiting, out, caller(2))
         op = ops.Read(stream, buffer, offset, out.nbytes, next(self._cookies))
-        self._link.bulk.ask(op, answer, waited=True)
         try:
+            self._link.bulk.ask(op, answer, waited=True)
             answer.wait(timeout_s)
         finally:
             self._link.bulk.let_be(answer)

@@ -24,6 +24,7 @@ from gon.wire.ops import AnyOp
 from gon_server.footprint import Footprint, Key, Noun, footprint
 from gon_server.module_variables import ModuleVariables
 from gon_server.overwriting import Overwriting
+from gon_server.pins import Pins
 from gon_server.recalling import Contents, Recalling, recall_failed, recalled
 from gon_server.replaying import Replaying
 
@@ -67,6 +68,7 @@ class Executor:
         self._unreported: dict[int, Failure] = {}
         self._variables = ModuleVariables()
         self._overwriting = Overwriting()
+        self.pins = Pins()
         self._window_of: Handle | None = None
         self._upload: tuple[ops.Write | ops.WritePart, int] | None = None
 
@@ -122,9 +124,7 @@ class Executor:
 
     @property
     def poison(self) -> dict[Key, Failure]:
-        """What is poisoned: the very book, for whoever runs ops past this (gon_server._express)
-        while it is empty.
-        """
+        """The very book of what is poisoned: while it is empty, ops may be run past this."""
         return self._poison
 
     # Payloads --------------------
@@ -218,6 +218,8 @@ class Executor:
                 return Reply(op.reply, encode(self._load(op)))
             case ops.Recall() | ops.Keep():
                 return self._recalling.run(op)
+            case ops.Free() if self.pins.holds_up(op):
+                pass
             case _:
                 self._make_or_forget(op)
         return None

@@ -307,7 +307,7 @@ def test_payloads_count_by_their_size_and_not_as_copied() -> None:
     with desk() as made:
         size = INLINE_BYTES_MAX + 1
         uploading = made.threads.submit(
-            made.far.write, DEFAULT_STREAM, BUFFER, 0, memoryview(bytes(size))
+            made.far.write, DEFAULT_STREAM, BUFFER, 0, memoryview(bytearray(size))
         )
         made.worker.batch()
         assert not uploading.done(), "a large write returns when the worker has it"
