@@ -29,6 +29,7 @@ from gon.model import LeaseTerms
 from gon_client.control import ControlChannel, LeaseState
 from tests.e2e.gond_process import (
     PATIENCE_S,
+    REAL_WORKER,
     Gond,
     GondFailedError,
     all_free,
@@ -366,9 +367,9 @@ def test_a_silent_host_ends_in_a_timeout() -> None:
 
 def test_its_log_says_which_process_serves_a_lease(tmp_path: Path) -> None:
     """And workers log as much as it does, with their process beside."""
-    with Gond(tmp_path, units=("soft=sim:1,memory_bytes=4096",)) as daemon:
+    with Gond(tmp_path, *REAL_WORKER, units=("soft=sim:1,memory_bytes=4096",)) as daemon:
         with gon.connect(daemon.unix) as host, host.acquire():
             pass
         serves = re.search(r"gond\.fleet: lease \S+: worker pid (\d+)", daemon.output)
         assert serves is not None
-        until(lambda: f"gond.worker[{serves[1]}]: lease ended: " in daemon.output)
+        until(lambda: f"gond.worker[{serves[1]}]: lease ended: " in daemon.output, "the end")
