@@ -57,6 +57,7 @@ cdef class Express:
     cdef int queue(self, const uint8_t* op, Py_ssize_t size, object origin) except -1
     cdef int _exchange(self, object answer) except -1
     cdef int _send(self) except -1
+    cdef bint _is_quick(self, Py_ssize_t more_bytes) except -1
     cdef int _receive(self) except -1
     cdef bint _settle(self, const uint8_t* head, Py_ssize_t size) except -1
     cdef bint _acknowledged(self, uint64_t ack) except -1

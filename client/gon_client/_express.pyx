@@ -13,6 +13,7 @@ code, stands between the check of a state and its change.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -54,6 +55,8 @@ cdef enum:
     _SYNC_BYTES = 2 + 2 * NUMBER_BYTES
     # A write without its bytes.
     _WRITE_BYTES = 2 + 4 * NUMBER_BYTES + BYTES_HEAD
+    # What stands before the ops of a frame.
+    _OPENING_BYTES = 1 + NUMBER_BYTES + 5
     # Answers of one frame that are taken the quick way.
     _ANSWERS = 64
     # A prefix on a stream, before the head.
@@ -173,7 +176,7 @@ cdef class Outbox:
         """Number and keep a frame of all that is gathered; return its head. Nothing else can run
         between that and `_emptied`, so what is gathered goes out once.
         """
-        cdef uint8_t[1 + NUMBER_BYTES + 5] opening
+        cdef uint8_t[_OPENING_BYTES] opening
         cdef uint8_t* at
         cdef bytes body, head
         session._check()
@@ -321,9 +324,12 @@ cdef class Express:
             self._link.wait(answer, None)
             return 0
         self.waits += 1
+        owner = self._turn.owner
+        owner.thread = PyThread_get_thread_ident()
         try:
             self._exchange(answer)
         finally:
+            owner.thread = 0
             self._turn_lock.release()
             if self._turn.followers:
                 self._turn.tell()
@@ -356,20 +362,14 @@ cdef class Express:
         """Send the gathered ops as one frame; as SessionLink._send_batch, for a small one."""
         cdef Outbox outbox = self._outbox
         cdef Ledger session = self._session
-        cdef uint8_t[1 + NUMBER_BYTES + 5] opening
-        cdef uint8_t* at
         cdef bytes head
         cdef list fresh, marks
-        transport = self._link._link
-        cdef Lane lane = transport.lane
         cdef Py_ssize_t size, sent
-        if (
-            not session.is_open
-            or outbox._size > _JOIN_BYTES - HEADER_BYTES - <Py_ssize_t>sizeof(opening)
-            or lane is None
-        ):
+        if not self._is_quick(0):
             self._link._send_batch(self._link.receive_now)
             return 0
+        transport = self._link._link
+        cdef Lane lane = transport.lane
         fresh = []
         head = outbox._sealed(session)
         cdef uint64_t first = outbox.first
@@ -379,8 +379,19 @@ cdef class Express:
         size = PyBytes_GET_SIZE(head)
         sent = lane.put(<const uint8_t*>PyBytes_AS_STRING(head), size)
         if sent != _PREFIX_BYTES + size:
-            self._link.send_rest(transport, head, sent)
+            try:
+                self._link.send_rest(transport, head, sent)
+            except BaseException:
+                transport.close()  # as gon_client.interruption.Whole, if it did not get that far
+                raise
         return 0
+
+    cdef bint _is_quick(self, Py_ssize_t more_bytes) except -1:
+        """Return whether what is gathered, and so much more, goes by the link's lane."""
+        return (
+            self._session.is_open and self._link._link.lane is not None
+            and self._outbox._size + more_bytes <= _JOIN_BYTES - HEADER_BYTES - _OPENING_BYTES
+        )
 
     cdef int _receive(self) except -1:
         """Receive one frame and let it take effect; as SessionLink._take."""

@@ -154,7 +154,7 @@ cdef class Launcher:
             self._express.capturing
             or len(args) != self._count
             or _CONFIG_BYTES + self._count * _ARGUMENT_BYTES > _LAUNCH_BYTES
-            or stream.device is not self._device
+            or getattr(stream, "device", None) is not self._device
             or config.threads > self._block_max
         ):
             return 0

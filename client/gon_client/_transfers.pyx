@@ -10,6 +10,7 @@ Rules: whoever is here has the turn and the sending lock, or leaves all as it wa
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from gon.errors import GonError, LinkLost
@@ -53,8 +54,11 @@ cdef class Transfers:
     cdef object _expected
     cdef object _batcher
     cdef object _sending
+    cdef dict _answers
+    cdef dict _here
     cdef object _turn
     cdef object _turn_lock
+    cdef object _owner
     cdef Express _express
     cdef Outbox _outbox
     cdef Ledger _session
@@ -66,10 +70,19 @@ cdef class Transfers:
         self._outbox, self._session = link._outbox, link._session
         self._expected, self._batcher = link._expected, link._batcher
         self._sending = link._sending
-        self._turn, self._turn_lock = link._turn, link._turn.lock
+        self._answers, self._here = link._expected.answers, link._expected.here
+        self._turn, self._turn_lock, self._owner = link._turn, link._turn.lock, link._turn.owner
+
+    cdef bint _take(self) except -1:
+        """Take the turn, if it is free; `_give` is to follow."""
+        if not self._turn_lock.acquire(False):
+            return False
+        self._owner.thread = PyThread_get_thread_ident()
+        return True
 
     cdef int _give(self) except -1:
         """Hand the turn back, and tell those who follow."""
+        self._owner.thread = 0
         self._turn_lock.release()
         if self._turn.followers:
             self._turn.tell()
@@ -95,24 +108,24 @@ cdef class Transfers:
         if data.nbytes > self._bulk.at_once_bytes():
             return False
         origin = caller()
-        if not self._turn_lock.acquire(False):
-            return False
+        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
-            PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+            if not self._take():
+                return False
             try:
                 seq = self._send(stream, buffer, offset, data, &view, origin)
+                if seq and self._session.acked < seq:
+                    self._express.waits += 1
+                    self._express._receive()
             finally:
-                PyBuffer_Release(&view)
-            if seq and self._session.acked < seq:
-                self._express.waits += 1
-                self._express._receive()
+                self._give()
+            if seq:
+                self._bulk.secure(seq)
         except BaseException:
-            self._bulk.let_be_copied(seq)
+            self._bulk.secure_now()
             raise
         finally:
-            self._give()
-        if seq:
-            self._bulk.secure(seq)
+            PyBuffer_Release(&view)
         return seq != 0
 
     cdef uint64_t _send(
@@ -166,14 +179,18 @@ cdef class Transfers:
         at = put_number(put_number(put_number(put_number(at, stream), buffer), offset), size)
         at[0] = 0xc0  # its bytes are the payload
         head = PyBytes_FromStringAndSize(<char*>frame, at + 1 - frame)
-        session.keep(head, (data,))
-        self._link._origins.keep(first, [origin])
-        sent = lane.put_with(
-            <const uint8_t*>PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head),
-            <const uint8_t*>view.buf, view.len,
-        )
-        if sent >= 0:
-            self._link.send_rest(transport, head, sent, (data,))
+        try:
+            session.keep(head, (data,))
+            self._link._origins.keep(first, [origin])
+            sent = lane.put_with(
+                <const uint8_t*>PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head),
+                <const uint8_t*>view.buf, view.len,
+            )
+            if sent >= 0:
+                self._link.send_rest(transport, head, sent, (data,))
+        except BaseException:
+            transport.close()  # as gon_client.interruption.Whole, if it did not get that far
+            raise
         return session.sent
 
     # Downloads ------------------------------------------------------------------------------------
@@ -186,7 +203,7 @@ cdef class Transfers:
         if not self._expected.may_ask_large():
             return False
         answer = Answer(self._express, out, caller())
-        if not self._turn_lock.acquire(False):
+        if not self._take():
             return False
         cdef uint64_t cookie = 0
         try:
@@ -217,17 +234,27 @@ cdef class Transfers:
         cdef uint8_t[_OP_BYTES] op
         cdef uint8_t* at
         cdef uint64_t cookie = 0
+        cdef Outbox outbox = self._outbox
         if not self._sending.acquire(False):
             return 0
         try:
-            if self._may_send():
-                cookie = self._express._cookie()
-                at = put_number(put_number(put_array(op, 6), _TAG_READ), stream)
-                at = put_number(put_number(put_number(at, buffer), offset), answer.target.nbytes)
-                at = put_number(at, cookie)
+            # What `_send` seals by itself is sealed or not, whatever interrupts: a large read that
+            # stayed gathered would hold itself up.
+            if not self._may_send() or not self._express._is_quick(_OP_BYTES):
+                return 0
+            cookie = self._express._cookie()
+            at = put_number(put_number(put_array(op, 6), _TAG_READ), stream)
+            at = put_number(put_number(put_number(at, buffer), offset), answer.target.nbytes)
+            at = put_number(at, cookie)
+            if not self._batcher.settled:
+                self._batcher.waited(outbox.count + 1)
+            try:
                 self._expected.add_large(cookie, answer, waited=True)
-                self._outbox.put(op, at - op, answer.origin)
-                self._send_gathered()
+            except BaseException:
+                self._expected.take_back(cookie)
+                raise
+            outbox.put(op, at - op, answer.origin)
+            self._express._send()
         finally:
             self._sending.release()
         return cookie
@@ -248,7 +275,7 @@ cdef class Transfers:
         cdef uint64_t length = answer.target.nbytes
         if not self._is_all(lane.head, size, cookie, length):
             if not self._express._settle(lane.head, size):
-                self._take(link, transport, lane.view(size))
+                self._digest(link, transport, lane.view(size))
             return 0
         cdef uint64_t ack = header_field(lane.head, 2)
         target = answer.target
@@ -257,15 +284,18 @@ cdef class Transfers:
         PyBuffer_Release(&view)
         if got != <Py_ssize_t>length and not self._fill(link, transport, target[got:]):
             return 0
+        # No call of Python's from here on, and so no interrupt, to where it is given out. What is
+        # sent next acknowledges it.
         self._session.received += 1
         if not answer.settled:  # nor has the session ended meanwhile
-            self._expected.has_all(cookie)
             answer.target = None
             answer.settled = True
+            self._here.pop(cookie, None)
+            self._answers.pop(cookie, None)
         self._express._acknowledged(ack)
         return 0
 
-    cdef int _take(self, object link, object transport, object head) except -1:
+    cdef int _digest(self, object link, object transport, object head) except -1:
         try:
             link.take(None, head)
         except GonError:

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from gon.errors import InvalidArgument
 from gon.model import BufferAt, LaunchArg
-from gon_client.buffer import Buffer, HostArray, ReadFuture
+from gon_client.buffer import Buffer, HostArray, ReadFuture, check_kind
 
 if TYPE_CHECKING:
     from gon_client.device import Device
@@ -135,6 +135,7 @@ class DeviceArray:
         """Return where the content is read into. Raises InvalidArgument."""
         if out is None:
             return np.empty(self.shape, self.dtype)
+        check_kind(out, np.ndarray, "out")
         if out.shape != self.shape or out.dtype != self.dtype:
             raise InvalidArgument(
                 f"out is {out.dtype}{list(out.shape)}, the array {self.dtype}{list(self.shape)}"
@@ -145,6 +146,7 @@ class DeviceArray:
         """Write the content of a NumPy array of the same shape and dtype; with `cache` as
         `Device.asarray`.
         """
+        check_kind(source, np.ndarray, "source")
         if source.shape != self.shape or source.dtype != self.dtype:
             raise InvalidArgument(
                 f"source is {source.dtype}{list(source.shape)}, "
@@ -164,6 +166,7 @@ class DeviceArray:
         """Copy another array with as many bytes. If it is the device's own nobody waits; if it is
         another device's this is as `Buffer.copy_from` says.
         """
+        check_kind(source, DeviceArray, "source")
         if source.nbytes != self.nbytes:
             raise InvalidArgument(f"source has {source.nbytes} bytes, the target {self.nbytes}")
         self.buffer.copy_from(

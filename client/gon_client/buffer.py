@@ -53,8 +53,15 @@ class ReadFuture:
         return self.result()
 
 
+def check_kind(given: object, kind: type, what: str) -> None:
+    """Raise InvalidArgument for what is of another kind, as a name of a graph is."""
+    if not isinstance(given, kind):
+        raise InvalidArgument(f"{what} must be of type {kind.__name__}: {given!r}")
+
+
 def host_bytes(array: HostArray, what: str, *, writable: bool = False) -> memoryview:
     """Return the bytes of a C-contiguous NumPy array, in place. Raises InvalidArgument."""
+    check_kind(array, np.ndarray, what)
     if not array.flags.c_contiguous:
         raise InvalidArgument(f"{what} must be C-contiguous")
     if writable and not array.flags.writeable:
@@ -179,6 +186,7 @@ class Buffer:
         timeout_s: float | None = None,
     ) -> None:
         """Read into the whole of `out`, and wait for it. Raises as `Pending.wait`."""
+        check_kind(out, np.ndarray, "out")
         contract = self.device.contract
         if out.nbytes <= INLINE_BYTES_MAX or not isinstance(contract, Waiting):
             self.read(out, offset=offset, stream=stream).wait(timeout_s)

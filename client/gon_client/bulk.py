@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from gon.clock import Clock
 from gon.compression import Compressor
-from gon.errors import LinkLost
 from gon.limits import (
     COPY_ROUND_TRIP_S,
     DOWNLOAD_PIECES_ACK,
@@ -34,6 +33,7 @@ from gon.wire.pieces import PieceSize
 from gon.wire.session import Session
 from gon_client.counts import Tally
 from gon_client.expected import Expected
+from gon_client.interruption import Whole
 from gon_client.outbox import PlainOutbox
 from gon_client.pending import Answer, Origin
 from gon_client.round_trip import RoundTrip
@@ -90,11 +90,19 @@ class Bulk:
             self._bytes_spared + expected.bytes_spared,
         )
 
+    def upload(self, op: ops.Write, data: memoryview, origin: Origin) -> None:
+        """Send a write's bytes; they may change afterwards, even if this is interrupted."""
+        try:
+            self.secure(self.send(op, data, origin))
+        except BaseException:
+            self.secure_now()
+            raise
+
     def send(
         self, op: ops.Write, data: memoryview, origin: Origin, then: tuple[AnyOp, ...] = ()
     ) -> int:
         """Send a write's bytes, in pieces, and `then` in the last one's frame; return the number of
-        that frame. `data` must not change until `secure` has returned.
+        that frame. `data` must not change until `secure` or `secure_now` has returned.
         """
         size, pieces = op.size_bytes, self.pieces
         if size <= pieces.next_bytes:
@@ -103,8 +111,8 @@ class Bulk:
             return self._send_alone([op, *then], origin, (data,))[0]
         stream, buffer, begin = op.stream, op.buffer, op.offset
         seq = at = 0
-        self._sending.begin_pieces()
         try:
+            self._sending.begin_pieces()
             while at < size:
                 some = data[at : at + pieces.next_bytes]
                 count, before = some.nbytes, seq
@@ -170,22 +178,28 @@ class Bulk:
         """Send a frame of its own after all that is gathered; return its number, and how long the
         link took.
         """
-        link, outbox = self._link, self._outbox
+        link, outbox, sending = self._link, self._outbox, self._sending
         may_send = self._may_send_payload if payloads else link.may_send
+        link.check_outside()
         while True:
             link.flush()
-            with self._sending.line, self._sending.lock:
+            with sending.line, sending.lock, sending.owner:
                 first = outbox.claim(len(some)) if may_send() else 0
                 if first:
-                    if large is not None:
-                        cookie, answer, waited = large
-                        self._expected.add_large(cookie, answer, waited=waited)
                     body = batch_body(first, [encode_op(op) for op in some])
                     spared = plain_bytes - _sizes(payloads) if plain_bytes else 0
                     self._pieces_compressed += spared > 0
                     self._bytes_spared += spared
-                    began_s = self._clock.now_s()
-                    link.send_frame(first, body, [origin] * len(some), payloads)
+                    began_s, sent = self._clock.now_s(), self._session.sent
+                    try:
+                        if large is not None:
+                            cookie, answer, waited = large
+                            self._expected.add_large(cookie, answer, waited=waited)
+                        link.send_frame(first, body, [origin] * len(some), payloads)
+                    except BaseException:
+                        if large is not None and self._session.sent == sent:
+                            self._expected.take_back(large[0])
+                        raise
                     return self._session.sent, self._clock.now_s() - began_s
             if not outbox.count:
                 link.receive_some(may_send)
@@ -213,17 +227,20 @@ class Bulk:
         if not self.round_trip.worth_copying(_payload_bytes(frames)):
             self.wait(seq)
             return
+        self._copy(frames)
+
+    def secure_now(self) -> None:
+        """Copy whatever is kept of callers' bytes: one of them was interrupted."""
+        self._copy([frame for frame in self._session.kept() if _may_change(frame)])
+
+    def _copy(self, frames: Sequence[Frame]) -> None:
+        """Put copies in the place of frames' payloads."""
         copies = [tuple(memoryview(bytes(each)) for each in frame.payloads) for frame in frames]
         # Whoever replaces a lost link holds it too, while what is kept is sent again.
-        with self._sending.line, self._sending.lock:
+        sending = self._sending
+        with sending.line, sending.lock, sending.owner:
             for frame, copied in zip(frames, copies, strict=True):
                 frame.payloads = copied
-
-    def let_be_copied(self, seq: int) -> None:
-        """Hear that nobody waits until frame `seq` needs the caller's bytes no more."""
-        for frame in self._session.kept():
-            if frame.seq == seq:
-                frame.payloads = tuple(memoryview(bytes(each)) for each in frame.payloads)
 
     def wait(self, seq: int) -> None:
         """Return when the worker has done what is in that frame."""
@@ -243,15 +260,14 @@ class Bulk:
 
     def acknowledge_pieces(self, link: Link, while_blocked: Callable[[], None]) -> None:
         """Tell the worker which pieces are here, if nobody is sending: what they send tells too."""
-        if self._sending.acquire(blocking=False):
-            try:
-                if self._session.is_open:
-                    self._expected.pieces_owed = 0
+
+        def acknowledge() -> None:
+            if self._session.is_open:
+                self._expected.pieces_owed = 0
+                with Whole(link):
                     link.send(self._session.word(Kind.ACK), (), while_blocked)
-            except LinkLost:
-                link.close()  # whoever receives next replaces it
-            finally:
-                self._sending.release()
+
+        self._sending.hold(acknowledge)
 
 
 def _payload_bytes(frames: Sequence[Frame]) -> int:

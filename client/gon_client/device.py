@@ -22,7 +22,7 @@ from gon.limits import GRAPHS_MAX
 from gon.model import DEFAULT_STREAM, DeviceInfo, GlobalInfo, Handle, KernelInfo, Program
 from gon.transport.base import Link
 from gon_client.array import DeviceArray, shape_of
-from gon_client.buffer import Buffer, host_bytes
+from gon_client.buffer import Buffer, check_kind, host_bytes
 from gon_client.counts import LinkCounts
 from gon_client.event import Event
 from gon_client.graph import Capture, Graph
@@ -300,11 +300,14 @@ class Device:
         """Return the stream's handle, the default stream's for None. Raises BadHandle."""
         if stream is None:
             return DEFAULT_STREAM
+        check_kind(stream, Stream, "stream")
         self.own(stream, "stream")
         return stream.handle
 
     def own(self, thing: Owned, what: str) -> None:
-        """Raise BadHandle unless `thing` belongs to this device."""
+        """Raise BadHandle unless `thing` belongs to this device, InvalidArgument for no thing."""
+        if not hasattr(thing, "device"):
+            raise InvalidArgument(f"the {what} is none: {thing!r}")
         if thing.device is not self:
             raise BadHandle(f"the {what} belongs to another device: {thing!r}")
 

@@ -31,7 +31,10 @@ class Expected:
         self.answered_bytes = 0
         # Bytes that are here of each large read, by cookie; pieces received that nothing has
         # acknowledged.
-        self._here: dict[int, int] = {}
+        self.here: dict[int, int] = {}
+        # The replies of the last frame, and its number; how many of them were given out.
+        self._arrived: tuple[int, list[Reply]] = (0, [])
+        self._given = 0
         self.pieces_owed = 0
         # Whether payloads may come compressed; pieces that did, and what did not travel of them.
         self.compressed = False
@@ -47,7 +50,7 @@ class Expected:
 
     def may_ask_large(self) -> bool:
         """Return whether the worker takes one more large read."""
-        return len(self._here) < DOWNLOADS_MAX
+        return len(self.here) < DOWNLOADS_MAX
 
     def add(self, cookie: int, answer: Answer) -> None:
         """Expect an answer in a reply's head."""
@@ -57,13 +60,23 @@ class Expected:
 
     def add_large(self, cookie: int, answer: Answer, *, waited: bool) -> None:
         """Expect an answer whose bytes come as payload, and which its thread waits for, or not."""
-        self._here[cookie] = 0
+        self.here[cookie] = 0
         self.answers[cookie] = answer
         if not waited:
             self.hold(answer)
 
+    def take_back(self, cookie: int) -> None:
+        """Hear that a large read was not asked for after all."""
+        self.here.pop(cookie, None)
+        answer = self.answers.pop(cookie, None)
+        if answer is not None:
+            answer.settled = True
+            self._let_go()
+
     def hold(self, answer: Answer) -> None:
-        """Hear that nobody waits in a large read any more."""
+        """Hear that nobody waits in a large read, or no more; it may not have been asked for."""
+        if answer not in self.answers.values():
+            return
         with self._unwaited_lock:
             self._unwaited.append(answer)
             # Settling comes before letting go, so one of the two sees the other.
@@ -85,7 +98,7 @@ class Expected:
             if reply.size_bytes:
                 cookie, size = reply.reply, reply.size_bytes
                 answer = self.answers.get(cookie)
-                here = arriving.get(cookie, self._here.get(cookie))
+                here = arriving.get(cookie, self.here.get(cookie))
                 if answer is None or answer.target is None or here is None:
                     raise RemoteProtocolError(f"a reply to nothing: {cookie}")
                 place = answer.target[here : here + size]
@@ -105,45 +118,56 @@ class Expected:
         self.pieces_compressed += 1
         self.bytes_spared += place.nbytes - payload_bytes
 
-    def settle(self, replies: list[Reply], origins: Origins) -> None:
-        """Give each answer its reply. Raises RemoteProtocolError for one that nobody expects."""
-        for reply in replies:
-            answer = self.answers.get(reply.reply)
-            if answer is None:
-                raise RemoteProtocolError(f"a reply to nothing: {reply.reply}")
-            if reply.reply in self._here:
-                self._settle_large(answer, reply, origins)
-                continue
-            del self.answers[reply.reply]
-            if answer.target is not None:
-                self.answered_bytes += answer.target.nbytes
-            answer.settle(reply, origins)
+    def arrived(self, seq: int, replies: list[Reply]) -> None:
+        """Hear of the replies of frame `seq`, all of which is here; `settle` gives them out."""
+        self._arrived, self._given = (seq, replies), 0
+
+    def settle(self, received: int, origins: Origins) -> None:
+        """Give each answer its reply, if the last frame that arrived is among those `received`; go
+        on where an interrupt has broken that off. Raises RemoteProtocolError for a reply that
+        nobody expects.
+        """
+        seq, replies = self._arrived
+        if seq <= received:
+            while self._given < len(replies):
+                reply = replies[self._given]
+                answer = self.answers.get(reply.reply)
+                if answer is None:
+                    raise RemoteProtocolError(f"a reply to nothing: {reply.reply}")
+                if reply.reply in self.here:
+                    self._settle_large(answer, reply, origins)
+                    continue
+                if answer.target is not None:
+                    self.answered_bytes += answer.target.nbytes
+                if not answer.settled:
+                    answer.settle(reply, origins)
+                # No call from here on, and so no interrupt, to where it counts as given.
+                del self.answers[reply.reply]
+                self._given += 1
+        self._arrived = (0, [])
 
     def _settle_large(self, answer: Answer, reply: Reply, origins: Origins) -> None:
         """Count a piece of a large read, or settle it: all of it is here, or it failed."""
-        self.pieces_owed += 1
         target = answer.target
         if target is not None and reply.size_bytes:
-            here = self._here[reply.reply] + reply.size_bytes
+            here = self.here[reply.reply] + reply.size_bytes
             if here < target.nbytes:
-                self._here[reply.reply] = here
+                self.here[reply.reply] = here
+                self.pieces_owed += 1
+                self._given += 1
                 return
             reply = Reply(reply.reply, None, here)
-        del self._here[reply.reply], self.answers[reply.reply]
-        answer.settle(reply, origins)
-        if self._unwaited:
+        if not answer.settled:
+            answer.settle(reply, origins)
+        if self.large is not None:
             self._let_go()
-
-    def has_all(self, cookie: int) -> None:
-        """Hear that a large read's bytes are all in their place, by one piece: what is sent next
-        acknowledges it.
-        """
-        self._here.pop(cookie, None)
-        self.answers.pop(cookie, None)
+        del self.here[reply.reply], self.answers[reply.reply]
+        self.pieces_owed += 1
+        self._given += 1
 
     def fail(self, error: GonError) -> None:
         """Settle all with an error of this side."""
         for answer in list(self.answers.values()):
             answer.fail(error)
         self.answers.clear()
-        self._here.clear()
+        self.here.clear()

@@ -28,6 +28,12 @@ class Intake:
         self._origins = origins
         self._batcher = batcher
 
+    def settle(self) -> None:
+        """Give out what has arrived; an interrupt may have broken that off. Raises
+        RemoteProtocolError.
+        """
+        self._expected.settle(self._session.received, self._origins)
+
     def digest(self, link: Link, raw: memoryview) -> None:
         """Let one frame, whose head is `raw`, take effect; receive what comes beside it.
 
@@ -42,8 +48,9 @@ class Intake:
                 replies = decode_replies(head.body, head.sizes, compressed=expected.compressed)
                 if head.sizes:
                     expected.receive_payloads(link, replies, head.sizes)
+                expected.arrived(head.seq, replies)
                 session.accept(head)
-                self._expected.settle(replies, self._origins)
+                self.settle()
             elif session.is_duplicate(head):
                 for size in head.sizes:
                     drop_payload(link, size)

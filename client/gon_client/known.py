@@ -67,6 +67,15 @@ class KnownContents:
         self, stream: Handle, writes: Iterable[KnownWrite], cookies: Iterable[int]
     ) -> list[KnownWrite]:
         """Write what is large enough to be asked for, in pieces; return what is not."""
+        try:
+            return self._write(stream, writes, cookies)
+        except BaseException:
+            self._link.bulk.secure_now()
+            raise
+
+    def _write(
+        self, stream: Handle, writes: Iterable[KnownWrite], cookies: Iterable[int]
+    ) -> list[KnownWrite]:
         asked: deque[_Asked] = deque()
         asked_bytes = 0
         sent = 0

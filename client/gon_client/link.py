@@ -6,9 +6,10 @@ the turn. A slow tick (the pump) sends what nobody waits for and notices lost li
 
 Locks, in the order in which they may be taken: `_turn` → `_sending`.
 - `_turn` is held while receiving, and while a lost link is being replaced.
-- `_sending` is held while ops are gathered and while frames are sent, in order.
+- `_sending` is held while frames are numbered and sent, in order. Ops are gathered without it.
 A sender that must receive (no credit) lets `_sending` go first; one whose send is blocked takes
-`_turn` only if it is free.
+`_turn` only if it is free. A finalizer may find both taken by its own thread: what it queues is
+gathered, and sent by the pump; what it would wait for is refused.
 
 Rules: what the session keeps is sent again by it; nothing else is ever retried."""
 
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 from gon.clock import Clock
 from gon.errors import (
     GonError,
+    InvalidArgument,
     LeaseLost,
     LinkLost,
     LocalProtocolError,
@@ -42,6 +44,7 @@ from gon_client.deadline import Deadline
 from gon_client.dial import Dialer
 from gon_client.expected import Expected
 from gon_client.intake import Intake
+from gon_client.interruption import Whole
 from gon_client.outbox import outbox_for
 from gon_client.pending import Answer, Origin, Origins, caller
 from gon_client.pump import Pump
@@ -90,17 +93,15 @@ class SessionLink:
         Raises LeaseLost once the session is over.
         """
         origin = caller()
-        with self._sending.line, self._sending.lock:
-            if self._fault is not None:
-                raise self._ended()
-            due = self._gather(op, origin, inline_bytes)
-        if due:
+        if self._fault is not None:
+            raise self._ended()
+        if self._gather(op, origin, inline_bytes):
             self.send_posted()
         elif self._pump.parked:
             self._pump.wake()
 
     def _gather(self, op: AnyOp, origin: Origin, inline_bytes: int) -> bool:
-        """Gather an op and return whether what is gathered is worth a frame; needs `_sending`."""
+        """Gather an op and return whether what is gathered is worth a frame."""
         outbox, batcher = self._outbox, self._batcher
         try:
             count = outbox.add(op, origin, inline_bytes)
@@ -119,12 +120,10 @@ class SessionLink:
         """Queue an op that is answered by `answer`, in a reply's head."""
         expected = self._expected
         self.receive_until(expected.may_ask)
-        with self._sending.line, self._sending.lock:
-            if self._fault is not None:
-                raise self._ended()
-            expected.add(cookie, answer)
-            due = self._gather(op, answer.origin, inline_bytes)
-        if due:
+        if self._fault is not None:
+            raise self._ended()
+        expected.add(cookie, answer)
+        if self._gather(op, answer.origin, inline_bytes):
             self.flush()
         elif self._pump.parked:
             self._pump.wake()
@@ -137,7 +136,10 @@ class SessionLink:
         while outbox.count:
             if sending.lock.locked() and sending.in_pieces and not is_much(outbox):
                 return
-            with sending.line, sending.lock:
+            if self._is_inside():
+                self._pump.wake()
+                return
+            with sending.line, sending.lock, sending.owner:
                 if not outbox.count:
                     return
                 if self.may_send():
@@ -156,50 +158,56 @@ class SessionLink:
     def wait_on(self, answer: Answer, timeout_s: float | None) -> None:
         """Go on with a wait that is counted."""
         deadline = None if timeout_s is None else Deadline(self._clock, timeout_s)
-        if deadline is None and self._turn.take():
-            self._send_and_receive(answer)
-            if answer.settled:
-                return
-        self.flush(deadline)
+        if deadline is None:
+            self._turn.hold(lambda: self._send_and_receive(answer))
+        if not answer.settled:
+            self.flush(deadline)
         while not answer.settled:
             self.receive_some(answer.done, deadline)
 
     def _send_and_receive(self, answer: Answer) -> None:
-        """Send what is gathered, receive one frame, as most waits need; give back the turn."""
-        try:
-            # Not waited for: who has it may be waiting for the turn.
-            if self._sending.acquire(blocking=False):
-                try:
-                    if self._outbox.count and self.may_send():
-                        self._batcher.waited(self._outbox.count)
-                        self._send_batch(self.receive_now)
-                finally:
-                    self._sending.release()
-                if not self._outbox.count and not answer.settled:
-                    self.take(None)
-        finally:
-            self._turn.give()
+        """Send what is gathered, receive one frame, as most waits need. Needs the turn."""
+        # Not waited for: who has it may be waiting for the turn.
+        sent = self._sending.hold(self._send_waited_for) and not self._outbox.count
+        if sent and not answer.settled:
+            self.take(None)
+
+    def _send_waited_for(self) -> None:
+        """Send what is gathered if that may be. Needs turn and `_sending`."""
+        if self._outbox.count and self.may_send():
+            self._batcher.waited(self._outbox.count)
+            self._send_batch(self.receive_now)
 
     def receive_some(self, done: Callable[[], bool], deadline: Deadline | None = None) -> None:
         """Receive one frame, or wait until another thread has done something; not if `done`."""
         timeout_s = None if deadline is None else deadline.left_s()
         turn = self._turn
-        if not turn.take():
+        self.check_outside()
+        try:
+            # Asked with the turn in hand: nobody else can make it true any more.
+            if turn.hold(lambda: done() or self.take(timeout_s)):
+                return
+        except LinkLost:
+            # Whose time is limited leaves the link to the pump, which has all the time there is.
+            self._pump.wake()
+        else:
             turn.follow(done, timeout_s)
             if self._fault and not done():
                 raise self._ended()
             return
-        try:
-            # Asked with the turn in hand: nobody else can make it true any more.
-            if not done():
-                self.take(timeout_s)
-            return
-        except LinkLost:
-            # Whose time is limited leaves the link to the pump, which has all the time there is.
-            self._pump.wake()
-        finally:
-            turn.give()
         turn.pause(AGE_MAX_S)
+
+    def _is_inside(self) -> bool:
+        """Return whether this thread is sending or receiving: a finalizer runs in the middle."""
+        return self._sending.owner.is_here() or self._turn.owner.is_here()
+
+    def check_outside(self) -> None:
+        """Raise InvalidArgument in such a finalizer, for a wait that could never end."""
+        if self._is_inside():
+            raise InvalidArgument(
+                "a wait in a finalizer that runs while its thread sends or receives: "
+                "finalizers may queue work and free, not wait"
+            )
 
     def receive_until(self, done: Callable[[], bool]) -> None:
         """Send what is gathered and receive until `done`."""
@@ -209,24 +217,19 @@ class SessionLink:
 
     def _poll(self) -> None:
         """Take what has arrived, without waiting, if nobody else is receiving."""
-        if self._turn.take():
-            try:
-                while self.take(0):
-                    pass
-            finally:
-                self._turn.give()
+        self._turn.hold(self._take_all)
+
+    def _take_all(self) -> None:
+        while self.take(0):
+            pass
 
     def _receive_while_blocked(self) -> None:
         """Receive in the middle of a send that the worker does not take: it may be sending too."""
-        if self._turn.take():
-            try:
-                self.receive_now()
-            finally:
-                self._turn.give()
+        self._turn.hold(self.receive_now)
 
-    def receive_now(self, link: Link | None = None) -> None:
+    def receive_now(self) -> None:
         """Take one frame if there is one; needs the turn. Raises LinkLost."""
-        self._receive(link or self._link, 0)
+        self._receive(self._link, 0)
 
     def take(self, timeout_s: float | None, raw: memoryview | None = None) -> bool:
         """Receive one frame, unless `raw` is it; replace the link if it is lost. Needs the turn.
@@ -273,52 +276,49 @@ class SessionLink:
 
     def _send_batch(self, receive: WhileBlocked = None) -> None:
         """Send the gathered ops as one frame; `receive` is called while the send is blocked."""
-        first, marks, head = self._outbox.seal(self._session)
-        self._origins.keep(first, marks)
-        if receive is None:  # otherwise it is a wait that sends
-            self._batcher.sent(len(marks), self._session.sent - self._session.acked)
-        self._send(head, (), receive)
+        with Whole(self._link):
+            first, marks, head = self._outbox.seal(self._session)
+            self._origins.keep(first, marks)
+            if receive is None:  # otherwise it is a wait that sends
+                self._batcher.sent(len(marks), self._session.sent - self._session.acked)
+            self._send(head, (), receive)
 
     def send_frame(self, first: int, body: bytes, marks: list[Origin], payloads: Payloads) -> None:
         """Send a frame of its own."""
-        self._origins.keep(first, marks)
-        self._send(self._session.seal(body, payloads).head, payloads)
+        with Whole(self._link):
+            self._origins.keep(first, marks)
+            self._send(self._session.seal(body, payloads).head, payloads)
 
     def _send(self, head: bytes, payloads: Payloads, look: WhileBlocked = None) -> None:
         if self._session.is_open:
-            try:
-                self._link.send(head, payloads, look or self._receive_while_blocked)
-            except LinkLost:
-                # The frame is kept; whoever receives next replaces the link and sends it again.
-                self._link.close()
+            self._link.send(head, payloads, look or self._receive_while_blocked)
 
     def send_rest(self, link: LanedLink, head: bytes, sent: int, payloads: Payloads = ()) -> None:
         """Send what a lane did not take of a frame at once. Needs turn and `_sending`."""
-        try:
+        with Whole(link):
             link.send_rest(head, sent, self.receive_now, payloads)
-        except LinkLost:
-            link.close()
 
     # Life --------------------
     def lead(self, through: Callable[[Link], Link]) -> None:
         """Let this link, and each that replaces it, be what `through` makes of it."""
-        with self._turn.lock:
-            while self.take(0) or not self._sending.acquire(timeout=AGE_MAX_S):
+
+        def replace() -> None:
+            self._dialer.through, self._link = through, through(self._link)
+
+        with self._turn.lock, self._turn.owner:
+            while self.take(0) or not self._sending.hold(replace, AGE_MAX_S):
                 pass
-            try:
-                self._dialer.through, self._link = through, through(self._link)
-            finally:
-                self._sending.release()
         self._turn.tell()
 
     def replace(self, link: Link) -> None:
         """Replace a lost link and send again what was not acknowledged. Needs the turn."""
-        with self._sending.line, self._sending.lock:
+        with self._sending.line, self._sending.lock, self._sending.owner:
             if self._fault is not None:
                 raise self._ended()
             link.close()
             self._session.lose()
             try:
+                self._intake.settle()
                 fresh, welcome = self._dialer.again(self._session, lambda: self._closed)
                 self._tally.keep(link)
                 self.bulk.on_another_link(self._dialer.round_trip_s, welcome.compression)
@@ -326,15 +326,12 @@ class SessionLink:
                 self._link = fresh
                 if self._fault is not None:
                     raise self._ended()
-                frames = self._session.join(welcome.received)
+                with Whole(fresh):
+                    for frame in self._session.join(welcome.received):
+                        fresh.send(frame.head, frame.payloads, self.receive_now)
             except GonError as error:
                 self.end(error)
                 raise
-            try:
-                for frame in frames:
-                    fresh.send(frame.head, frame.payloads, lambda: self.receive_now(fresh))
-            except LinkLost:
-                fresh.close()
 
     def end(self, error: GonError) -> None:
         """End the session: every expected answer and every later op fails with `error`."""
@@ -374,17 +371,16 @@ class SessionLink:
         self._closed = True
         self._pump.stop()
         try:
-            if self._sending.acquire(timeout=CLOSE_S):
-                try:
-                    if self._outbox.count and self.may_send():
-                        self._send_batch()
-                    self._link.send(self._session.word(Kind.BYE, encode(Bye("closed"))))
-                finally:
-                    self._sending.release()
+            self._sending.hold(self._say_goodbye, CLOSE_S)
         except GonError:
             pass  # Whoever closes has nothing more to lose.
         finally:
             self.end(LeaseLost("the device is closed"))
+
+    def _say_goodbye(self) -> None:
+        if self._outbox.count and self.may_send():
+            self._send_batch()
+        self._link.send(self._session.word(Kind.BYE, encode(Bye("closed"))))
 
     def counts(self) -> LinkCounts:
         quick_waits = self.express.waits if self.express else 0

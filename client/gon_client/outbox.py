@@ -4,8 +4,9 @@ where each was queued. `gon_client._express.Outbox` is the same, natively.
 Frames of many ops are folded (gon.wire.repeats) if the host knows how, and if it is done natively:
 in Python, finding what is repeated takes longer than all the rest.
 
-Rules: the caller's lock is held around every call but `count`; the number of an op in the session
-is its place in the order in which they are taken out.
+Rules: ops are added without a lock, by any thread and in the middle of anything: that is one step
+to Python. The sending lock is held where they are taken out. The number of an op in the session is
+its place in the order in which they are.
 """
 
 from __future__ import annotations
@@ -27,11 +28,10 @@ if TYPE_CHECKING or NATIVE:
 class PlainOutbox:
     """Ops gathered."""
 
-    __slots__ = ("_coded", "_marks", "ended", "first", "folds", "inline_bytes")
+    __slots__ = ("_gathered", "ended", "first", "folds", "inline_bytes")
 
     def __init__(self) -> None:
-        self._coded: list[bytes] = []
-        self._marks: list[Origin] = []
+        self._gathered: list[tuple[bytes, Origin, int]] = []
         # The number of the next op that is taken; what the gathered ones carry; whether nothing is
         # taken any more.
         self.first = 1
@@ -42,32 +42,41 @@ class PlainOutbox:
     @property
     def count(self) -> int:
         """Ops gathered."""
-        return len(self._coded)
+        return len(self._gathered)
 
     def add(self, op: AnyOp, origin: Origin, inline_bytes: int = 0) -> int:
         """Gather an op; return how many there are now.
 
         Raises OverflowError, UnicodeEncodeError for what cannot be coded.
         """
-        self._coded.append(encode_op(op))
-        self._marks.append(origin)
+        one = encode_op(op), origin, inline_bytes
         self.inline_bytes += inline_bytes
-        return len(self._coded)
+        self._gathered.append(one)
+        return len(self._gathered)
 
     def seal(self, session: Session) -> tuple[int, list[Origin], bytes]:
         """Take all ops out, into a frame that the session numbers and keeps: the number of the
         first, their origins, the frame's head. Raises LocalProtocolError.
         """
-        first, coded, marks = self.first, self._coded, self._marks
-        self._coded, self._marks, self.inline_bytes = [], [], 0
-        self.first = first + len(coded)
-        return first, marks, session.seal_plain(batch_body(first, coded))
+        first, some, sent = self.first, self._gathered[:], session.sent
+        body = batch_body(first, [coded for coded, _, _ in some])
+        marks, count = [origin for _, origin, _ in some], len(some)
+        inline_bytes = sum(size for _, _, size in some)
+        try:
+            head = session.seal_plain(body)
+        finally:
+            # No call until all of it is done, and so no interrupt: what is kept goes out once.
+            if session.sent != sent:
+                self.first = first + count
+                self.inline_bytes -= inline_bytes
+                del self._gathered[:count]
+        return first, marks, head
 
     def claim(self, count: int) -> int:
         """Return the first of `count` numbers for ops that go in a frame of their own, 0 while
         others are gathered before them.
         """
-        if self._coded:
+        if self._gathered:
             return 0
         self.first += count
         return self.first - count

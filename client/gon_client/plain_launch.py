@@ -29,8 +29,10 @@ def launch_plainly(stream: Stream, config: LaunchConfig, kernel: Kernel, *args: 
     takes = kernel.takes
     if len(args) != len(takes):
         raise _wrong_count(kernel, len(args))
-    if stream.device is not kernel.device:
-        raise BadHandle(f"kernel {kernel.info.name}: the stream is another device's")
+    if getattr(stream, "device", None) is not kernel.device:
+        raise BadHandle(
+            f"kernel {kernel.info.name}: the stream is another device's, or none: {stream!r}"
+        )
     if config.threads > kernel.info.max_block:
         raise LaunchTooLarge(
             f"kernel {kernel.info.name}: a block of {config.threads} threads {config.block}; "

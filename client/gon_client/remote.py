@@ -143,8 +143,8 @@ class RemoteDevice:
             else:
                 self._post(ops.Write(stream, buffer, offset, size, bytes(data)), size)
         elif self._transfers is None or not self._transfers.upload(stream, buffer, offset, data):
-            bulk = self._link.bulk
-            bulk.secure(bulk.send(ops.Write(stream, buffer, offset, size, None), data, caller(2)))
+            op = ops.Write(stream, buffer, offset, size, None)
+            self._link.bulk.upload(op, data, caller(2))
 
     def write_known(self, stream: Handle, writes: Sequence[KnownWrite]) -> None:
         _check_numbers(*(write.offset for write in writes))
@@ -184,8 +184,8 @@ class RemoteDevice:
             return
         answer = Answer(self._waiting, out, caller(2))
         op = ops.Read(stream, buffer, offset, out.nbytes, next(self._cookies))
-        self._link.bulk.ask(op, answer, waited=True)
         try:
+            self._link.bulk.ask(op, answer, waited=True)
             answer.wait(timeout_s)
         finally:
             self._link.bulk.let_be(answer)

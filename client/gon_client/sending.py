@@ -3,9 +3,9 @@
 A plain lock goes to whoever asks first after it was given back, and that is nearly always the
 thread that gave it back. So those that wait are counted, and who sends pieces lets them go first.
 
-Rules: it is taken by `with sending.line, sending.lock`, in that order, or by `acquire(False)`,
-which never waits. What is taken is always the plain lock, by its own methods: an interrupt between
-the taking and the giving back of a lock written in Python would leave it taken for good.
+Rules: it is taken by `with sending.line, sending.lock, sending.owner`, in that order, or by `hold`.
+What is taken is always the plain lock, by its own methods: an interrupt between the taking and the
+giving back of a lock written in Python would leave it taken for good.
 """
 
 from __future__ import annotations
@@ -13,33 +13,32 @@ from __future__ import annotations
 import threading
 from collections import deque
 from contextlib import suppress
+from functools import partial
 
 from gon.limits import GIVE_WAY_S
+from gon_client.interruption import Owned
 
 
-class Sending:
+class Sending(Owned):
     """A lock, the line before it, and whether somebody is sending pieces."""
 
-    __slots__ = ("_pieces", "acquire", "line", "lock", "release")
+    __slots__ = ("_pieces", "acquire", "begin_pieces", "end_pieces", "line", "release")
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        super().__init__()
         self.acquire, self.release = self.lock.acquire, self.lock.release
         # A count that two threads may change at once.
         self._pieces: deque[None] = deque()
         self.line = _Line(self._pieces)
+        # Say in a `try` and its `finally` that pieces are sent: no interrupt comes between. What is
+        # gathered must be sent once more after the last one.
+        self.begin_pieces = partial(self._pieces.append, None)
+        self.end_pieces = self._pieces.pop
 
     @property
     def in_pieces(self) -> bool:
         """Whether somebody is sending pieces: they send what is gathered in between and after."""
         return bool(self._pieces)
-
-    def begin_pieces(self) -> None:
-        self._pieces.append(None)
-
-    def end_pieces(self) -> None:
-        """Say that no more pieces follow; what is gathered must be sent once more after this."""
-        self._pieces.pop()
 
     def give_way(self) -> None:
         """Return once those in the line have had the lock, or had the time to take it."""

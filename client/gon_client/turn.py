@@ -9,25 +9,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import partial
+
+from gon_client.interruption import Owned
+
+# Whoever gives the turn back may be interrupted before it tells: a follower then looks by itself.
+FOLLOW_S = 1.0
 
 
-class Turn:
+class Turn(Owned):
     """A lock whose losers wait for news instead of for the lock."""
 
-    __slots__ = ("_changed", "followers", "lock", "take")
+    __slots__ = ("_changed", "followers")
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        # Takes the turn if it is free and returns whether; never waits.
-        self.take: Callable[[], bool] = partial(self.lock.acquire, False)
+        super().__init__()
         self._changed = threading.Condition()
         # Who gives the turn back tells them, if there are any.
         self.followers = 0
 
-    def give(self) -> None:
-        """Hand the turn back, and tell those who follow."""
-        self.lock.release()
+    def given(self) -> None:
+        """Tell those who follow that the turn is free."""
         if self.followers:
             self.tell()
 
@@ -37,12 +38,15 @@ class Turn:
             self._changed.notify_all()
 
     def follow(self, satisfied: Callable[[], bool], timeout_s: float | None) -> None:
-        """Wait until the turn is free, there is news, `satisfied` holds or the time is over."""
+        """Wait until the turn is free, there is news, `satisfied` holds or the time is over;
+        FOLLOW_S at most.
+        """
+        wait_s = FOLLOW_S if timeout_s is None else min(FOLLOW_S, timeout_s)
         with self._changed:
             self.followers += 1
             try:
                 if self.lock.locked() and not satisfied():
-                    self._changed.wait(timeout_s)
+                    self._changed.wait(wait_s)
             finally:
                 self.followers -= 1
 

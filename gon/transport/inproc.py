@@ -170,6 +170,7 @@ class InprocLink:
 
     def receive(self, timeout_s: float | None = None) -> memoryview | None:
         if self._payloads:
+            self._check_open()
             raise self._broken(f"{len(self._payloads)} payloads more than its head told")
         end_s = None if timeout_s is None else self._now_s() + timeout_s
         with self._changed:

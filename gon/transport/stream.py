@@ -346,6 +346,8 @@ class StreamLink:
             if self._why_lost:
                 return
             self._why_lost = reason
+            # What has come already would still be read by it.
+            self.lane.bounded = False
             with suppress(OSError):  # the peer was first
                 self._socket.shutdown(socket.SHUT_RDWR)
             # None is left if the garbage collector has finalized the socket before its link.

@@ -87,9 +87,10 @@ class PlainLedger:
         if not self.has_credit():
             raise LocalProtocolError(f"no credit: {len(self._kept)} frames are not acknowledged")
         frame = Frame(self.sent + 1, head, tuple(payloads))
-        self.sent = frame.seq
-        self._kept.append(frame)
+        # One step to whatever interrupts it, as is the letting go.
         self._kept_bytes += len(head)
+        self.sent += 1
+        self._kept.append(frame)
         return frame
 
     def take_ack(self, ack: int) -> None:
@@ -98,7 +99,8 @@ class PlainLedger:
             raise RemoteProtocolError(f"frame {ack} is acknowledged and only {self.sent} were sent")
         kept = self._kept
         while kept and kept[0].seq <= ack:
-            self._let_go_bytes += len(kept.popleft().head)
+            self._let_go_bytes += len(kept[0].head)
+            kept.popleft()
         self.acked = ack
 
     def kept(self) -> list[Frame]:

@@ -157,7 +157,6 @@ cdef class Express:
     cdef int _answers
     cdef list _replies
     cdef dict _poison
-    cdef dict _unreported
 
     def __init__(
         self, conversation, executor, Ledger session not None, Unfolds unfolds not None,
@@ -165,7 +164,7 @@ cdef class Express:
     ):
         self._conversation = conversation
         self._executor = executor
-        self._poison, self._unreported = executor.failures()
+        self._poison = executor.poison
         self._session = session
         self._unfolds = unfolds
         self._port = port
@@ -469,8 +468,8 @@ cdef class Express:
         return 0
 
     cdef bint _clean(self) noexcept:
-        """Return whether nothing is poisoned, and every failure has been told."""
-        return not self._poison and not self._unreported
+        """Return whether nothing is poisoned."""
+        return not self._poison
 
     cdef bint _step(self, Step* step, const uint8_t* body) except -1:
         """Run one step by the device's port; False if that is left to the executor."""

@@ -213,7 +213,6 @@ cdef bint replay(object executor, Port port, object op, uint64_t number) except 
         steps = steps or kept.graph.changed(op.changes)
         executor.run_op(on_stream(steps[coded.place], op.stream), number)
         coded.place += 1
-        poison, unreported = executor.failures()
-        if poison or unreported:
+        if executor.poison:
             replaying.run_rest(op, steps, coded.place, number)
             return True

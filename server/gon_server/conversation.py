@@ -148,9 +148,12 @@ class Conversation:
 
     def _receive(self, link: Link) -> memoryview | None:
         """Return the next frame that is to be handled here, None if something else was done."""
+        frees_wait = bool(self._executor.pins.late)
+        if frees_wait:
+            self.downloads.forget_received()
         if self.downloads:
             return self._receive_between(link)
-        if self._express is not None and link.lane is not None:
+        if self._express is not None and link.lane is not None and not frees_wait:
             raw = self._express.converse(link, link.lane)
             if raw is not None or self.downloads:
                 return raw

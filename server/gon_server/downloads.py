@@ -4,7 +4,7 @@ A piece's bytes are the device's own memory, in a window that is open while they
 longer. Until the client has acknowledged a piece it may have to be sent again: its bytes are then
 read again, and are the same, since a client sends nothing that is ordered behind a read before it
 has received all of it (gon.wire.batch). A piece that went compressed is kept as it went: what
-compresses it again need not give the same.
+compresses it again need not give the same. A buffer that is freed meanwhile lives until then.
 
 Rules: pieces go out in the order of the reads. What is not acknowledged is bounded; beyond that the
 client is heard first. Must not know: batches, what comes between.
@@ -55,6 +55,7 @@ class Downloads:
 
     def __init__(self, executor: Executor, session: Session, clock: Clock = SYSTEM_CLOCK) -> None:
         self._executor = executor
+        executor.pins.look = self.forget_received
         self._session = session
         self._now_s = clock.now_s
         self._asked: deque[_Download] = deque()
@@ -82,15 +83,30 @@ class Downloads:
         """Take a read that nothing speaks against. Raises RemoteProtocolError."""
         if len(self._asked) >= DOWNLOADS_MAX:
             raise RemoteProtocolError(f"more than {DOWNLOADS_MAX} large reads at once")
+        self._executor.pins.hold(op.buffer)
         self._asked.append(_Download(op, number))
+
+    def _done(self) -> None:
+        """Take out the first read: all of it has been sent, or it failed."""
+        self._let_go(self._asked.popleft().op)
+
+    def _let_go(self, op: ops.Read) -> None:
+        freed = self._executor.pins.let_go(op.buffer)
+        if freed is not None:
+            self._executor.run_op(freed, 0)
 
     def may_send(self) -> bool:
         """Return whether a piece may be sent before the client is heard."""
+        self.forget_received()
+        return len(self._unacked) < DOWNLOAD_PIECES_MAX
+
+    def forget_received(self) -> None:
+        """Forget the pieces that the client has acknowledged, and run the frees they held up."""
         acked = self._session.acked
         while self._unacked and next(iter(self._unacked)) <= acked:
             piece = self._unacked.pop(next(iter(self._unacked)))
             self._compressed_bytes -= len(piece.compressed or b"")
-        return len(self._unacked) < DOWNLOAD_PIECES_MAX
+            self._let_go(piece.op)
 
     def seal_whole(self, op: ops.Read) -> bytes | None:
         """Return the head of the frame that carries all of a read in one piece, as it is, for
@@ -103,6 +119,7 @@ class Downloads:
             return None
         frame = session.seal_apart(encode([Reply(op.reply, None, size)]), size)
         self._unacked[frame.seq] = _Piece(op, 0, size)
+        self._executor.pins.hold(op.buffer)
         return frame.head
 
     def took(self, size_bytes: int, took_s: float) -> None:
@@ -126,7 +143,7 @@ class Downloads:
         try:
             window = self._executor.begin_read(op, piece.at, size)
         except GonError as error:
-            self._asked.popleft()
+            self._done()
             failure = Failure.of(error, "Read", download.number)
             link.send(session.seal(encode([Reply(op.reply, failure=failure)])).head)
             return
@@ -149,10 +166,11 @@ class Downloads:
         body = encode([Reply(piece.op.reply, None, size)])
         frame = session.seal_apart(body, payload.nbytes)
         self._unacked[frame.seq] = piece
+        self._executor.pins.hold(piece.op.buffer)
         self._compressed_bytes += len(piece.compressed or b"")
         download.sent += size
         if download.sent == piece.op.size_bytes:
-            self._asked.popleft()
+            self._done()
         began_s = self._now_s()
         link.send(frame.head, [payload])
         took_s = self._now_s() - began_s

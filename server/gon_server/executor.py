@@ -24,6 +24,7 @@ from gon.wire.ops import AnyOp
 from gon_server.footprint import Footprint, Key, Noun, footprint
 from gon_server.module_variables import ModuleVariables
 from gon_server.overwriting import Overwriting
+from gon_server.pins import Pins
 from gon_server.recalling import Contents, Recalling, recall_failed, recalled
 from gon_server.replaying import Replaying
 
@@ -67,6 +68,7 @@ class Executor:
         self._unreported: dict[int, Failure] = {}
         self._variables = ModuleVariables()
         self._overwriting = Overwriting()
+        self.pins = Pins()
         self._window_of: Handle | None = None
         self._upload: tuple[ops.Write | ops.WritePart, int] | None = None
 
@@ -99,7 +101,7 @@ class Executor:
             if type(op) is ops.RunGraph:
                 self._replay(op, number)
                 return None
-            if self._poison or self._unreported:
+            if self._poison:
                 return self._guarded(op)
             if type(op) is _LAUNCH:
                 self._launch(op.stream, op.kernel, op.grid, op.block, op.shared_bytes, op.args)
@@ -112,7 +114,7 @@ class Executor:
             return self.fail(op, Failure.of(error, type(op).__name__, number))
 
     def _replay(self, op: ops.RunGraph, number: int) -> None:
-        clean = not self._poison and not self._unreported
+        clean = not self._poison
         touched = self._footprint(op)
         failure = None if clean else self._poison.get(touched.reads[1])
         if failure is not None:  # the graph could not be made
@@ -120,11 +122,10 @@ class Executor:
         else:
             self.replaying.run(op, number, clean=clean)
 
-    def failures(self) -> tuple[dict[Key, Failure], dict[int, Failure]]:
-        """Return what is poisoned, and the failures that nothing has waited for: the very books,
-        for whoever runs ops past this (gon_server._express) while both are empty.
-        """
-        return self._poison, self._unreported
+    @property
+    def poison(self) -> dict[Key, Failure]:
+        """The very book of what is poisoned: while it is empty, ops may be run past this."""
+        return self._poison
 
     # Payloads --------------------
     def begin_write(self, op: ops.Write | ops.WritePart, number: int) -> memoryview | None:
@@ -206,7 +207,7 @@ class Executor:
                 device.wait_event(Handle(op.stream), Handle(op.event))
             case ops.SyncAll():
                 device.sync_all().wait()
-                return Reply(op.reply)
+                return Reply(op.reply, failure=self._report_all())
             case ops.SyncEvent():
                 device.sync_event(Handle(op.event)).wait()
                 return Reply(op.reply)
@@ -217,6 +218,8 @@ class Executor:
                 return Reply(op.reply, encode(self._load(op)))
             case ops.Recall() | ops.Keep():
                 return self._recalling.run(op)
+            case ops.Free() if self.pins.holds_up(op):
+                pass
             case _:
                 self._make_or_forget(op)
         return None
@@ -298,10 +301,7 @@ class Executor:
         failure = self._poisoned_by(touched)
         match op:
             case ops.SyncAll():
-                reply = self._step(op)
-                if self._unreported:
-                    return Reply(op.reply, failure=self._report_all())
-                return reply
+                return self._step(op)
             case ops.Sync() | ops.SyncEvent():
                 # The work queued before the failure is waited for all the same.
                 if failure is None:
@@ -389,7 +389,10 @@ class Executor:
         self._unreported.pop(failure.number, None)
         return Reply(reply, failure=failure)
 
-    def _report_all(self) -> Failure:
+    def _report_all(self) -> Failure | None:
+        """Return the first failure that no wait has told, if there is one; all count as told."""
+        if not self._unreported:
+            return None
         first = self._unreported[min(self._unreported)]
         self._unreported.clear()
         for key in [key for key in self._poison if key[0] in _WAITED_FOR]:

@@ -139,6 +139,7 @@ class Fleet:
         self._by_lease[order.lease] = worker
         depot.pool.taken(self._clock.now_s())
         self._refill(depot)
+        log.info("lease %s: worker pid %d", order.lease, worker.pid)
         return await worker.assign(order)
 
     def hire(self, unit: str) -> Coroutine[None, None, SupervisedWorker]:

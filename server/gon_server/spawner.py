@@ -1,9 +1,9 @@
 """The spawner: a small process that forks workers on gond's orders, and is their parent.
 
-    python -m gon_server.spawner FD MODULE:FUNCTION
+    python -m gon_server.spawner FD MODULE:FUNCTION LEVEL
 
 FD is its end of a SOCK_SEQPACKET pair with gond (the protocol: gon_server.orders); FUNCTION(socket,
-device, trial) is what each worker runs.
+device, trial) is what each worker runs, LEVEL what it and they log.
 
 Rules: it has one thread, opens no device and holds no secret, so that a fork of it is safe and
 finds nothing. What workers need is imported here, once, so that they start fast and share its
@@ -187,7 +187,11 @@ def _close_all_but(fd: int) -> None:
 
 def main() -> None:
     """Run the process."""
-    logging.basicConfig(format="%(name)s: %(message)s")
+    logging.basicConfig(
+        level=sys.argv[3].upper(),
+        # Workers have it from here; gond says which lease a process serves.
+        format="%(asctime)s %(levelname)s %(name)s[%(process)d]: %(message)s",
+    )
     gond_pid = os.getppid()
     gond = socket.socket(fileno=int(sys.argv[1]))
     # A Ctrl-C is gond's to answer: it drains.

@@ -61,12 +61,20 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
 class SpawnerProcess:
     """One life of the spawner. `sock` does not block."""
 
-    def __init__(self, worker_entry: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, worker_entry: str, log_level: str, environ: Mapping[str, str]) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             fd = theirs.fileno()
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-P", "-m", "gon_server.spawner", str(fd), worker_entry],
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "gon_server.spawner",
+                    str(fd),
+                    worker_entry,
+                    log_level,
+                ],
                 stdin=subprocess.DEVNULL,
                 # What a tenant's kernel prints belongs with the logs.
                 stdout=sys.stderr.fileno(),

@@ -103,6 +103,11 @@ class SupervisedWorker:
         return f"worker {self.number} (pid {self._pid}, {self.unit}, {self.stage.value}{lease})"
 
     @property
+    def pid(self) -> int:
+        """Its process; 0 before there is one."""
+        return self._pid
+
+    @property
     def alive(self) -> bool:
         return not self._gone.done()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+import gon
 from gon.errors import (
     GonError,
     HostUnreachable,
@@ -27,6 +29,7 @@ from gon.model import LeaseTerms
 from gon_client.control import ControlChannel, LeaseState
 from tests.e2e.gond_process import (
     PATIENCE_S,
+    REAL_WORKER,
     Gond,
     GondFailedError,
     all_free,
@@ -360,3 +363,13 @@ def test_a_silent_host_ends_in_a_timeout() -> None:
         with pytest.raises((WaitTimeout, HostUnreachable), match=r"127\.0\.0\.1"):
             channel.describe()
         channel.close()
+
+
+def test_its_log_says_which_process_serves_a_lease(tmp_path: Path) -> None:
+    """And workers log as much as it does, with their process beside."""
+    with Gond(tmp_path, *REAL_WORKER, units=("soft=sim:1,memory_bytes=4096",)) as daemon:
+        with gon.connect(daemon.unix) as host, host.acquire():
+            pass
+        serves = re.search(r"gond\.fleet: lease \S+: worker pid (\d+)", daemon.output)
+        assert serves is not None
+        until(lambda: f"gond.worker[{serves[1]}]: lease ended: " in daemon.output, "the end")

@@ -95,8 +95,8 @@ def test_a_pump_ends_with_the_session() -> None:
 # Turn --------------------
 def test_one_has_the_turn_and_the_others_wait_for_news() -> None:
     turn = Turn()
-    assert turn.take()
-    assert not turn.take()
+    assert turn.lock.acquire(blocking=False)
+    assert not turn.hold(pytest.fail)
     news = threading.Event()
     with ThreadPoolExecutor(2) as threads:
         looks = threading.Semaphore(0)
@@ -109,19 +109,20 @@ def test_one_has_the_turn_and_the_others_wait_for_news() -> None:
         for _ in following:
             assert looks.acquire(timeout=PATIENCE_S)
         news.set()
-        turn.give()
+        turn.lock.release()
+        turn.given()
         for each in following:
             each.result(PATIENCE_S)
-    assert turn.take()
+    assert turn.hold(lambda: None)
 
 
 def test_nobody_follows_a_turn_that_is_free_or_whose_news_is_here() -> None:
     turn = Turn()
     turn.follow(lambda: False, None)
-    assert turn.take()
-    turn.follow(lambda: True, None)
-    turn.follow(lambda: False, 0.001)
-    turn.tell()
+    with turn.lock:
+        turn.follow(lambda: True, None)
+        turn.follow(lambda: False, 0.001)
+        turn.tell()
 
 
 # Answers --------------------

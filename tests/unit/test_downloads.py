@@ -22,6 +22,7 @@ from gon.model import Handle
 from gon.transport.base import Link
 from gon.transport.inproc import inproc_pair
 from gon.wire import ops
+from gon.wire.batch import Reply
 from gon.wire.session import Role, Session
 from gon_server.devices.sim import SimDevice
 from gon_server.downloads import Downloads
@@ -79,16 +80,48 @@ def test_a_piece_that_can_not_be_read_again_ends_the_session() -> None:
         some.add(ops.Read(0, BUFFER, 0, 2, 1), 1)
         some.send_piece(link)
         (frame,) = session.kept()
-        some._executor.run_op(ops.Free(BUFFER), 2)
+        some._executor._device.free(BUFFER)
         with pytest.raises(RemoteProtocolError, match="gone before it was received"):
             some.send_again(link, frame)
+
+
+def test_a_buffer_that_is_freed_lives_until_its_reads_are_received() -> None:
+    with downloads() as (some, session, link):
+        executor = some._executor
+        executor.run_op(ops.Free(BUFFER), 1)
+        executor.run_op(ops.Allocate(BUFFER, 2), 2)
+        some.add(ops.Read(0, BUFFER, 0, 2, 1), 3)
+        some.send_piece(link)
+        executor.run_op(ops.Free(BUFFER), 4)
+        some.send_piece(link)
+        assert not some
+        for frame in session.kept():
+            some.send_again(link, frame)
+        assert "1 buffers" in repr(executor)
+        for acked, left in ((1, 1), (2, 0)):
+            session.take_ack(acked)
+            some.forget_received()
+            assert f"{left} buffers" in repr(executor)
+        assert executor.run_op(ops.SyncAll(1), 5) == Reply(1)
+
+
+def test_a_free_after_the_last_piece_is_received_is_at_once() -> None:
+    with downloads() as (some, session, link):
+        executor = some._executor
+        executor.run_op(ops.Free(BUFFER), 1)
+        executor.run_op(ops.Allocate(BUFFER, 1), 2)
+        some.add(ops.Read(0, BUFFER, 0, 1, 1), 3)
+        some.send_piece(link)
+        session.take_ack(1)
+        executor.run_op(ops.Free(BUFFER), 4)
+        assert "0 buffers" in repr(executor)
 
 
 def test_a_buffer_that_is_gone_fails_the_rest_of_its_download() -> None:
     with downloads() as (some, session, link):
         some.add(ops.Read(0, BUFFER, 0, 2, 1), 1)
         some.send_piece(link)
-        some._executor.run_op(ops.Free(BUFFER), 2)
+        some._executor._device.free(BUFFER)
         some.send_piece(link)
         assert not some
         assert session.sent == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import struct
+from typing import NoReturn
 
 import pytest
 
@@ -145,6 +146,21 @@ def test_a_sync_of_all_streams_tells_what_nobody_has_waited_for(session: Session
     failure = session.failure(ops.Allocate(77, QUOTA + 1), ops.SyncAll(9))
     assert (failure.code, failure.op) == (Code.OUT_OF_MEMORY, "Allocate")
     assert session.reply(ops.SyncAll(10)).failure is None
+
+
+def test_a_failure_that_no_wait_has_told_slows_nothing_down(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its stream is closed before anyone waits for it; nothing is poisoned any more."""
+    session.answers(ops.WaitEvent(3, 77), ops.CloseStream(3))
+
+    def looked_at(_kernel: int, _args: object) -> NoReturn:
+        pytest.fail("an op is looked at though nothing is poisoned")
+
+    monkeypatch.setattr(session.device, "written_by", looked_at)
+    assert session.reply(launch(0), ops.Sync(0, 9)).failure is None
+    assert session.failure(ops.SyncAll(10)).op == "WaitEvent", "it is told all the same"
+    assert session.reply(ops.SyncAll(11)).failure is None
 
 
 def test_what_was_never_made_can_be_used_and_freed_without_harm(session: Session) -> None:

@@ -25,6 +25,7 @@ from gon_client.counts import NOTHING_CARRIED
 from gon_client.device import Device
 from gon_client.pump import QUIET_TICKS
 from gon_client.remote import RemoteDevice
+from gon_client.turn import Turn
 from gon_server.devices.sim import SimDevice
 from gon_server.executor import Executor
 from tests.inproc_worker import InprocWorker, open_session, remote
@@ -153,27 +154,27 @@ def test_a_wait_times_out_while_the_link_is_lost() -> None:
             gone.set_exception(LeaseLost("the test is over"))
 
 
-def test_an_upload_whose_acknowledgement_another_thread_took_returns() -> None:
+def test_an_upload_whose_acknowledgement_another_thread_took_returns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Between the look at `acked` and taking the turn another thread may have received what was
     waited for: `_receive_some(None)` then waits for a frame that never comes. So in `flush`,
     `send_alone` and `ask`."""
     with desk() as made:
-        turn, take = made.link._turn, made.link._turn.take
-        taken = 0
+        take, asked = Turn.hold, 0
 
-        def take_late() -> bool:
-            nonlocal taken
-            taken += 1
-            if taken == 1:
+        def take_late(turn: Turn, do: Callable[[], object]) -> bool:
+            nonlocal asked
+            asked += 1
+            if asked == 1:
                 # What another thread does at this moment.
                 made.worker.batch()
                 made.worker.acknowledge()
-                turn.take = take
                 made.link._poll()
-            return take()
+            return take(turn, do)
 
-        turn.take = take_late
-        data = memoryview(bytes(LARGE))
+        monkeypatch.setattr(Turn, "hold", take_late)
+        data = memoryview(bytearray(LARGE))
         uploading = made.threads.submit(made.far.write, DEFAULT_STREAM, Handle(1), 0, data)
         uploading.result(HANGS_S)
 

@@ -173,8 +173,9 @@ class Recorder:
     def __init__(self) -> None:
         self.given: list[tuple[int, AnyOp]] = []
 
-    def failures(self) -> tuple[dict[object, Failure], dict[int, Failure]]:
-        return {}, {}
+    @property
+    def poison(self) -> dict[object, Failure]:
+        return {}
 
     def run_op(self, op: AnyOp, number: int) -> Reply | None:
         self.given.append((number, op))

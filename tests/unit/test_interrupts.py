@@ -1,0 +1,208 @@
+"""Interrupts, such as Ctrl-C, at each place of a call where one may come, and finalizers in the
+middle of one: nothing is lost or done twice, nobody is left waiting.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from gon.device import SETTLED, Pending
+from gon.errors import InvalidArgument, LinkLost
+from gon.limits import BATCH_OPS_TARGET, KIB
+from gon.model import DEFAULT_STREAM, Handle
+from gon.testing.faulty_link import Cut, Direction, FaultyLink
+from gon.transport.base import Bytes, Link, WhileBlocked
+from gon.transport.inproc import inproc_pair
+from gon_client.remote import RemoteDevice
+from gon_client.round_trip import RoundTrip
+from gon_server.devices.sim import SimDevice
+from tests.inproc_worker import PATIENCE_S, InprocWorker, MakePair, open_session, stream_pair
+from tests.interrupts import Interrupts
+
+BIG, SMALL, OTHER = Handle(7), Handle(8), Handle(9)
+PIECE = 40 * KIB
+SIZE = 2 * PIECE + 1000
+CONTENT = random.Random(1).randbytes(SIZE)
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit in ("MIN", "MAX", "SHARED"):
+        monkeypatch.setattr(f"gon.wire.pieces.PIECE_BYTES_{limit}", PIECE)
+
+
+class Trial:
+    """A session, whose worker tells what was lost or done twice, and the caller's bytes."""
+
+    def __init__(self, make_pair: MakePair) -> None:
+        self.worker = InprocWorker(SimDevice(), make_pair)
+        self.link = open_session(self.worker)
+        self.far = RemoteDevice(self.link)
+        self.taken = bytearray(CONTENT)
+        # What an interrupted call waited for; it can be waited for again.
+        self.pending: Pending = SETTLED
+        # Made twice, or not at all, they are told by the next wait for everything.
+        self.far.allocate(BIG, SIZE)
+        self.far.allocate(SMALL, 64)
+
+    def wait(self, pending: Pending, timeout_s: float | None = None) -> None:
+        self.pending = pending
+        pending.wait(timeout_s)
+
+    def end(self) -> None:
+        """See that all goes on, on another link, whatever the caller does with its bytes."""
+        self.taken[:] = b"\xff" * SIZE
+        self.worker.connect().close()
+        self.far.free(SMALL)
+        self.pending.wait(PATIENCE_S)
+        self.far.sync_all().wait(PATIENCE_S)
+        place = bytearray(SIZE)
+        self.far.read(DEFAULT_STREAM, BIG, 0, memoryview(place)).wait(PATIENCE_S)
+        for at in range(0, SIZE, PIECE):
+            piece = place[at : at + PIECE]
+            assert piece in (CONTENT[at : at + PIECE], bytes(len(piece))), at
+        assert all(isinstance(each, LinkLost) for each in self.worker.endings), self.worker.endings
+
+
+@contextmanager
+def trial(make_pair: MakePair) -> Generator[Trial]:
+    made = Trial(make_pair)
+    try:
+        yield made
+    finally:
+        made.far.close()
+        made.worker.close()
+
+
+def post(made: Trial) -> None:
+    made.far.fill(DEFAULT_STREAM, SMALL, 0, 64, b"\1")
+
+
+def flush(made: Trial) -> None:
+    made.link.flush()
+
+
+def sync(made: Trial) -> None:
+    made.wait(made.far.sync(DEFAULT_STREAM))
+
+
+def wait(made: Trial) -> None:
+    made.wait(made.far.sync_all())
+
+
+def limited(made: Trial) -> None:
+    made.wait(made.far.sync_all(), PATIENCE_S)
+
+
+def upload(made: Trial) -> None:
+    made.far.write(DEFAULT_STREAM, BIG, 0, memoryview(made.taken))
+
+
+def small_read(made: Trial) -> None:
+    made.wait(made.far.read(DEFAULT_STREAM, SMALL, 0, memoryview(bytearray(64))))
+
+
+def read(made: Trial) -> None:
+    made.wait(made.far.read(DEFAULT_STREAM, BIG, 0, memoryview(bytearray(SIZE))))
+
+
+def read_now(made: Trial) -> None:
+    made.far.read_now(DEFAULT_STREAM, BIG, 0, memoryview(bytearray(SIZE)))
+
+
+CALLS = (post, flush, sync, wait, limited, upload, small_read, read, read_now)
+
+
+@pytest.mark.parametrize("make_pair", [inproc_pair, stream_pair])
+@pytest.mark.parametrize("call", CALLS)
+def test_an_interrupt_anywhere_loses_and_doubles_nothing(
+    call: Callable[[Trial], None], make_pair: MakePair
+) -> None:
+    place, interrupted = 0, True
+    while interrupted:
+        place += 1
+        with trial(make_pair) as made:
+            interrupted = Interrupts(place).call(lambda made=made: call(made))
+            made.end()
+    assert place > 1
+
+
+class Far(RoundTrip):
+    """A round trip at which every upload is worth a copy."""
+
+    def worth_copying(self, size_bytes: int) -> bool:
+        return size_bytes > 0
+
+
+def test_an_interrupt_while_an_upload_is_copied_neither(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gon_client.bulk.RoundTrip", Far)
+    test_an_interrupt_anywhere_loses_and_doubles_nothing(upload, inproc_pair)
+
+
+# Finalizers --------------------
+class Forgotten:
+    """Something that only the collector finds, and that does something then."""
+
+    def __init__(self, do: Callable[[], None]) -> None:
+        self.do, self.itself = do, self
+
+    def __del__(self) -> None:
+        self.do()
+
+
+class Collecting(FaultyLink):
+    """A link in the middle of whose sends the collector runs."""
+
+    def send(
+        self, head: Bytes, payloads: Sequence[Bytes] = (), while_blocked: WhileBlocked = None
+    ) -> None:
+        gc.collect()
+        super().send(head, payloads, while_blocked)
+        gc.collect()
+
+
+def collecting_pair() -> tuple[Link, Link]:
+    here, there = inproc_pair()
+    return Collecting(here, Cut(Direction.OUT, 1 << 60, delivers=True)), there
+
+
+@pytest.fixture
+def collected_when_told() -> Generator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("collected_when_told")
+@pytest.mark.parametrize("call", CALLS)
+def test_a_finalizer_in_the_middle_may_queue_and_free(call: Callable[[Trial], None]) -> None:
+    with trial(collecting_pair) as made:
+        made.wait(made.far.sync(DEFAULT_STREAM))
+        ran: list[Exception | None] = []
+
+        def queue() -> None:
+            for _ in range(2 * BATCH_OPS_TARGET):
+                made.far.fill(DEFAULT_STREAM, SMALL, 0, 64, b"\1")
+            made.far.allocate(OTHER, 64)
+            ran.append(None)
+
+        def use() -> None:
+            try:
+                made.far.sync(DEFAULT_STREAM).wait()
+            except InvalidArgument as error:
+                ran.append(error)
+
+        Forgotten(queue)
+        Forgotten(use)
+        made.far.fill(DEFAULT_STREAM, SMALL, 0, 64, b"\1")
+        call(made)
+        made.link.flush()
+        assert len(ran) == 2
+        assert any(error is not None for error in ran)
+        made.far.free(OTHER)
+        made.end()
