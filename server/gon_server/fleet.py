@@ -139,7 +139,9 @@ class Fleet:
         self._by_lease[order.lease] = worker
         depot.pool.taken(self._clock.now_s())
         self._refill(depot)
-        return await worker.assign(order)
+        endpoint = await worker.assign(order)
+        log.debug("%r", worker)
+        return endpoint
 
     def hire(self, unit: str) -> Coroutine[None, None, SupervisedWorker]:
         """Return who gives a warm worker of `unit` that is to build; it goes before those who wait
