@@ -12,10 +12,12 @@
 #                RIVALS passes arguments
 #   make proto   the generated code of the control plane, from proto/
 #
-# VENV names the environment's folder, PYTHON the interpreter (3.11 or later) that makes it.
+# VENV names the environment's folder, PYTHON the interpreter (3.11 or later) that makes it. PYTEST
+# passes arguments to pytest; WORKERS says in how many processes the tests run (0: in pytest itself).
 
 VENV ?= .venv
 PYTHON ?= python3
+WORKERS ?= logical
 BENCH ?=
 RIVALS ?=
 PYTEST ?=
@@ -28,8 +30,8 @@ export PIP_NO_INPUT = 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test test-plain test-runtimes check lint types tidy bench bench-rivals \
-	proto clean
+.PHONY: help venv demo test test-plain test-runtimes check lint types pyright mypy tidy bench \
+	bench-rivals proto clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -49,8 +51,12 @@ $(READY): pyproject.toml $(NATIVE)
 demo: $(READY)
 	$(BIN)/gon demo
 
+# In halves that stay in order, so that what a module shares is made about once; who is done first
+# takes from the other. Four at most: each has a gond, and compilers with a thread a processor.
+SPREAD := --numprocesses $(WORKERS) --maxprocesses 4 --dist worksteal
+
 test: $(READY)
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest $(SPREAD) $(PYTEST)
 
 PLAIN := tests/wire tests/sim tests/conformance/test_links.py tests/unit/test_link.py \
 	tests/unit/test_executor.py tests/unit/test_arguments.py tests/unit/test_graphs.py \
@@ -58,7 +64,7 @@ PLAIN := tests/wire tests/sim tests/conformance/test_links.py tests/unit/test_li
 	tests/e2e/test_remote.py tests/e2e/test_resume.py tests/e2e/test_shm.py
 
 test-plain: $(READY)
-	GON_NATIVE=0 $(BIN)/python -m pytest $(PLAIN) $(PYTEST)
+	GON_NATIVE=0 $(BIN)/python -m pytest $(SPREAD) $(PLAIN) $(PYTEST)
 
 # Other runtimes want versions of their own, so they have an environment of their own.
 RUNTIMES := $(VENV)-runtimes
@@ -68,7 +74,7 @@ POCL_ICD := /etc/OpenCL/vendors/pocl.icd
 $(RUNTIMES)/ready: pyproject.toml $(NATIVE)
 	@test -x $(RUNTIMES)/bin/python || $(PYTHON) -m venv $(RUNTIMES)
 	$(RUNTIMES)/bin/python -m pip install --quiet --editable '.[cli,cuda,server]' \
-		hypothesis nvidia-cuda-cccl-cu12 pytest pytest-timeout scipy \
+		hypothesis nvidia-cuda-cccl-cu12 pytest pytest-timeout pytest-xdist scipy \
 		intel-cmplr-lib-rt==2025.0.5 intel-opencl-rt==2025.0.5 intel-opencl-fpga-emu-rt==2025.0.5
 	@mkdir -p $(RUNTIMES)/icd
 	@echo $(abspath $(RUNTIMES))/lib/libintelocl_emu.so >$(RUNTIMES)/icd/emulator.icd
@@ -79,10 +85,10 @@ test-runtimes: $(RUNTIMES)/ready
 	$(RUNTIMES)/bin/python -m pytest tests/unit/test_cupy_surface.py $(PYTEST)
 	OCL_ICD_VENDORS=$(abspath $(RUNTIMES))/icd CL_CONFIG_CPU_TARGET_ARCH=core-avx2 \
 		GON_TEST_DEVICE="opencl:Intel(R) FPGA Emulation Platform for OpenCL(TM)/0" \
-		$(RUNTIMES)/bin/python -m pytest $(COLLECTION) $(PYTEST)
+		$(RUNTIMES)/bin/python -m pytest $(SPREAD) $(COLLECTION) $(PYTEST)
 	@test ! -e $(POCL_ICD) || { set -x; POCL_MAX_PTHREAD_COUNT=1 OCL_ICD_VENDORS=$(POCL_ICD) \
 		GON_TEST_DEVICE="opencl:Portable Computing Language/0" \
-		$(RUNTIMES)/bin/python -m pytest $(COLLECTION) $(PYTEST); }
+		$(RUNTIMES)/bin/python -m pytest $(SPREAD) $(COLLECTION) $(PYTEST); }
 	@test -e $(POCL_ICD) || echo "PoCL is not installed here (Debian: pocl-opencl-icd): not tried"
 
 check: lint types tidy
@@ -91,8 +97,12 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(READY)
+types: pyright mypy
+
+pyright: $(READY)
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+mypy: $(READY)
 	$(BIN)/mypy
 
 tidy: $(READY)

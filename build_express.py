@@ -11,6 +11,7 @@ one of them has changed.
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,8 @@ def build() -> list[str]:
         for old in Path(path).parent.glob(f"{Path(path).stem}.*.so"):
             old.unlink()
     extensions = [
-        Extension(name, [path], extra_compile_args=["-O2", "-g0"]) for name, path in MODULES.items()
+        Extension(name, [path], extra_compile_args=["-O2", "-g0"], depends=[__file__])
+        for name, path in MODULES.items()
     ]
     distribution = Distribution(
         {
@@ -67,13 +69,18 @@ def build() -> list[str]:
     )
     command = distribution.get_command_obj("build_ext")
     command.build_lib = command.build_temp = "build/express"
+    command.parallel = True  # as many compilers as there are processors
     command.ensure_finalized()
     command.run()
     built: list[str] = []
     for name, path in MODULES.items():
         made = Path(command.get_ext_fullpath(name))
         placed = Path(path).with_name(made.name)
-        made.replace(placed)
+        # A copy: what is unchanged is not compiled again for the next environment. Under another
+        # name first, so that no process loads half a module.
+        fresh = placed.with_suffix(".fresh")
+        shutil.copy2(made, fresh)
+        fresh.replace(placed)
         built.append(placed.as_posix())
     return built
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import socket
@@ -130,6 +131,11 @@ class Gond:
                 if child.ppid() != self.process.pid:
                     found.append(child)
         return found
+
+    def serving(self) -> psutil.Process:
+        """Return the worker that was the last to get a lease."""
+        told = re.findall(r"lease \S+: worker pid (\d+)", self.output)
+        return psutil.Process(int(told[-1]))
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)

@@ -36,7 +36,8 @@ from gon_client.connect import connect
 from gon_client.reserved import LEASE_VARIABLE
 
 GON = [sys.executable, "-c", "from gon_client.cli import main; main()"]
-TIMEOUT_S = 100
+# What a command may take on a busy machine: the longest is half a minute of processor time.
+TIMEOUT_S = 350
 # The C echo is measured where there is a compiler.
 NATIVES = [NATIVE] if shutil.which(COMPILER) else []
 

@@ -18,7 +18,8 @@ from gon_client.bench.private import PrivateHost, private_host
 from gon_client.commands import root
 
 GON = [sys.executable, "-c", "from gon_client.cli import main; main()"]
-TIMEOUT_S = 100
+# What a command may take on a busy machine.
+TIMEOUT_S = 350
 PROGRAM = """
 import numpy as np, gon
 with gon.connect() as host, host.acquire() as dev:

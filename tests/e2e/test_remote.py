@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import gon
-from gon.limits import INLINE_BYTES_MAX, PEER_CHUNK_BYTES
+from gon.limits import INLINE_BYTES_MAX, MIB, PEER_CHUNK_BYTES
 from tests.e2e.gond_process import Gond, real_gond
 
 SOURCE = """
@@ -32,6 +33,7 @@ kernel void sum_block(global const float *x, global float *out, local float *par
 }
 """
 N = 1 << 18
+NARROW_BYTES = 64 * MIB
 
 
 def test_the_normative_program(device: gon.Device) -> None:
@@ -197,10 +199,23 @@ def test_posted_work_runs_without_a_wait(device: gon.Device) -> None:
     assert x.get().tolist() == [1, 1, 1, 1]
 
 
-def test_forgotten_buffers_are_given_back(device: gon.Device) -> None:
-    for _ in range(100):
-        device.zeros(16 << 20, np.float32).fill(1)
-    device.sync()
+@pytest.fixture(scope="module")
+def narrow_gond(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gond]:
+    """A gond with slices so small that a test fills one several times."""
+    unit = f"eagphpu0=opencl:,slices=8,memory_bytes={8 * NARROW_BYTES}"
+    with real_gond(tmp_path_factory.mktemp("narrow"), unit=unit) as gond:
+        yield gond
+
+
+@pytest.mark.parametrize("link", ["tcp", "unix", "shm", "zmq"])
+def test_forgotten_buffers_are_given_back(narrow_gond: Gond, link: str) -> None:
+    size = NARROW_BYTES // 16
+    with gon.connect(narrow_gond.tcp) as host, host.acquire(link=link) as device:
+        (unit,) = host.units()
+        assert unit.memory_bytes // unit.slices == NARROW_BYTES
+        for _ in range(100):
+            device.zeros(size, np.uint8).fill(1)
+        device.sync()
 
 
 def test_wait_timeouts_leave_the_work_running(device: gon.Device) -> None:

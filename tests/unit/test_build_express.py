@@ -30,10 +30,10 @@ print(json.dumps(data))
 
 
 def built(tree: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    shutil.copy(ROOT / "build_express.py", tree)
+    shutil.copy2(ROOT / "build_express.py", tree)
     (tree / "gon").mkdir(exist_ok=True)
     for name in ("__init__.py", "_port.pyx", "_port.pxd"):
-        shutil.copy(ROOT / "gon" / name, tree / "gon")
+        shutil.copy2(ROOT / "gon" / name, tree / "gon")
     return subprocess.run(
         [sys.executable, "-c", RUN],
         cwd=tree,
@@ -60,6 +60,10 @@ def test_with_one_they_are_part_of_it(tmp_path: Path) -> None:
     (made,) = (tmp_path / "gon").glob("*.so")
     assert f'"/gon/{made.name}"' in done.stdout
     assert '"infer_tag": true' in done.stdout
+    # For another environment nothing is compiled that has not changed.
+    again = built(tmp_path, CC="/bin/false")
+    assert again.stdout.splitlines()[-1] == done.stdout.splitlines()[-1]
+    assert made.exists()
 
 
 def test_they_are_left_out_where_that_is_asked_for() -> None:

@@ -306,6 +306,7 @@ def test_statistics_count_ops_waits_and_bytes() -> None:
 def test_payloads_count_by_their_size_and_not_as_copied() -> None:
     with desk() as made:
         size = INLINE_BYTES_MAX + 1
+        # Of bytes, which never change, it would return at once.
         uploading = made.threads.submit(
             made.far.write, DEFAULT_STREAM, BUFFER, 0, memoryview(bytearray(size))
         )

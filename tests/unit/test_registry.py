@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -68,9 +69,10 @@ def test_an_address_in_use_is_a_config_error(scheme: str) -> None:
         listen(f"{scheme}://127.0.0.1:{server.getsockname()[1]}", PREAMBLE)
 
 
-@pytest.fixture(params=["tcp://127.0.0.1:0", "unix://@gon-test-registry", "zmq+tcp://127.0.0.1:*"])
+@pytest.fixture(params=["tcp://127.0.0.1:0", "unix://@gon-test-{pid}", "zmq+tcp://127.0.0.1:*"])
 def listener(request: pytest.FixtureRequest) -> Listener:
-    return listen(str(request.param), PREAMBLE)
+    # Names without a file are the machine's, and these tests may run beside themselves.
+    return listen(str(request.param).format(pid=os.getpid()), PREAMBLE)
 
 
 def test_accept_gives_up_in_time_and_at_once_when_closed(listener: Listener) -> None:

@@ -127,16 +127,22 @@ def test_what_is_remembered_is_bounded(
     kind: type[PlainFolds | Folds], pair: type[PlainUnfolds | Unfolds]
 ) -> None:
     folds, unfolds = kind(), pair()
-    large = [
+    large: list[AnyOp] = [
         ops.Write(
             1, 2, 0, REPEAT_OP_BYTES_MAX - 16, bytes([number % 256]) * (REPEAT_OP_BYTES_MAX - 16)
         )
         for number in range(BATCH_OPS_MAX)
     ]
-    for batch in [large, [LOOP[0]] * BATCH_OPS_MAX] * 12:
-        body = folds.fold(1, coded(batch))
-        assert unfolds.unfold(body) == batch_body(1, coded(batch))
+    by_bytes, by_ops = coded(large), coded([LOOP[0]] * BATCH_OPS_MAX)
+    forgotten: list[int] = []
+    for turn, batch in enumerate([by_bytes] * 5 + [by_ops] * 16 + [by_bytes]):
+        body = folds.fold(1, batch)
+        if body.startswith(b"\x93\x01\xc3"):
+            forgotten.append(turn)
+        assert unfolds.unfold(body) == batch_body(1, batch)
         unfolds.commit()
+    # Two large batches are as many bytes as are remembered, eight of any kind as many ops.
+    assert forgotten == [2, 4, 12, 20]
 
 
 def varied(count: int) -> list[AnyOp]:
