@@ -47,6 +47,11 @@ MAY_IMPORT: tuple[tuple[str, tuple[str, ...]], ...] = (
             "gon_server.devices",
         ),
     ),
+    # An engine sees programs and memory.
+    (
+        "gon_server.engines",
+        ("gon.device", "gon.model", "gon.errors", "gon.limits", "gon_server.engines"),
+    ),
     # CUDA C is text in, text and signatures out.
     ("gon_server.cuda_c", ("gon.model", "gon.errors", "gon.limits", "gon_server.cuda_c")),
     ("gon_server", ("gon", "gon_server")),
