@@ -20,3 +20,8 @@ PARAMETER_NAME_BYTES_MAX = 256
 # Sets of arguments that a function stays bound to: a loop over a few pairs of buffers binds each
 # once (binding an ONNX model of three tensors takes 37 µs, running a small one 6).
 BOUND_MAX = 16
+# Who serves a lease is quiet if it has used so little of the processor between two looks; after the
+# patience engines are loaded all the same.
+QUIET_LOOK_S = 0.02
+QUIET_SHARE = 0.02
+QUIET_PATIENCE_S = 5.0
