@@ -10,7 +10,8 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 from onnx import numpy_helper as arrays
 
 FLOAT = TensorProto.FLOAT
-INT8 = TensorProto.INT8
+DOUBLE = TensorProto.DOUBLE
+INT64 = TensorProto.INT64
 OPSET = 17
 
 Shape = Sequence[int | str | None]

@@ -7,11 +7,12 @@ given, makes what it gives back, and posts one launch: nothing waits.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
 from gon.errors import BadHandle, InvalidArgument, KernelArgumentError
+from gon.limits import SHAPES_CACHED_MAX
 from gon.model import LaunchConfig, Param, ParamKind
 from gon_client.array import DeviceArray
 from gon_client.buffer import HostArray
@@ -28,6 +29,13 @@ Outputs: TypeAlias = DeviceArray | Sequence[DeviceArray]
 _ONCE = LaunchConfig(1)
 
 
+class _Plan(NamedTuple):
+    """What follows from the tensors of a call: arguments of the values, shapes of outputs."""
+
+    values: Sequence[object]
+    outputs: Sequence[tuple[tuple[int, ...], np.dtype[np.generic]]]
+
+
 class Function:
     """One function of a loaded program. Made by `Device.onnx` and `Module.get_function`."""
 
@@ -40,7 +48,14 @@ class Function:
         self.kernel = kernel
         self._inputs = [param for param in tensors if not param.writes]
         self._outputs = [param for param in tensors if param.writes]
-        self._values = {param.name for param in params if param.shape is None}
+        self._values = [param.name for param in params if param.shape is None]
+        # Where each parameter's argument is among inputs, outputs and values, in this order.
+        ordered = (*self._inputs, *self._outputs)
+        places = {id(param): place for place, param in enumerate(ordered)}
+        values = {name: len(ordered) + place for place, name in enumerate(self._values)}
+        self._places = [places.get(id(param), values.get(param.name, 0)) for param in params]
+        # By what the tensors are: what stands for the values, and what outputs are made.
+        self._plans: dict[object, _Plan] = {}
 
     def __repr__(self) -> str:
         def told(params: Sequence[Param]) -> str:
@@ -68,52 +83,58 @@ class Function:
 
         Raises KernelArgumentError (count, type or shape, naming what was given), BadHandle.
         """
-        dims: dict[str, int] = {}
-        told_by: dict[str, str] = {}
-        self._check_count("inputs", len(inputs), self._inputs)
-        for param, given in zip(self._inputs, inputs, strict=True):
-            self._check(param, given, dims, told_by)
-        results = self._results(out, dims, told_by)
         device = self.device
+        key = None if values else _key_of(inputs, out)
+        plan = None if key is None else self._plans.get(key)
+        if plan is None:
+            plan = self._plan(inputs, out, values)
+            if len(self._plans) >= SHAPES_CACHED_MAX:
+                self._plans.clear()
+            if key is not None:
+                self._plans[key] = plan
         arrays = [
             each if isinstance(each, DeviceArray) else device.asarray(each) for each in inputs
         ]
-        named = {
-            param.name: array
-            for param, array in zip(
-                (*self._inputs, *self._outputs), (*arrays, *results), strict=True
-            )
-        }
-        args = [
-            named[param.name] if param.shape is not None else self._value(param.name, dims, values)
-            for param in self.kernel.info.params
-        ]
-        if unknown := [name for name in values if name not in self._values]:
-            raise KernelArgumentError(f"{self!r} has no parameter {unknown[0]!r}")
+        results = (
+            [device.empty(shape, dtype) for shape, dtype in plan.outputs]
+            if out is None
+            else _listed(out)
+        )
+        found = (*arrays, *results, *plan.values)
+        args = [found[place] for place in self._places]
         launch(stream or device.default_stream, _ONCE, self.kernel, *args)
         return results[0] if len(results) == 1 else tuple(results)
 
-    def _results(
-        self, out: Outputs | None, dims: dict[str, int], told_by: dict[str, str]
-    ) -> list[DeviceArray]:
+    def _plan(
+        self, inputs: Sequence[Given], out: Outputs | None, values: Mapping[str, object]
+    ) -> _Plan:
+        """Check what the function is given, and find what follows from it."""
+        dims: dict[str, int] = {}
+        told_by: dict[str, str] = {}
+        given = [] if out is None else _listed(out)
+        self._check_count("inputs", len(inputs), self._inputs)
         if out is not None:
-            given = [out] if isinstance(out, DeviceArray) else list(out)
             self._check_count("outputs", len(given), self._outputs)
-            for param, array in zip(self._outputs, given, strict=True):
-                self._check(param, array, dims, told_by)
-            return given
-        made: list[DeviceArray] = []
-        for param in self._outputs:
-            shape: list[int] = []
-            for dim in param.shape or ():
-                if isinstance(dim, str) and dim not in dims:
-                    raise KernelArgumentError(
-                        f"{self.kernel.info.name}: the inputs do not tell how large {_told(param)} "
-                        "is: give it by out="
-                    )
-                shape.append(dims[dim] if isinstance(dim, str) else dim)
-            made.append(self.device.empty(shape, _dtype_of(param)))
-        return made
+        params = (*self._inputs, *(self._outputs if out is not None else ()))
+        for param, array in zip(params, (*inputs, *given), strict=True):
+            self._check(param, array, dims, told_by)
+        if unknown := [name for name in values if name not in self._values]:
+            raise KernelArgumentError(f"{self!r} has no parameter {unknown[0]!r}")
+        outputs = [] if out is not None else [self._shape(param, dims) for param in self._outputs]
+        return _Plan([self._value(name, dims, values) for name in self._values], outputs)
+
+    def _shape(
+        self, param: Param, dims: Mapping[str, int]
+    ) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+        shape: list[int] = []
+        for dim in param.shape or ():
+            if isinstance(dim, str) and dim not in dims:
+                raise KernelArgumentError(
+                    f"{self.kernel.info.name}: the inputs do not tell how large {_told(param)} is: "
+                    "give it by out="
+                )
+            shape.append(dims[dim] if isinstance(dim, str) else dim)
+        return tuple(shape), _dtype_of(param)
 
     def _check_count(self, what: str, given: int, params: Sequence[Param]) -> None:
         if given != len(params):
@@ -154,6 +175,19 @@ class Function:
         if name in dims:
             return np.int64(dims[name])
         raise KernelArgumentError(f"{self.kernel.info.name}: {name}= is needed")
+
+
+def _listed(out: Outputs) -> list[DeviceArray]:
+    return [out] if isinstance(out, DeviceArray) else list(out)
+
+
+def _key_of(inputs: Sequence[Given], out: Outputs | None) -> object:
+    """Return what a call's plan follows from, None if it is not given arrays."""
+    given = [inputs, ()] if out is None else [inputs, _listed(out)]
+    try:
+        return tuple([tuple([(each.shape, each.dtype) for each in arrays]) for arrays in given])
+    except AttributeError:
+        return None
 
 
 def _told(param: Param) -> str:
