@@ -11,6 +11,7 @@ from onnx import numpy_helper as arrays
 
 FLOAT = TensorProto.FLOAT
 DOUBLE = TensorProto.DOUBLE
+UINT8 = TensorProto.UINT8
 INT64 = TensorProto.INT64
 OPSET = 17
 

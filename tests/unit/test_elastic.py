@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -37,10 +37,12 @@ from gon.wire.ops import AnyOp
 from gon_server.devices import null, opencl, sim
 from gon_server.devices.opencl_runtime import select
 from gon_server.elastic import ElasticUnit
-from gon_server.engines.base import Share
+from gon_server.engines.base import Share, Tensor
 from gon_server.engines.limits import BOUND_MAX
+from gon_server.engines.onnx import OnnxBound, OnnxProgram, open_engine
 from gon_server.engines.shelf import Shelf
 from gon_server.executor import Executor
+from tests import onnx_models as models
 from tests.fake_engine import FORMAT, FakeEngine
 
 X, Y, Z = Handle(1), Handle(2), Handle(3)
@@ -205,6 +207,48 @@ def test_programs_are_refused_with_the_reason(bench: Bench) -> None:
         with pytest.raises(BadHandle):
             (unit.load(again, Program(b"x", FORMAT)) if again is MODULE
              else unit.get_kernel(again, MODULE, "plus"))  # fmt: skip
+
+
+def test_kernels_and_models_see_the_same_addresses() -> None:
+    """An OpenCL kernel and an ONNX session use one buffer in turn; the session is bound to it."""
+    places: list[tuple[int, ...]] = []
+
+    class Noting(OnnxProgram):
+        def bind(
+            self, function: str, tensors: Sequence[Tensor], values: Mapping[str, bytes]
+        ) -> OnnxBound:
+            places.append(tuple(each.ctypes.data for each in tensors))
+            bound = super().bind(function, tensors, values)
+            # Where the runtime itself says that its outputs are, once it has run.
+            bound.run()
+            places.append(tuple(value.data_ptr() for value in bound._binding.get_outputs()))
+            return bound
+
+    engine = open_engine(Share(1))
+    shelf = Shelf(Share(1))
+    shelf.put(engine)
+    unit = ElasticUnit(opencl.open_device(""), shelf, named("gpu", "npu"), SYSTEM_CLOCK)
+    for buffer in (X, Y):
+        unit.allocate(buffer, SIZE)
+    unit.load(MODULE, Program(ADD.encode(), "opencl-c"))
+    unit.get_kernel(KERNEL, MODULE, "add")
+    unit.reconfigure("npu", keep=True)
+    code = models.scaled(models.UINT8, (SIZE,))
+    program = engine.load(Program(code, "onnx"))
+    assert isinstance(program, OnnxProgram)
+    program.__class__ = Noting
+    unit._programs.add(Handle(50), program)
+    unit.get_kernel(OTHER, Handle(50), "main")
+    for _ in range(2):
+        unit.launch(DEFAULT_STREAM, KERNEL, (SIZE, 1, 1), ONE, 0, (X,))
+        unit.launch(DEFAULT_STREAM, OTHER, ONE, ONE, 0, (X, Y))
+        unit.launch(DEFAULT_STREAM, KERNEL, (SIZE, 1, 1), ONE, 0, (Y,))
+    out = bytearray(SIZE)
+    unit.read(DEFAULT_STREAM, Y, 0, memoryview(out)).wait()
+    assert out == bytes([2 * 2 + 1 + 1]) * SIZE
+    x, y = (np.frombuffer(unit.memory_of(each), np.uint8).ctypes.data for each in (X, Y))
+    assert places == [(x, y), (y,)]
+    unit.close()
 
 
 def test_memory_that_is_elsewhere_is_not_for_engines() -> None:
