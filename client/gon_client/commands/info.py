@@ -64,8 +64,8 @@ def unit_table(unit: UnitInfo, limits: DeviceInfo | str) -> Table:
     table.add_row("name", unit.name)
     known = {each.name: each for each in PERSONALITIES}
     for number, name in enumerate(unit.personalities):
-        told = known[name].stands_for if name in known else "the site's own"
-        table.add_row("" if number else "personalities", f"{name}: {told}")
+        stands_for = known[name].stands_for if name in known else "the site's own"
+        table.add_row("" if number else "personalities", f"{name}: {stands_for}")
     for number, engine in enumerate(unit.engines):
         table.add_row("" if number else "engines", engine)
     for number, name in enumerate(unit.formats):
