@@ -83,6 +83,10 @@ GraphSlot: TypeAlias = tuple[GraphPlace, ...]
 GraphChange: TypeAlias = tuple[int, LaunchArg]
 
 
+# A dimension of a tensor: its size, or the name of the parameter that tells it at each launch.
+Dim: TypeAlias = int | str
+
+
 class ParamKind(Enum):
     """What a kernel's parameter takes."""
 
@@ -98,7 +102,8 @@ class Param:
     `type_name` is the source's own spelling; `dtype` the NumPy dtype string of a value, or of the
     elements a pointer points to, "" where the type has none (structs); `size_bytes` the size of a
     value, 0 where unknown; `writes` whether a launch may write through it (a pointer that is not to
-    const).
+    const). Functions of engines take tensors: `shape` is then theirs, of elements of `size_bytes`,
+    and None for everything else; a host of an older version has no such thing.
     """
 
     name: str
@@ -107,6 +112,7 @@ class Param:
     dtype: str = ""
     size_bytes: int = 0
     writes: bool = False
+    shape: tuple[Dim, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +179,22 @@ class DeviceInfo:
     local_bytes: int
     compute_units: int
     view_alignment_bytes: int
+
+
+class Configuration(msgspec.Struct, frozen=True, array_like=True):
+    """What a unit is loaded to be, for one lease, and how it came to be that.
+
+    `state` is "configuring", "ready", or "failed": then the unit is what it was before, as
+    `personality` says, and `reason` why. `elapsed_us` is what the last change took in all, of which
+    the drained streams had `drained_us`; `warm` whether its engines were loaded before.
+    """
+
+    personality: str
+    state: str = "ready"
+    reason: str = ""
+    elapsed_us: float = 0.0
+    drained_us: float = 0.0
+    warm: bool = True
 
 
 def dim3(value: int | Sequence[int], what: str) -> Dim3:
@@ -242,7 +264,7 @@ class LaunchConfig:
 class UnitInfo:
     """One exportable accelerator as its daemon describes it.
 
-    `slices` are its fixed, equal shares.
+    `slices` are its fixed, equal shares; `engines` say what runs those formats that are no kernels.
     """
 
     id: str
@@ -254,6 +276,7 @@ class UnitInfo:
     memory_bytes: int
     slices: int
     slices_free: int
+    engines: tuple[str, ...] = ()
 
     @property
     def slice_bytes(self) -> int:
@@ -294,6 +317,7 @@ class LeaseTerms:
     lease_s: float
     grace_s: float
     endpoint: str
+    personalities: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"LeaseTerms({self.id} on {self.unit}, fence {self.fence:#x}, {self.endpoint})"

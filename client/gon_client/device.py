@@ -9,6 +9,8 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -17,14 +19,32 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from gon.device import Device as Contract
 from gon.device import KnownWrite, Recalling
-from gon.errors import BadHandle, InvalidArgument, LimitExceeded, OutOfMemory, Unsupported
+from gon.elastic import Elastic
+from gon.errors import (
+    BadHandle,
+    GonError,
+    InvalidArgument,
+    LimitExceeded,
+    OutOfMemory,
+    Unsupported,
+)
 from gon.limits import GRAPHS_MAX
-from gon.model import DEFAULT_STREAM, DeviceInfo, GlobalInfo, Handle, KernelInfo, Program
+from gon.model import (
+    DEFAULT_STREAM,
+    Configuration,
+    DeviceInfo,
+    GlobalInfo,
+    Handle,
+    KernelInfo,
+    Program,
+)
+from gon.personalities import GPU
 from gon.transport.base import Link
 from gon_client.array import DeviceArray, shape_of
 from gon_client.buffer import Buffer, check_kind, host_bytes
 from gon_client.counts import LinkCounts
 from gon_client.event import Event
+from gon_client.function import Function
 from gon_client.graph import Capture, Graph
 from gon_client.module import Kernel, Module
 from gon_client.stream import Stream
@@ -57,9 +77,10 @@ class Device:
         on_close: Callable[[], None],
         express: Express | None = None,
         lead: Callable[[Callable[[Link], Link]], None] | None = None,
+        personality: str = GPU,
     ) -> None:
-        """`express` is the quick way of launches, where there is one; `lead` leads the device's
-        links through another, where it has some.
+        """`express` is the quick way of launches, `lead` leads the device's links through another,
+        where it has these.
         """
         # What is called: `_own`, or what stands for it while a graph is captured.
         self.contract = self._own = contract
@@ -69,12 +90,12 @@ class Device:
         self._counts = counts
         self._on_close = on_close
         self.lead = lead
+        self.configuration = Configuration(personality)
         self._handles = itertools.count(1)
         # What finalizers leave: they run anywhere, so they only note what is to be given back.
         self._dropped: deque[tuple[Callable[[Handle], None], Handle]] = deque()
         self._closed = False
-        # What is being captured, and by whom; graphs there are; buffers closed so far, by which a
-        # graph knows when to look at its own.
+        # What is being captured; graphs there are; buffers closed so far, by which graphs know.
         self.capturing: Capture | None = None
         self._beginning = threading.Lock()
         self._graphs = 0
@@ -191,6 +212,34 @@ class Device:
         given = tuple((headers or {}).items())
         program = Program(code, code_format, options, tuple(name_expressions), given)
         return Module(self, handle, self.contract.load(handle, program))
+
+    def onnx(self, model: str | PathLike[str] | bytes) -> Function:
+        """Load an ONNX model, a file or its content, as a function: `y = dev.onnx("m.onnx")(x)`.
+
+        Raises CompileError with the runtime's words, Unsupported for what a model may not have
+        here, or the unit's personality does not admit, InvalidArgument for a unit without ONNX.
+        """
+        code = model if isinstance(model, bytes) else Path(model).read_bytes()
+        return self.compile(code, "onnx").get_function("main")
+
+    def reconfigure(self, personality: str, *, keep: bool = False) -> Configuration:
+        """Let the unit be another of the personalities that it was acquired with, once all streams
+        have finished; return how long that took.
+
+        Arrays, streams, events and graphs stay; programs are unloaded, unless `keep`. Raises
+        Unsupported for what the unit cannot be, which is then what it was, with all programs.
+        """
+        self.check_free("reconfigure")
+        if not isinstance(self.contract, Elastic):
+            raise Unsupported("this device is of one personality: gon.local(personalities=…)")
+        was = self.configuration.personality
+        try:
+            self.configuration = Configuration(was, "configuring")
+            self.configuration = self.contract.reconfigure(personality, keep=keep)
+        except GonError as error:
+            self.configuration = Configuration(was, "failed", error.message)
+            raise
+        return self.configuration
 
     def create_stream(self) -> Stream:
         """Return a new stream, unordered with all others."""

@@ -26,6 +26,7 @@ from gon_server.module_variables import ModuleVariables
 from gon_server.overwriting import Overwriting
 from gon_server.pins import Pins
 from gon_server.recalling import Contents, Recalling, recall_failed, recalled
+from gon_server.reconfiguring import reconfigured
 from gon_server.replaying import Replaying
 
 # The ops of a hot loop; a module's name is found quicker than an attribute of one.
@@ -220,6 +221,8 @@ class Executor:
                 return self._recalling.run(op)
             case ops.Free() if self.pins.holds_up(op):
                 pass
+            case ops.Reconfigure():
+                return reconfigured(self._device, op)
             case _:
                 self._make_or_forget(op)
         return None

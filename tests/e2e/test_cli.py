@@ -77,6 +77,8 @@ def test_info_shows_which_formats_a_unit_takes(host: PrivateHost) -> None:
     assert result.returncode == 0, result.stderr
     assert "opencl-c: OpenCL C source" in result.stdout
     assert "cuda-c: CUDA C source" in result.stdout
+    assert "npu: a neural processor" in result.stdout
+    assert "onnx by onnxruntime " in result.stdout
     assert "threads" in result.stdout
     result = gon("info", "no-such", "--host", host.tcp)
     assert result.returncode == root.EXIT_FAILED

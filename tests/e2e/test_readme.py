@@ -52,7 +52,9 @@ def check_click(command: click.Command, words: list[str]) -> None:
     command.make_context(command.name, words)
 
 
-@pytest.mark.parametrize("program", blocks("python"), ids=["remote", "local", "graphs", "predict"])
+@pytest.mark.parametrize(
+    "program", blocks("python"), ids=["remote", "local", "graphs", "personalities", "predict"]
+)
 def test_programs_run_and_print_what_is_written(soft_gond: Gond, program: str) -> None:
     paths = [str(ROOT / each) for each in (".", "server", "client", "shim")]
     ran = subprocess.run(

@@ -11,6 +11,7 @@ from rich.table import Table
 from gon.errors import GonError, InvalidArgument
 from gon.limits import GIB, KIB
 from gon.model import DeviceInfo, UnitInfo
+from gon.personalities import PERSONALITIES
 from gon_client.bench.report import FILE_WIDTH
 from gon_client.connect import Host, connect
 
@@ -23,6 +24,7 @@ FORMATS = {
     "cubin": "machine code of an NVIDIA GPU",
     "python-sim": "names of the simulator's own kernels",
     "null": "kernels that do nothing",
+    "onnx": "ONNX models, int8 ones too",
 }
 
 
@@ -60,7 +62,12 @@ def unit_table(unit: UnitInfo, limits: DeviceInfo | str) -> Table:
     table.add_column("it is")
     table.add_row("kind", unit.kind)
     table.add_row("name", unit.name)
-    table.add_row("personality", f"{unit.personality}, of {', '.join(unit.personalities)}")
+    known = {each.name: each for each in PERSONALITIES}
+    for number, name in enumerate(unit.personalities):
+        stands_for = known[name].stands_for if name in known else "the site's own"
+        table.add_row("" if number else "personalities", f"{name}: {stands_for}")
+    for number, engine in enumerate(unit.engines):
+        table.add_row("" if number else "engines", engine)
     for number, name in enumerate(unit.formats):
         told = FORMATS.get(name)
         table.add_row("" if number else "formats", f"{name}: {told}" if told else name)
