@@ -1,0 +1,1 @@
+"""Engines: each executes one program format on a unit's buffers."""
