@@ -5,7 +5,7 @@
                               ▼ matches           ▼ digest
 
 A flow says what is done, never on what nor with which keys: those are arguments of a run, by the
-names that its stages give (`gon.flow_shape` tells where they lie). It has one form, of a version,
+names that its stages give (`gon.flow_shape` lists them). It has one form, of a version,
 that reads the same as JSON and travels as msgpack.
 
 Rules: whoever decodes a flow checks it; nothing but a checked flow is run. Every size has its limit
@@ -56,7 +56,13 @@ NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
 
 
-class Compress(msgspec.Struct, frozen=True, tag_field="do", tag="compress", kw_only=True):
+class _Part(
+    msgspec.Struct, frozen=True, tag_field="do", kw_only=True, forbid_unknown_fields=True
+):
+    """What stages have in common: their form."""
+
+
+class Compress(_Part, frozen=True, tag="compress"):
     """Bytes to one frame of a codec: of zstd, of lz4, a gzip member (RFC 1952), a zlib stream
     (RFC 1950) or a bare deflate stream (RFC 1951). zstd's and lz4's carry a checksum, as gzip's do.
     """
@@ -65,7 +71,7 @@ class Compress(msgspec.Struct, frozen=True, tag_field="do", tag="compress", kw_o
     level: int = 0
 
 
-class Decompress(msgspec.Struct, frozen=True, tag_field="do", tag="decompress", kw_only=True):
+class Decompress(_Part, frozen=True, tag="decompress"):
     """Bytes of one frame or, but for zlib and deflate, of several to what was compressed.
 
     More than `limit_bytes` is LimitExceeded, whatever the frames promise; anything after the last
@@ -76,7 +82,7 @@ class Decompress(msgspec.Struct, frozen=True, tag_field="do", tag="decompress", 
     limit_bytes: int
 
 
-class Encrypt(msgspec.Struct, frozen=True, tag_field="do", tag="encrypt", kw_only=True):
+class Encrypt(_Part, frozen=True, tag="encrypt"):
     """Bytes to ciphertext and the 16 bytes of its tag (NIST SP 800-38D, no additional data).
 
     `key` and `nonce` name arguments. The same key with the same nonce must never encrypt twice:
@@ -88,7 +94,7 @@ class Encrypt(msgspec.Struct, frozen=True, tag_field="do", tag="encrypt", kw_onl
     nonce: str = "nonce"
 
 
-class Decrypt(msgspec.Struct, frozen=True, tag_field="do", tag="decrypt", kw_only=True):
+class Decrypt(_Part, frozen=True, tag="decrypt"):
     """What `Encrypt` gave to what it was. A wrong key, nonce or byte is IntegrityError, and then
     nothing of the text is in any output.
     """
@@ -98,7 +104,7 @@ class Decrypt(msgspec.Struct, frozen=True, tag_field="do", tag="decrypt", kw_onl
     nonce: str = "nonce"
 
 
-class Checksum(msgspec.Struct, frozen=True, tag_field="do", tag="checksum", kw_only=True):
+class Checksum(_Part, frozen=True, tag="checksum"):
     """Bytes to their digest, in the order of its usual notation (big-endian).
 
     With `passes` the bytes go on, unchanged, to the next stage or the output.
@@ -108,7 +114,7 @@ class Checksum(msgspec.Struct, frozen=True, tag_field="do", tag="checksum", kw_o
     passes: bool = False
 
 
-class Verify(msgspec.Struct, frozen=True, tag_field="do", tag="verify", kw_only=True):
+class Verify(_Part, frozen=True, tag="verify"):
     """Bytes, if their digest is that of the argument that `expected` names; IntegrityError
     otherwise, and then no output has any of them.
     """
@@ -118,7 +124,7 @@ class Verify(msgspec.Struct, frozen=True, tag_field="do", tag="verify", kw_only=
     passes: bool = True
 
 
-class Scan(msgspec.Struct, frozen=True, tag_field="do", tag="scan", kw_only=True):
+class Scan(_Part, frozen=True, tag="scan"):
     """Bytes to the matches of regular expressions, as hyperscan finds them: every place where a
     match ends, once for each expression.
 
@@ -138,7 +144,7 @@ class Scan(msgspec.Struct, frozen=True, tag_field="do", tag="scan", kw_only=True
 Stage: TypeAlias = Compress | Decompress | Encrypt | Decrypt | Checksum | Verify | Scan
 
 
-class Flow(msgspec.Struct, frozen=True, kw_only=True):
+class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Stages in their order, and the size of what they hand on at a time."""
 
     version: int = FLOW_VERSION

@@ -1,13 +1,12 @@
-"""What a flow takes and gives: its arguments and outputs, where they lie and how large they are.
+"""What a flow takes and gives: the signature of its one function.
 
-    inputs    data      bytes, of any size up to the limit
-              arguments keys, nonces and digests, one after the other as `arguments` says; none if
-                        the flow has none
-    outputs   lengths   uint64: the bytes of the result (0 without one), then for each digest its
-                        size, for each scan how many matches there were
-              result    bytes, if the last stage lets any out: `capacity` is always enough
-              sides     one for each checksum (its digest) and for each scan that keeps places
-                        (uint64, one row a match)
+    data        bytes, of any size up to the limit
+    arguments   keys, nonces and digests, by value and by the names that the stages give them
+    result      bytes, if the last stage lets any out: `capacity` is always enough
+    lengths     uint64: the bytes of the result (0 without one), then for each checksum the size of
+                its digest, for each scan how many matches there were
+    sides       one for each checksum (its digest), one for each scan that keeps places (uint64, a
+                row for each match)
 
 Rules: both sides compute this from the flow alone; nothing of it travels. Pure.
 """
@@ -44,51 +43,45 @@ _ADDED: Final[dict[Codec, tuple[int, int]]] = {
     "zlib": (256, 1 * KIB),
     "deflate": (256, 1 * KIB),
 }
-_U64_BYTES: Final = 8
+
+
+# The name of a flow's one function.
+FUNCTION: Final = "flow"
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """Bytes that a run needs beside its data, at a place of the buffer of arguments."""
+    """Bytes that a run needs beside its data; `kind` says for what."""
 
     name: str
     kind: str
-    offset_bytes: int
     size_bytes: int
-
-    @property
-    def end_bytes(self) -> int:
-        return self.offset_bytes + self.size_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What a stage gives beside the stream: a digest, or matches.
-
-    `columns` is 0 for a digest, otherwise the uint64 of a row: (expression, end) or (expression,
-    start, end).
+    """What a stage, counted from 0, gives beside the stream: a digest of `rows` bytes (`columns` is
+    0), or up to `rows` places, each of `columns` numbers: (expression, end) or (expression, start,
+    end).
     """
 
     stage: int
-    size_bytes: int
+    rows: int
     columns: int
+
+    @property
+    def name(self) -> str:
+        return f"{'places' if self.columns else 'digest'}_{self.stage}"
 
 
 def arguments(flow: Flow) -> tuple[Argument, ...]:
-    """Return the arguments in the order of their first use, each at a multiple of 8 bytes."""
-    found: dict[str, Argument] = {}
-    offset = 0
-    for stage in flow.stages:
-        for name, kind, size_bytes in names_of(stage):
-            if name not in found:
-                found[name] = Argument(name, kind, offset, size_bytes)
-                offset += -(-size_bytes // 8) * 8
-    return tuple(found.values())
-
-
-def arguments_bytes(flow: Flow) -> int:
-    """Return the size of the buffer of arguments; 0 if there is none."""
-    return max((argument.end_bytes for argument in arguments(flow)), default=0)
+    """Return the arguments in the order of their first use."""
+    named = {
+        name: Argument(name, kind, size_bytes)
+        for stage in flow.stages
+        for name, kind, size_bytes in names_of(stage)
+    }
+    return tuple(named.values())
 
 
 def has_result(flow: Flow) -> bool:
@@ -97,8 +90,8 @@ def has_result(flow: Flow) -> bool:
 
 
 def sides(flow: Flow) -> tuple[Side, ...]:
-    """Return what stages give beside the stream, in their order. A scan that only counts has a
-    side of no bytes, and no buffer.
+    """Return what stages give beside the stream, in their order. A scan that only counts has one
+    of no rows, which is no output but has its length.
     """
     return tuple(
         side for place, stage in enumerate(flow.stages) if (side := _side(place, stage)) is not None
@@ -148,7 +141,6 @@ def _side(place: int, stage: Stage) -> Side | None:
         case Checksum(digest=digest):
             return Side(place, DIGEST_BYTES[digest], 0)
         case Scan(places_max=most, starts=starts):
-            columns = 3 if starts else 2
-            return Side(place, most * columns * _U64_BYTES, columns)
+            return Side(place, most, 3 if starts else 2)
         case _:
             return None

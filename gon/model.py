@@ -83,6 +83,10 @@ GraphSlot: TypeAlias = tuple[GraphPlace, ...]
 GraphChange: TypeAlias = tuple[int, LaunchArg]
 
 
+# A dimension of a tensor: its size, or the name of the parameter that tells it at each launch.
+Dim: TypeAlias = int | str
+
+
 class ParamKind(Enum):
     """What a kernel's parameter takes."""
 
@@ -98,7 +102,8 @@ class Param:
     `type_name` is the source's own spelling; `dtype` the NumPy dtype string of a value, or of the
     elements a pointer points to, "" where the type has none (structs); `size_bytes` the size of a
     value, 0 where unknown; `writes` whether a launch may write through it (a pointer that is not to
-    const).
+    const). Functions of engines take tensors: `shape` is then theirs, of elements of `size_bytes`,
+    and None for everything else; a host of an older version has no such thing.
     """
 
     name: str
@@ -107,6 +112,7 @@ class Param:
     dtype: str = ""
     size_bytes: int = 0
     writes: bool = False
+    shape: tuple[Dim, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,16 +47,22 @@ MAY_IMPORT: tuple[tuple[str, tuple[str, ...]], ...] = (
             "gon_server.devices",
         ),
     ),
-    # Flows are bytes in, bytes out: no device, no wire.
+    # Flows are known to both sides.
     (
         "gon_server.engines.dpu",
         (
             "gon.flow",
             "gon.flow_shape",
+            "gon.model",
             "gon.errors",
             "gon.limits",
-            "gon_server.engines.dpu",
+            "gon_server.engines",
         ),
+    ),
+    # An engine sees programs and memory.
+    (
+        "gon_server.engines",
+        ("gon.device", "gon.model", "gon.errors", "gon.limits", "gon_server.engines"),
     ),
     # CUDA C is text in, text and signatures out.
     ("gon_server.cuda_c", ("gon.model", "gon.errors", "gon.limits", "gon_server.cuda_c")),

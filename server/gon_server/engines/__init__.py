@@ -1,1 +1,1 @@
-"""Engines: each executes one program format on a unit's buffers."""
+"""Engines: what executes programs of one format on a unit's buffers, one module a format."""

@@ -1,4 +1,4 @@
-"""Flows as programs: compiled in one process, loaded in another, run as often as wanted.
+"""Flows as programs: compiled, loaded, and run as often as wanted.
 
 Rules: what is compiled depends on the flow and on the kind of processor alone. Nothing of a run
 stays in a program, so that runs of one may follow each other in any order.
@@ -6,12 +6,23 @@ stays in a program, so that runs of one may follow each other in any order.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from gon.errors import DeviceError, GonError, OutOfMemory
-from gon.flow import Flow, decode, encode, scans
+from gon.flow import Flow, decode, encode, name_of, scans
+from gon.flow_shape import FUNCTION, arguments, has_result, lengths_count, sides
+from gon.model import KernelInfo
+from gon_server.engines.base import Bound, Tensor, Uses
 from gon_server.engines.dpu.patterns import compile_patterns, load_patterns
 from gon_server.engines.dpu.running import Outputs, Run
+from gon_server.engines.dpu.scan_driver import ScanDatabase
+from gon_server.engines.signature import data, function, tensor
 
 
 class _Built(msgspec.Struct, frozen=True, array_like=True):
@@ -31,23 +42,78 @@ class FlowProgram:
             self.flow: Flow = decode(parts.flow)
             pairs = zip(scans(self.flow), parts.databases, strict=True)
             self._databases = [load_patterns(scan, database) for scan, database in pairs]
+            self._function = _signature(self.flow)
         except (msgspec.DecodeError, ValueError, GonError) as error:
             raise DeviceError(f"this is no compiled flow: {error}") from error
 
     def __repr__(self) -> str:
         return f"FlowProgram({self.flow})"
 
-    def run(self, data: memoryview, values: memoryview, outputs: Outputs) -> None:
-        """Run it on data that lies anywhere; see gon.flow_shape for what lies where.
+    @property
+    def functions(self) -> tuple[KernelInfo, ...]:
+        return (self._function,)
 
-        Raises InvalidArgument, LimitExceeded, CorruptData, IntegrityError, OutOfMemory.
-        """
+    @property
+    def uses(self) -> Uses:
+        words = frozenset(name_of(stage) for stage in self.flow.stages)
+        return Uses(frozenset({"uint8"}), words, dynamic=True)
+
+    def bind(self, function: str, tensors: Sequence[Tensor], values: Mapping[str, bytes]) -> Bound:
+        assert function == FUNCTION
+        data, *outputs = tensors
+        result = outputs.pop(0) if has_result(self.flow) else np.empty(0, np.uint8)
+        lengths = cast("NDArray[np.uint64]", outputs.pop(0))
+        given = (
+            outputs.pop(0) if side.rows else np.empty((0, side.columns), np.uint64)
+            for side in sides(self.flow)
+        )
+        written = cast("tuple[NDArray[np.uint64], ...]", tuple(given))
+        return _BoundFlow(
+            self.flow,
+            tuple(self._databases),
+            data.data,
+            dict(values),
+            Outputs(result.data, lengths, written),
+        )
+
+    def unload(self) -> None:
+        self._databases.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class _BoundFlow:
+    """A flow and where its data and outputs lie. Says nothing of its values: there are keys."""
+
+    flow: Flow
+    databases: tuple[ScanDatabase, ...]
+    data: memoryview
+    values: Mapping[str, bytes] = field(repr=False)
+    outputs: Outputs
+
+    def run(self) -> None:
+        """Raises LimitExceeded, CorruptData, IntegrityError, OutOfMemory, DeviceError."""
         try:
-            Run(self.flow, self._databases, data, values, outputs).run()
+            Run(self.flow, self.databases, self.data, self.values, self.outputs).run()
         except GonError:
             raise
         except MemoryError as error:
             raise OutOfMemory(f"a flow's stage has no memory to work with: {error}") from error
+
+
+def _signature(flow: Flow) -> KernelInfo:
+    """Return the signature of a flow's function; see gon.flow_shape."""
+    params = [tensor("data", "uint8", ("data.bytes",))]
+    params += [data(argument.name, argument.size_bytes) for argument in arguments(flow)]
+    if has_result(flow):
+        params.append(tensor("result", "uint8", ("result.bytes",), writes=True))
+    params.append(tensor("lengths", "uint64", (lengths_count(flow),), writes=True))
+    for side in sides(flow):
+        if side.columns and side.rows:
+            shape = (side.rows, side.columns)
+            params.append(tensor(side.name, "uint64", shape, writes=True))
+        elif side.rows:
+            params.append(tensor(side.name, "uint8", (side.rows,), writes=True))
+    return function(FUNCTION, *params)
 
 
 def compile_flow(coded: bytes) -> bytes:

@@ -5,19 +5,19 @@
 Rules: nothing is written but to the outputs given; a run that fails has wiped all it wrote, and
 says no length but 0. That the data is not what a key or a checksum says is told before anything
 that a stage found wrong with it, also if that was found earlier: who may not read a text learns
-nothing about it from how it fails. Outputs overlap neither the inputs nor each other.
+nothing about it from how it fails.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from typing import assert_never, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gon.errors import GonError, IntegrityError, InvalidArgument, LimitExceeded
+from gon.errors import GonError, IntegrityError, LimitExceeded
 from gon.flow import (
     Checksum,
     Compress,
@@ -29,7 +29,7 @@ from gon.flow import (
     Stage,
     Verify,
 )
-from gon.flow_shape import Side, arguments, arguments_bytes, has_result, lengths_count, sides
+from gon.flow_shape import has_result
 from gon.limits import FLOW_DATA_BYTES_MAX
 from gon_server.engines.dpu.aes_gcm import Decrypting, Encrypting
 from gon_server.engines.dpu.deflate import Deflate, Inflate
@@ -43,13 +43,13 @@ from gon_server.engines.dpu.zstd import Unzstd, Zstd
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Where a run writes: contiguous bytes, writable. `result` is of no bytes where the flow has
-    none; `sides` has one for each of `gon.flow_shape.sides`, of no bytes for a scan that counts.
+    """Where a run writes. `result` is of no bytes where the flow has none; `sides` has one for each
+    of `gon.flow_shape.sides`, in its shape.
     """
 
-    lengths: memoryview
     result: memoryview
-    sides: tuple[memoryview, ...]
+    lengths: NDArray[np.uint64]
+    sides: tuple[NDArray[np.uint8] | NDArray[np.uint64], ...]
 
 
 class Run:
@@ -60,24 +60,19 @@ class Run:
         flow: Flow,
         databases: Sequence[ScanDatabase],
         data: memoryview,
-        values: memoryview,
+        values: Mapping[str, bytes],
         outputs: Outputs,
     ) -> None:
-        """`databases` are those of the stages that scan, `values` is the buffer of arguments.
+        """`databases` are those of the stages that scan, `values` are the arguments by their names.
 
-        Raises InvalidArgument, LimitExceeded.
+        Raises LimitExceeded.
         """
-        self._sides = sides(flow)
-        _check_sizes(flow, self._sides, data, values, outputs)
-        _check_apart((data, values), (outputs.lengths, outputs.result, *outputs.sides))
+        if data.nbytes > FLOW_DATA_BYTES_MAX:
+            raise LimitExceeded(f"data of {data.nbytes} bytes; at most {FLOW_DATA_BYTES_MAX}")
         self._flow = flow
         self._databases = iter(databases)
-        self._values = {
-            argument.name: bytes(values[argument.offset_bytes : argument.end_bytes])
-            for argument in arguments(flow)
-        }
+        self._values = values
         self._outputs = outputs
-        self._lengths = np.frombuffer(outputs.lengths, np.uint64)
         self._written_bytes = 0
         # What each stage is, in their order; those that give a side, those that know whether the
         # data is what it should be.
@@ -121,13 +116,14 @@ class Run:
 
     def _tell(self) -> None:
         """Write what there is beside the result."""
-        self._lengths[0] = self._written_bytes
-        for place, stage in enumerate(self._giving):
+        lengths = self._outputs.lengths
+        lengths[0] = self._written_bytes
+        for place, (stage, side) in enumerate(zip(self._giving, self._outputs.sides, strict=True)):
             if isinstance(stage, Summing):
-                self._outputs.sides[place][: len(stage.result)] = stage.result
-                self._lengths[place + 1] = len(stage.result)
+                side[:] = np.frombuffer(stage.result, np.uint8)
+                lengths[place + 1] = len(stage.result)
             else:
-                self._lengths[place + 1] = stage.count
+                lengths[place + 1] = stage.count
 
     def _wipe(self) -> None:
         """Leave nothing of what a run that fails has written. The stage that failed may have
@@ -136,10 +132,10 @@ class Run:
         for stage in self._giving:
             if isinstance(stage, Scanning):
                 stage.close()
-        self._lengths[:] = 0
         most = self._written_bytes + self._flow.chunk_bytes
-        for output in (self._outputs.result[:most], *self._outputs.sides):
-            np.frombuffer(output, np.uint8)[:] = 0
+        np.frombuffer(self._outputs.result[:most], np.uint8)[:] = 0
+        for numbers in (self._outputs.lengths, *self._outputs.sides):
+            numbers[:] = 0
 
     def _find_untrue(self) -> IntegrityError | None:
         """Return what a run that failed would have told at its end: pull what has not been."""
@@ -171,10 +167,9 @@ class Run:
                 return verifying
             case Checksum(digest=digest):
                 return self._give(Summing(source, digest))
-            case Scan(starts=starts):
-                place = self._outputs.sides[len(self._giving)]
-                rows = np.frombuffer(place, np.uint64).reshape(-1, 3 if starts else 2)
-                return self._give(Scanning(source, next(self._databases), rows))
+            case Scan():
+                places = cast("NDArray[np.uint64]", self._outputs.sides[len(self._giving)])
+                return self._give(Scanning(source, next(self._databases), places))
         assert_never(stage)
 
     def _give(self, stage: Summing | Scanning) -> Reader:
@@ -197,42 +192,3 @@ def _codec(stage: Compress | Decompress, source: Reader) -> Reader:
         case Decompress(codec=codec):
             reader = Inflate(source, codec)
     return Bounded(reader, stage.limit_bytes, f"decompress {stage.codec}")
-
-
-def _check_sizes(
-    flow: Flow, flow_sides: tuple[Side, ...], data: memoryview, values: memoryview, outputs: Outputs
-) -> None:
-    if data.nbytes > FLOW_DATA_BYTES_MAX:
-        raise LimitExceeded(f"data of {data.nbytes} bytes; at most {FLOW_DATA_BYTES_MAX}")
-    wanted = arguments_bytes(flow)
-    if values.nbytes < wanted:
-        raise InvalidArgument(f"arguments of {values.nbytes} bytes; {wanted} are needed")
-    wanted = lengths_count(flow) * 8
-    if outputs.lengths.nbytes != wanted:
-        raise InvalidArgument(f"lengths of {outputs.lengths.nbytes} bytes; {wanted} are needed")
-    given = tuple(side.nbytes for side in outputs.sides)
-    expected = tuple(side.size_bytes for side in flow_sides)
-    if given != expected:
-        raise InvalidArgument(f"sides of {given} bytes; {expected} are needed")
-
-
-def _check_apart(inputs: Sequence[memoryview], outputs: Sequence[memoryview]) -> None:
-    """Raise InvalidArgument where an output overlaps an input or another output."""
-    spans = sorted(
-        (address, address + view.nbytes, is_output)
-        for views, is_output in ((inputs, False), (outputs, True))
-        for view in views
-        if view.nbytes
-        for address in (_address(view),)
-    )
-    end, end_output = 0, False
-    for begin, until, is_output in spans:
-        if begin < end and (is_output or end_output):
-            raise InvalidArgument("an output of the flow overlaps another buffer of the run")
-        if until > end:
-            end, end_output = until, is_output
-
-
-def _address(view: memoryview) -> int:
-    array: NDArray[np.uint8] = np.frombuffer(view, np.uint8)
-    return int(array.ctypes.data)

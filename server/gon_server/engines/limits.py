@@ -1,0 +1,10 @@
+"""Every maximum of engines, its unit in its name, with its reason: as gon/limits.py, for what only
+the host's side knows.
+"""
+
+from __future__ import annotations
+
+# Parameters of one function, as many as a graph may name arguments; and dimensions of one tensor,
+# as many as NumPy has.
+TENSORS_MAX = 256
+TENSOR_DIMS_MAX = 64
