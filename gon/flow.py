@@ -56,9 +56,7 @@ NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
 
 
-class _Part(
-    msgspec.Struct, frozen=True, tag_field="do", kw_only=True, forbid_unknown_fields=True
-):
+class _Part(msgspec.Struct, frozen=True, tag_field="do", kw_only=True, forbid_unknown_fields=True):
     """What stages have in common: their form."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -61,12 +62,12 @@ class Memory:
 
 
 def run_flow(
-    flow: Flow, data: bytes, *, room: int | None = None, keep: Memory | None = None, **values: bytes
+    flow: Flow, data: bytes, values: Mapping[str, bytes] | None = None, *, room: int | None = None
 ) -> Ran:
     """Run a flow on data, with a result of `room` bytes, or of its capacity."""
     program = load(encode(flow))
     (info,) = program.functions
-    memory = keep or Memory()
+    memory = Memory()
     sizes = {
         "data.bytes": len(data),
         "result.bytes": capacity(flow, len(data)) if room is None else room,
@@ -78,7 +79,7 @@ def run_flow(
             named[param.name] = memory.tensor(param.dtype, shape)
     named["data"][:] = np.frombuffer(data, np.uint8)
     named["data"].flags.writeable = False
-    bound = program.bind(FUNCTION, list(named.values()), values)
+    bound = program.bind(FUNCTION, list(named.values()), values or {})
     try:
         bound.run()
     except BaseException:

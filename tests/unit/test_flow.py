@@ -7,7 +7,6 @@ from typing import cast
 
 import msgspec
 import pytest
-from tests.unit.flow_runs import flow_of
 
 from gon.errors import GonError, InvalidArgument, LimitExceeded, Unsupported
 from gon.flow import (
@@ -36,6 +35,7 @@ from gon.limits import (
     FLOW_PLACES_MAX,
     FLOW_STAGES_MAX,
 )
+from tests.unit.flow_runs import flow_of
 
 EVERYTHING = flow_of(
     Decrypt(nonce="nonce_in"),

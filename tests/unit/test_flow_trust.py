@@ -12,7 +12,6 @@ from typing import cast
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from tests.unit.flow_runs import KEY, NONCE, flow_of, load, run_flow
 
 from gon.errors import CorruptData, IntegrityError, LimitExceeded
 from gon.flow import (
@@ -29,8 +28,11 @@ from gon.flow import (
 from gon.flow_shape import FUNCTION
 from gon.limits import MIB
 from gon_server.engines.base import Tensor
+from tests.unit.flow_runs import KEY, NONCE, flow_of, load, run_flow
 
 ENCRYPT, DECRYPT = flow_of(Encrypt()), flow_of(Decrypt(), chunk_bytes=4096)
+RIGHT = {"key": KEY, "nonce": NONCE}
+OTHER = {"key": bytes(32), "nonce": NONCE}
 NOISE = random.Random(4).randbytes(200_000)
 SIZES = (0, 1, 15, 16, 17, 31, 32, 33, 4095, 4096, 4097, 65_535, 65_552, 200_000)
 
@@ -47,11 +49,15 @@ GCM_VECTORS = [
     (
         "feffe9928665731c6d6a8f9467308308" * 2,
         "cafebabefacedbaddecaf888",
-        "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
-        "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b391aafd255",
-        "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa"
-        "8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662898015ad"
-        "b094dac5d93471bdec1a502270e3cc6c",
+        (
+            "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
+            "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b391aafd255"
+        ),
+        (
+            "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa"
+            "8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662898015ad"
+            "b094dac5d93471bdec1a502270e3cc6c"
+        ),
     ),
 ]
 
@@ -67,8 +73,10 @@ DIGEST_VECTORS: list[tuple[Digest, bytes, str]] = [
     (
         "sha-512",
         b"abc",
-        "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
-        "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
+        (
+            "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+            "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"
+        ),
     ),
 ]
 
@@ -76,29 +84,27 @@ DIGEST_VECTORS: list[tuple[Digest, bytes, str]] = [
 @pytest.mark.parametrize(("key", "nonce", "text", "sealed"), GCM_VECTORS)
 def test_published_vectors(key: str, nonce: str, text: str, sealed: str) -> None:
     values = {"key": bytes.fromhex(key), "nonce": bytes.fromhex(nonce)}
-    assert run_flow(ENCRYPT, bytes.fromhex(text), **values).result.hex() == sealed
-    assert run_flow(DECRYPT, bytes.fromhex(sealed), **values).result.hex() == text
+    assert run_flow(ENCRYPT, bytes.fromhex(text), values).result.hex() == sealed
+    assert run_flow(DECRYPT, bytes.fromhex(sealed), values).result.hex() == text
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_others_read_what_is_encrypted(size: int) -> None:
     text = NOISE[:size]
-    sealed = run_flow(ENCRYPT, text, key=KEY, nonce=NONCE).result
+    sealed = run_flow(ENCRYPT, text, RIGHT).result
     assert sealed == AESGCM(KEY).encrypt(NONCE, text, None)
-    assert run_flow(DECRYPT, sealed, key=KEY, nonce=NONCE).result == text
+    assert run_flow(DECRYPT, sealed, RIGHT).result == text
 
 
 def test_decrypting_takes_pieces_of_any_size() -> None:
     """What comes before it decides: noise from a codec that gives pieces as they come."""
     sealed = AESGCM(KEY).encrypt(NONCE, NOISE, None)
     packing = flow_of(Compress(codec="gzip"), chunk_bytes=4096)
-    opening = flow_of(
-        Decompress(codec="gzip", limit_bytes=MIB), Decrypt(), chunk_bytes=4096
-    )
+    opening = flow_of(Decompress(codec="gzip", limit_bytes=MIB), Decrypt(), chunk_bytes=4096)
     for size in (16, 17, 31, 32, 33, 5000, len(sealed)):
         text = NOISE[: size - 16]
         packed = run_flow(packing, AESGCM(KEY).encrypt(NONCE, text, None)).result
-        assert run_flow(opening, packed, key=KEY, nonce=NONCE).result == text
+        assert run_flow(opening, packed, RIGHT).result == text
 
 
 @pytest.mark.parametrize("size", [0, 1, 16, 5000, 200_000])
@@ -114,25 +120,25 @@ def test_nothing_is_left_of_a_text_whose_tag_is_wrong(size: int) -> None:
         (KEY, NONCE, sealed + b"x"),
     ):
         with pytest.raises(IntegrityError, match="tag"):
-            run_flow(DECRYPT, data, key=key, nonce=nonce)
+            run_flow(DECRYPT, data, {"key": key, "nonce": nonce})
     for end in (0, 1, 15):
         with pytest.raises(CorruptData):
-            run_flow(DECRYPT, sealed[:end], key=KEY, nonce=NONCE)
+            run_flow(DECRYPT, sealed[:end], RIGHT)
 
 
 def test_a_wrong_key_is_told_before_what_it_leads_to() -> None:
     """Garbage does not expand; that it is garbage is what is told, wherever the reading stops."""
     sealing = flow_of(Compress(codec="zstd"), Encrypt())
     opening = flow_of(Decrypt(), Decompress(codec="zstd", limit_bytes=MIB), chunk_bytes=4096)
-    sealed = run_flow(sealing, NOISE, key=KEY, nonce=NONCE).result
-    assert run_flow(opening, sealed, key=KEY, nonce=NONCE).result == NOISE
+    sealed = run_flow(sealing, NOISE, RIGHT).result
+    assert run_flow(opening, sealed, RIGHT).result == NOISE
     with pytest.raises(IntegrityError):
-        run_flow(opening, sealed, key=bytes(32), nonce=NONCE)
+        run_flow(opening, sealed, OTHER)
     # Also where the result has no room.
     with pytest.raises(IntegrityError):
-        run_flow(DECRYPT, sealed, room=10, key=bytes(32), nonce=NONCE)
+        run_flow(DECRYPT, sealed, OTHER, room=10)
     with pytest.raises(LimitExceeded):
-        run_flow(DECRYPT, sealed, room=10, key=KEY, nonce=NONCE)
+        run_flow(DECRYPT, sealed, RIGHT, room=10)
 
 
 @pytest.mark.parametrize(("digest", "data", "expected"), DIGEST_VECTORS)
@@ -141,14 +147,14 @@ def test_published_digests(digest: Digest, data: bytes, expected: str) -> None:
     assert ran.sides["digest_0"].tobytes().hex() == expected
     assert ran.lengths == [0, len(expected) // 2]
     verify = flow_of(Verify(digest=digest))
-    assert run_flow(verify, data, expected=bytes.fromhex(expected)).result == data
+    assert run_flow(verify, data, {"expected": bytes.fromhex(expected)}).result == data
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_digests_do_not_depend_on_chunks(size: int) -> None:
     data = NOISE[:size]
     flow = flow_of(
-        *(Checksum(digest=cast("Digest", digest), passes=True) for digest in DIGEST_BYTES),
+        *(Checksum(digest=digest, passes=True) for digest in DIGEST_BYTES),
         chunk_bytes=4096,
     )
     ran = run_flow(flow, data)
@@ -180,28 +186,28 @@ def test_other_data_does_not_verify(digest: str) -> None:
     flow = flow_of(Verify(digest=cast("Digest", digest)), chunk_bytes=4096)
     summing = flow_of(Checksum(digest=cast("Digest", digest)))
     right = run_flow(summing, NOISE).sides["digest_0"].tobytes()
-    assert run_flow(flow, NOISE, expected=right).result == NOISE
+    assert run_flow(flow, NOISE, {"expected": right}).result == NOISE
     wrong = right[:-1] + bytes([right[-1] ^ 1])
     for data, expected in ((NOISE, wrong), (NOISE[:-1], right), (b"", right)):
         with pytest.raises(IntegrityError, match=digest):
-            run_flow(flow, data, expected=expected)
+            run_flow(flow, data, {"expected": expected})
     silent = flow_of(Verify(digest=cast("Digest", digest), passes=False))
-    assert run_flow(silent, NOISE, expected=right).lengths == [0]
+    assert run_flow(silent, NOISE, {"expected": right}).lengths == [0]
 
 
 def test_a_wrong_sum_is_told_before_what_it_leads_to() -> None:
     packed = run_flow(flow_of(Compress(codec="gzip")), NOISE).result
     flow = flow_of(Verify(digest="crc32c"), Decompress(codec="gzip", limit_bytes=MIB))
     with pytest.raises(IntegrityError):
-        run_flow(flow, packed[:100], expected=bytes(4))
+        run_flow(flow, packed[:100], {"expected": bytes(4)})
 
 
 def test_keys_are_said_nowhere(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     key, nonce = b"the key of the test, 32 bytes...", b"its nonce..."
-    sealed = run_flow(ENCRYPT, NOISE, key=key, nonce=nonce).result
+    sealed = run_flow(ENCRYPT, NOISE, {"key": key, "nonce": nonce}).result
     with pytest.raises(IntegrityError) as failed:
-        run_flow(DECRYPT, sealed[1:], key=key, nonce=nonce)
+        run_flow(DECRYPT, sealed[1:], {"key": key, "nonce": nonce})
     program = load(encode(ENCRYPT))
     tensors = [_array(param.name) for param in program.functions[0].params if param.shape]
     bound = program.bind(FUNCTION, tensors, {"key": key, "nonce": nonce})

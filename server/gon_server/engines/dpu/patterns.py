@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Final
 
 import hyperscan
 import msgspec
@@ -18,8 +19,11 @@ import msgspec
 from gon.errors import CompileError, DeviceError, LimitExceeded
 from gon.flow import Scan
 from gon.limits import FLOW_DATABASE_BYTES_MAX, FLOW_PATTERNS_S
+from gon_server.engines.dpu import patterns_child
 from gon_server.engines.dpu.patterns_child import Compiled, Patterns
 from gon_server.engines.dpu.scan_driver import MODE, MODE_STARTS, ScanDatabase
+
+CHILD: Final = patterns_child.__name__
 
 
 def compile_patterns(scan: Scan) -> bytes:
@@ -28,8 +32,8 @@ def compile_patterns(scan: Scan) -> bytes:
     """
     asked = msgspec.msgpack.encode(Patterns(scan.patterns, _flags(scan), _mode(scan)))
     try:
-        ended = subprocess.run(
-            [sys.executable, "-I", "-m", "gon_server.engines.dpu.patterns_child"],
+        ended = subprocess.run(  # noqa: S603
+            [sys.executable, "-I", "-m", CHILD],
             input=asked,
             capture_output=True,
             timeout=FLOW_PATTERNS_S,

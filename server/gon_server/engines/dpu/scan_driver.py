@@ -1,10 +1,9 @@
 """The edge to hyperscan's Python module, which is not safe by itself: what it must be given.
 
-It keeps no reference to what it is given, reads None as a scratch where it has none, leaks a
-stream that is not closed, gives back a reference to None that it never took, and waits for a lock
-of its own while it holds Python's, which stops two threads for good (all of hyperscan 0.9.1). So
-here a stream holds everything it uses, always has a scratch, is used only while it is open and
-closed whatever happens, and one thread at a time is let in.
+It keeps no reference to what it is given, reads None as a scratch where it has none, leaks a stream
+that is not closed, and waits for a lock of its own while it holds Python's, which stops two threads
+for good (all of hyperscan 0.9.1). So here a stream holds everything it uses, always has a scratch,
+is used only while it is open and closed whatever happens, and one thread at a time is let in.
 
 Rules: nobody else uses hyperscan's databases and streams in this process; its errors do not leave
 this module.
@@ -12,7 +11,6 @@ this module.
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from collections.abc import Callable
 from typing import Final, TypeAlias, cast
@@ -38,11 +36,9 @@ class ScanDatabase:
         with _lock:
             try:
                 self.database = hyperscan.loadb(serialized, mode)
-                scratch = hyperscan.Scratch(self.database)
-                # Setting it gives back a reference to the None that is there, which was not taken.
-                ctypes.pythonapi.Py_IncRef(ctypes.py_object(None))
-                # From now on it belongs to the database, which frees what is in it.
-                self.database.scratch = scratch
+                # From now on it belongs to the database, which frees what is in it: it must not be
+                # kept by anyone else.
+                self.database.scratch = hyperscan.Scratch(self.database)
             except (hyperscan.error, TypeError) as error:
                 raise DeviceError(
                     f"a database of expressions that does not load: {error}"
