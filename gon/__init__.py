@@ -19,9 +19,11 @@ if TYPE_CHECKING:
         BadHandle,
         CompileError,
         ConfigError,
+        CorruptData,
         DeviceError,
         GonError,
         HostUnreachable,
+        IntegrityError,
         InvalidArgument,
         KernelArgumentError,
         LaunchTooLarge,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from gon_client.connect import Host, connect
     from gon_client.device import Device
     from gon_client.event import Event
+    from gon_client.flow import DeviceFlow, FlowResult
     from gon_client.graph import Graph
     from gon_client.launch import launch
     from gon_client.local import local
@@ -55,9 +58,11 @@ _ERRORS = (
     "BadHandle",
     "CompileError",
     "ConfigError",
+    "CorruptData",
     "DeviceError",
     "GonError",
     "HostUnreachable",
+    "IntegrityError",
     "InvalidArgument",
     "KernelArgumentError",
     "LaunchTooLarge",
@@ -83,6 +88,8 @@ _HOMES = {
     "connect": "gon_client.connect",
     "Device": "gon_client.device",
     "Event": "gon_client.event",
+    "DeviceFlow": "gon_client.flow",
+    "FlowResult": "gon_client.flow",
     "Graph": "gon_client.graph",
     "launch": "gon_client.launch",
     "local": "gon_client.local",
@@ -100,15 +107,19 @@ __all__ = [
     "Buffer",
     "CompileError",
     "ConfigError",
+    "CorruptData",
     "Device",
     "DeviceArray",
     "DeviceError",
+    "DeviceFlow",
     "DeviceStatistics",
     "Event",
+    "FlowResult",
     "GonError",
     "Graph",
     "Host",
     "HostUnreachable",
+    "IntegrityError",
     "InvalidArgument",
     "Kernel",
     "KernelArgumentError",

@@ -18,13 +18,15 @@ from numpy.typing import ArrayLike, DTypeLike
 from gon.device import Device as Contract
 from gon.device import KnownWrite, Recalling
 from gon.errors import BadHandle, InvalidArgument, LimitExceeded, OutOfMemory, Unsupported
-from gon.limits import GRAPHS_MAX
+from gon.flow import Flow, Stage
+from gon.limits import FLOW_CHUNK_BYTES, GRAPHS_MAX
 from gon.model import DEFAULT_STREAM, DeviceInfo, GlobalInfo, Handle, KernelInfo, Program
 from gon.transport.base import Link
 from gon_client.array import DeviceArray, shape_of
 from gon_client.buffer import Buffer, host_bytes
 from gon_client.counts import LinkCounts
 from gon_client.event import Event
+from gon_client.flow import DeviceFlow
 from gon_client.graph import Capture, Graph
 from gon_client.module import Kernel, Module
 from gon_client.stream import Stream
@@ -191,6 +193,24 @@ class Device:
         given = tuple((headers or {}).items())
         program = Program(code, code_format, options, tuple(name_expressions), given)
         return Module(self, handle, self.contract.load(handle, program))
+
+    def flow(
+        self, stages: Flow | Sequence[Stage], *, chunk_bytes: int = FLOW_CHUNK_BYTES
+    ) -> DeviceFlow:
+        """Return a flow, ready to be called on arrays of this device: bytes go through the stages
+        (gon.flow) in their order, where they lie.
+
+            pack = dev.flow([Compress(codec="zstd"), Checksum(digest="sha-256", passes=True),
+                             Encrypt()])
+            packed = pack(array, key=key)
+            packed.nbytes, packed.digest(), packed.values["nonce"], packed.array
+
+        Raises InvalidArgument, LimitExceeded and Unsupported for what is no flow, CompileError for
+        expressions that cannot be scanned for.
+        """
+        if not isinstance(stages, Flow):
+            stages = Flow(stages=tuple(stages), chunk_bytes=chunk_bytes)
+        return DeviceFlow(self, stages)
 
     def create_stream(self) -> Stream:
         """Return a new stream, unordered with all others."""
