@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
 
-from gon.errors import InvalidArgument, LimitExceeded, OutOfMemory
+from gon.clock import SYSTEM_CLOCK
+from gon.errors import CorruptData, InvalidArgument, LimitExceeded, OutOfMemory
 from gon.flow import (
-    FLOW_FORMAT,
     Checksum,
     Compress,
     Decompress,
@@ -22,73 +21,33 @@ from gon.flow import (
     Verify,
 )
 from gon.limits import MIB
-from gon.model import DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo, Program
+from gon.personalities import PERSONALITIES
 from gon_client.counts import NOTHING_CARRIED
 from gon_client.device import Device
 from gon_server.devices.sim import SimDevice
-from gon_server.engines.base import EngineProgram, Share
-from gon_server.engines.dpu.engine import open_engine
-from gon_server.engines.signature import resolve
+from gon_server.elastic import ElasticUnit
+from gon_server.engines.base import Share
+from gon_server.engines.dpu import program
+from gon_server.engines.dpu.running import Outputs, Run
+from gon_server.engines.dpu.scan_driver import ScanDatabase
+from gon_server.engines.shelf import Shelf
 
 KEY = bytes(range(32))
 TEXT = b"a cat and another cat\n" * 1000
 
 
-class FlowingDevice(SimDevice):
-    """The simulator, with flows as its programs."""
-
-    def __init__(self) -> None:
-        super().__init__(7)
-        self._engine = open_engine(Share(1))
-        self._programs: dict[Handle, EngineProgram] = {}
-        self._functions: dict[Handle, EngineProgram] = {}
-        self.addresses: list[int] = []
-
-    @property
-    def info(self) -> DeviceInfo:
-        return dataclasses.replace(super().info, formats=(FLOW_FORMAT,), memory_bytes=64 * MIB)
-
-    def load(self, module: Handle, program: Program) -> ModuleInfo:
-        loaded = self._programs[module] = self._engine.load(program)
-        return ModuleInfo(loaded.functions, "")
-
-    def unload(self, module: Handle) -> None:
-        del self._programs[module]
-
-    def get_kernel(self, kernel: Handle, module: Handle, name: str) -> None:
-        self._functions[kernel] = self._programs[module]
-
-    def close_kernel(self, kernel: Handle) -> None:
-        del self._functions[kernel]
-
-    def launch(
-        self,
-        stream: Handle,
-        kernel: Handle,
-        grid: Dim3,
-        block: Dim3,
-        shared_bytes: int,
-        args: Sequence[LaunchArg],
-    ) -> None:
-        program = self._functions[kernel]
-        (info,) = program.functions
-        tensors, values = resolve(info, args, lambda buffer: self._buffers[buffer].data)
-        self.addresses = [tensor.ctypes.data for tensor in tensors]
-        bound = program.bind(info.name, tensors, values)
-        self._schedule.queue(self._streams[stream], bound.run)
+@pytest.fixture
+def unit() -> ElasticUnit:
+    (dpu,) = (each for each in PERSONALITIES if each.name == "dpu")
+    return ElasticUnit(SimDevice(7), Shelf(Share(1)), [dpu], SYSTEM_CLOCK)
 
 
 @pytest.fixture
-def unit() -> FlowingDevice:
-    return FlowingDevice()
-
-
-@pytest.fixture
-def dev(unit: FlowingDevice) -> Device:
+def dev(unit: ElasticUnit) -> Device:
     return Device(
         unit,
         where="this process",
-        memory_bytes=unit.info.memory_bytes,
+        memory_bytes=64 * MIB,
         counts=lambda: NOTHING_CARRIED,
         on_close=lambda: None,
     )
@@ -111,15 +70,44 @@ def test_a_flow_there_and_back(dev: Device) -> None:
     assert back.array.get(stream=stream).tobytes() == TEXT
 
 
-def test_bytes_stay_where_they_are(dev: Device, unit: FlowingDevice) -> None:
+def test_bytes_stay_where_they_are(
+    dev: Device, unit: ElasticUnit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An array of any type goes in, from where it lies; the result is written where it lies."""
+    seen: list[tuple[int, int]] = []
+
+    class Watched(Run):
+        def __init__(
+            self,
+            flow: Flow,
+            databases: Sequence[ScanDatabase],
+            data: memoryview,
+            values: Mapping[str, bytes],
+            outputs: Outputs,
+        ) -> None:
+            seen.append((address(data), address(outputs.result)))
+            super().__init__(flow, databases, data, values, outputs)
+
+    monkeypatch.setattr(program, "Run", Watched)
     data = dev.asarray(np.arange(1000, dtype=np.float32))[100:]
     found = dev.flow([Compress(codec="zlib")])(data)
     packed = found.array.get().tobytes()
     assert zlib.decompress(packed) == np.arange(100, 1000, dtype=np.float32).tobytes()
-    owner = unit._buffers[data.buffer.handle]
-    assert unit.addresses[0] == owner.ctypes.data + 400
-    assert unit.addresses[1] == unit._buffers[found.room.buffer.handle].ctypes.data
+    whole, room = (unit.memory_of(each.buffer.handle) for each in (data, found.room))
+    assert seen == [(address(whole) + 400, address(room))]
+
+
+def address(view: memoryview) -> int:
+    return int(np.frombuffer(view, np.uint8).ctypes.data)
+
+
+@pytest.mark.parametrize("cut", [1, 5, 20])
+def test_a_device_goes_on_after_a_flow_that_failed(dev: Device, cut: int) -> None:
+    unpack = dev.flow([Decompress(codec="zlib", limit_bytes=MIB)])
+    data = dev.asarray(np.frombuffer(zlib.compress(TEXT), np.uint8))
+    with pytest.raises(CorruptData):
+        unpack(data[:-cut])
+    assert unpack(data).array.get().tobytes() == TEXT
 
 
 def test_scans_tell_counts_and_places(dev: Device) -> None:

@@ -8,3 +8,15 @@ from __future__ import annotations
 # as many as NumPy has.
 TENSORS_MAX = 256
 TENSOR_DIMS_MAX = 64
+
+# ONNX: nodes of one model, 20 µs each to look at; how deep graphs lie in graphs, five Python frames
+# each.
+ONNX_NODES_MAX = 100_000
+ONNX_DEPTH_MAX = 60
+# Threads of an engine's own: beyond, one call gains little and its neighbours lose much.
+ENGINE_THREADS_MAX = 16
+# A name in a signature: a model may have longer ones, its parameters may not.
+PARAMETER_NAME_BYTES_MAX = 256
+# Sets of arguments that a function stays bound to: a loop over a few pairs of buffers binds each
+# once (binding an ONNX model of three tensors takes 37 µs, running a small one 6).
+BOUND_MAX = 16

@@ -2,7 +2,8 @@
 
     ciphertext: as many bytes as the text has, then the 16 bytes of the tag
 
-Rules: keys and nonces are never kept beyond a run, written to a log or named in an error.
+Rules: keys and nonces are never written to a log nor named in an error; they are kept as long as
+the launch that brought them is bound.
 Decrypting lets bytes go on before the tag has been seen, as anything must that has not room for
 all of them; so whoever runs a flow wipes every output when a tag is wrong, and tells that before
 anything that a later stage found wrong (gon_server.engines.dpu.running).
