@@ -27,8 +27,9 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 from gon.flow import FLOW_FORMAT, Checksum, Compress, Encrypt, Flow, Stage, encode
+from gon.flow_limits import FLOW_CHUNK_BYTES
 from gon.flow_shape import FUNCTION, capacity, has_result, lengths_count, sides
-from gon.limits import FLOW_CHUNK_BYTES, KIB, MIB
+from gon.limits import KIB, MIB
 from gon.model import Program
 from gon_server.engines.base import Bound, Share
 from gon_server.engines.dpu.engine import open_engine

@@ -9,7 +9,7 @@ names that its stages give (`gon.flow_shape` lists them). It has one form, of a 
 that reads the same as JSON and travels as msgpack.
 
 Rules: whoever decodes a flow checks it; nothing but a checked flow is run. Every size has its limit
-in gon.limits. Knows no codec's library.
+in gon.flow_limits. Knows no codec's library.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from gon.errors import InvalidArgument, LimitExceeded, Unsupported
-from gon.limits import (
+from gon.flow_limits import (
     FLOW_CHUNK_BYTES,
     FLOW_CHUNK_BYTES_MAX,
     FLOW_CHUNK_BYTES_MIN,

@@ -32,7 +32,8 @@ from gon.flow import (
     names_of,
     passes_bytes,
 )
-from gon.limits import FLOW_DATA_BYTES_MAX, KIB
+from gon.flow_limits import FLOW_DATA_BYTES_MAX
+from gon.limits import KIB
 
 # What compressing may add to data that it cannot shrink: of each so many bytes one, and so many
 # beside. zstd and lz4 give blocks of 3 and 4 bytes more; isal was tried (0.036 %), with room.

@@ -19,7 +19,8 @@ from gon.device import Device as Contract
 from gon.device import KnownWrite, Recalling
 from gon.errors import BadHandle, InvalidArgument, LimitExceeded, OutOfMemory, Unsupported
 from gon.flow import Flow, Stage
-from gon.limits import FLOW_CHUNK_BYTES, GRAPHS_MAX
+from gon.flow_limits import FLOW_CHUNK_BYTES
+from gon.limits import GRAPHS_MAX
 from gon.model import DEFAULT_STREAM, DeviceInfo, GlobalInfo, Handle, KernelInfo, Program
 from gon.transport.base import Link
 from gon_client.array import DeviceArray, shape_of

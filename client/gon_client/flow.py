@@ -96,7 +96,7 @@ class DeviceFlow:
             needed = f"{self!r} needs {argument.name}, a {argument.kind}"
             if value is None:
                 raise InvalidArgument(f"{needed} of {argument.size_bytes} bytes")
-            if not isinstance(value, bytes) or len(value) != argument.size_bytes:  # pyright: ignore[reportUnnecessaryIsInstance]
+            if type(value) is not bytes or len(value) != argument.size_bytes:
                 raise InvalidArgument(f"{needed}: {argument.size_bytes} bytes, of type bytes")
         return given
 

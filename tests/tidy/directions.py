@@ -52,6 +52,7 @@ MAY_IMPORT: tuple[tuple[str, tuple[str, ...]], ...] = (
         "gon_server.engines.dpu",
         (
             "gon.flow",
+            "gon.flow_limits",
             "gon.flow_shape",
             "gon.model",
             "gon.errors",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import cast, get_args
 
 import numpy as np
 import pytest
 
+from gon import flow_limits, limits
 from gon.clock import SYSTEM_CLOCK
 from gon.errors import CorruptData, InvalidArgument, LimitExceeded, OutOfMemory
 from gon.flow import (
@@ -18,6 +22,7 @@ from gon.flow import (
     Encrypt,
     Flow,
     Scan,
+    Stage,
     Verify,
 )
 from gon.limits import MIB
@@ -171,3 +176,37 @@ def test_room_may_be_told(dev: Device) -> None:
     with pytest.raises(OutOfMemory):
         unpack(data)
     assert unpack(data, result_bytes=len(TEXT)).array.get().tobytes() == TEXT
+
+
+# What docs/FLOWS.md says --------------------
+GUIDE = (Path(__file__).parents[2] / "docs" / "FLOWS.md").read_text("utf-8")
+
+
+def test_the_guides_program_runs(dev: Device) -> None:
+    (source,) = re.findall(r"^```python\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+    names: dict[str, object] = {}
+    exec(compile(source, "FLOWS.md", "exec"), names)
+    there_and_back = cast("Callable[[Device, bytes, bytes], bytes]", names["there_and_back"])
+    assert there_and_back(dev, TEXT, KEY) == TEXT
+
+
+def test_the_guide_tells_every_stage_parameter_and_limit() -> None:
+    for stage in get_args(Stage):
+        (row,) = re.findall(rf"^\| `{stage.__name__}` \|.*$", GUIDE, re.MULTILINE)
+        for name in stage.__struct_fields__:
+            as_above = "as `Encrypt`" in row or stage is Decompress
+            assert f"`{name}`" in row or as_above, (stage, name)
+    units = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "": 1}
+    told = {
+        name: int(number.replace(",", "")) * units[unit]
+        for name, number, unit in re.findall(
+            r"^\| `(FLOW_\w+)` \| ([\d,]+) ?(\w*) \|$", GUIDE, re.MULTILINE
+        )
+    }
+    others = {"FLOW_CHUNK_BYTES", "FLOW_CHUNK_BYTES_MIN"}
+    assert told == {
+        name: value
+        for name, value in vars(flow_limits).items()
+        if name.startswith("FLOW_") and name not in others
+    }
+    assert flow_limits.FLOW_CHUNK_BYTES == 256 * limits.KIB

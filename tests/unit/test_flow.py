@@ -24,8 +24,7 @@ from gon.flow import (
     encode,
     to_json,
 )
-from gon.flow_shape import Argument, Side, arguments, capacity, has_result, lengths_count, sides
-from gon.limits import (
+from gon.flow_limits import (
     FLOW_CHUNK_BYTES_MAX,
     FLOW_CODED_BYTES_MAX,
     FLOW_DATA_BYTES_MAX,
@@ -35,6 +34,7 @@ from gon.limits import (
     FLOW_PLACES_MAX,
     FLOW_STAGES_MAX,
 )
+from gon.flow_shape import Argument, Side, arguments, capacity, has_result, lengths_count, sides
 from tests.unit.flow_runs import flow_of
 
 EVERYTHING = flow_of(

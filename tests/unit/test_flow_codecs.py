@@ -22,8 +22,9 @@ import zstandard
 
 from gon.errors import CorruptData, LimitExceeded
 from gon.flow import LEVELS_MAX, Codec, Compress, Decompress, encode
+from gon.flow_limits import FLOW_WINDOW_BYTES_MAX
 from gon.flow_shape import FUNCTION, capacity
-from gon.limits import FLOW_WINDOW_BYTES_MAX, MIB
+from gon.limits import MIB
 from gon_server.engines.dpu.zstd_frames import FrameEnds
 from tests.unit.flow_runs import flow_of, load, run_flow
 

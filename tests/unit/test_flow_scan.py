@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gon_server.engines.dpu.patterns as patterns_module
-from gon import limits
+from gon import flow_limits, limits
 from gon.errors import CompileError, CorruptData, DeviceError, LimitExceeded
 from gon.flow import Compress, Decompress, Scan, Verify, encode
 from gon_server.engines.dpu import scanning
@@ -214,5 +214,9 @@ def test_programs_that_come_and_go_leave_references_alone() -> None:
 
 
 def test_limits_hang_together() -> None:
-    assert limits.FLOW_PATTERNS_S < limits.BUILD_S
-    assert limits.FLOW_CHUNK_BYTES_MIN <= limits.FLOW_CHUNK_BYTES <= limits.FLOW_CHUNK_BYTES_MAX
+    assert flow_limits.FLOW_PATTERNS_S < limits.BUILD_S
+    assert (
+        flow_limits.FLOW_CHUNK_BYTES_MIN
+        <= flow_limits.FLOW_CHUNK_BYTES
+        <= flow_limits.FLOW_CHUNK_BYTES_MAX
+    )

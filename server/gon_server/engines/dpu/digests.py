@@ -29,8 +29,11 @@ class Hash(Protocol):
     def digest(self) -> bytes: ...
 
 
-# Its one function is not typed.
-_extend = cast("Callable[[int, NDArray[np.uint8]], int]", google_crc32c.extend)  # pyright: ignore[reportUnknownMemberType]
+# Not typed.
+_extend = cast(
+    "Callable[[int, NDArray[np.uint8]], int]",
+    google_crc32c.extend,  # pyright: ignore[reportUnknownMemberType]
+)
 
 
 class _Crc32c:

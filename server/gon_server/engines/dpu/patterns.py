@@ -18,7 +18,7 @@ import msgspec
 
 from gon.errors import CompileError, DeviceError, LimitExceeded
 from gon.flow import Scan
-from gon.limits import FLOW_DATABASE_BYTES_MAX, FLOW_PATTERNS_S
+from gon.flow_limits import FLOW_DATABASE_BYTES_MAX, FLOW_PATTERNS_S
 from gon_server.engines.dpu import patterns_child
 from gon_server.engines.dpu.patterns_child import Compiled, Patterns
 from gon_server.engines.dpu.scan_driver import MODE, MODE_STARTS, ScanDatabase

@@ -11,7 +11,7 @@ import sys
 import hyperscan
 import msgspec
 
-from gon.limits import FLOW_CODED_BYTES_MAX, FLOW_PATTERNS_MEMORY_BYTES, FLOW_PATTERNS_S
+from gon.flow_limits import FLOW_CODED_BYTES_MAX, FLOW_PATTERNS_MEMORY_BYTES, FLOW_PATTERNS_S
 
 
 class Patterns(msgspec.Struct, frozen=True, array_like=True):

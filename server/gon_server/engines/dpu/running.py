@@ -29,8 +29,8 @@ from gon.flow import (
     Stage,
     Verify,
 )
+from gon.flow_limits import FLOW_DATA_BYTES_MAX
 from gon.flow_shape import has_result
-from gon.limits import FLOW_DATA_BYTES_MAX
 from gon_server.engines.dpu.aes_gcm import Decrypting, Encrypting
 from gon_server.engines.dpu.deflate import Deflate, Inflate
 from gon_server.engines.dpu.digests import Summing, Verifying

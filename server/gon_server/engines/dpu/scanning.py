@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gon.errors import LimitExceeded
-from gon.limits import FLOW_MATCHES_MAX
+from gon.flow_limits import FLOW_MATCHES_MAX
 from gon_server.engines.dpu.reader import Bytes, Reader, Watching
 from gon_server.engines.dpu.scan_driver import ScanDatabase, ScanStream
 

@@ -12,7 +12,7 @@ from typing import IO, Final, Protocol, cast
 import zstandard
 
 from gon.errors import CorruptData
-from gon.limits import FLOW_WINDOW_BYTES_MAX
+from gon.flow_limits import FLOW_WINDOW_BYTES_MAX
 from gon_server.engines.dpu.reader import Bytes, Filling, Reader
 from gon_server.engines.dpu.zstd_frames import FrameEnds
 
