@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast, get_args
 
@@ -13,7 +13,14 @@ import pytest
 
 from gon import flow_limits, limits
 from gon.clock import SYSTEM_CLOCK
-from gon.errors import CorruptData, InvalidArgument, LimitExceeded, OutOfMemory
+from gon.device import Device as Contract
+from gon.errors import (
+    CorruptData,
+    InvalidArgument,
+    LimitExceeded,
+    OutOfMemory,
+    RemoteProtocolError,
+)
 from gon.flow import (
     Checksum,
     Compress,
@@ -29,6 +36,8 @@ from gon.limits import MIB
 from gon.personalities import PERSONALITIES
 from gon_client.counts import NOTHING_CARRIED
 from gon_client.device import Device
+from gon_client.link import SessionLink
+from gon_client.remote import RemoteDevice
 from gon_server.devices.sim import SimDevice
 from gon_server.elastic import ElasticUnit
 from gon_server.engines.base import Share
@@ -36,6 +45,7 @@ from gon_server.engines.dpu import program
 from gon_server.engines.dpu.running import Outputs, Run
 from gon_server.engines.dpu.scan_driver import ScanDatabase
 from gon_server.engines.shelf import Shelf
+from tests.inproc_worker import InprocWorker, open_session, stream_pair
 
 KEY = bytes(range(32))
 TEXT = b"a cat and another cat\n" * 1000
@@ -47,14 +57,31 @@ def unit() -> ElasticUnit:
     return ElasticUnit(SimDevice(7), Shelf(Share(1)), [dpu], SYSTEM_CLOCK)
 
 
-@pytest.fixture
-def dev(unit: ElasticUnit) -> Device:
+@pytest.fixture(params=["here", "far"])
+def dev(request: pytest.FixtureRequest, unit: ElasticUnit) -> Iterator[Device]:
+    """The unit by itself, and behind a session, an executor and their rule of failures."""
+    if request.param == "here":
+        yield seen_by_a_program(unit)
+        return
+    worker = InprocWorker(unit, stream_pair)
+    session = open_session(worker)
+    device = seen_by_a_program(RemoteDevice(session), session)
+    try:
+        yield device
+    finally:
+        device.close()
+        worker.close()
+    assert not [end for end in worker.endings if isinstance(end, RemoteProtocolError)]
+
+
+def seen_by_a_program(contract: Contract, session: SessionLink | None = None) -> Device:
     return Device(
-        unit,
+        contract,
         where="this process",
         memory_bytes=64 * MIB,
         counts=lambda: NOTHING_CARRIED,
         on_close=lambda: None,
+        express=session.express if session else None,
     )
 
 
@@ -111,7 +138,7 @@ def test_a_device_goes_on_after_a_flow_that_failed(dev: Device, cut: int) -> Non
     unpack = dev.flow([Decompress(codec="zlib", limit_bytes=MIB)])
     data = dev.asarray(np.frombuffer(zlib.compress(TEXT), np.uint8))
     with pytest.raises(CorruptData):
-        unpack(data[:-cut])
+        _ = unpack(data[:-cut]).nbytes
     assert unpack(data).array.get().tobytes() == TEXT
 
 
