@@ -19,9 +19,11 @@ if TYPE_CHECKING:
         BadHandle,
         CompileError,
         ConfigError,
+        CorruptData,
         DeviceError,
         GonError,
         HostUnreachable,
+        IntegrityError,
         InvalidArgument,
         KernelArgumentError,
         LaunchTooLarge,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from gon_client.connect import Host, connect
     from gon_client.device import Device
     from gon_client.event import Event
+    from gon_client.flow import DeviceFlow, FlowResult
     from gon_client.function import Function
     from gon_client.graph import Graph
     from gon_client.launch import launch
@@ -56,9 +59,11 @@ _ERRORS = (
     "BadHandle",
     "CompileError",
     "ConfigError",
+    "CorruptData",
     "DeviceError",
     "GonError",
     "HostUnreachable",
+    "IntegrityError",
     "InvalidArgument",
     "KernelArgumentError",
     "LaunchTooLarge",
@@ -85,6 +90,8 @@ _HOMES = {
     "connect": "gon_client.connect",
     "Device": "gon_client.device",
     "Event": "gon_client.event",
+    "DeviceFlow": "gon_client.flow",
+    "FlowResult": "gon_client.flow",
     "Function": "gon_client.function",
     "Graph": "gon_client.graph",
     "launch": "gon_client.launch",
@@ -104,16 +111,20 @@ __all__ = [
     "CompileError",
     "ConfigError",
     "Configuration",
+    "CorruptData",
     "Device",
     "DeviceArray",
     "DeviceError",
+    "DeviceFlow",
     "DeviceStatistics",
     "Event",
+    "FlowResult",
     "Function",
     "GonError",
     "Graph",
     "Host",
     "HostUnreachable",
+    "IntegrityError",
     "InvalidArgument",
     "Kernel",
     "KernelArgumentError",

@@ -11,6 +11,8 @@
     ├── OutOfMemory                the lease's quota or the device's memory is used up
     ├── LimitExceeded              a maximum of gon.limits is reached
     ├── DeviceError                the device failed while running an op
+    ├── CorruptData                data is not, or not all, of the form it should have
+    ├── IntegrityError             data is not what its checksum or its key says
     ├── WaitTimeout                an explicit timeout passed; the op goes on
     ├── HostUnreachable            nobody answers as gond there
     ├── LeaseError
@@ -53,6 +55,8 @@ class Code(IntEnum):
     LINK_LOST = 16
     LOCAL_PROTOCOL = 17
     REMOTE_PROTOCOL = 18
+    CORRUPT_DATA = 21
+    INTEGRITY = 22
 
 
 class GonError(Exception):
@@ -129,6 +133,14 @@ class DeviceError(GonError):
     code = Code.DEVICE
 
 
+class CorruptData(GonError, ValueError):
+    code = Code.CORRUPT_DATA
+
+
+class IntegrityError(GonError, ValueError):
+    code = Code.INTEGRITY
+
+
 class WaitTimeout(GonError, TimeoutError):
     code = Code.WAIT_TIMEOUT
 
@@ -194,6 +206,8 @@ TABLE: dict[Code, Row] = {
     Code.LINK_LOST: Row(LinkLost, "UNAVAILABLE"),
     Code.LOCAL_PROTOCOL: Row(LocalProtocolError, "INTERNAL"),
     Code.REMOTE_PROTOCOL: Row(RemoteProtocolError, "INTERNAL"),
+    Code.CORRUPT_DATA: Row(CorruptData, "DATA_LOSS"),
+    Code.INTEGRITY: Row(IntegrityError, "DATA_LOSS"),
 }
 
 

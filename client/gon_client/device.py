@@ -28,6 +28,8 @@ from gon.errors import (
     OutOfMemory,
     Unsupported,
 )
+from gon.flow import Flow, Stage
+from gon.flow_limits import FLOW_CHUNK_BYTES
 from gon.limits import GRAPHS_MAX
 from gon.model import (
     DEFAULT_STREAM,
@@ -44,6 +46,7 @@ from gon_client.array import DeviceArray, shape_of
 from gon_client.buffer import Buffer, check_kind, host_bytes
 from gon_client.counts import LinkCounts
 from gon_client.event import Event
+from gon_client.flow import DeviceFlow
 from gon_client.function import Function
 from gon_client.graph import Capture, Graph
 from gon_client.module import Kernel, Module
@@ -240,6 +243,24 @@ class Device:
             self.configuration = Configuration(was, "failed", error.message)
             raise
         return self.configuration
+
+    def flow(
+        self, stages: Flow | Sequence[Stage], *, chunk_bytes: int = FLOW_CHUNK_BYTES
+    ) -> DeviceFlow:
+        """Return a flow, ready to be called on arrays of this device: bytes go through the stages
+        (gon.flow) in their order, where they lie.
+
+            pack = dev.flow([Compress(codec="zstd"), Checksum(digest="sha-256", passes=True),
+                             Encrypt()])
+            packed = pack(array, key=key)
+            packed.nbytes, packed.digest(), packed.values["nonce"], packed.array
+
+        Raises InvalidArgument, LimitExceeded and Unsupported for what is no flow, CompileError for
+        expressions that cannot be scanned for.
+        """
+        if not isinstance(stages, Flow):
+            stages = Flow(stages=tuple(stages), chunk_bytes=chunk_bytes)
+        return DeviceFlow(self, stages)
 
     def create_stream(self) -> Stream:
         """Return a new stream, unordered with all others."""

@@ -47,6 +47,19 @@ MAY_IMPORT: tuple[tuple[str, tuple[str, ...]], ...] = (
             "gon_server.devices",
         ),
     ),
+    # Flows are known to both sides.
+    (
+        "gon_server.engines.dpu",
+        (
+            "gon.flow",
+            "gon.flow_limits",
+            "gon.flow_shape",
+            "gon.model",
+            "gon.errors",
+            "gon.limits",
+            "gon_server.engines",
+        ),
+    ),
     # An engine sees programs and memory.
     (
         "gon_server.engines",
@@ -92,6 +105,13 @@ OWNERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("tree_sitter", ("gon_server.cuda_c.tree",)),
     ("tree_sitter_cuda", ("gon_server.cuda_c.tree",)),
     ("uvloop", ("gon_server",)),
+    ("cryptography", ("gon_server.engines.dpu.aes_gcm",)),
+    ("google_crc32c", ("gon_server.engines.dpu.digests",)),
+    ("hyperscan", ("gon_server.engines.dpu.patterns", "gon_server.engines.dpu.scan_driver")),
+    ("isal", ("gon_server.engines.dpu.deflate",)),
+    ("lz4", ("gon_server.engines.dpu.lz4_frames",)),
+    ("xxhash", ("gon_server.engines.dpu.digests",)),
+    ("zstandard", ("gon.compression", "gon_server.engines.dpu.zstd")),
     # The thin client stands without the extras `cli` and `plot`.
     ("click", ("gon_client.cli", "gon_client.commands", "gon_server.cli")),
     ("rich", ("gon_client.bench", "gon_client.commands", "gon_server.cli")),

@@ -1,0 +1,95 @@
+"""AES-256-GCM, by cryptography (OpenSSL), which reads and writes in place.
+
+    ciphertext: as many bytes as the text has, then the 16 bytes of the tag
+
+Rules: keys and nonces are never written to a log nor named in an error; they are kept as long as
+the launch that brought them is bound.
+Decrypting lets bytes go on before the tag has been seen, as anything must that has not room for
+all of them; so whoever runs a flow wipes every output when a tag is wrong, and tells that before
+anything that a later stage found wrong (gon_server.engines.dpu.running).
+"""
+
+from __future__ import annotations
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.ciphers.modes import GCM
+
+from gon.errors import CorruptData, IntegrityError
+from gon.flow import TAG_BYTES
+from gon_server.engines.dpu.reader import Bytes, Filling, Reader
+
+
+class Encrypting(Filling):
+    """Bytes to ciphertext and its tag."""
+
+    def __init__(self, source: Reader, key: bytes, nonce: bytes) -> None:
+        super().__init__(source.chunk_bytes)
+        self._source = source
+        self._cipher = Cipher(AES256(key), GCM(nonce)).encryptor()
+        # What is left of the tag, once there is one.
+        self._tag: bytes | None = None
+
+    def read_into(self, target: memoryview) -> int:
+        if self._tag is None:
+            piece = self._source.read(min(len(target), self.chunk_bytes))
+            if len(piece):
+                return self._cipher.update_into(piece, target[: len(piece)])
+            self._cipher.finalize()
+            self._tag = self._cipher.tag
+        size = min(len(target), len(self._tag))
+        target[:size] = self._tag[:size]
+        self._tag = self._tag[size:]
+        return size
+
+
+class Decrypting(Filling):
+    """Ciphertext and its tag to bytes."""
+
+    def __init__(self, source: Reader, key: bytes, nonce: bytes) -> None:
+        super().__init__(source.chunk_bytes)
+        self._source = source
+        self._cipher = Cipher(AES256(key), GCM(nonce)).decryptor()
+        # The last bytes that came: the tag, unless more follow.
+        self._held = b""
+        self._ended = False
+
+    def read_into(self, target: memoryview) -> int:
+        while not self._ended:
+            piece = self._source.read(min(len(target), self.chunk_bytes))
+            if not len(piece):
+                self._end()
+            elif size := self._take(piece, target):
+                return size
+        return 0
+
+    def _take(self, piece: Bytes, target: memoryview) -> int:
+        """Decrypt what cannot be the tag any more and return how much that is: never more than the
+        piece has, so `target` has room for it.
+        """
+        held = self._held
+        if len(piece) < TAG_BYTES:
+            held, piece = held + bytes(piece), b""
+        # Of `held` and `piece`, one after the other, all but the last 16 bytes are text.
+        from_piece = max(0, len(piece) - TAG_BYTES)
+        from_held = max(0, len(held) + len(piece) - TAG_BYTES - from_piece)
+        self._held = held[from_held:] + bytes(piece[from_piece:])
+        size = 0
+        if from_held:
+            size = self._cipher.update_into(held[:from_held], target[:from_held])
+        if from_piece:
+            end = size + from_piece
+            size += self._cipher.update_into(piece[:from_piece], target[size:end])
+        return size
+
+    def _end(self) -> None:
+        self._ended = True
+        if len(self._held) < TAG_BYTES:
+            raise CorruptData(f"encrypted data of less than the {TAG_BYTES} bytes of its tag")
+        try:
+            self._cipher.finalize_with_tag(self._held)
+        except InvalidTag:
+            raise IntegrityError(
+                "decrypt: the tag does not fit: another key, another nonce or other data"
+            ) from None
