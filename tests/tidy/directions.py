@@ -78,6 +78,7 @@ OWNERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("zmq", ("gon.transport.zmq",)),
     ("pyopencl", ("gon_server.devices.opencl", "gon_server.devices._opencl")),
     ("cupy", ("gon_server.devices.cuda",)),
+    ("iree", ("gon_server.engines.iree",)),
     ("pynvml", ("gon_server.devices.cuda",)),
     ("psutil", ("gon_server",)),
     ("tree_sitter", ("gon_server.cuda_c.tree",)),

@@ -8,3 +8,7 @@ from __future__ import annotations
 # as many as NumPy has.
 TENSORS_MAX = 256
 TENSOR_DIMS_MAX = 64
+
+# IREE's disassembler reads a module within this: one of 2 MB takes it 20 ms (measured), and what
+# a program may have it reads in a second.
+DISASSEMBLY_S = 10.0
