@@ -50,7 +50,14 @@ MAY_IMPORT: tuple[tuple[str, tuple[str, ...]], ...] = (
     # An engine sees programs and memory.
     (
         "gon_server.engines",
-        ("gon.device", "gon.model", "gon.errors", "gon.limits", "gon_server.engines"),
+        (
+            "gon.device",
+            "gon.model",
+            "gon.errors",
+            "gon.limits",
+            "gon_server.devices.books",
+            "gon_server.engines",
+        ),
     ),
     # CUDA C is text in, text and signatures out.
     ("gon_server.cuda_c", ("gon.model", "gon.errors", "gon.limits", "gon_server.cuda_c")),
@@ -78,6 +85,7 @@ OWNERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("zmq", ("gon.transport.zmq",)),
     ("pyopencl", ("gon_server.devices.opencl", "gon_server.devices._opencl")),
     ("cupy", ("gon_server.devices.cuda",)),
+    ("onnxruntime", ("gon_server.engines.onnx_runtime",)),
     ("iree", ("gon_server.engines.iree",)),
     ("pynvml", ("gon_server.devices.cuda",)),
     ("psutil", ("gon_server",)),

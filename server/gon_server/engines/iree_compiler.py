@@ -242,10 +242,10 @@ class Session:
             raise self._failure("this is no StableHLO program", error) from None
 
     def type(self, text: str) -> Type:
-        return cast(Type, self._ir.Type.parse(text, self._context))
+        return self._ir.Type.parse(text, self._context)
 
     def attribute(self, text: str) -> Attribute:
-        return cast(Attribute, self._ir.Attribute.parse(text, self._context))
+        return self._ir.Attribute.parse(text, self._context)
 
     def nowhere(self) -> Location:
         return self._ir.Location.unknown(self._context)

@@ -9,6 +9,14 @@ from __future__ import annotations
 TENSORS_MAX = 256
 TENSOR_DIMS_MAX = 64
 
+# ONNX: nodes of one model, 20 µs each to look at; how deep graphs lie in graphs, five Python frames
+# each.
+ONNX_NODES_MAX = 100_000
+ONNX_DEPTH_MAX = 60
+# Threads of an engine's own: beyond, one call gains little and its neighbours lose much.
+ENGINE_THREADS_MAX = 16
+# A name in a signature: a model may have longer ones, its parameters may not.
+PARAMETER_NAME_BYTES_MAX = 256
 # IREE's disassembler reads a module within this: one of 2 MB takes it 20 ms (measured), and what
 # a program may have it reads in a second.
 DISASSEMBLY_S = 10.0

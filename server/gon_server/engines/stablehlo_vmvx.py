@@ -32,7 +32,8 @@ _ZIP, _FLATBUFFER = b"PK\x03\x04", b"IREE"
 _CONSTANT: Final = re.compile(r"^vm\.rodata\[\d+\] = ([0-9A-F]*)$")
 _IMPORT: Final = re.compile(r"^vm\.import (?:optional )?@(\S+)")
 _ADMITTED: Final = re.compile(
-    r"hal\.(?:allocator|buffer|buffer_view|command_buffer|device|devices|executable|fence)\.\S+"
+    r"hal\.(?:(?:allocator|buffer|buffer_view|command_buffer|device|devices|executable|fence)\.\S+"
+    r"|ex\.file\.from_memory)"
 )
 _MAKES_BYTES: Final = re.compile(r"\bvm\.buffer\.\w+")
 _MACHINE_CODE: Final = (
