@@ -181,6 +181,22 @@ class DeviceInfo:
     view_alignment_bytes: int
 
 
+class Configuration(msgspec.Struct, frozen=True, array_like=True):
+    """What a unit is loaded to be, for one lease, and how it came to be that.
+
+    `state` is "configuring", "ready", or "failed": then the unit is what it was before, as
+    `personality` says, and `reason` why. `elapsed_us` is what the last change took in all, of which
+    the drained streams had `drained_us`; `warm` whether its engines were loaded before.
+    """
+
+    personality: str
+    state: str = "ready"
+    reason: str = ""
+    elapsed_us: float = 0.0
+    drained_us: float = 0.0
+    warm: bool = True
+
+
 def dim3(value: int | Sequence[int], what: str) -> Dim3:
     """Return `value` (an int or 1 to 3 ints, each ≥ 1 and < 2³²) as three ints.
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gon.device import KnownWrite, Pending
-from gon.errors import InvalidArgument, LimitExceeded
+from gon.errors import InvalidArgument, LimitExceeded, Unsupported
 from gon.limits import (
     FILL_PATTERN_BYTES_MAX,
     GRAPH_BYTES_MAX,
@@ -23,6 +23,7 @@ from gon.limits import (
     SOURCE_BYTES_MAX,
 )
 from gon.model import (
+    Configuration,
     DeviceInfo,
     Dim3,
     GraphChange,
@@ -45,6 +46,8 @@ _U64 = 1 << 64
 _LAUNCH, _SYNC, _RUN = ops.Launch, ops.Sync, ops.RunGraph
 # The first version whose hosts have graphs.
 _GRAPHS_SINCE = next(row.since for row in ops.TABLE if row.op is ops.DefineGraph)
+
+_ELASTIC_SINCE = next(row.since for row in ops.TABLE if row.op is ops.Reconfigure)
 
 
 def _check_numbers(*numbers: int) -> None:
@@ -278,6 +281,17 @@ class RemoteDevice:
             _check_numbers(shared_bytes)
         taken = args if isinstance(args, tuple) else tuple(args)
         self._post(_LAUNCH(stream, kernel, grid, block, shared_bytes, taken))
+
+    # Personalities --------------------
+    def reconfigure(self, personality: str, *, keep: bool) -> Configuration:
+        if self._link.version < _ELASTIC_SINCE:
+            raise Unsupported("the host's gond is of an older version, whose units are gpus")
+        _check_text(personality, NAME_BYTES_MAX, "personality")
+        cookie = next(self._cookies)
+        answer = Answer(self._waiting)
+        self._link.ask(ops.Reconfigure(personality, keep, cookie), cookie, answer)
+        answer.wait()
+        return decode(Configuration, answer.data)
 
     # Graphs --------------------
     @property

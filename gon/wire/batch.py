@@ -23,7 +23,7 @@ import msgspec
 
 from gon.errors import GonError, RemoteProtocolError, error_of
 from gon.limits import BATCH_OPS_MAX, INLINE_BYTES_MAX, OP_NUMBER_MAX, PIECE_BYTES_MAX
-from gon.model import DeviceInfo, ModuleInfo
+from gon.model import Configuration, DeviceInfo, ModuleInfo
 from gon.wire.ops import AnyOp, Outcome, Read, Write, WritePart
 
 
@@ -120,11 +120,30 @@ class Reply(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 _Message = TypeVar(
-    "_Message", Hello, Welcome, Refuse, Bye, Batch, list[Reply], ModuleInfo, float, Outcome
+    "_Message",
+    Hello,
+    Welcome,
+    Refuse,
+    Bye,
+    Batch,
+    list[Reply],
+    ModuleInfo,
+    float,
+    Outcome,
+    Configuration,
 )
 
 Sent: TypeAlias = (
-    Hello | Welcome | Refuse | Bye | Batch | list[Reply] | ModuleInfo | float | Outcome
+    Hello
+    | Welcome
+    | Refuse
+    | Bye
+    | Batch
+    | list[Reply]
+    | ModuleInfo
+    | float
+    | Outcome
+    | Configuration
 )
 
 # Returns the body that carries a message.

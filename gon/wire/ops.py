@@ -224,6 +224,18 @@ class WritePart(Op, frozen=True, tag=50):
     total_bytes: int
 
 
+class Reconfigure(Op, frozen=True, tag=60):
+    """Let the unit be another personality, once all streams have finished; programs are unloaded
+    unless `keep`.
+
+    For hosts of version 8 or later: an older unit is a gpu and nothing else.
+    """
+
+    personality: str
+    keep: bool
+    reply: int
+
+
 def inline_data(op: Write | WritePart) -> bytes:
     """Return the bytes that a write carries itself. Raises InvalidArgument if it does not."""
     data = op.data if isinstance(op, Write) else None
@@ -253,7 +265,7 @@ AnyOp: TypeAlias = (
     | CreateEvent | CloseEvent | Record | WaitEvent | SyncEvent | Elapsed
     | Load | Unload | GetKernel | CloseKernel | Launch | GetGlobal
     | DefineGraph | RunGraph | CloseGraph
-    | WritePart
+    | WritePart | Reconfigure
 )  # fmt: skip
 
 
@@ -300,4 +312,5 @@ TABLE: tuple[Row, ...] = (
     Row(41, RunGraph, "", 3),
     Row(42, CloseGraph, "", 3),
     Row(50, WritePart, "", 5),
+    Row(60, Reconfigure, "Configuration, msgpack", 8),
 )

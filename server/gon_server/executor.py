@@ -25,6 +25,7 @@ from gon_server.footprint import Footprint, Key, Noun, footprint
 from gon_server.module_variables import ModuleVariables
 from gon_server.overwriting import Overwriting
 from gon_server.recalling import Contents, Recalling, recall_failed, recalled
+from gon_server.reconfiguring import reconfigured
 from gon_server.replaying import Replaying
 
 # The ops of a hot loop; a module's name is found quicker than an attribute of one.
@@ -217,6 +218,8 @@ class Executor:
                 return Reply(op.reply, encode(self._load(op)))
             case ops.Recall() | ops.Keep():
                 return self._recalling.run(op)
+            case ops.Reconfigure():
+                return reconfigured(self._device, op)
             case _:
                 self._make_or_forget(op)
         return None

@@ -12,9 +12,11 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 import pytest
 
 import gon
+from gon.clock import SYSTEM_CLOCK
 from gon.device import Device, HostDevice
 from gon.errors import CompileError, GonError, LeaseLost
 from gon.model import DEFAULT_STREAM, Handle, Program
+from gon.personalities import PERSONALITIES
 from gon.testing.device_trial import FIRST_HANDLE
 from gon.testing.devices import CHECKS, DeviceCheck, check_device
 from gon.transport.inproc import inproc_pair
@@ -22,6 +24,9 @@ from gon_client.connect import Host
 from gon_server.devices import cuda, null, opencl, sim
 from gon_server.devices.cuda_units import has_driver
 from gon_server.devices.opencl_runtime import select
+from gon_server.elastic import ElasticUnit
+from gon_server.engines.base import Share
+from gon_server.engines.shelf import Shelf
 from tests.e2e.gond_process import Gond
 from tests.fake_cuda import open_fake
 from tests.inproc_worker import MakePair, remote, stream_pair
@@ -43,6 +48,12 @@ def afar(
     return lambda: remote(open_device(), make_pair)
 
 
+def elastic(base: HostDevice) -> HostDevice:
+    """Return a unit that may be a gpu and an npu; engines are loaded when they are needed."""
+    may_be = [each for each in PERSONALITIES if each.name in ("gpu", "npu")]
+    return ElasticUnit(base, Shelf(Share(1)), may_be, SYSTEM_CLOCK)
+
+
 OPENERS: dict[str, Callable[[], AbstractContextManager[Device]]] = {
     "null": direct(lambda: null.open_device("")),
     "sim-0": direct(lambda: sim.open_device("")),
@@ -54,6 +65,9 @@ OPENERS: dict[str, Callable[[], AbstractContextManager[Device]]] = {
     "sim-stream": afar(lambda: sim.open_device("2"), stream_pair),
     "opencl-inproc": afar(lambda: opencl.open_device(""), inproc_pair),
     "opencl-stream": afar(lambda: opencl.open_device(""), stream_pair),
+    "elastic-sim": direct(lambda: elastic(sim.open_device("3"))),
+    "elastic-opencl": direct(lambda: elastic(opencl.open_device(""))),
+    "elastic-opencl-stream": afar(lambda: elastic(opencl.open_device("")), stream_pair),
     # The CUDA backend without a GPU; the number draws the order in which streams run.
     "cuda-fake-0": direct(lambda: open_fake(0)),
     "cuda-fake-7": direct(lambda: open_fake(7)),

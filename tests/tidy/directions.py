@@ -55,6 +55,7 @@ MAY_IMPORT: tuple[tuple[str, tuple[str, ...]], ...] = (
             "gon.model",
             "gon.errors",
             "gon.limits",
+            "gon.personalities",
             "gon_server.devices.books",
             "gon_server.engines",
         ),

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from gon.errors import CompileError, RemoteProtocolError
 from gon.limits import BATCH_OPS_MAX
-from gon.model import BufferAt, GraphCopy, GraphFill, GraphLaunch, LocalBytes, Program
+from gon.model import (
+    BufferAt,
+    Configuration,
+    GraphCopy,
+    GraphFill,
+    GraphLaunch,
+    LocalBytes,
+    ModuleInfo,
+    Program,
+)
 from gon.wire import ops
 from gon.wire.batch import (
     Batch,
@@ -105,6 +114,7 @@ def test_the_table_is_the_union_and_its_numbers_are_for_ever() -> None:
         41: "RunGraph",
         42: "CloseGraph",
         50: "WritePart",
+        60: "Reconfigure",
     }
     for row in ops.TABLE:
         assert row.op.__struct_config__.tag == row.number
@@ -115,6 +125,21 @@ def test_golden_bytes_of_known_contents() -> None:
     batch = Batch(7, [ops.Recall(1, 2, 3, 4, b"d", 9), ops.Keep(1, 2, 3, 4, b"d")])
     assert encode(batch) == bytes.fromhex("9207 92 9707010203 04c40164 09 960801020304c40164")
     assert [encode(outcome) for outcome in ops.Outcome] == [b"\0", b"\1", b"\2"]
+
+
+def test_golden_bytes_of_reconfigure() -> None:
+    batch = Batch(7, [ops.Reconfigure("npu", keep=True, reply=9)])
+    assert encode(batch) == bytes.fromhex("9207 91 943ca36e7075c309")
+    answer = Configuration("npu", elapsed_us=1.0, warm=False)
+    assert decode(Configuration, encode(answer)) == answer
+    assert encode(answer).startswith(bytes.fromhex("96 a36e7075 a57265616479 a0"))
+
+
+def test_a_signature_without_shapes_is_an_older_hosts() -> None:
+    older = {"name": "x", "kind": "buffer", "type_name": "float *"}
+    kernel = {"name": "k", "params": [older], "max_block": 1}
+    info = decode(ModuleInfo, msgspec.msgpack.encode({"kernels": [kernel]}))
+    assert info.kernels[0].params[0].shape is None
 
 
 def test_golden_bytes_of_graphs() -> None:

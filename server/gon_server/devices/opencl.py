@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import pyopencl as cl
 
 from gon.device import SETTLED, Pending
-from gon.errors import GonError, InvalidArgument, OutOfMemory
+from gon.errors import GonError, InvalidArgument, OutOfMemory, Unsupported
 from gon.limits import (
     BUFFERS_MAX,
     DIRECT_BYTES_MAX,
@@ -365,6 +365,12 @@ class OpenClDevice(GraphLoop):
 
     def close_window(self, stream: Handle) -> None:
         self._streams[stream].close_window()
+
+    def memory_of(self, buffer: Handle) -> memoryview:
+        host = self._buffers[buffer].host
+        if host is None:
+            raise Unsupported(f"the memory of buffer {buffer} is the device's own")
+        return host
 
     def close(self) -> None:
         if self._closed:

@@ -258,6 +258,9 @@ class SimDevice(GraphLoop):
             raise InvalidArgument(f"stream {stream} has no window open")
         queue.window_open = False
 
+    def memory_of(self, buffer: Handle) -> memoryview:
+        return self._buffers[buffer].data
+
     def close(self) -> None:
         for table in (self._kernels, self._modules, self._events, self._buffers, self._streams):
             table.clear()

@@ -1,0 +1,42 @@
+"""What a device may give besides gon.device: other personalities, and memory that engines work on.
+
+Must not know: wires, engines.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from gon.model import Configuration, Handle
+
+
+@runtime_checkable
+class Elastic(Protocol):
+    """What a device may give besides: being another kind of unit, with the same buffers."""
+
+    @property
+    def configuration(self) -> Configuration:
+        """What it is now, as far as this side knows."""
+        ...
+
+    def reconfigure(self, personality: str, *, keep: bool) -> Configuration:
+        """Let the unit be `personality` from now on; waits for every stream first.
+
+        Buffers, streams, events and graphs stay, and all handles. Programs are unloaded, so that
+        launches of their kernels raise Unsupported, unless `keep`: then they stay as they are.
+        Raises Unsupported for a personality that it may not take, and what its engines raise; it
+        is then what it was before, with all programs.
+        """
+        ...
+
+
+@runtime_checkable
+class InPlace(Protocol):
+    """What a device may give besides: its buffers' own memory, where that is this process's."""
+
+    def memory_of(self, buffer: Handle) -> memoryview:
+        """Return all bytes of a buffer, in place, for as long as there is the buffer; whoever uses
+        them orders that among the streams himself. Raises BadHandle, Unsupported for a buffer whose
+        memory is elsewhere.
+        """
+        ...

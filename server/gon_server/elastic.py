@@ -1,0 +1,262 @@
+"""The elastic unit: a device that takes programs of engines beside its kernels, and whose
+personality may change in the middle of a workload.
+
+    launch ─┬─ kernel of the device below ──▶ the device, as ever (and by its port, past this)
+            └─ function of an engine ──▶ the stream is waited for ──▶ engine, on the buffers' memory
+
+Buffers, streams and events are the device's below, whatever the personality is; only programs are
+of one. A function has run when its launch returns, behind all that was queued on its stream: so
+order, events and failures are what they are for kernels.
+
+Rules: one thread at a time uses a unit, as any device. What a personality does not admit is refused
+at loading. A change that fails changes nothing.
+Must not know: leases, links, gond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from gon.clock import Clock
+from gon.device import Bounded, HostDevice, Ported
+from gon.elastic import InPlace
+from gon.errors import BadHandle, GonError, InvalidArgument, LimitExceeded, Unsupported
+from gon.limits import KERNELS_MAX, MODULES_MAX
+from gon.model import (
+    Configuration,
+    DeviceInfo,
+    Dim3,
+    Handle,
+    LaunchArg,
+    ModuleInfo,
+    Program,
+)
+from gon.personalities import Personality
+from gon_server.devices.graphs import GraphLoop
+from gon_server.engines.admission import check_format, check_program, formats_of
+from gon_server.engines.programs import EnginePrograms
+from gon_server.engines.shelf import Shelf
+from gon_server.engines.signature import written
+
+if TYPE_CHECKING:
+    from gon._port import Port
+
+LoadModule: TypeAlias = Callable[[Handle, Program], ModuleInfo]
+
+
+class ElasticUnit(GraphLoop):
+    """A device and engines, as gon.device.HostDevice and Elastic."""
+
+    def __init__(
+        self,
+        base: HostDevice,
+        shelf: Shelf,
+        personalities: Sequence[Personality],
+        clock: Clock,
+        load: LoadModule | None = None,
+    ) -> None:
+        """`personalities` are those that it may take, the first one now; `load` loads kernels, if
+        not the device itself.
+        """
+        super().__init__()
+        self._base = base
+        self._shelf = shelf
+        self._clock = clock
+        self._load_kernels = load or base.load
+        self._launch_kernel = base.launch
+        self._sync = base.sync
+        self._may_be = {each.name: each for each in personalities}
+        self._is = personalities[0]
+        self.configuration = Configuration(self._is.name)
+        self.info = _with_formats(base.info, personalities)
+        self._programs = EnginePrograms(self.memory_of)
+        self._functions = self._programs.kernels
+        # Programs of the device below, and what was unloaded by a change: by then their handles are
+        # the caller's still.
+        self._modules: set[int] = set()
+        self._kernels: set[int] = set()
+        self._gone_modules: set[int] = set()
+        self._gone_kernels: set[int] = set()
+        # What is the device's own, and goes no way round.
+        self.allocate = base.allocate
+        self.write, self.read = base.write, base.read
+        self.copy, self.fill = base.copy, base.fill
+        self.create_stream, self.close_stream = base.create_stream, base.close_stream
+        self.sync, self.sync_all = base.sync, base.sync_all
+        self.create_event, self.close_event = base.create_event, base.close_event
+        self.record, self.wait_event = base.record, base.wait_event
+        self.sync_event, self.elapsed_us = base.sync_event, base.elapsed_us
+        self.host_window, self.close_window = base.host_window, base.close_window
+
+    def __repr__(self) -> str:
+        return f"ElasticUnit({self._is.name}, {self._programs!r}, over {self._base!r})"
+
+    @property
+    def port(self) -> Port | None:
+        return self._base.port if isinstance(self._base, Ported) else None
+
+    def bound_memory(self, size_bytes: int) -> None:
+        if isinstance(self._base, Bounded):
+            self._base.bound_memory(size_bytes)
+
+    def memory_of(self, buffer: Handle) -> memoryview:
+        if not isinstance(self._base, InPlace):
+            raise Unsupported(
+                f"the memory of {self.info.name} is not this host's: engines cannot reach it"
+            )
+        return self._base.memory_of(buffer)
+
+    def free(self, buffer: Handle) -> None:
+        self._programs.forget_buffer(buffer)
+        self._base.free(buffer)
+
+    # Programs -------------------------------------------------------------------------------------
+    def load(self, module: Handle, program: Program) -> ModuleInfo:
+        kernel_formats = self._base.info.formats
+        check_format(self._is, program.code_format, kernel_formats)
+        self._programs.modules.check_new(module)
+        _check_room("module", module, self._gone_modules, MODULES_MAX)
+        if program.code_format in kernel_formats:
+            info = self._load_kernels(module, program)
+            self._modules.add(module)
+            return info
+        if module in self._modules:
+            raise BadHandle(f"module {module} is there already")
+        loaded = self._shelf.open(program.code_format).load(program)
+        try:
+            check_program(self._is, loaded.uses, loaded.functions)
+            return self._programs.add(module, loaded)
+        except GonError:
+            loaded.unload()
+            raise
+
+    def unload(self, module: Handle) -> None:
+        if module in self._programs.modules:
+            self._programs.unload(module)
+        elif module in self._gone_modules:
+            self._gone_modules.remove(module)
+        else:
+            self._base.unload(module)
+            self._modules.discard(module)
+
+    def get_global(self, buffer: Handle, module: Handle, name: str) -> None:
+        self._check_there(module)
+        if module in self._programs.modules:
+            raise InvalidArgument(f"the module has no variable {name!r}: functions have none")
+        self._base.get_global(buffer, module, name)
+
+    def get_kernel(self, kernel: Handle, module: Handle, name: str) -> None:
+        self._check_there(module)
+        self._functions.check_new(kernel)
+        _check_room("kernel", kernel, self._gone_kernels, KERNELS_MAX)
+        if module in self._programs.modules:
+            if kernel in self._kernels:
+                raise BadHandle(f"kernel {kernel} is there already")
+            self._programs.get_kernel(kernel, module, name)
+            return
+        self._base.get_kernel(kernel, module, name)
+        self._kernels.add(kernel)
+
+    def close_kernel(self, kernel: Handle) -> None:
+        if kernel in self._functions:
+            self._programs.close_kernel(kernel)
+        elif kernel in self._gone_kernels:
+            self._gone_kernels.remove(kernel)
+        else:
+            self._base.close_kernel(kernel)
+            self._kernels.discard(kernel)
+
+    def launch(
+        self,
+        stream: Handle,
+        kernel: Handle,
+        grid: Dim3,
+        block: Dim3,
+        shared_bytes: int,
+        args: Sequence[LaunchArg],
+    ) -> None:
+        function = self._functions.get(kernel)
+        if function is not None:
+            self._sync(stream).wait()
+            self._programs.run(function, grid, block, shared_bytes, args)
+        elif kernel in self._gone_kernels:
+            raise Unsupported(
+                f"the kernel's module was unloaded when the unit became a {self._is.name}: "
+                "load it again, or keep it with reconfigure(…, keep=True)"
+            )
+        else:
+            self._launch_kernel(stream, kernel, grid, block, shared_bytes, args)
+
+    def written_by(self, kernel: Handle, args: Sequence[LaunchArg]) -> list[Handle]:
+        function = self._functions.get(kernel)
+        if function is not None:
+            return written(function.info, args)
+        return [] if kernel in self._gone_kernels else self._base.written_by(kernel, args)
+
+    def _check_there(self, module: Handle) -> None:
+        if module in self._gone_modules:
+            raise InvalidArgument(
+                f"module {module} was unloaded when the unit became a {self._is.name}"
+            )
+
+    # Personalities --------------------------------------------------------------------------------
+    def reconfigure(self, personality: str, *, keep: bool) -> Configuration:
+        wanted = self._may_be.get(personality)
+        if wanted is None:
+            raise Unsupported(
+                f"personality {personality!r}: this lease may be {', '.join(self._may_be)}; "
+                "acquire(personalities=…) names what it may be"
+            )
+        begun_s = self._clock.now_s()
+        self.configuration = Configuration(self._is.name, "configuring")
+        try:
+            self.sync_all().wait()
+            drained_s = self._clock.now_s()
+            warm = wanted.kernels or self._shelf.open_some(wanted.formats)
+        except GonError as error:
+            self.configuration = Configuration(self._is.name, "failed", error.message)
+            raise
+        if not keep:
+            self._unload_all()
+        self._is = wanted
+        self.configuration = Configuration(
+            wanted.name,
+            elapsed_us=(self._clock.now_s() - begun_s) * 1e6,
+            drained_us=(drained_s - begun_s) * 1e6,
+            warm=warm,
+        )
+        return self.configuration
+
+    def _unload_all(self) -> None:
+        """Unload every program; their handles stay the caller's, until he closes them."""
+        self._gone_kernels |= self._kernels | set(self._functions)
+        self._gone_modules |= self._modules | set(self._programs.modules)
+        self._programs.clear()
+        for kernel in self._kernels:
+            self._base.close_kernel(Handle(kernel))
+        for module in self._modules:
+            self._base.unload(Handle(module))
+        self._kernels.clear()
+        self._modules.clear()
+
+    def close(self) -> None:
+        self._programs.clear()
+        self._base.close()
+
+
+def _check_room(noun: str, handle: Handle, gone: set[int], most: int) -> None:
+    """Raise BadHandle, LimitExceeded if a new handle cannot be taken beside those that are gone."""
+    if handle in gone:
+        raise BadHandle(f"{noun} {handle} is there already, unloaded by a change")
+    if len(gone) >= most:
+        raise LimitExceeded(f"{most} {noun}s were unloaded by changes and not closed yet")
+
+
+def _with_formats(info: DeviceInfo, personalities: Sequence[Personality]) -> DeviceInfo:
+    """Return what the unit is: it takes what any of its personalities takes."""
+    formats = dict.fromkeys(
+        each for personality in personalities for each in formats_of(personality, info.formats)
+    )
+    return replace(info, formats=tuple(formats))
