@@ -174,9 +174,6 @@ CLONES_MAX = 512
 # Each of clang and llvm-spirv ends within this, well before its builder must (BUILD_S).
 CLANG_S = 12.0
 
-# Kinds of arguments that one JAX function is exported for at once: each is a module on the device.
-EXPORTS_MAX = 64
-
 # Builds --------------------
 # A program, as one process of a host hands it to another: what a frame's head can bring.
 PROGRAM_BYTES_MAX = HEAD_BYTES_MAX

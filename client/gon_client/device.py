@@ -19,7 +19,8 @@ from gon.device import Device as Contract
 from gon.device import KnownWrite, Recalling
 from gon.errors import BadHandle, InvalidArgument, LimitExceeded, OutOfMemory, Unsupported
 from gon.limits import GRAPHS_MAX
-from gon.model import DEFAULT_STREAM, DeviceInfo, GlobalInfo, Handle, KernelInfo, Program
+from gon.model import DEFAULT_STREAM, DeviceInfo, GlobalInfo, Handle, KernelInfo
+from gon.model import Program as Source
 from gon.transport.base import Link
 from gon_client.array import DeviceArray, shape_of
 from gon_client.buffer import Buffer, host_bytes
@@ -27,6 +28,13 @@ from gon_client.counts import LinkCounts
 from gon_client.event import Event
 from gon_client.graph import Capture, Graph
 from gon_client.module import Kernel, Module
+from gon_client.stablehlo import (
+    ExportedFunction,
+    Program,
+    StableHlo,
+    TracedFunction,
+    stablehlo,
+)
 from gon_client.stream import Stream
 
 if TYPE_CHECKING:
@@ -189,8 +197,21 @@ class Device:
         handle = self._new_handle()
         code = source.encode() if isinstance(source, str) else source
         given = tuple((headers or {}).items())
-        program = Program(code, code_format, options, tuple(name_expressions), given)
+        program = Source(code, code_format, options, tuple(name_expressions), given)
         return Module(self, handle, self.contract.load(handle, program))
+
+    def stablehlo(
+        self, program: Program, *specs: object
+    ) -> StableHlo | ExportedFunction | TracedFunction:
+        """Return what calls a StableHLO program with arrays: posts, and gives arrays of the device.
+
+        `program` is a JAX function, which is exported for `specs` (arrays, or shapes with dtypes,
+        symbolic ones too), or for each kind of arguments at the first call with such; or what was
+        exported: a `jax.export.Exported`, its `serialize()`, or, without JAX here, its
+        `mlir_module_serialized` or StableHLO's text. Raises InvalidArgument where JAX does not
+        export it, CompileError, Unsupported.
+        """
+        return stablehlo(self, program, specs)
 
     def create_stream(self) -> Stream:
         """Return a new stream, unordered with all others."""
