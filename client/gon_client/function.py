@@ -1,180 +1,173 @@
-"""Functions of programs: tensors in, tensors out, in the device's memory.
+"""Functions of engines: a model as a callable from device arrays to device arrays.
 
-A function is a kernel whose parameters are tensors (gon.model.Param.shape): its inputs, then its
-outputs, then the sizes that only a call tells. A call checks, makes room for what is written, and
-posts one launch; nobody waits.
-
-Must not know: formats, engines.
+A function is a kernel whose parameters are tensors (gon.model.Param). Calling it checks what it is
+given, makes what it gives back, and posts one launch: nothing waits.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from gon.errors import InvalidArgument, Unsupported
-from gon.model import LaunchConfig, Param
+from gon.errors import BadHandle, InvalidArgument, KernelArgumentError
+from gon.model import LaunchConfig, Param, ParamKind
 from gon_client.array import DeviceArray
 from gon_client.buffer import HostArray
 from gon_client.launch import launch
-from gon_client.module import Kernel
 
 if TYPE_CHECKING:
     from gon_client.device import Device
+    from gon_client.module import Kernel
     from gon_client.stream import Stream
 
-# Gives NumPy the elements that it has not itself; JAX brings it along.
-with suppress(ImportError):
-    importlib.import_module("ml_dtypes")
+Given: TypeAlias = DeviceArray | HostArray
+Outputs: TypeAlias = DeviceArray | Sequence[DeviceArray]
 
-Given: TypeAlias = DeviceArray | HostArray | np.generic | bool | int | float
-_ONCE: Final = LaunchConfig(1, 1)
+_ONCE = LaunchConfig(1)
 
 
 class Function:
-    """A function of a module on a device."""
+    """One function of a loaded program. Made by `Device.onnx` and `Module.get_function`."""
 
     def __init__(self, kernel: Kernel) -> None:
-        """Take a kernel of tensors. Raises Unsupported for any other."""
-        tensors = [each for each in kernel.info.params if each.shape is not None]
-        if not any(each.writes for each in tensors):
-            raise Unsupported(f"{kernel.info.name} is a kernel: gon.launch runs it")
-        self._kernel = kernel
-        self._inputs = tuple(each for each in tensors if not each.writes)
-        self._outputs = tuple(each for each in tensors if each.writes)
-        self._sizes = tuple(each.name for each in kernel.info.params if each.shape is None)
-        self._input_types = tuple(_dtype_of(each) for each in self._inputs)
-        self._output_types = tuple(_dtype_of(each) for each in self._outputs)
+        """Raises InvalidArgument for a kernel that is no function of an engine."""
+        params = kernel.info.params
+        tensors = [param for param in params if param.shape is not None]
+        if any(param.kind is not ParamKind.VALUE for param in params if param.shape is None):
+            raise InvalidArgument(f"{kernel.info.name} is a kernel: gon.launch runs it")
+        self.kernel = kernel
+        self._inputs = [param for param in tensors if not param.writes]
+        self._outputs = [param for param in tensors if param.writes]
+        self._values = {param.name for param in params if param.shape is None}
 
     def __repr__(self) -> str:
-        takes = ", ".join(_spelled(each) for each in self._inputs)
-        gives = ", ".join(_spelled(each) for each in self._outputs)
-        return f"Function({self._kernel.info.name}({takes}) -> ({gives}))"
+        def told(params: Sequence[Param]) -> str:
+            return ", ".join(_told(param) for param in params)
+
+        return f"Function({self.kernel.info.name}({told(self._inputs)}) -> {told(self._outputs)})"
 
     @property
     def device(self) -> Device:
-        return self._kernel.device
+        return self.kernel.device
 
-    @property
-    def inputs(self) -> tuple[Param, ...]:
-        """What it takes."""
-        return self._inputs
-
-    @property
-    def outputs(self) -> tuple[Param, ...]:
-        """What it gives."""
-        return self._outputs
-
-    def call(
+    def __call__(
         self,
-        inputs: Sequence[Given],
-        *,
-        out: Sequence[DeviceArray] | None = None,
-        shapes: Sequence[Sequence[int]] | None = None,
+        *inputs: Given,
+        out: Outputs | None = None,
         stream: Stream | None = None,
-    ) -> list[DeviceArray]:
-        """Post a call; return its results, which are written once it has run.
+        **values: object,
+    ) -> DeviceArray | tuple[DeviceArray, ...]:
+        """Queue the function and return its output, a tuple where there are several.
 
-        Arrays of the device are read in place, others are uploaded. Results are written to `out`
-        where given, else to new arrays; `shapes` says their sizes where only the call tells those.
-        Raises InvalidArgument for arrays of other elements or shapes than the function takes.
+        Inputs are device arrays, or NumPy arrays, which are uploaded. Outputs are `out`, or new
+        arrays; one whose size the inputs do not tell needs an `out`. Other parameters are given by
+        name. Returns at once; an error of the function is raised by the next wait, naming this
+        call's line.
+
+        Raises KernelArgumentError (count, type or shape, naming what was given), BadHandle.
         """
-        if len(inputs) != len(self._inputs):
-            raise InvalidArgument(
-                f"{self._kernel.info.name} takes {len(self._inputs)} arrays, not {len(inputs)}"
+        dims: dict[str, int] = {}
+        told_by: dict[str, str] = {}
+        self._check_count("inputs", len(inputs), self._inputs)
+        for param, given in zip(self._inputs, inputs, strict=True):
+            self._check(param, given, dims, told_by)
+        results = self._results(out, dims, told_by)
+        device = self.device
+        arrays = [
+            each if isinstance(each, DeviceArray) else device.asarray(each) for each in inputs
+        ]
+        named = {
+            param.name: array
+            for param, array in zip(
+                (*self._inputs, *self._outputs), (*arrays, *results), strict=True
             )
-        sizes: dict[str, int] = {}
-        arrays: list[DeviceArray] = []
-        for param, dtype, given in zip(self._inputs, self._input_types, inputs, strict=True):
-            array = self._array(param, dtype, given)
-            _fit(param, array.shape, sizes)
-            arrays.append(array)
-        made = self._room(sizes, out, shapes)
-        told = [np.int64(sizes[name]) for name in self._sizes]
-        stream = stream or self.device.default_stream
-        launch(stream, _ONCE, self._kernel, *arrays, *made, *told)
-        return made
+        }
+        args = [
+            named[param.name] if param.shape is not None else self._value(param.name, dims, values)
+            for param in self.kernel.info.params
+        ]
+        if unknown := [name for name in values if name not in self._values]:
+            raise KernelArgumentError(f"{self!r} has no parameter {unknown[0]!r}")
+        launch(stream or device.default_stream, _ONCE, self.kernel, *args)
+        return results[0] if len(results) == 1 else tuple(results)
 
-    def _array(self, param: Param, dtype: np.dtype[np.generic], given: Given) -> DeviceArray:
-        """Return what stands for an input, on the device."""
-        if isinstance(given, DeviceArray):
-            self.device.own(given, param.name)
-            _check_type(param, dtype, given.dtype)
-            return given
-        host = np.asarray(given)
-        if not isinstance(given, bool | int | float):
-            _check_type(param, dtype, host.dtype)
-        elif not np.can_cast(np.min_scalar_type(host), dtype, "same_kind"):
-            raise InvalidArgument(f"{param.name} is {param.type_name}, not {given!r}")
-        if host.dtype.itemsize == dtype.itemsize:
-            host = host.view(dtype) if host.dtype != dtype and host.ndim else host
-        return self.device.asarray(host.astype(dtype, copy=False))
-
-    def _room(
-        self,
-        sizes: dict[str, int],
-        out: Sequence[DeviceArray] | None,
-        shapes: Sequence[Sequence[int]] | None,
+    def _results(
+        self, out: Outputs | None, dims: dict[str, int], told_by: dict[str, str]
     ) -> list[DeviceArray]:
-        """Return where the results go."""
-        for what in (out, shapes):
-            if what is not None and len(what) != len(self._outputs):
-                raise InvalidArgument(
-                    f"{self._kernel.info.name} gives {len(self._outputs)} arrays, not {len(what)}"
-                )
-        said = shapes if out is None else [each.shape for each in out]
-        for param, shape in zip(self._outputs, said or (), strict=False):
-            _fit(param, tuple(shape), sizes)
         if out is not None:
-            for param, dtype, array in zip(self._outputs, self._output_types, out, strict=True):
-                self.device.own(array, param.name)
-                _check_type(param, dtype, array.dtype)
-            return list(out)
+            given = [out] if isinstance(out, DeviceArray) else list(out)
+            self._check_count("outputs", len(given), self._outputs)
+            for param, array in zip(self._outputs, given, strict=True):
+                self._check(param, array, dims, told_by)
+            return given
         made: list[DeviceArray] = []
-        for param, dtype in zip(self._outputs, self._output_types, strict=True):
-            made.append(self.device.empty(_shape_of(param, sizes), dtype))
+        for param in self._outputs:
+            shape: list[int] = []
+            for dim in param.shape or ():
+                if isinstance(dim, str) and dim not in dims:
+                    raise KernelArgumentError(
+                        f"{self.kernel.info.name}: the inputs do not tell how large {_told(param)} "
+                        "is: give it by out="
+                    )
+                shape.append(dims[dim] if isinstance(dim, str) else dim)
+            made.append(self.device.empty(shape, _dtype_of(param)))
         return made
 
+    def _check_count(self, what: str, given: int, params: Sequence[Param]) -> None:
+        if given != len(params):
+            names = ", ".join(_told(param) for param in params)
+            raise KernelArgumentError(
+                f"{self.kernel.info.name} has {len(params)} {what} ({names}), {given} were given"
+            )
 
-def _fit(param: Param, shape: tuple[int, ...], sizes: dict[str, int]) -> None:
-    """Take the sizes that a shape tells. Raises InvalidArgument for another one than is taken."""
-    wanted = param.shape or ()
-    fits = len(shape) == len(wanted)
-    for size, dim in zip(shape, wanted, strict=False):
-        fits = fits and size == (sizes.setdefault(dim, size) if isinstance(dim, str) else dim)
-    if not fits:
-        raise InvalidArgument(f"{_spelled(param)} is needed, not an array of shape {list(shape)}")
+    def _check(
+        self, param: Param, given: Given, dims: dict[str, int], told_by: dict[str, str]
+    ) -> None:
+        """Raise KernelArgumentError unless the array can be that tensor; learn its dimensions."""
+        name = self.kernel.info.name
+        if isinstance(given, DeviceArray):
+            if given.buffer.closed or given.device is not self.device:
+                why = "closed" if given.device is self.device else "another device's"
+                raise BadHandle(f"{name}, {param.name}: the array is {why}")
+        elif not hasattr(given, "dtype"):
+            what = type(given).__name__
+            raise KernelArgumentError(f"{name}, {param.name}: an array is needed, not a {what}")
+        shape = tuple(given.shape)
+        wrong = f"{name}: {_told(param)} is needed, {given.dtype}{list(shape)} was given"
+        wanted = param.shape or ()
+        if not _fits(param, given.dtype) or len(shape) != len(wanted):
+            raise KernelArgumentError(wrong)
+        for dim, size in zip(wanted, shape, strict=True):
+            if isinstance(dim, int):
+                if dim != size:
+                    raise KernelArgumentError(wrong)
+            elif dims.setdefault(dim, size) != size:
+                raise KernelArgumentError(f"{wrong}; {dim} is {dims[dim]} by {told_by[dim]}")
+            else:
+                told_by.setdefault(dim, param.name)
+
+    def _value(self, name: str, dims: Mapping[str, int], values: Mapping[str, object]) -> object:
+        if name in values:
+            return values[name]
+        if name in dims:
+            return np.int64(dims[name])
+        raise KernelArgumentError(f"{self.kernel.info.name}: {name}= is needed")
 
 
-def _shape_of(param: Param, sizes: Mapping[str, int]) -> tuple[int, ...]:
-    try:
-        return tuple(sizes[dim] if isinstance(dim, str) else dim for dim in param.shape or ())
-    except KeyError as error:
-        raise InvalidArgument(
-            f"{_spelled(param)}: only the caller knows its sizes: give out or shapes"
-        ) from error
-
-
-def _check_type(param: Param, dtype: np.dtype[np.generic], given: np.dtype[np.generic]) -> None:
-    """Raise InvalidArgument for other elements; bytes stand for those that NumPy has not."""
-    if given != dtype and not (given.kind == "V" and given.itemsize == param.size_bytes):
-        raise InvalidArgument(f"{_spelled(param)} is needed, not an array of {given}")
+def _told(param: Param) -> str:
+    return f"{param.name} {param.type_name}[{', '.join(map(str, param.shape or ()))}]"
 
 
 def _dtype_of(param: Param) -> np.dtype[np.generic]:
-    """Return the elements as NumPy has them; as bytes where it has not."""
+    return np.dtype(param.dtype or f"V{param.size_bytes}")
+
+
+def _fits(param: Param, dtype: np.dtype[np.generic]) -> bool:
+    """Return whether an array has the tensor's elements; those that NumPy has not go by their name,
+    as other packages define them, or as bytes of their size.
+    """
     if param.dtype:
-        return np.dtype(param.dtype)
-    try:
-        return np.dtype(param.type_name)
-    except TypeError:
-        return np.dtype(f"V{param.size_bytes}")
-
-
-def _spelled(param: Param) -> str:
-    sizes = ", ".join(str(each) for each in param.shape or ())
-    return f"{param.name}: {param.type_name}[{sizes}]"
+        return dtype == np.dtype(param.dtype)
+    return dtype.name == param.type_name or dtype == _dtype_of(param)

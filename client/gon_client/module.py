@@ -8,6 +8,7 @@ from gon.errors import InvalidArgument
 from gon.model import Handle, KernelInfo, ModuleInfo
 from gon.native import NATIVE
 from gon_client.arguments import takes_of
+from gon_client.function import Function
 
 if TYPE_CHECKING or NATIVE:
     from gon_client._launcher import Launcher
@@ -87,6 +88,13 @@ class Module:
                 return self.device.make_kernel(self.handle, info)
         known = ", ".join(self.kernel_names) or "none"
         raise InvalidArgument(f"the module has no kernel {name!r}; there are: {known}")
+
+    def get_function(self, name: str) -> Function:
+        """Return a function of a module that an engine runs, to be called with arrays.
+
+        Raises InvalidArgument listing the names there are.
+        """
+        return Function(self.get_kernel(name))
 
     def __del__(self) -> None:
         self.device.drop_module(self.handle)

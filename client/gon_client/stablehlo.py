@@ -14,10 +14,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from gon.errors import InvalidArgument
 from gon_client.array import DeviceArray
-from gon_client.function import Function, Given
+from gon_client.function import Given, Outputs
 from gon_client.jax_export import Exported, Jax, Sizes, is_exported, platform_index
 
 if TYPE_CHECKING:
@@ -36,21 +37,18 @@ class StableHlo:
 
     def __init__(self, device: Device, code: bytes, options: str = "") -> None:
         module = device.compile(code, STABLEHLO, options)
-        self.function = Function(module.get_kernel(module.kernel_names[0]))
+        self.function = module.get_function(module.kernel_names[0])
 
     def __repr__(self) -> str:
         return f"StableHlo({self.function!r})"
 
     def __call__(
-        self,
-        *inputs: Given,
-        out: Sequence[DeviceArray] | None = None,
-        shapes: Sequence[Sequence[int]] | None = None,
-        stream: Stream | None = None,
+        self, *inputs: Given, out: Outputs | None = None, stream: Stream | None = None
     ) -> DeviceArray | tuple[DeviceArray, ...]:
-        """Post a call; return its result, or its results. See `Function.call`."""
-        made = self.function.call(inputs, out=out, shapes=shapes, stream=stream)
-        return made[0] if len(made) == 1 else tuple(made)
+        """Post a call; return its result, or its results: `out`, which is needed where only the
+        caller knows their sizes, or new arrays. Raises as Function's call.
+        """
+        return self.function(*inputs, out=out, stream=stream)
 
 
 class ExportedFunction:
@@ -64,8 +62,13 @@ class ExportedFunction:
         )
         code = exported.mlir_module_serialized
         self._function = StableHlo(device, code, options).function
-        self._fixed = all(
-            isinstance(size, int) for each in exported.out_avals for size in each.shape
+        self._types = [np.dtype(cast(DTypeLike, each.dtype)) for each in exported.in_avals]
+        self._results = [np.dtype(cast(DTypeLike, each.dtype)) for each in exported.out_avals]
+        shapes = [each.shape for each in exported.out_avals]
+        # Where only a call tells sizes of results, there are none here.
+        self._shapes = cast(
+            "list[Sizes] | None",
+            shapes if all(isinstance(size, int) for each in shapes for size in each) else None,
         )
         # Sizes of results, by those of inputs.
         self._known: dict[_Shapes, list[Sizes]] = {}
@@ -81,20 +84,26 @@ class ExportedFunction:
         leaves, tree = self._jax.leaves((args, named))
         if tree != self._exported.in_tree:
             raise InvalidArgument(f"arguments lie as {tree}, not as {self._exported.in_tree}")
-        given = [_array(each) for each in leaves]
-        shapes = None if self._fixed else self._result_shapes(given)
+        given = [
+            np.asarray(leaf, dtype) if isinstance(leaf, bool | int | float) else _array(leaf)
+            for leaf, dtype in zip(leaves, self._types, strict=True)
+        ]
+        shapes = self._result_shapes(given) if self._shapes is None else self._shapes
+        device = self._function.device
+        out = [
+            device.empty(shape, dtype) for shape, dtype in zip(shapes, self._results, strict=True)
+        ]
         kept = [given[place] for place in self._exported.module_kept_var_idx]
-        made = self._function.call(kept, shapes=shapes, stream=stream)
-        return self._exported.out_tree.unflatten(made)
+        self._function(*kept, out=out, stream=stream)
+        return self._exported.out_tree.unflatten(out)
 
     def _result_shapes(self, given: Sequence[DeviceArray | np.ndarray]) -> list[Sizes]:
         key = shapes_of(given)
         known = self._known.get(key)
         if known is None:
-            avals = self._exported.in_avals
             specs = [
-                self._jax.spec(each.shape, aval.dtype)
-                for each, aval in zip(given, avals, strict=True)
+                self._jax.spec(each.shape, dtype)
+                for each, dtype in zip(given, self._types, strict=True)
             ]
             if len(self._known) >= EXPORTS_MAX:
                 self._known.clear()
