@@ -35,12 +35,13 @@ if TYPE_CHECKING:
         Unsupported,
         WaitTimeout,
     )
-    from gon.model import LaunchConfig, LocalBytes, UnitInfo
+    from gon.model import Configuration, LaunchConfig, LocalBytes, UnitInfo
     from gon_client.array import DeviceArray
     from gon_client.buffer import Buffer, ReadFuture
     from gon_client.connect import Host, connect
     from gon_client.device import Device
     from gon_client.event import Event
+    from gon_client.function import Function
     from gon_client.graph import Graph
     from gon_client.launch import launch
     from gon_client.local import local
@@ -73,6 +74,7 @@ _ERRORS = (
 )
 _HOMES = {
     **dict.fromkeys(_ERRORS, "gon.errors"),
+    "Configuration": "gon.model",
     "LaunchConfig": "gon.model",
     "LocalBytes": "gon.model",
     "UnitInfo": "gon.model",
@@ -83,6 +85,7 @@ _HOMES = {
     "connect": "gon_client.connect",
     "Device": "gon_client.device",
     "Event": "gon_client.event",
+    "Function": "gon_client.function",
     "Graph": "gon_client.graph",
     "launch": "gon_client.launch",
     "local": "gon_client.local",
@@ -100,11 +103,13 @@ __all__ = [
     "Buffer",
     "CompileError",
     "ConfigError",
+    "Configuration",
     "Device",
     "DeviceArray",
     "DeviceError",
     "DeviceStatistics",
     "Event",
+    "Function",
     "GonError",
     "Graph",
     "Host",

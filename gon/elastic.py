@@ -14,11 +14,6 @@ from gon.model import Configuration, Handle
 class Elastic(Protocol):
     """What a device may give besides: being another kind of unit, with the same buffers."""
 
-    @property
-    def configuration(self) -> Configuration:
-        """What it is now, as far as this side knows."""
-        ...
-
     def reconfigure(self, personality: str, *, keep: bool) -> Configuration:
         """Let the unit be `personality` from now on; waits for every stream first.
 

@@ -264,7 +264,7 @@ class LaunchConfig:
 class UnitInfo:
     """One exportable accelerator as its daemon describes it.
 
-    `slices` are its fixed, equal shares.
+    `slices` are its fixed, equal shares; `engines` say what runs those formats that are no kernels.
     """
 
     id: str
@@ -276,6 +276,7 @@ class UnitInfo:
     memory_bytes: int
     slices: int
     slices_free: int
+    engines: tuple[str, ...] = ()
 
     @property
     def slice_bytes(self) -> int:
@@ -316,6 +317,7 @@ class LeaseTerms:
     lease_s: float
     grace_s: float
     endpoint: str
+    personalities: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"LeaseTerms({self.id} on {self.unit}, fence {self.fence:#x}, {self.endpoint})"

@@ -32,6 +32,8 @@ class Personality(msgspec.Struct, frozen=True):
 
 
 GPU = "gpu"
+# Personalities of one unit, those of its site among them: far beyond what there is.
+PERSONALITIES_MAX = 32
 
 _CONTROL_FLOW = ("If", "Loop", "Scan")
 # What indices, sizes and conditions are made of, beside what is computed with.

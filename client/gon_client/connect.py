@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -12,7 +12,7 @@ from typing import Self, TypeAlias
 from gon.addresses import CONTROL_PORT, control_socket
 from gon.clock import SYSTEM_CLOCK
 from gon.limits import CONNECT_TIMEOUT_S, CONTROL_TIMEOUT_S, PREAMBLE_MAGIC
-from gon.model import UnitInfo
+from gon.model import LeaseTerms, UnitInfo
 from gon.transport.base import Link
 from gon.transport.registry import connect as connect_link
 from gon_client.control import ControlChannel, HostInfo
@@ -89,6 +89,7 @@ class Host:
         unit: str = "",
         *,
         personality: str = "",
+        personalities: Sequence[str] = (),
         memory_bytes: int = 0,
         link: str = "",
         grace_s: float | None = None,
@@ -96,11 +97,12 @@ class Host:
         """Lease (a slice of) a unit and return its device.
 
         `unit` is an id of `units()`, "" for the best free one; `memory_bytes` is rounded up to
-        slices, 0 takes one; `link` is "tcp", "unix", "zmq" or, from the host itself, "shm", "" for
-        the same as this connection; `grace_s` shortens how long a lost link is waited for before
-        the lease counts as lost. Under `gon run` the first device that fits is the one leased
-        there. Raises LeaseRefused saying why, HostUnreachable, Unsupported for a link that cannot
-        be between here and there.
+        slices, 0 takes one; `personality` is what it is to be, "" for the first of `personalities`,
+        which are what `Device.reconfigure` may make of it; `link` is "tcp", "unix", "zmq" or, from
+        the host itself, "shm", "" for the same as this connection; `grace_s` shortens how long a
+        lost link is waited for before the lease counts as lost. Under `gon run` the first device
+        that fits is the one leased there. Raises LeaseRefused saying why, HostUnreachable,
+        Unsupported for a link that cannot be between here and there.
         """
         terms = claim(
             os.environ,
@@ -109,12 +111,14 @@ class Host:
             personality=personality,
             memory_bytes=memory_bytes,
             link=link,
+            personalities=personalities,
         ) or self._control.acquire(
             unit=unit,
             personality=personality,
             memory_bytes=memory_bytes,
             link=link,
             client=f"{socket.gethostname()}/{os.getpid()}",
+            personalities=personalities,
         )
         lease = Lease(self._control, terms, SYSTEM_CLOCK)
 
@@ -135,8 +139,17 @@ class Host:
             lease.release()
             raise
         lease.keep(session.end)
+        device = self._device(session, lease, terms)
+        try:
+            record_life(os.environ, device)
+        except BaseException:
+            device.close()
+            raise
+        return device
+
+    def _device(self, session: SessionLink, lease: Lease, terms: LeaseTerms) -> Device:
         remote = RemoteDevice(session)
-        device = Device(
+        return Device(
             remote,
             where=f"{self.address} ({terms.unit}, {terms.endpoint})",
             memory_bytes=terms.memory_bytes,
@@ -144,13 +157,8 @@ class Host:
             on_close=lease.release,
             express=session.express,
             lead=session.lead,
+            personality=terms.personality,
         )
-        try:
-            record_life(os.environ, device)
-        except BaseException:
-            device.close()
-            raise
-        return device
 
     def close(self) -> None:
         """Close the connection; devices acquired through it must be closed before."""

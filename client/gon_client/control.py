@@ -39,6 +39,7 @@ from gon.limits import (
 from gon.model import LeaseTerms, UnitInfo
 from gon.pb.v1 import control_pb2 as pb
 from gon.pb.v1.control_pb2_grpc import ControlStub
+from gon.personalities import PERSONALITIES_MAX
 
 _OPTIONS = (
     ("grpc.max_receive_message_length", CONTROL_MESSAGE_BYTES_MAX),
@@ -161,6 +162,7 @@ class ControlChannel:
         memory_bytes: int = 0,
         link: str = "",
         client: str = "",
+        personalities: Sequence[str] = (),
         timeout_s: float = ATTACH_TIMEOUT_S + CONTROL_TIMEOUT_S,
     ) -> LeaseTerms:
         """Lease slices of a unit and return once it is served.
@@ -178,7 +180,10 @@ class ControlChannel:
             )
         if not 0 <= memory_bytes < 1 << 63:
             raise InvalidArgument(f"memory_bytes is {memory_bytes}; it must be 0 to 2**63 - 1")
-        for what, name in (("unit", unit), ("personality", personality), ("client", client)):
+        if len(personalities) > PERSONALITIES_MAX:
+            raise InvalidArgument(f"more than {PERSONALITIES_MAX} personalities")
+        named = [("unit", unit), ("personality", personality), ("client", client)]
+        for what, name in (*named, *(("personality", each) for each in personalities)):
             if len(name.encode()) > NAME_BYTES_MAX:
                 raise InvalidArgument(f"{what} is longer than {NAME_BYTES_MAX} bytes")
         request = pb.AcquireRequest(
@@ -187,6 +192,7 @@ class ControlChannel:
             memory_bytes=memory_bytes,
             link=_LINKS[link],
             client=client,
+            personalities=personalities,
         )
         reply = self._call(self._stub.Acquire, request, timeout_s)
         if len(reply.token) != TOKEN_BYTES:
@@ -207,6 +213,7 @@ class ControlChannel:
             lease_s=reply.lease_s,
             grace_s=reply.grace_s,
             endpoint=str(endpoint),
+            personalities=tuple(reply.personalities),
         )
 
     def renew(self, lease: str, token: bytes) -> float:
@@ -305,6 +312,7 @@ class ControlChannel:
             memory_bytes=unit.memory_bytes,
             slices=unit.slices,
             slices_free=unit.slices_free,
+            engines=tuple(unit.engines),
         )
 
 

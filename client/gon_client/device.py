@@ -17,24 +17,34 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from gon.device import Device as Contract
 from gon.device import KnownWrite, Recalling
-from gon.errors import BadHandle, InvalidArgument, LimitExceeded, OutOfMemory, Unsupported
+from gon.elastic import Elastic
+from gon.errors import (
+    BadHandle,
+    GonError,
+    InvalidArgument,
+    LimitExceeded,
+    OutOfMemory,
+    Unsupported,
+)
 from gon.limits import GRAPHS_MAX
-from gon.model import DEFAULT_STREAM, DeviceInfo, GlobalInfo, Handle, KernelInfo
-from gon.model import Program as Source
+from gon.model import (
+    DEFAULT_STREAM,
+    Configuration,
+    DeviceInfo,
+    GlobalInfo,
+    Handle,
+    KernelInfo,
+    Program,
+)
+from gon.personalities import GPU
 from gon.transport.base import Link
 from gon_client.array import DeviceArray, shape_of
 from gon_client.buffer import Buffer, host_bytes
 from gon_client.counts import LinkCounts
 from gon_client.event import Event
 from gon_client.graph import Capture, Graph
+from gon_client.models import Models
 from gon_client.module import Kernel, Module
-from gon_client.stablehlo import (
-    ExportedFunction,
-    Program,
-    StableHlo,
-    TracedFunction,
-    stablehlo,
-)
 from gon_client.stream import Stream
 
 if TYPE_CHECKING:
@@ -48,7 +58,7 @@ class Owned(Protocol):
     def device(self) -> Device: ...
 
 
-class Device:
+class Device(Models):
     """A leased unit, or one in this process. Made by `Host.acquire` and `gon.local`.
 
     A context manager; closing gives everything back. What was made by it and is forgotten by the
@@ -65,9 +75,10 @@ class Device:
         on_close: Callable[[], None],
         express: Express | None = None,
         lead: Callable[[Callable[[Link], Link]], None] | None = None,
+        personality: str = GPU,
     ) -> None:
-        """`express` is the quick way of launches, where there is one; `lead` leads the device's
-        links through another, where it has some.
+        """`express` is the quick way of launches, `lead` leads the device's links through another,
+        where it has these.
         """
         # What is called: `_own`, or what stands for it while a graph is captured.
         self.contract = self._own = contract
@@ -77,12 +88,12 @@ class Device:
         self._counts = counts
         self._on_close = on_close
         self.lead = lead
+        self.configuration = Configuration(personality)
         self._handles = itertools.count(1)
         # What finalizers leave: they run anywhere, so they only note what is to be given back.
         self._dropped: deque[tuple[Callable[[Handle], None], Handle]] = deque()
         self._closed = False
-        # What is being captured, and by whom; graphs there are; buffers closed so far, by which a
-        # graph knows when to look at its own.
+        # What is being captured; graphs there are; buffers closed so far, by which graphs know.
         self.capturing: Capture | None = None
         self._beginning = threading.Lock()
         self._graphs = 0
@@ -197,21 +208,27 @@ class Device:
         handle = self._new_handle()
         code = source.encode() if isinstance(source, str) else source
         given = tuple((headers or {}).items())
-        program = Source(code, code_format, options, tuple(name_expressions), given)
+        program = Program(code, code_format, options, tuple(name_expressions), given)
         return Module(self, handle, self.contract.load(handle, program))
 
-    def stablehlo(
-        self, program: Program, *specs: object
-    ) -> StableHlo | ExportedFunction | TracedFunction:
-        """Return what calls a StableHLO program with arrays: posts, and gives arrays of the device.
+    def reconfigure(self, personality: str, *, keep: bool = False) -> Configuration:
+        """Let the unit be another of the personalities that it was acquired with, once all streams
+        have finished; return how long that took.
 
-        `program` is a JAX function, which is exported for `specs` (arrays, or shapes with dtypes,
-        symbolic ones too), or for each kind of arguments at the first call with such; or what was
-        exported: a `jax.export.Exported`, its `serialize()`, or, without JAX here, its
-        `mlir_module_serialized` or StableHLO's text. Raises InvalidArgument where JAX does not
-        export it, CompileError, Unsupported.
+        Arrays, streams, events and graphs stay; programs are unloaded, unless `keep`. Raises
+        Unsupported for what the unit cannot be, which is then what it was, with all programs.
         """
-        return stablehlo(self, program, specs)
+        self.check_free("reconfigure")
+        if not isinstance(self.contract, Elastic):
+            raise Unsupported("this device is of one personality: gon.local(personalities=…)")
+        was = self.configuration.personality
+        try:
+            self.configuration = Configuration(was, "configuring")
+            self.configuration = self.contract.reconfigure(personality, keep=keep)
+        except GonError as error:
+            self.configuration = Configuration(was, "failed", error.message)
+            raise
+        return self.configuration
 
     def create_stream(self) -> Stream:
         """Return a new stream, unordered with all others."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 
 from gon.device import Device as Contract
 from gon.errors import Unsupported
+from gon.personalities import GPU
 from gon_client.counts import NOTHING_CARRIED
 from gon_client.device import Device
 
 
-def local(device: str = "") -> Device:
+def local(device: str = "", *, personalities: Sequence[str] = ()) -> Device:
     """Open a device of this machine in this process: what benchmarks call "direct".
 
-    `device` is "backend:address" ("sim:", "opencl:PLATFORM/0"), "" for the software-defined unit.
+    `device` is "backend:address" ("sim:", "opencl:PLATFORM/0"), "" for the software-defined unit,
+    `personalities` what it may be, the first one now; none is a gpu and nothing else.
     Raises Unsupported where no device backend is installed (`pip install gon[soft]`), ConfigError
     for an unknown one.
     """
@@ -21,7 +24,7 @@ def local(device: str = "") -> Device:
     if not entries:
         raise Unsupported("no device backend is installed here: pip install 'gon[soft]'")
     try:
-        contract: Contract = entries[0].load()(device)
+        contract: Contract = entries[0].load()(device, personalities)
     except ImportError as error:
         raise Unsupported(f"no device backend can be loaded: {error}") from error
     return Device(
@@ -30,4 +33,5 @@ def local(device: str = "") -> Device:
         memory_bytes=contract.info.memory_bytes,
         counts=lambda: NOTHING_CARRIED,
         on_close=lambda: None,
+        personality=personalities[0] if personalities else GPU,
     )

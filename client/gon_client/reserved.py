@@ -10,7 +10,7 @@ directory is the user's only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -50,6 +50,7 @@ def claim(
     personality: str,
     memory_bytes: int,
     link: str,
+    personalities: Sequence[str] = (),
 ) -> LeaseTerms | None:
     """Return the terms of the lease on offer, if it is still there and is what is asked for."""
     named = environ.get(LEASE_VARIABLE)
@@ -66,6 +67,7 @@ def claim(
         and link in ("", link_of(terms))
         and unit in ("", terms.unit)
         and personality in ("", terms.personality)
+        and {*personalities} <= {terms.personality, *terms.personalities}
         and memory_bytes <= terms.memory_bytes
     )
     if not fits:

@@ -22,7 +22,7 @@ from gon_client.function import Given, Outputs
 from gon_client.jax_export import Exported, Jax, Sizes, is_exported, platform_index
 
 if TYPE_CHECKING:
-    from gon_client.device import Device
+    from gon_client.models import Models
     from gon_client.stream import Stream
 
 STABLEHLO: Final = "stablehlo"
@@ -35,7 +35,7 @@ _Shapes: TypeAlias = tuple[tuple[Sizes, str], ...]
 class StableHlo:
     """A StableHLO program on a device, called with arrays. Made by `Device.stablehlo`."""
 
-    def __init__(self, device: Device, code: bytes, options: str = "") -> None:
+    def __init__(self, device: Models, code: bytes, options: str = "") -> None:
         module = device.compile(code, STABLEHLO, options)
         self.function = module.get_function(module.kernel_names[0])
 
@@ -54,7 +54,7 @@ class StableHlo:
 class ExportedFunction:
     """An exported JAX function on a device. Made by `Device.stablehlo`."""
 
-    def __init__(self, device: Device, jax: Jax, exported: Exported) -> None:
+    def __init__(self, device: Models, jax: Jax, exported: Exported) -> None:
         self._jax = jax
         self._exported = exported
         options = (
@@ -116,7 +116,7 @@ class TracedFunction:
     by `Device.stablehlo`.
     """
 
-    def __init__(self, device: Device, function: Callable[..., object]) -> None:
+    def __init__(self, device: Models, function: Callable[..., object]) -> None:
         self._device = device
         self._function = function
         self._jax = Jax()
@@ -146,11 +146,11 @@ class TracedFunction:
 
 
 _Args: TypeAlias = tuple[tuple[object, ...], dict[str, object]]
-Program: TypeAlias = bytes | str | Exported | Callable[..., object]
+Exportable: TypeAlias = bytes | str | Exported | Callable[..., object]
 
 
 def stablehlo(
-    device: Device, program: Program, specs: Sequence[object]
+    device: Models, program: Exportable, specs: Sequence[object]
 ) -> StableHlo | ExportedFunction | TracedFunction:
     """Make a program callable; see Device.stablehlo."""
     if isinstance(program, str):

@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -19,11 +18,11 @@ from typing import NoReturn, TypeAlias, TypeVar
 import click
 import msgspec
 import tomlkit
-from tomlkit.items import Item
+from tomlkit.items import Item, Table
 
 from gon.errors import ConfigError, GonError
 from gon_server import config
-from gon_server.config import SETTINGS, Configuration, Settings
+from gon_server.config import NAMED, SETTINGS, Configuration, Settings
 from gon_server.spawning import SpawnerProcess
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
@@ -112,21 +111,26 @@ def show(file: Path | None, **flags: FlagValue) -> None:
     loaded = _load(file, flags)
     document = tomlkit.document()
     for about in SETTINGS:
-        if about.name != "units":
+        if about.name not in NAMED:
             value: object = msgspec.to_builtins(getattr(loaded.settings, about.name))
             document.add(about.name, _item(value).comment(loaded.sources[about.name]))
-    units = tomlkit.table(is_super_table=True)
-    for name, unit in loaded.settings.units.items():
-        table = tomlkit.table()
-        table.comment(loaded.sources["units"])
-        for key in fields(unit):
-            given: object = msgspec.to_builtins(getattr(unit, key.name))
-            if given is not None:
-                table.add(key.name, _item(given))
-        units.add(name, table)
-    if loaded.settings.units:
-        document.add("units", units)
+    for setting in NAMED:
+        named = _named_tables(getattr(loaded.settings, setting), loaded.sources[setting])
+        if named:
+            document.add(setting, named)
     click.echo(tomlkit.dumps(document), nl=False)
+
+
+def _named_tables(entries: Mapping[str, object], source: str) -> Table:
+    tables = tomlkit.table(is_super_table=True)
+    for name, entry in entries.items():
+        table = tomlkit.table()
+        table.comment(source)
+        for key, given in msgspec.convert(msgspec.to_builtins(entry), dict[str, object]).items():
+            if given is not None:
+                table.add(key, _item(given))
+        tables.add(name, table)
+    return tables
 
 
 def _load(file: Path | None, flags: dict[str, FlagValue]) -> Configuration:

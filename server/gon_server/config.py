@@ -8,12 +8,11 @@ Nothing else in gond reads files or variables for settings.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, get_args, get_origin, get_type_hints
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -39,8 +38,9 @@ from gon.limits import (
     UNITS_MAX,
     WARM_WORKERS_MAX,
 )
+from gon.personalities import PERSONALITIES_MAX
+from gon_server.named_settings import ENV_PREFIX, About, NamedTable, convert, known, settings_of
 
-ENV_PREFIX = "GOND_"
 CONFIG_VARIABLE = "GOND_CONFIG"
 WORKER_ENTRY = "gon_server.worker:serve"
 
@@ -59,6 +59,18 @@ class UnitSettings:
     cpus: tuple[Annotated[int, Meta(ge=0)], ...] = ()
     warm: Annotated[int, Meta(ge=0, le=WARM_WORKERS_MAX)] | None = None
     formats: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalitySettings:
+    """A personality that the owner of the host defines, as gon.personalities has them."""
+
+    formats: tuple[str, ...] = ()
+    kernels: bool = False
+    elements: tuple[str, ...] = ()
+    dynamic: bool = True
+    refuses: tuple[str, ...] = ()
+    stands_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +150,13 @@ class Settings:
         Mapping[str, UnitSettings],
         Meta(max_length=UNITS_MAX, description="units by name: NAME=DEVICE[,slices=N][,warm=N]…"),
     ] = field(default_factory=dict[str, UnitSettings])
+    personalities: Annotated[
+        Mapping[str, PersonalitySettings],
+        Meta(
+            max_length=PERSONALITIES_MAX,
+            description="personalities by name: NAME=FORMAT[+FORMAT…][,kernels=true][,elements=…]…",
+        ),
+    ] = field(default_factory=dict[str, PersonalitySettings])
 
     @property
     def control_addresses(self) -> tuple[Address, ...]:
@@ -148,36 +167,6 @@ class Settings:
         if self.data_listen:
             return tuple(addresses.parse(uri, ("unix", "tcp")) for uri in self.data_listen)
         return tuple(_data_beside(address) for address in self.control_addresses)
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What is known of one setting: for flags, for errors and for `gond config show`."""
-
-    name: str
-    type: object
-    help: str
-
-    @property
-    def variable(self) -> str:
-        return ENV_PREFIX + self.name.upper()
-
-    @property
-    def flag(self) -> str:
-        """The flag's name; flags of lists name one thing each time they are given."""
-        return "--unit" if self.name == "units" else "--" + self.name.replace("_", "-")
-
-    @property
-    def is_list(self) -> bool:
-        return get_origin(self._bare) in (tuple, Mapping)
-
-    @property
-    def is_switch(self) -> bool:
-        return self._bare is bool
-
-    @property
-    def _bare(self) -> object:
-        return get_args(self.type)[0] if get_origin(self.type) is Annotated else self.type
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,19 +201,12 @@ def load(
     return Configuration(settings, sources)
 
 
-def _settings_of(kind: type) -> dict[str, About]:
-    hints = get_type_hints(kind, include_extras=True)
-    abouts: dict[str, About] = {}
-    for each in fields(kind):
-        hint = hints[each.name]
-        notes = [note for note in get_args(hint)[1:] if isinstance(note, Meta)]
-        text = next((note.description for note in notes if note.description), "")
-        abouts[each.name] = About(each.name, hint, text)
-    return abouts
-
-
-_BY_NAME = _settings_of(Settings)
-_UNIT_KEYS = _settings_of(UnitSettings)
+_BY_NAME = settings_of(Settings)
+# Settings that are tables of tables.
+NAMED: Mapping[str, NamedTable] = {
+    "units": NamedTable("unit", UnitSettings, "device"),
+    "personalities": NamedTable("personality", PersonalitySettings, "formats"),
+}
 SETTINGS: tuple[About, ...] = tuple(_BY_NAME.values())
 
 
@@ -265,9 +247,10 @@ def _from_file(path: Path) -> dict[str, object]:
         raise ConfigError(f"the configuration {path} is not TOML: {error}") from error
     values: dict[str, object] = {}
     for key, value in table.items():
-        about = _known(key, _BY_NAME, f"key {key!r} in {path}")
+        about = known(key, _BY_NAME, f"key {key!r} in {path}")
         where = f"key {key!r} in {path}"
-        values[key] = _units(value, where) if key == "units" else _convert(value, about, where)
+        named = NAMED.get(key)
+        values[key] = named.read(value, key, where) if named else convert(value, about, where)
     return values
 
 
@@ -277,71 +260,20 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
     for variable, text in environ.items():
         if not variable.startswith(ENV_PREFIX) or variable == CONFIG_VARIABLE:
             continue
-        about = _known(variable, variables, f"variable {variable}")
-        separator = ";" if about.name == "units" else ","
+        about = known(variable, variables, f"variable {variable}")
+        separator = ";" if about.name in NAMED else ","
         texts = tuple(text.split(separator)) if about.is_list else (text,)
         values[about.name] = _from_texts(about, texts if text else (), f"variable {variable}")
     return values
 
 
 def _from_texts(about: About, texts: tuple[str, ...], where: str) -> object:
-    if about.name == "units":
-        return dict(_unit_of_text(text.strip(), where) for text in texts)
+    if about.name in NAMED:
+        named = NAMED[about.name]
+        return dict(named.read_text(text.strip(), about.name, where) for text in texts)
     if about.is_list:
-        return _convert([text.strip() for text in texts], about, where)
-    return _convert(texts[-1].strip() if texts else "", about, where, strict=False)
-
-
-def _unit_of_text(text: str, where: str) -> tuple[str, UnitSettings]:
-    """Return the unit that NAME=DEVICE[,KEY=VALUE]… spells; several values of one key are joined by
-    "+".
-    """
-    first, *others = text.split(",")
-    name, equals, device = first.partition("=")
-    if not equals:
-        raise ConfigError(f"{where}: {text!r} is not of the form NAME=DEVICE[,KEY=VALUE]…")
-    table: dict[str, object] = {"device": device}
-    for other in others:
-        key, _, value = other.partition("=")
-        about = _known(key, _UNIT_KEYS, f"{where}: key {key!r} of unit {name!r}")
-        table[key] = value.split("+") if about.is_list else value
-    return name, _unit(name, table, where, strict=False)
-
-
-def _units(value: object, where: str) -> dict[str, UnitSettings]:
-    if not isinstance(value, dict):
-        raise ConfigError(f"{where}: a table [units.NAME] for each unit is needed")
-    tables = msgspec.convert(value, dict[str, object])
-    return {name: _unit(name, table, where) for name, table in tables.items()}
-
-
-def _unit(name: str, table: object, where: str, *, strict: bool = True) -> UnitSettings:
-    if not isinstance(table, dict):
-        raise ConfigError(f"{where}: [units.{name}] must be a table")
-    keys = msgspec.convert(table, dict[str, object])
-    if not name or not name.replace("-", "").replace("_", "").isalnum() or len(name) > 64:
-        raise ConfigError(f"{where}: {name!r} cannot name a unit; letters, digits, - and _ can")
-    for key in keys:
-        _known(key, _UNIT_KEYS, f"{where}: key {key!r} of unit {name!r}")
-    try:
-        return msgspec.convert(keys, UnitSettings, strict=strict)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: unit {name!r}: {error}") from error
-
-
-def _known(name: str, known: Mapping[str, About], what: str) -> About:
-    if name in known:
-        return known[name]
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-    raise ConfigError(f"{what} is unknown; the nearest known one is {near[0]!r}")
-
-
-def _convert(value: object, about: About, where: str, *, strict: bool = True) -> object:
-    try:
-        converted: object = msgspec.convert(value, about.type, strict=strict)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {error}") from error
-    return converted
+        return convert([text.strip() for text in texts], about, where)
+    return convert(texts[-1].strip() if texts else "", about, where, strict=False)
 
 
 def _check(settings: Settings, sources: Mapping[str, str]) -> None:

@@ -30,6 +30,7 @@ from gon.limits import (
 from gon.model import UnitInfo
 from gon.pb.v1 import control_pb2 as pb
 from gon.pb.v1 import control_pb2_grpc
+from gon.personalities import PERSONALITIES_MAX
 from gon.wire.versions import VERSION_MAX, VERSION_MIN
 from gon_server.host import Host
 from gon_server.leases import LeaseRequest, LeaseState
@@ -122,6 +123,10 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
 
     async def _acquire(self, request: pb.AcquireRequest) -> pb.AcquireReply:
         _check_names(unit=request.unit, personality=request.personality, client=request.client)
+        if len(request.personalities) > PERSONALITIES_MAX:
+            raise InvalidArgument(f"more than {PERSONALITIES_MAX} personalities")
+        for name in request.personalities:
+            _check_names(personality=name)
         link = _LINKS.get(request.link)
         if link is None:
             raise InvalidArgument(f"link kind {request.link} is unknown to this gond")
@@ -129,6 +134,7 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
             LeaseRequest(
                 unit=request.unit,
                 personality=request.personality,
+                personalities=tuple(request.personalities),
                 memory_bytes=request.memory_bytes,
                 link=link,
                 client=request.client,
@@ -147,6 +153,7 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
             lease_s=self._host.lease_s,
             grace_s=self._host.grace_s,
             endpoints=grant.endpoints,
+            personalities=lease.share.personalities,
         )
 
     async def _renew(self, request: pb.RenewRequest) -> pb.RenewReply:
@@ -251,4 +258,5 @@ def _unit(unit: UnitInfo) -> pb.Unit:
         memory_bytes=unit.memory_bytes,
         slices=unit.slices,
         slices_free=unit.slices_free,
+        engines=unit.engines,
     )

@@ -93,11 +93,18 @@ class _Daemon:
         """Start everything; `stack` ends it, the last started first."""
         settings = self._settings
         opens = [unit.device for unit in settings.units.values() if not unit.formats]
-        found = await discover.look(opens, self._start.environ, search=settings.discover)
+        found, engines = await asyncio.gather(
+            discover.look(opens, self._start.environ, search=settings.discover),
+            discover.look_for_engines(self._start.environ),
+        )
         for each in found:
             if each.error:
                 log.error("device %s cannot be opened: %s", each.address, each.error)
-        specs = plan(settings, found, discover.host_memory_bytes(), platform.machine())
+        for engine in engines:
+            if engine.error:
+                log.info("engine of %s is not there: %s", engine.code_format, engine.error)
+        memory_bytes = discover.host_memory_bytes()
+        specs = plan(settings, found, memory_bytes, platform.machine(), engines)
 
         doors = [self._listen(address, stack) for address in settings.data_addresses]
         data = tuple(str(address) for _, address in doors)

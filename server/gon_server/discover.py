@@ -1,10 +1,10 @@
 """Looks for devices, in a process of its own: drivers are large, may crash, and gond stays small.
 
-    python -m gon_server.discover [ADDRESS]
+    python -m gon_server.discover [ADDRESS | engines]
 
 Every backend that can is asked what is there; or the device of that address is opened and
-described, in a process that opens nothing else: CUDA sees only what it was started for. Prints one
-JSON list of gon_server.units.Found.
+described, in a process that opens nothing else: CUDA sees only what it was started for; or every
+engine is loaded. Prints one JSON list of gon_server.units.Found, or gon_server.offers.FoundEngine.
 
 Rules: what cannot be opened is reported, never an end. Must not know: leases, slices.
 """
@@ -19,19 +19,25 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, TypeVar, cast
 
 import msgspec
 
 from gon.device import Device
 from gon.errors import GonError
 from gon.limits import DISCOVER_TIMEOUT_S
+from gon_server.engines.base import Share
+from gon_server.engines.shelf import ENGINES, open_engine
+from gon_server.offers import FoundEngine
 from gon_server.spawning import clean_environment
 from gon_server.units import Found
 
 log = logging.getLogger("gond.discover")
 
 BACKENDS = "gon.devices"
+ENGINES_ASKED = "engines"
+
+_Found = TypeVar("_Found", Found, FoundEngine)
 
 
 class FoundDevice(Protocol):
@@ -73,7 +79,18 @@ async def look(
     return found
 
 
+async def look_for_engines(environ: Mapping[str, str]) -> tuple[FoundEngine, ...]:
+    """Return the engines there are, and those that do not load."""
+    return await _ask_for(list[FoundEngine], environ, ENGINES_ASKED)
+
+
 async def _ask(environ: Mapping[str, str], *addresses: str) -> tuple[Found, ...]:
+    return await _ask_for(list[Found], environ, *addresses)
+
+
+async def _ask_for(
+    kind: type[list[_Found]], environ: Mapping[str, str], *addresses: str
+) -> tuple[_Found, ...]:
     """Return what a process of `discover` says; nothing if it fails or takes too long."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "gon_server.discover"),
@@ -85,7 +102,7 @@ async def _ask(environ: Mapping[str, str], *addresses: str) -> tuple[Found, ...]
     try:
         async with asyncio.timeout(DISCOVER_TIMEOUT_S):
             output, _ = await process.communicate()
-        return msgspec.json.decode(output, type=tuple[Found, ...])
+        return tuple(msgspec.json.decode(output, type=kind))
     except TimeoutError:
         log.error("looking for devices took more than %g s", DISCOVER_TIMEOUT_S)
     except msgspec.DecodeError:
@@ -150,6 +167,17 @@ def describe(address: str) -> Found:
     return Found(address, error=f"there is no backend {backend!r}")
 
 
+def load_engines() -> Iterator[FoundEngine]:
+    """Load every engine, and say which it is or why it does not load."""
+    for entry in importlib.metadata.entry_points(group=ENGINES):
+        try:
+            engine = open_engine(entry.name, Share(threads=1))
+        except GonError as error:
+            yield FoundEngine(entry.name, error=error.message)
+        else:
+            yield FoundEngine(entry.name, engine.version)
+
+
 def main() -> None:
     """Run the process."""
     logging.basicConfig(format="%(name)s: %(message)s")
@@ -157,7 +185,11 @@ def main() -> None:
     answer = os.dup(1)
     os.dup2(2, 1)
     addresses = sys.argv[1:]
-    found = [describe(address) for address in addresses] if addresses else list(search_all())
+    found: list[Found] | list[FoundEngine]
+    if addresses == [ENGINES_ASKED]:
+        found = list(load_engines())
+    else:
+        found = [describe(address) for address in addresses] if addresses else list(search_all())
     with os.fdopen(answer, "wb") as out:
         out.write(msgspec.json.encode(found))
     # Drivers may hang or crash in their own clean-up; everything is said.

@@ -137,6 +137,7 @@ class Host:
             token,
             builds=True,
             content_key=self._contents.key_of(lease.tenant),
+            personalities=self._units.personalities(lease.share),
         )
         served = False
         try:

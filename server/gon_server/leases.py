@@ -35,7 +35,9 @@ class LeaseState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LeaseRequest:
-    """What a client asks for; `unit` and `personality` "" are the host's choice."""
+    """What a client asks for; `unit` and `personality` "" are the host's choice, `personalities`
+    what the lease may be changed to.
+    """
 
     unit: str = ""
     personality: str = ""
@@ -43,6 +45,7 @@ class LeaseRequest:
     link: str = "stream"
     client: str = ""
     tenant: str = LOCAL_TENANT
+    personalities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,9 @@ class LeaseBook:
             raise LeaseRefused(f"{DRAINING}: it is shutting down and gives no new leases")
         if len(self._held) >= LEASES_MAX:
             raise LeaseRefused(f"this host has {LEASES_MAX} leases, the most it gives")
-        share = self._units.take(request.unit, request.personality, request.memory_bytes)
+        share = self._units.take(
+            request.unit, request.personality, request.memory_bytes, request.personalities
+        )
         self._count += 1
         lease = Lease(
             id=f"lease-{self.epoch}-{self._count}",

@@ -26,6 +26,7 @@ from typing import TypeAlias
 import msgspec
 
 from gon.limits import LOG_BYTES_MAX, MESSAGE_BYTES_MAX
+from gon.personalities import Personality
 
 # What a failed build says is the largest: a compiler's log.
 PACKET_BYTES_MAX = LOG_BYTES_MAX + MESSAGE_BYTES_MAX + 1024
@@ -87,6 +88,7 @@ class Assign(Order, frozen=True, tag=11):
 
     `link` is "stream", "shm" or "zmq" (then `bind` is the address to bind). With `builds`, gond
     answers Build; with a `content_key`, which digests of contents are keyed with, Find and Offer.
+    The unit may be any of `personalities`, the first one now; none is a gpu and nothing else.
     """
 
     lease: str
@@ -96,6 +98,7 @@ class Assign(Order, frozen=True, tag=11):
     token: bytes
     builds: bool = False
     content_key: bytes = b""
+    personalities: tuple[Personality, ...] = ()
 
 
 class Ready(Order, frozen=True, tag=12):

@@ -8,21 +8,21 @@ Must not know: drivers, workers, leases, clocks.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from gon.errors import ConfigError, LeaseRefused
 from gon.model import UnitInfo
+from gon.personalities import GPU as PERSONALITY
+from gon.personalities import Personality
 from gon_server.config import Settings, UnitSettings
+from gon_server.offers import FoundEngine, known_personalities, offered, told
 
 GPU = "gpu"
 ACCELERATOR = "accelerator"
 EAGPHPU = "eagphpu"
 CPU = "cpu"
-
-# What a unit is loaded to be. Every engine there is so far makes the same personality.
-PERSONALITY = "gpu"
 
 # Which unit is best when the client names none: real GPUs, then the general software-defined unit;
 # other accelerators often take only programs made for them.
@@ -52,7 +52,11 @@ class Found(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class UnitSpec:
-    """One unit as it is set up: the device below it, its shares, and the workers kept for it."""
+    """One unit as it is set up: the device below it, its shares, and the workers kept for it.
+
+    `formats` are those of kernels; `may_be` the personalities that it may be loaded to be,
+    `engines` what runs the other formats.
+    """
 
     id: str
     kind: str
@@ -64,7 +68,18 @@ class UnitSpec:
     warm: int
     cpus: tuple[int, ...] = ()
     personality: str = PERSONALITY
-    personalities: tuple[str, ...] = (PERSONALITY,)
+    may_be: tuple[Personality, ...] = (Personality(PERSONALITY, kernels=True),)
+    engines: tuple[str, ...] = ()
+
+    @property
+    def personalities(self) -> tuple[str, ...]:
+        return tuple(each.name for each in self.may_be)
+
+    @property
+    def all_formats(self) -> tuple[str, ...]:
+        """What programs of any personality are."""
+        others = (each for personality in self.may_be for each in personality.formats)
+        return tuple(dict.fromkeys((*self.formats, *others)))
 
     @property
     def slice_bytes(self) -> int:
@@ -73,12 +88,15 @@ class UnitSpec:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Slices taken from a unit, and the memory they come with."""
+    """Slices taken from a unit, and the memory they come with. `personalities` are what they may
+    be, the first one now; empty for a gpu and nothing else.
+    """
 
     unit: str
     personality: str
     slices: int
     memory_bytes: int
+    personalities: tuple[str, ...] = ()
 
 
 class UnitBook:
@@ -101,48 +119,58 @@ class UnitBook:
                 name=spec.name,
                 personality=spec.personality,
                 personalities=spec.personalities,
-                formats=spec.formats,
+                formats=spec.all_formats,
                 memory_bytes=spec.memory_bytes,
                 slices=spec.slices,
                 slices_free=self._free[spec.id],
+                engines=spec.engines,
             )
             for spec in self._specs.values()
         )
 
-    def take(self, unit: str, personality: str, memory_bytes: int) -> Share:
-        """Take the slices that `memory_bytes` need (at least one) from `unit`, "" for the best one.
+    def take(
+        self, unit: str, personality: str, memory_bytes: int, others: Sequence[str] = ()
+    ) -> Share:
+        """Take the slices that `memory_bytes` need (at least one) from `unit`, "" for the best one,
+        as `personality`, "" for the first of `others`, which they may be changed to.
 
         Raises LeaseRefused, which says what there is instead.
         """
-        spec = self._named(unit, personality) if unit else self._best(personality, memory_bytes)
+        wanted = tuple(dict.fromkeys((*((personality,) if personality else ()), *others)))
+        spec = self._named(unit, wanted) if unit else self._best(wanted, memory_bytes)
         need = _slices_for(spec, memory_bytes)
         self._require(spec, need, memory_bytes)
         self._free[spec.id] -= need
-        return Share(spec.id, personality or spec.personality, need, need * spec.slice_bytes)
+        now = wanted[0] if wanted else spec.personality
+        may_be = () if wanted in ((), (PERSONALITY,)) else wanted
+        return Share(spec.id, now, need, need * spec.slice_bytes, may_be)
+
+    def personalities(self, share: Share) -> tuple[Personality, ...]:
+        """Return what the slices may be, the first one now; nothing for a gpu only."""
+        known = {each.name: each for each in self._specs[share.unit].may_be}
+        return tuple(known[name] for name in share.personalities)
 
     def give_back(self, share: Share) -> None:
         """Free the slices of `share`."""
         self._free[share.unit] += share.slices
         assert self._free[share.unit] <= self._specs[share.unit].slices, "given back twice"
 
-    def _named(self, unit: str, personality: str) -> UnitSpec:
+    def _named(self, unit: str, wanted: Sequence[str]) -> UnitSpec:
         spec = self._specs.get(unit)
         if spec is None:
             there = ", ".join(self._specs) or "none"
             raise LeaseRefused(f"there is no unit {unit!r}; the units of this host: {there}")
-        if personality and personality not in spec.personalities:
-            offered = ", ".join(spec.personalities)
-            raise LeaseRefused(f"unit {unit} offers {offered}, not personality {personality!r}")
+        for personality in wanted:
+            if personality not in spec.personalities:
+                offers = ", ".join(spec.personalities)
+                raise LeaseRefused(f"unit {unit} offers {offers}, not personality {personality!r}")
         return spec
 
-    def _best(self, personality: str, memory_bytes: int) -> UnitSpec:
-        able = [
-            spec
-            for spec in self._specs.values()
-            if not personality or personality in spec.personalities
-        ]
+    def _best(self, wanted: Sequence[str], memory_bytes: int) -> UnitSpec:
+        able = [spec for spec in self._specs.values() if set(wanted) <= set(spec.personalities)]
         if not able:
-            raise LeaseRefused(f"no unit of this host offers personality {personality!r}")
+            names = ", ".join(map(repr, wanted))
+            raise LeaseRefused(f"no unit of this host offers personality {names}")
         fits = [spec for spec in able if _slices_for(spec, memory_bytes) <= self._free[spec.id]]
         if not fits:
             free = "; ".join(self._free_text(spec) for spec in able)
@@ -165,7 +193,11 @@ class UnitBook:
 
 
 def plan(
-    settings: Settings, found: Sequence[Found], host_memory_bytes: int, machine: str
+    settings: Settings,
+    found: Sequence[Found],
+    host_memory_bytes: int,
+    machine: str,
+    engines: Sequence[FoundEngine] = (),
 ) -> tuple[UnitSpec, ...]:
     """Return the units of this host: those its owner names, then those found on it.
 
@@ -193,7 +225,16 @@ def plan(
             raise ConfigError(
                 f"unit {spec.id} has {spec.memory_bytes} bytes of memory for {spec.slices} slices"
             )
-    return tuple(specs.values())
+    may_be = known_personalities(settings.personalities)
+    return tuple(_with_offers(spec, may_be, engines) for spec in specs.values())
+
+
+def _with_offers(
+    spec: UnitSpec, known: Sequence[Personality], engines: Sequence[FoundEngine]
+) -> UnitSpec:
+    in_place = spec.kind == EAGPHPU
+    may_be = offered(known, engines, in_place=in_place)
+    return replace(spec, may_be=may_be, engines=told(engines) if in_place else ())
 
 
 def _found_specs(

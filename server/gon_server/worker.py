@@ -20,19 +20,25 @@ import os
 import queue
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from typing import NoReturn, Protocol
 
+from gon.clock import SYSTEM_CLOCK
 from gon.device import Builder, HostDevice
 from gon.errors import ConfigError, GonError, LinkLost, RemoteProtocolError, Unsupported
 from gon.limits import PREAMBLE_MAGIC, TRIAL_BYTES_MAX
+from gon.personalities import Personality
 from gon.transport.base import Link
 from gon.transport.shm_setup import share
 from gon.transport.stream import StreamLink
 from gon.transport.zmq import ZmqListener
 from gon_server.builder import serve_builds
 from gon_server.conversation import Conversation
+from gon_server.elastic import BuildProgram, ElasticUnit, LoadModule
+from gon_server.engines.base import Share
+from gon_server.engines.shelf import Shelf
+from gon_server.engines.warming import cpu_time_of, warm
 from gon_server.known import KnownToGond
 from gon_server.loading import BuiltElsewhere
 from gon_server.orders import (
@@ -180,8 +186,26 @@ def _serve_lease(sock: socket.socket, backend: HostDevice, assign: Assign) -> No
     orders.start()
     send_order(sock, Ready(endpoint))
     load = backend.load if elsewhere is None else elsewhere.load
-    conversation = Conversation(backend, assign.memory_bytes, load, known)
+    device: HostDevice = backend
+    if assign.personalities:
+        build = None if elsewhere is None else elsewhere.build
+        device = unit = _elastic(backend, load, build, assign.personalities)
+        load = unit.load
+    conversation = Conversation(device, assign.memory_bytes, load, known)
     _converse(sock, source, conversation, assign.lease)
+
+
+def _elastic(
+    backend: HostDevice,
+    load: LoadModule,
+    build: BuildProgram | None,
+    personalities: Sequence[Personality],
+) -> ElasticUnit:
+    """Return the device as a unit of these personalities; its engines come in the background."""
+    shelf = Shelf(Share(threads=len(os.sched_getaffinity(0))))
+    formats = [each for personality in personalities for each in personality.formats]
+    warm(shelf, formats, cpu_time_of(threading.get_ident()), SYSTEM_CLOCK)
+    return ElasticUnit(backend, shelf, personalities, SYSTEM_CLOCK, load, build)
 
 
 def _converse(

@@ -51,7 +51,7 @@ MAY_IMPORT: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "gon_server.engines",
         (
-            "gon.device",
+            "gon.clock",
             "gon.model",
             "gon.errors",
             "gon.limits",

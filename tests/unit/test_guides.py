@@ -10,7 +10,7 @@ import pytest
 from gon.errors import TABLE
 from gon_client.bench import catalogue
 from gon_server import config
-from gon_server.config import SETTINGS, UnitSettings
+from gon_server.config import SETTINGS, PersonalitySettings, UnitSettings
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -52,7 +52,7 @@ def test_every_setting_stands_in_the_reference() -> None:
         row = f"| `{about.name}` | `{about.variable}` | `{about.flag}`"
         switched = f"/`--no-{about.flag[2:]}`" if about.is_switch else ""
         assert row + switched + " |" in reference
-    for name in UnitSettings.__dataclass_fields__:
+    for name in (*UnitSettings.__dataclass_fields__, *PersonalitySettings.__dataclass_fields__):
         assert f"| `{name}` | " in reference
 
 

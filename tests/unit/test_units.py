@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gon.errors import ConfigError, LeaseRefused
+from gon.personalities import PERSONALITIES_MAX
 from gon_server import config
 from gon_server.config import Settings
+from gon_server.offers import FoundEngine
 from gon_server.units import Found, Share, UnitBook, UnitSpec, plan
 
 GIB = 1 << 30
@@ -105,7 +107,49 @@ def test_every_gpu_and_accelerator_is_a_unit_and_one_cpu_runtime() -> None:
     assert specs[0].memory_bytes == 80 * GIB
     assert specs[-1].memory_bytes == 48 * GIB
     assert specs[-1].formats == ("opencl-c", "spir-v")
-    assert {(each.slices, each.personalities) for each in specs} == {(32, ("gpu",))}
+    assert {each.slices for each in specs} == {32}
+    assert [each.personalities for each in specs] == [("gpu",)] * 3 + [("gpu", "apu")]
+
+
+ONNX = FoundEngine("onnx", "onnxruntime 9")
+BROKEN = FoundEngine("stablehlo", error="not installed")
+
+
+def test_a_unit_offers_what_something_runs() -> None:
+    specs = plan(settings(), [INTEL, CARD], 64 * GIB, "x86_64", (ONNX, BROKEN))
+    card, soft = UnitBook(specs).describe()
+    assert (card.personalities, card.formats, card.engines) == (("gpu",), ("opencl-c",), ())
+    assert soft.personalities == ("gpu", "npu", "hpu", "apu", "vpu", "ipu")
+    assert soft.formats == ("opencl-c", "spir-v", "onnx")
+    assert soft.engines == ("onnx by onnxruntime 9",)
+    hpu = next(each for each in specs[1].may_be if each.name == "hpu")
+    assert hpu.formats == ("onnx",)
+
+
+def test_a_site_has_personalities_of_its_own() -> None:
+    own = settings(personalities=("small=onnx,elements=int8+float32,dynamic=false",))
+    (soft,) = plan(own, [INTEL], 64 * GIB, "x86_64", (ONNX,))
+    mine = soft.may_be[-1]
+    assert (mine.name, mine.formats, mine.dynamic) == ("small", ("onnx",), False)
+    assert mine.elements == ("int8", "float32")
+    with pytest.raises(ConfigError, match="GoN's own"):
+        plan(settings(personalities=("gpu=onnx",)), [INTEL], GIB, "x86_64", (ONNX,))
+    many = tuple(f"p{number}=onnx" for number in range(PERSONALITIES_MAX))
+    with pytest.raises(ConfigError, match="more than"):
+        plan(settings(personalities=many), [INTEL], GIB, "x86_64", (ONNX,))
+
+
+def test_a_lease_may_be_several_personalities() -> None:
+    book = UnitBook(plan(settings(), [INTEL], 64 * GIB, "x86_64", (ONNX,)))
+    share = book.take("", "npu", 0, ("gpu", "npu"))
+    assert (share.personality, share.personalities) == ("npu", ("npu", "gpu"))
+    assert [each.name for each in book.personalities(share)] == ["npu", "gpu"]
+    assert book.take("", "", 0, ("vpu",)).personality == "vpu"
+    for gpu in (book.take("", "", 0), book.take("", "gpu", 0), book.take("", "", 0, ("gpu",))):
+        assert (gpu.personality, gpu.personalities) == ("gpu", ())
+        assert book.personalities(gpu) == ()
+    with pytest.raises(LeaseRefused, match=r"unit eagphpu0 offers gpu, .* not personality 'tpu'"):
+        book.take("eagphpu0", "gpu", 0, ("tpu",))
 
 
 def test_a_gpu_that_cuda_and_opencl_show_is_one_unit() -> None:

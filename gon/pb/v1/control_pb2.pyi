@@ -52,7 +52,7 @@ class DescribeReply(_message.Message):
     def __init__(self, daemon_version: _Optional[str] = ..., wire_version_min: _Optional[int] = ..., wire_version_max: _Optional[int] = ..., host_name: _Optional[str] = ..., epoch: _Optional[int] = ..., units: _Optional[_Iterable[_Union[Unit, _Mapping]]] = ..., draining: _Optional[bool] = ...) -> None: ...
 
 class Unit(_message.Message):
-    __slots__ = ("id", "kind", "name", "personality", "personalities", "formats", "memory_bytes", "slices", "slices_free")
+    __slots__ = ("id", "kind", "name", "personality", "personalities", "formats", "memory_bytes", "slices", "slices_free", "engines")
     ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -62,6 +62,7 @@ class Unit(_message.Message):
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     SLICES_FIELD_NUMBER: _ClassVar[int]
     SLICES_FREE_FIELD_NUMBER: _ClassVar[int]
+    ENGINES_FIELD_NUMBER: _ClassVar[int]
     id: str
     kind: str
     name: str
@@ -71,24 +72,27 @@ class Unit(_message.Message):
     memory_bytes: int
     slices: int
     slices_free: int
-    def __init__(self, id: _Optional[str] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., personality: _Optional[str] = ..., personalities: _Optional[_Iterable[str]] = ..., formats: _Optional[_Iterable[str]] = ..., memory_bytes: _Optional[int] = ..., slices: _Optional[int] = ..., slices_free: _Optional[int] = ...) -> None: ...
+    engines: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., personality: _Optional[str] = ..., personalities: _Optional[_Iterable[str]] = ..., formats: _Optional[_Iterable[str]] = ..., memory_bytes: _Optional[int] = ..., slices: _Optional[int] = ..., slices_free: _Optional[int] = ..., engines: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class AcquireRequest(_message.Message):
-    __slots__ = ("unit", "personality", "memory_bytes", "link", "client")
+    __slots__ = ("unit", "personality", "memory_bytes", "link", "client", "personalities")
     UNIT_FIELD_NUMBER: _ClassVar[int]
     PERSONALITY_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     LINK_FIELD_NUMBER: _ClassVar[int]
     CLIENT_FIELD_NUMBER: _ClassVar[int]
+    PERSONALITIES_FIELD_NUMBER: _ClassVar[int]
     unit: str
     personality: str
     memory_bytes: int
     link: LinkKind
     client: str
-    def __init__(self, unit: _Optional[str] = ..., personality: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., link: _Optional[_Union[LinkKind, str]] = ..., client: _Optional[str] = ...) -> None: ...
+    personalities: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, unit: _Optional[str] = ..., personality: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., link: _Optional[_Union[LinkKind, str]] = ..., client: _Optional[str] = ..., personalities: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class AcquireReply(_message.Message):
-    __slots__ = ("lease", "unit", "personality", "epoch", "fence", "token", "memory_bytes", "slices", "lease_s", "grace_s", "endpoints")
+    __slots__ = ("lease", "unit", "personality", "epoch", "fence", "token", "memory_bytes", "slices", "lease_s", "grace_s", "endpoints", "personalities")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     UNIT_FIELD_NUMBER: _ClassVar[int]
     PERSONALITY_FIELD_NUMBER: _ClassVar[int]
@@ -100,6 +104,7 @@ class AcquireReply(_message.Message):
     LEASE_S_FIELD_NUMBER: _ClassVar[int]
     GRACE_S_FIELD_NUMBER: _ClassVar[int]
     ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
+    PERSONALITIES_FIELD_NUMBER: _ClassVar[int]
     lease: str
     unit: str
     personality: str
@@ -111,7 +116,8 @@ class AcquireReply(_message.Message):
     lease_s: float
     grace_s: float
     endpoints: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, lease: _Optional[str] = ..., unit: _Optional[str] = ..., personality: _Optional[str] = ..., epoch: _Optional[int] = ..., fence: _Optional[int] = ..., token: _Optional[bytes] = ..., memory_bytes: _Optional[int] = ..., slices: _Optional[int] = ..., lease_s: _Optional[float] = ..., grace_s: _Optional[float] = ..., endpoints: _Optional[_Iterable[str]] = ...) -> None: ...
+    personalities: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, lease: _Optional[str] = ..., unit: _Optional[str] = ..., personality: _Optional[str] = ..., epoch: _Optional[int] = ..., fence: _Optional[int] = ..., token: _Optional[bytes] = ..., memory_bytes: _Optional[int] = ..., slices: _Optional[int] = ..., lease_s: _Optional[float] = ..., grace_s: _Optional[float] = ..., endpoints: _Optional[_Iterable[str]] = ..., personalities: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RenewRequest(_message.Message):
     __slots__ = ("lease", "token")

@@ -20,6 +20,11 @@ PARAMETER_NAME_BYTES_MAX = 256
 # Sets of arguments that a function stays bound to: a loop over a few pairs of buffers binds each
 # once (binding an ONNX model of three tensors takes 37 µs, running a small one 6).
 BOUND_MAX = 16
+# Who serves a lease is quiet if it has used so little of the processor between two looks; after the
+# patience engines are loaded all the same.
+QUIET_LOOK_S = 0.02
+QUIET_SHARE = 0.02
+QUIET_PATIENCE_S = 5.0
 # IREE's disassembler reads a module within this: one of 2 MB takes 0.27 s (measured), with the look
 # at what it says.
 DISASSEMBLY_S = 10.0
