@@ -9,8 +9,6 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from os import PathLike
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -28,8 +26,6 @@ from gon.errors import (
     OutOfMemory,
     Unsupported,
 )
-from gon.flow import Flow, Stage
-from gon.flow_limits import FLOW_CHUNK_BYTES
 from gon.limits import GRAPHS_MAX
 from gon.model import (
     DEFAULT_STREAM,
@@ -46,9 +42,8 @@ from gon_client.array import DeviceArray, shape_of
 from gon_client.buffer import Buffer, check_kind, host_bytes
 from gon_client.counts import LinkCounts
 from gon_client.event import Event
-from gon_client.flow import DeviceFlow
-from gon_client.function import Function
 from gon_client.graph import Capture, Graph
+from gon_client.models import Models
 from gon_client.module import Kernel, Module
 from gon_client.stream import Stream
 
@@ -63,7 +58,7 @@ class Owned(Protocol):
     def device(self) -> Device: ...
 
 
-class Device:
+class Device(Models):
     """A leased unit, or one in this process. Made by `Host.acquire` and `gon.local`.
 
     A context manager; closing gives everything back. What was made by it and is forgotten by the
@@ -216,15 +211,6 @@ class Device:
         program = Program(code, code_format, options, tuple(name_expressions), given)
         return Module(self, handle, self.contract.load(handle, program))
 
-    def onnx(self, model: str | PathLike[str] | bytes) -> Function:
-        """Load an ONNX model, a file or its content, as a function: `y = dev.onnx("m.onnx")(x)`.
-
-        Raises CompileError with the runtime's words, Unsupported for what a model may not have
-        here, or the unit's personality does not admit, InvalidArgument for a unit without ONNX.
-        """
-        code = model if isinstance(model, bytes) else Path(model).read_bytes()
-        return self.compile(code, "onnx").get_function("main")
-
     def reconfigure(self, personality: str, *, keep: bool = False) -> Configuration:
         """Let the unit be another of the personalities that it was acquired with, once all streams
         have finished; return how long that took.
@@ -243,24 +229,6 @@ class Device:
             self.configuration = Configuration(was, "failed", error.message)
             raise
         return self.configuration
-
-    def flow(
-        self, stages: Flow | Sequence[Stage], *, chunk_bytes: int = FLOW_CHUNK_BYTES
-    ) -> DeviceFlow:
-        """Return a flow, ready to be called on arrays of this device: bytes go through the stages
-        (gon.flow) in their order, where they lie.
-
-            pack = dev.flow([Compress(codec="zstd"), Checksum(digest="sha-256", passes=True),
-                             Encrypt()])
-            packed = pack(array, key=key)
-            packed.nbytes, packed.digest(), packed.values["nonce"], packed.array
-
-        Raises InvalidArgument, LimitExceeded and Unsupported for what is no flow, CompileError for
-        expressions that cannot be scanned for.
-        """
-        if not isinstance(stages, Flow):
-            stages = Flow(stages=tuple(stages), chunk_bytes=chunk_bytes)
-        return DeviceFlow(self, stages)
 
     def create_stream(self) -> Stream:
         """Return a new stream, unordered with all others."""

@@ -10,14 +10,15 @@ nonce to encrypt with that is not given is drawn at random, and told with the re
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gon.errors import InvalidArgument
-from gon.flow import FLOW_FORMAT, NONCE_BYTES, Encrypt, Flow, encode, name_of
+from gon.flow import FLOW_FORMAT, NONCE_BYTES, Encrypt, Flow, Stage, encode, name_of
+from gon.flow_limits import FLOW_CHUNK_BYTES
 from gon.flow_shape import FUNCTION, Side, arguments, capacity, has_result, lengths_count, sides
 from gon.model import LaunchConfig
 from gon_client.array import DeviceArray
@@ -25,6 +26,7 @@ from gon_client.launch import launch
 
 if TYPE_CHECKING:
     from gon_client.device import Device
+    from gon_client.models import Models
     from gon_client.stream import Stream
 
 _ONCE: Final = LaunchConfig(1, 1)
@@ -32,18 +34,27 @@ _ONCE: Final = LaunchConfig(1, 1)
 _TAKEN: Final = frozenset({"stream", "result_bytes"})
 
 
+def flow_on(device: Models, stages: Flow | Sequence[Stage], chunk_bytes: int | None) -> DeviceFlow:
+    """As `Device.flow` says."""
+    if not isinstance(stages, Flow):
+        size = FLOW_CHUNK_BYTES if chunk_bytes is None else chunk_bytes
+        stages = Flow(stages=tuple(stages), chunk_bytes=size)
+    return DeviceFlow(device, stages)
+
+
 class DeviceFlow:
     """A flow on one device. Made by `Device.flow`; `flow` says what it does."""
 
-    def __init__(self, device: Device, flow: Flow) -> None:
+    def __init__(self, device: Models, flow: Flow) -> None:
         self.flow = flow
-        self._device = device
         self._arguments = arguments(flow)
         self._drawn = {stage.nonce for stage in flow.stages if isinstance(stage, Encrypt)}
         taken = sorted(_TAKEN & {argument.name for argument in self._arguments})
         if taken:
             raise InvalidArgument(f"a flow's argument cannot be named {taken[0]!r}")
-        self._kernel = device.compile(encode(flow), FLOW_FORMAT).get_kernel(FUNCTION)
+        module = device.compile(encode(flow), FLOW_FORMAT)
+        self._device: Device = module.device
+        self._kernel = module.get_kernel(FUNCTION)
 
     def __repr__(self) -> str:
         return f"DeviceFlow({' > '.join(name_of(stage) for stage in self.flow.stages)})"

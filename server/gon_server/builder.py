@@ -21,6 +21,8 @@ from gon.errors import CompileError, GonError, LimitExceeded, OutOfMemory, Remot
 from gon.limits import BUILT_BYTES_MAX, LOG_BYTES_MAX, MESSAGE_BYTES_MAX, PROGRAM_BYTES_MAX
 from gon.model import Program
 from gon_server import confine
+from gon_server.engines.base import Building, Share
+from gon_server.engines.shelf import Shelf, engine_formats
 from gon_server.orders import Build, Built, Ready, Recruit, receive_order, send_order
 from gon_server.sealed import read_sealed, seal
 
@@ -34,6 +36,7 @@ def serve_builds(sock: socket.socket, device: Builder, recruit: Recruit) -> None
     if recruit.memory_bytes:
         confine.bound_data(recruit.memory_bytes)
     device.prepare_build()
+    shelf = Shelf(Share(1))
     send_order(sock, Ready(""))
     while True:
         received = receive_order(sock)
@@ -44,7 +47,7 @@ def serve_builds(sock: socket.socket, device: Builder, recruit: Recruit) -> None
             _log.info("no more builds: %r", order)
             return
         try:
-            answer = _build(device, fd)
+            answer = _build(device, shelf, fd)
         except MemoryError as error:
             exhausted = CompileError(f"{_EXHAUSTED}: {error}")
             send_order(sock, _failed(order.number, exhausted, last=True))
@@ -57,11 +60,11 @@ def serve_builds(sock: socket.socket, device: Builder, recruit: Recruit) -> None
             return
 
 
-def _build(device: Builder, fd: int) -> bytes | GonError:
+def _build(device: Builder, shelf: Shelf, fd: int) -> bytes | GonError:
     """Build the program of a file; return the module, or why there is none. Raises MemoryError."""
     try:
         program = msgspec.msgpack.decode(read_sealed(fd, PROGRAM_BYTES_MAX), type=Program)
-        built = device.build(program)
+        built = _builder_of(program, device, shelf).build(program)
     except (msgspec.DecodeError, RemoteProtocolError) as error:
         return CompileError(f"this is no program: {error}")
     except OutOfMemory:
@@ -71,6 +74,17 @@ def _build(device: Builder, fd: int) -> bytes | GonError:
     if len(built) > BUILT_BYTES_MAX:
         return LimitExceeded(f"a module of {len(built)} bytes; {BUILT_BYTES_MAX} are possible")
     return built
+
+
+def _builder_of(program: Program, device: Builder, shelf: Shelf) -> Building | Builder:
+    """Return what builds a program: its format's engine, where there is one that builds, else the
+    device, which refuses what it does not know. An engine is loaded for its first program.
+    """
+    if program.code_format in engine_formats():
+        engine = shelf.open(program.code_format)
+        if isinstance(engine, Building):
+            return engine
+    return device
 
 
 def _give(sock: socket.socket, number: int, built: bytes) -> bool:

@@ -36,6 +36,7 @@ from gon.model import (
 from gon.personalities import Personality
 from gon_server.devices.graphs import GraphLoop
 from gon_server.engines.admission import check_format, check_program, formats_of
+from gon_server.engines.base import Building, EngineProgram
 from gon_server.engines.programs import EnginePrograms
 from gon_server.engines.shelf import Shelf
 from gon_server.engines.signature import written
@@ -43,6 +44,7 @@ from gon_server.engines.signature import written
 if TYPE_CHECKING:
     from gon._port import Port
 
+BuildProgram: TypeAlias = Callable[[Program], bytes]
 LoadModule: TypeAlias = Callable[[Handle, Program], ModuleInfo]
 
 
@@ -56,15 +58,17 @@ class ElasticUnit(GraphLoop):
         personalities: Sequence[Personality],
         clock: Clock,
         load: LoadModule | None = None,
+        build: BuildProgram | None = None,
     ) -> None:
         """`personalities` are those that it may take, the first one now; `load` loads kernels, if
-        not the device itself.
+        not the device itself, and `build` builds what engines can have built elsewhere.
         """
         super().__init__()
         self._base = base
         self._shelf = shelf
         self._clock = clock
         self._load_kernels = load or base.load
+        self._build = build
         self._launch_kernel = base.launch
         self._sync = base.sync
         self._may_be = {each.name: each for each in personalities}
@@ -124,13 +128,19 @@ class ElasticUnit(GraphLoop):
             return info
         if module in self._modules:
             raise BadHandle(f"module {module} is there already")
-        loaded = self._shelf.open(program.code_format).load(program)
+        loaded = self._load_program(program)
         try:
             check_program(self._is, loaded.uses, loaded.functions)
             return self._programs.add(module, loaded)
         except GonError:
             loaded.unload()
             raise
+
+    def _load_program(self, program: Program) -> EngineProgram:
+        engine = self._shelf.open(program.code_format)
+        if self._build is not None and isinstance(engine, Building):
+            return engine.load_built(self._build(program))
+        return engine.load(program)
 
     def unload(self, module: Handle) -> None:
         if module in self._programs.modules:

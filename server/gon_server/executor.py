@@ -17,7 +17,15 @@ from typing import TypeAlias, cast
 from gon.device import Bounded, HostDevice, Pending
 from gon.errors import GonError, OutOfMemory, RemoteProtocolError
 from gon.limits import INLINE_BYTES_MAX, POISONED_MAX
-from gon.model import DEFAULT_STREAM, Dim3, Handle, LaunchArg, ModuleInfo, Program
+from gon.model import (
+    DEFAULT_STREAM,
+    Configuration,
+    Dim3,
+    Handle,
+    LaunchArg,
+    ModuleInfo,
+    Program,
+)
 from gon.wire import ops
 from gon.wire.batch import Batch, Failure, Reply, encode
 from gon.wire.ops import AnyOp
@@ -25,6 +33,7 @@ from gon_server.footprint import Footprint, Key, Noun, footprint
 from gon_server.module_variables import ModuleVariables
 from gon_server.overwriting import Overwriting
 from gon_server.pins import Pins
+from gon_server.quota import Quota
 from gon_server.recalling import Contents, Recalling, recall_failed, recalled
 from gon_server.reconfiguring import reconfigured
 from gon_server.replaying import Replaying
@@ -59,11 +68,9 @@ class Executor:
             "Callable[[int, int, Dim3, Dim3, int, Sequence[LaunchArg]], None]", device.launch
         )
         self._sync = cast("Callable[[int], Pending]", device.sync)
-        self._memory_bytes = memory_bytes
+        self._quota = Quota(memory_bytes)
         if isinstance(device, Bounded):
             device.bound_memory(memory_bytes)
-        self._used_bytes = 0
-        self._sizes: dict[int, int] = {}
         self._live: set[Key] = {_DEFAULT}
         self._poison: dict[Key, Failure] = {}
         self._unreported: dict[int, Failure] = {}
@@ -74,10 +81,7 @@ class Executor:
         self._upload: tuple[ops.Write | ops.WritePart, int] | None = None
 
     def __repr__(self) -> str:
-        return (
-            f"Executor({self._used_bytes} of {self._memory_bytes} bytes used, "
-            f"{len(self._sizes)} buffers, {len(self._poison)} handles poisoned)"
-        )
+        return f"Executor({self._quota!r}, {len(self._poison)} handles poisoned)"
 
     def run(self, batch: Batch, *, skip: int = 0) -> list[Reply]:
         """Run the ops of a batch after the first `skip` and return the replies, in order.
@@ -194,14 +198,12 @@ class Executor:
             case ops.Write() | ops.WritePart():
                 data = memoryview(ops.inline_data(op))
                 device.write(Handle(op.stream), Handle(op.buffer), op.offset, data)
-            case ops.Launch():
-                self._launch(op.stream, op.kernel, op.grid, op.block, op.shared_bytes, op.args)
+            case ops.Launch(stream, kernel, grid, block, shared_bytes, args):
+                self._launch(stream, kernel, grid, block, shared_bytes, args)
             case ops.Copy(stream, source, at, target, target_at, size):
                 device.copy(Handle(stream), Handle(source), at, Handle(target), target_at, size)
-            case ops.Fill():
-                device.fill(
-                    Handle(op.stream), Handle(op.buffer), op.offset, op.size_bytes, op.pattern
-                )
+            case ops.Fill(stream, buffer, at, size, pattern):
+                device.fill(Handle(stream), Handle(buffer), at, size, pattern)
             case ops.Record():
                 device.record(Handle(op.stream), Handle(op.event))
             case ops.WaitEvent():
@@ -212,20 +214,23 @@ class Executor:
             case ops.SyncEvent():
                 device.sync_event(Handle(op.event)).wait()
                 return Reply(op.reply)
-            case ops.Elapsed():
-                elapsed_us = device.elapsed_us(Handle(op.start), Handle(op.end))
-                return Reply(op.reply, encode(elapsed_us))
-            case ops.Load():
-                return Reply(op.reply, encode(self._load(op)))
+            case ops.Elapsed() | ops.Load() | ops.Reconfigure():
+                return Reply(op.reply, encode(self._told(op)))
             case ops.Recall() | ops.Keep():
                 return self._recalling.run(op)
-            case ops.Free() if self.pins.holds_up(op):
-                pass
-            case ops.Reconfigure():
-                return reconfigured(self._device, op)
             case _:
-                self._make_or_forget(op)
+                if not (isinstance(op, ops.Free) and self.pins.holds_up(op)):
+                    self._make_or_forget(op)
         return None
+
+    def _told(
+        self, op: ops.Elapsed | ops.Load | ops.Reconfigure
+    ) -> ModuleInfo | Configuration | float:
+        if isinstance(op, ops.Load):
+            return self._load(op)
+        if isinstance(op, ops.Reconfigure):
+            return reconfigured(self._device, op)
+        return self._device.elapsed_us(Handle(op.start), Handle(op.end))
 
     def _make_or_forget(self, op: AnyOp) -> None:
         device = self._device
@@ -234,7 +239,7 @@ class Executor:
                 self._allocate(op)
             case ops.Free():
                 device.free(Handle(op.buffer))
-                self._used_bytes -= self._sizes.pop(op.buffer, 0)
+                self._quota.drop(op.buffer)
             case ops.CreateStream():
                 device.create_stream(Handle(op.stream))
             case ops.CloseStream():
@@ -263,30 +268,24 @@ class Executor:
         if isinstance(op, ops.GetKernel | ops.GetGlobal):
             self._variables.hold(op.module, touched.makes[0])
         for key in touched.forgets:
-            self._used_bytes -= self._variables.forget(key)
+            self._quota.take(-self._variables.forget(key))
 
     def _allocate(self, op: ops.Allocate) -> None:
-        if op.size_bytes > self._memory_bytes - self._used_bytes:
-            raise OutOfMemory(
-                f"{op.size_bytes} bytes asked for, {self._memory_bytes - self._used_bytes} of the "
-                f"lease's {self._memory_bytes} bytes are free"
-            )
+        self._quota.ask(op.size_bytes, "a buffer of")
         self._device.allocate(Handle(op.buffer), op.size_bytes)
-        self._sizes[op.buffer] = op.size_bytes
-        self._used_bytes += op.size_bytes
+        self._quota.add(op.buffer, op.size_bytes)
 
     def _load(self, op: ops.Load) -> ModuleInfo:
         module = Handle(op.module)
         info = self._load_module(module, op.program)
         size_bytes = sum(variable.size_bytes for variable in info.globals)
-        if size_bytes > self._memory_bytes - self._used_bytes:
+        try:
+            self._quota.ask(size_bytes, "the module's variables take")
+        except OutOfMemory:
             self._device.unload(module)
-            raise OutOfMemory(
-                f"the module's variables take {size_bytes} bytes, "
-                f"{self._memory_bytes - self._used_bytes} of the lease's are free"
-            )
+            raise
         self._live.add((Noun.MODULE, module))
-        self._used_bytes += size_bytes
+        self._quota.take(size_bytes)
         self._variables.add(module, size_bytes)
         return info
 
@@ -353,7 +352,7 @@ class Executor:
         return answer
 
     def _footprint(self, op: AnyOp) -> Footprint:
-        return footprint(op, self._sizes, self._written_by)
+        return footprint(op, self._quota.sizes, self._written_by)
 
     def _written_by(self, op: ops.Launch) -> list[Handle]:
         if (Noun.KERNEL, op.kernel) not in self._live:

@@ -40,6 +40,12 @@ class BuiltElsewhere:
 
     def load(self, module: Handle, program: Program) -> ModuleInfo:
         """Load a program as gon.device.Device.load does, and raise what it raises."""
+        return self._device.load_built(module, self.build(program))
+
+    def build(self, program: Program) -> bytes:
+        """Return what a builder made of a program. Raises what it raised, LimitExceeded,
+        OutOfMemory, DeviceError.
+        """
         content = msgspec.msgpack.encode(program)
         if len(content) > PROGRAM_BYTES_MAX:
             raise LimitExceeded(
@@ -47,7 +53,7 @@ class BuiltElsewhere:
             )
         self._count += 1
         self._ask(content)
-        return self._device.load_built(module, self._answer())
+        return self._answer()
 
     def give(self, order: Built, fd: int | None) -> None:
         """Take gond's answer and its file, which is ours from now on."""

@@ -8,15 +8,15 @@ from __future__ import annotations
 from gon.device import HostDevice
 from gon.elastic import Elastic
 from gon.errors import Unsupported
+from gon.model import Configuration
 from gon.wire import ops
-from gon.wire.batch import Reply, encode
 
 
-def reconfigured(device: HostDevice, op: ops.Reconfigure) -> Reply:
+def reconfigured(device: HostDevice, op: ops.Reconfigure) -> Configuration:
     """Change the device's personality. Raises Unsupported, and what its engines raise."""
     if not isinstance(device, Elastic):
         raise Unsupported(
             "this lease is for one personality and nothing else: acquire(personalities=…) names "
             "what it may be"
         )
-    return Reply(op.reply, encode(device.reconfigure(op.personality, keep=op.keep)))
+    return device.reconfigure(op.personality, keep=op.keep)

@@ -35,7 +35,7 @@ from gon.transport.stream import StreamLink
 from gon.transport.zmq import ZmqListener
 from gon_server.builder import serve_builds
 from gon_server.conversation import Conversation
-from gon_server.elastic import ElasticUnit, LoadModule
+from gon_server.elastic import BuildProgram, ElasticUnit, LoadModule
 from gon_server.engines.base import Share
 from gon_server.engines.shelf import Shelf
 from gon_server.engines.warming import cpu_time_of, warm
@@ -188,20 +188,24 @@ def _serve_lease(sock: socket.socket, backend: HostDevice, assign: Assign) -> No
     load = backend.load if elsewhere is None else elsewhere.load
     device: HostDevice = backend
     if assign.personalities:
-        device = unit = _elastic(backend, load, assign.personalities)
+        build = None if elsewhere is None else elsewhere.build
+        device = unit = _elastic(backend, load, build, assign.personalities)
         load = unit.load
     conversation = Conversation(device, assign.memory_bytes, load, known)
     _converse(sock, source, conversation, assign.lease)
 
 
 def _elastic(
-    backend: HostDevice, load: LoadModule, personalities: Sequence[Personality]
+    backend: HostDevice,
+    load: LoadModule,
+    build: BuildProgram | None,
+    personalities: Sequence[Personality],
 ) -> ElasticUnit:
     """Return the device as a unit of these personalities; its engines come in the background."""
     shelf = Shelf(Share(threads=len(os.sched_getaffinity(0))))
     formats = [each for personality in personalities for each in personality.formats]
     warm(shelf, formats, cpu_time_of(threading.get_ident()), SYSTEM_CLOCK)
-    return ElasticUnit(backend, shelf, personalities, SYSTEM_CLOCK, load)
+    return ElasticUnit(backend, shelf, personalities, SYSTEM_CLOCK, load, build)
 
 
 def _converse(

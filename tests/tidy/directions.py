@@ -100,6 +100,7 @@ OWNERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("pyopencl", ("gon_server.devices.opencl", "gon_server.devices._opencl")),
     ("cupy", ("gon_server.devices.cuda",)),
     ("onnxruntime", ("gon_server.engines.onnx_runtime",)),
+    ("iree", ("gon_server.engines.iree",)),
     ("pynvml", ("gon_server.devices.cuda",)),
     ("psutil", ("gon_server",)),
     ("tree_sitter", ("gon_server.cuda_c.tree",)),

@@ -242,3 +242,30 @@ def test_a_builder_without_memory_for_a_module_says_so_and_ends(
         assert (received[0].code, received[0].last) == (OutOfMemory.code, True)
         assert "no space left" in received[0].message
         served.result(PATIENCE_S)
+
+
+def test_a_program_of_an_engine_is_built_by_it(pair: tuple[socket.socket, socket.socket]) -> None:
+    """A builder loads an engine for its first program; what it says of a bad one ends nothing."""
+    pytest.importorskip("iree.compiler.ir")
+    pytest.importorskip("iree.runtime")
+    ours, theirs = pair
+    device = NotingDevice()
+    good = b"func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> { return %x : tensor<4xf32> }"
+    with ThreadPoolExecutor(1) as threads:
+        serving = threads.submit(serve_builds, theirs, device, Recruit(0))
+        assert receive_order(ours) == (Ready(""), None)
+        for number, code in ((1, b"what?"), (2, good)):
+            fd = seal("program", msgspec.msgpack.encode(Program(code, "stablehlo")))
+            send_order(ours, Build(number), fd)
+            os.close(fd)
+            received = receive_order(ours)
+            assert received is not None
+            built, module = received
+            assert isinstance(built, Built)
+            assert (built.number, module is None, built.last) == (number, code != good, False)
+            assert built.code == (0 if code == good else CompileError.code)
+            if module is not None:
+                os.close(module)
+        send_order(ours, End(""))
+        serving.result(PATIENCE_S)
+    assert not device.built

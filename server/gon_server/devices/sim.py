@@ -49,6 +49,9 @@ from gon_server.devices.sim_kernels import (
 )
 from gon_server.devices.sim_streams import Event, Schedule, Stream, Waiting
 
+# Buffers begin at such addresses, as every device's do: engines may need it.
+_ALIGNMENT_BYTES: Final = 64
+
 INFO: Final = DeviceInfo(
     name="simulator",
     kind="sim",
@@ -99,7 +102,9 @@ class SimDevice(GraphLoop):
         check_size(size_bytes, INFO.memory_bytes)
         if size_bytes > INFO.memory_bytes - self._allocated_bytes:
             raise OutOfMemory(f"a buffer of {size_bytes} bytes; the device has {INFO.memory_bytes}")
-        self._buffers.add(buffer, np.zeros(size_bytes, np.uint8))
+        room = np.zeros(size_bytes + _ALIGNMENT_BYTES, np.uint8)
+        start = -room.ctypes.data % _ALIGNMENT_BYTES
+        self._buffers.add(buffer, room[start : start + size_bytes])
         self._allocated_bytes += size_bytes
 
     def free(self, buffer: Handle) -> None:

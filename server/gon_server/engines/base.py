@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,6 +116,21 @@ class Engine(Protocol):
         Raises CompileError with what the library says of a program that is none, Unsupported for
         one that is not run here, naming the reason, LimitExceeded.
         """
+        ...
+
+
+@runtime_checkable
+class Building(Protocol):
+    """What an engine may give besides: compiling in one process of a host and loading in another,
+    where a compiler takes more time and memory than a lease's worker has for it.
+    """
+
+    def build(self, program: Program) -> bytes:
+        """Compile a program for any process of this host. Raises as `Engine.load`."""
+        ...
+
+    def load_built(self, built: bytes) -> EngineProgram:
+        """Load what `build` gave. Raises DeviceError for anything else, otherwise as `load`."""
         ...
 
 

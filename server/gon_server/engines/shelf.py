@@ -71,6 +71,11 @@ class Shelf:
         return False
 
 
+def engine_formats() -> frozenset[str]:
+    """Return the formats that engines of this installation name, whether they load or not."""
+    return frozenset(entry.name for entry in entry_points(group=ENGINES))
+
+
 def open_engine(code_format: str, share: Share) -> Engine:
     """Load the engine of a format. Raises Unsupported."""
     for entry in entry_points(group=ENGINES, name=code_format):

@@ -1,0 +1,69 @@
+"""Programs of engines on a device, each as what its users call it.
+
+Rules: what a program does not use costs it nothing: each kind of them is imported when it is asked
+for. Must not know: the device, but that it compiles.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gon.flow import Flow, Stage
+    from gon_client.flow import DeviceFlow
+    from gon_client.function import Function
+    from gon_client.module import Module
+    from gon_client.stablehlo import Exportable, ExportedFunction, StableHlo, TracedFunction
+
+
+class Models(ABC):
+    """What a device makes of programs that engines run."""
+
+    @abstractmethod
+    def compile(
+        self, source: str | bytes, code_format: str = "opencl-c", options: str = ""
+    ) -> Module:
+        """Compile or load a program; see Device."""
+
+    def onnx(self, model: str | PathLike[str] | bytes) -> Function:
+        """Load an ONNX model, a file or its content, as a function: `y = dev.onnx("m.onnx")(x)`.
+
+        Raises CompileError with the runtime's words, Unsupported for what a model may not have
+        here, or the unit's personality does not admit, InvalidArgument for a unit without ONNX.
+        """
+        code = model if isinstance(model, bytes) else Path(model).read_bytes()
+        return self.compile(code, "onnx").get_function("main")
+
+    def stablehlo(
+        self, program: Exportable, *specs: object
+    ) -> StableHlo | ExportedFunction | TracedFunction:
+        """Return what calls a StableHLO program with arrays: posts, and gives arrays of the device.
+
+        `program` is a JAX function, exported for `specs` (arrays, or shapes and dtypes, symbolic
+        ones too), or at the first call for what that is given; a `jax.export.Exported`, its
+        `serialize()`; or, without JAX here, its `mlir_module_serialized` or StableHLO's text.
+        Raises InvalidArgument where JAX does not export it, CompileError, Unsupported.
+        """
+        from gon_client.stablehlo import stablehlo
+
+        return stablehlo(self, program, specs)
+
+    def flow(self, stages: Flow | Sequence[Stage], *, chunk_bytes: int | None = None) -> DeviceFlow:
+        """Return a flow, ready to be called on arrays of this device: bytes go through the stages
+        (gon.flow) in their order, where they lie, in chunks (FLOW_CHUNK_BYTES if not given).
+
+            pack = dev.flow([Compress(codec="zstd"), Checksum(digest="sha-256", passes=True),
+                             Encrypt()])
+            packed = pack(array, key=key)
+            packed.nbytes, packed.digest(), packed.values["nonce"], packed.array
+
+        Raises InvalidArgument, LimitExceeded and Unsupported for what is no flow, CompileError for
+        expressions that cannot be scanned for.
+        """
+        from gon_client.flow import flow_on
+
+        return flow_on(self, stages, chunk_bytes)
