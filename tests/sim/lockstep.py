@@ -154,6 +154,7 @@ class LockstepLink:
     """
 
     lane = None
+    sides = None
 
     def __init__(self, baton: Baton, side: Side, room: int) -> None:
         self._baton = baton
