@@ -354,9 +354,9 @@ ZMQ_RELEASE_WAIT_S = 0.05
 ZMQ_STRANGERS_MAX = 1024
 # Connections the kernel holds until a listener takes them.
 ACCEPT_BACKLOG = 128
-# Side links of a link, and those of a worker that its client has not added yet: eight windows of
-# 256 KiB carry 70 MB/s at 30 ms.
-SIDES_MAX = 8
+# Side links of a link, and of a worker that its client has not added yet, each known by a ticket:
+# eight windows of 256 KiB carry 70 MB/s at 30 ms.
+SIDES_MAX, SIDE_TICKET_BYTES = 8, 16
 # Of a payload one side link takes its share at a time, within these sizes; and what its socket
 # takes beyond what the network has taken: eight of them, 2 MiB.
 SIDE_CHUNK_BYTES_MIN = 16 * KIB

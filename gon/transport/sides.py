@@ -36,7 +36,17 @@ class Side:
     that it receives.
     """
 
-    __slots__ = ("_fd_to_close", "_got", "_header", "at", "fd", "has_ended", "left", "parts", "sock")
+    __slots__ = (
+        "_fd_to_close",
+        "_got",
+        "_header",
+        "at",
+        "fd",
+        "has_ended",
+        "left",
+        "parts",
+        "sock",
+    )
 
     def __init__(self, sock: socket.socket) -> None:
         configure(sock, SIDE_UNSENT_BYTES)
@@ -143,7 +153,9 @@ class Outgoing:
 
     def waiting(self) -> list[Side]:
         """Return the side links that have something to send; none once all has gone."""
-        return list(self.sides) if self._rest.nbytes else [side for side in self.sides if side.parts]
+        return (
+            list(self.sides) if self._rest.nbytes else [side for side in self.sides if side.parts]
+        )
 
     def push(self, some: Iterable[Side]) -> int:
         """Send over these what they take, a chunk each; return how much. Raises OSError."""

@@ -132,7 +132,17 @@ class Reply(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 _Message = TypeVar(
-    "_Message", Hello, Welcome, Refuse, SideLinks, Bye, Batch, list[Reply], ModuleInfo, float, Outcome
+    "_Message",
+    Hello,
+    Welcome,
+    Refuse,
+    SideLinks,
+    Bye,
+    Batch,
+    list[Reply],
+    ModuleInfo,
+    float,
+    Outcome,
 )
 
 Sent: TypeAlias = (

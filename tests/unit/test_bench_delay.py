@@ -15,7 +15,7 @@ from gon.errors import InvalidArgument, LinkLost
 from gon.limits import DELAY_PIECES_MAX
 from gon_client.bench.detour import open_detour
 from gon_client.bench.distance import Distance, delay_ms_of, distance, is_far
-from gon_client.bench.lane import Lane
+from gon_client.bench.lane import Lane, Wire
 
 TIMEOUT_S = 30
 # (nanoseconds until it arrives, bytes of it); (until somebody looks what is due, most they take).
@@ -101,9 +101,7 @@ def test_a_capped_wire_carries_no_more_than_its_rate(
     arrivals: list[tuple[int, int]], delay_ns: int, ns_per_byte: int
 ) -> None:
     held_max = 4_096
-    lane = Lane(
-        delay_ns, held_bytes_max=held_max, read_bytes_max=64, rate_bytes_s=1e9 / ns_per_byte
-    )
+    lane = Lane(delay_ns, held_bytes_max=held_max, read_bytes_max=64, wire=Wire(1e9 / ns_per_byte))
     seen = drive(lane, arrivals, [], held_max)
     wire_free_ns = 0
     for (_, came_ns), (_, went_ns) in zip(seen.arrived, seen.left, strict=True):
