@@ -42,7 +42,6 @@ class Bundle:
 
     def __init__(self, main: StreamLink) -> None:
         self._main = main
-        self.lane: Lane | None = main.lane
         self._all: tuple[Side, ...] = ()
         self._out, self._in = Outgoing(), Incoming()
         self._why_lost = ""
@@ -53,6 +52,11 @@ class Bundle:
     @property
     def name(self) -> str:
         return self._main.name
+
+    @property
+    def lane(self) -> Lane | None:
+        """That of the stream link, which knows nothing of side links: so none once this is over."""
+        return None if self._why_lost else self._main.lane
 
     @property
     def sides(self) -> Bundle:
@@ -169,6 +173,9 @@ class Bundle:
 
     # Receiving ------------------------------------------------------------------------------------
     def receive(self, timeout_s: float | None = None) -> memoryview | None:
+        if self._why_lost:
+            # Heads that have come already may follow on one whose payload was lost.
+            raise self._lost("")
         return self._main.receive(timeout_s)
 
     def receive_into(self, target: memoryview) -> None:

@@ -38,8 +38,8 @@ class Anteroom:
         with suppress(LinkLost):  # nobody will add it
             link.send(encode_head(Kind.SIDES, 0, 0, (), encode(SideLinks(0, (ticket,)))))
             with self._lock:
-                over = [*self._waiting][: len(self._waiting) + 1 - SIDES_MAX]
-                gone = [self._waiting.pop(each) for each in over]
+                over = max(0, len(self._waiting) + 1 - SIDES_MAX)
+                gone = [self._waiting.pop(each) for each in [*self._waiting][:over]]
                 self._waiting[ticket] = link
             for each in gone:
                 each.close()

@@ -165,8 +165,8 @@ class Conversation:
         """Return the next frame that is to be handled here, None if something else was done."""
         if self.downloads:
             return self._receive_between(link)
-        if self._express is not None and link.lane is not None:
-            raw = self._express.converse(link, link.lane)
+        if self._express is not None and (lane := link.lane) is not None:
+            raw = self._express.converse(link, lane)
             if raw is not None:
                 return raw
         # Acknowledge posted batches once the link is quiet: a busy client does not wait for it.
