@@ -20,13 +20,11 @@ PAYLOAD_BYTES_MAX = 16 * GIB
 # Data of at least this size travels out of line, straight from and into its place; below it one
 # memcpy into the head is cheaper than the acknowledgement an out-of-line upload waits for.
 INLINE_BYTES_MAX = 32 * KIB
-# Ops in one batch; at 0.5 µs an op to decode it keeps a worker's loop answering within a
-# millisecond or so.
+# Ops in one batch: at 0.5 µs to decode each, a worker answers within a millisecond or so.
 BATCH_OPS_MAX = 1024
 # The number of a batch's first op: that of its last one still is a number of 64 bits.
 OP_NUMBER_MAX = 1 << 63
-# Ops a client gathers before it sends: larger gathers gain nothing (measured), smaller ones pay
-# more calls.
+# Ops a client gathers before it sends: larger gathers gain nothing, smaller ones pay more calls.
 BATCH_OPS_TARGET = 256
 # Coded ops and inline data a client gathers before it sends.
 BATCH_BYTES_TARGET = 256 * KIB
@@ -107,7 +105,6 @@ STREAMS_MAX = 256
 EVENTS_MAX = 65_536
 MODULES_MAX = 1_024
 KERNELS_MAX = 16_384
-
 # Graphs of one device; the ops of one: 10,000 in one message take a worker 30 to 75 ms, and nothing
 # else is answered meanwhile; how much of a batch a graph's definition takes; and what all of a
 # device's definitions take, as they are coded, of its worker's memory.
@@ -266,10 +263,10 @@ LEASES_MAX = 256
 ENDED_LEASES_KEPT = 1024
 # The first bytes of a data connection: magic, then the lease's token.
 PREAMBLE_MAGIC = b"GoNdata1"
+SIDE_MAGIC = b"GoNside1"
 TOKEN_BYTES = 32
 PREAMBLE_BYTES = len(PREAMBLE_MAGIC) + TOKEN_BYTES
-# Units of one host and slices of one unit: far beyond any real host, small enough to describe in
-# one message.
+# Units of a host, slices of a unit: beyond any real host, and yet described in one message.
 UNITS_MAX = 64
 SLICES_MAX = 1024
 # Idle workers kept warm for one unit; each holds a loaded runtime.
@@ -277,13 +274,11 @@ WARM_WORKERS_MAX = 64
 # One message of the control plane, and calls answered at once: only small values travel there.
 CONTROL_MESSAGE_BYTES_MAX = 256 * KIB
 CONTROL_CALLS_MAX = 512
-# Acquiring waits this long for a worker when none is warm. A crowd that comes at once shares the
-# host's cores.
+# Acquiring waits so long where no worker is warm: who come at once share the host's cores.
 ATTACH_TIMEOUT_S = 30.0
 # A worker opens its device and compiles a first kernel within this, or is killed.
 WORKER_START_S = 20.0
-# A worker waits this long for a build: for a builder to be started, to be free, and to build. gond
-# has answered before.
+# A worker waits so long for a build: a builder starts, is free, builds; gond has answered before.
 BUILD_ANSWER_S = WORKER_START_S + ATTACH_TIMEOUT_S + BUILD_QUEUE_S + BUILD_S_MAX
 # A warm worker answers that it serves a lease within this, or is killed.
 WORKER_ASSIGN_S = 5.0
@@ -292,8 +287,7 @@ WORKER_END_S = 2.0
 # First and longest pause before a worker (or the spawner) that failed to start is started again.
 RESPAWN_FIRST_S = 0.2
 RESPAWN_LONGEST_S = 30.0
-# The pool of warm workers is refilled this long after one was taken, so that its client's first
-# launches have the cores for themselves.
+# The warm pool is refilled so long after a taking: its client's first launches have the cores.
 REFILL_PAUSE_S = 0.3
 # Looking for devices loads every driver of the host.
 DISCOVER_TIMEOUT_S = 30.0
@@ -322,8 +316,7 @@ SENT_AHEAD_BYTES = 4 * MIB
 PROBE_S = 0.1
 PROBES_MAX = 40
 
-# Links
-# --------------------
+# Links --------------------
 # Waits that block at once, without a spin, after spins in vain: 4096 of them make a vain spin (50
 # µs) nothing, also in the 99th percentile; a peer that becomes fast is noticed within as many
 # waits, a quarter of a second.
@@ -361,6 +354,14 @@ ZMQ_RELEASE_WAIT_S = 0.05
 ZMQ_STRANGERS_MAX = 1024
 # Connections the kernel holds until a listener takes them.
 ACCEPT_BACKLOG = 128
+# Side links of a link, and of a worker that its client has not added yet, each known by a ticket:
+# eight windows of 256 KiB carry 70 MB/s at 30 ms.
+SIDES_MAX, SIDE_TICKET_BYTES = 8, 16
+# Of a payload one side link takes its share at a time, within these sizes; and what its socket
+# takes beyond what the network has taken: eight of them, 2 MiB.
+SIDE_CHUNK_BYTES_MIN = 16 * KIB
+SIDE_CHUNK_BYTES_MAX = 256 * KIB
+SIDE_UNSENT_BYTES = 256 * KIB
 # Bytes on their way in one direction of a link through shared memory, a power of two; each side
 # copies a chunk at most before it tells the other, so that both copy at once. A ring stays in a
 # processor's second cache beside what else is copied; smaller ones change hands more often where

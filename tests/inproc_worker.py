@@ -49,11 +49,13 @@ class InprocWorker:
         memory_bytes: int = QUOTA_BYTES,
         contents: Contents | None = None,
     ) -> None:
-        self.conversation = Conversation(device, memory_bytes, contents=contents)
+        self._given = GivenLinks()
+        self.conversation = Conversation(
+            device, memory_bytes, contents=contents, anteroom=self._given.anteroom
+        )
         # How links ended, but for goodbyes.
         self.endings: list[LinkLost | RemoteProtocolError] = []
         self._make_pair = make_pair
-        self._given = GivenLinks()
         self._over = False
         self._thread = threading.Thread(target=self._serve, name="inproc-worker", daemon=True)
         self._thread.start()
@@ -63,6 +65,10 @@ class InprocWorker:
         here, there = self._make_pair()
         self._given.give(there)
         return here
+
+    def take_side(self, link: Link) -> None:
+        """Take the worker's end of a side link."""
+        self._given.anteroom.admit(link)
 
     def alive(self) -> None:
         """Return while the worker serves. Raises LeaseLost, as a lease that has ended does."""
@@ -91,11 +97,20 @@ class InprocWorker:
 
 
 def open_session(
-    worker: InprocWorker, *, grace_s: float = GRACE_S, clock: Clock = SYSTEM_CLOCK
+    worker: InprocWorker,
+    *,
+    grace_s: float = GRACE_S,
+    clock: Clock = SYSTEM_CLOCK,
+    open_side: Callable[[], Link] | None = None,
 ) -> SessionLink:
     """Return a client's session with the worker."""
     dialer = Dialer(
-        worker.connect, worker.alive, client="tests", grace_s=grace_s, clock=SYSTEM_CLOCK
+        worker.connect,
+        worker.alive,
+        client="tests",
+        grace_s=grace_s,
+        clock=SYSTEM_CLOCK,
+        open_side=open_side,
     )
     return SessionLink(dialer, clock)
 

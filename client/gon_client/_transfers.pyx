@@ -200,7 +200,8 @@ cdef class Transfers:
         """
         if out.nbytes > _PIECE_BYTES or not self._takes_pieces:
             return False
-        if not self._expected.may_ask_large():
+        # Far away, what comes in how much time is to be measured (gon_client.width).
+        if not self._bulk.at_once_bytes() or not self._expected.may_ask_large():
             return False
         answer = Answer(self._express, out, caller())
         if not self._take():

@@ -38,6 +38,7 @@ from gon_client.outbox import PlainOutbox
 from gon_client.pending import Answer, Origin
 from gon_client.round_trip import RoundTrip
 from gon_client.sending import Sending
+from gon_client.width import Way
 
 if TYPE_CHECKING:
     from gon_client._express import Outbox
@@ -72,13 +73,19 @@ class Bulk:
         self._compressor = Compressor("", clock)
         # Pieces sent compressed, and what did not travel of them.
         self._pieces_compressed = self._bytes_spared = 0
+        # Bytes of pieces of downloads that have been counted, and when the last one came; 0 when
+        # that ended one.
+        self._counted_bytes = 0
+        self._piece_s = 0.0
 
     def __repr__(self) -> str:
         return f"Bulk({self.round_trip!r})"
 
-    def on_another_link(self, round_trip_s: float, compression: str) -> None:
+    def on_another_link(self, link: Link, round_trip_s: float, compression: str) -> None:
         """Forget what was measured on the link before; hear what is agreed on."""
         self.round_trip, self.pieces = RoundTrip(round_trip_s), PieceSize()
+        self._piece_s = 0.0
+        self._link.side_links.on_another_link(link)
         self._compressor = Compressor(compression, self._clock)
         self._expected.compressed = bool(compression)
 
@@ -160,11 +167,13 @@ class Bulk:
         """Send a frame as `_send_alone` does, its payload compressed where that pays; return also
         whether it was.
         """
+        began_s = self._clock.now_s()
         compressor = self._compressor
         compressed, spent_s = compressor.try_on(data)
         payload = data if compressed is None else memoryview(compressed)
         seq, took_s = self._send_alone(some, origin, (payload,), plain_bytes=data.nbytes)
         compressor.sent(payload.nbytes, took_s, spent_s)
+        self._moved(Way.UP, payload.nbytes, self._clock.now_s() - began_s)
         return seq, took_s, compressed is not None
 
     def _send_alone(
@@ -255,8 +264,22 @@ class Bulk:
         round_trip = self.round_trip
         if round_trip.marked and self._session.acked >= round_trip.marked:
             round_trip.acknowledged(self._clock.now_s())
+        if self._expected.piece_bytes != self._counted_bytes:
+            self._count_piece()
         if self._expected.pieces_owed >= DOWNLOAD_PIECES_ACK:
             self.acknowledge_pieces(link, self._link.receive_now)
+
+    def _count_piece(self) -> None:
+        """Count what has come of a download, if that is known to have come in one go."""
+        now_s = self._clock.now_s()
+        count = self._expected.piece_bytes - self._counted_bytes
+        self._counted_bytes += count
+        if self._piece_s:
+            self._moved(Way.DOWN, count, now_s - self._piece_s)
+        self._piece_s = now_s if self._expected.is_reading else 0.0
+
+    def _moved(self, way: Way, size_bytes: int, took_s: float) -> None:
+        self._link.side_links.moved(way, size_bytes, took_s, self.round_trip.shortest_s)
 
     def acknowledge_pieces(self, link: Link, while_blocked: Callable[[], None]) -> None:
         """Tell the worker which pieces are here, if nobody is sending: what they send tells too."""

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias
 
 from gon.addresses import CONTROL_PORT, control_socket
 from gon.clock import SYSTEM_CLOCK
-from gon.limits import CONNECT_TIMEOUT_S, CONTROL_TIMEOUT_S, PREAMBLE_MAGIC
+from gon.limits import CONNECT_TIMEOUT_S, CONTROL_TIMEOUT_S, PREAMBLE_MAGIC, SIDE_MAGIC
 from gon.model import LeaseTerms, UnitInfo
 from gon.transport.base import Link
+from gon.transport.bundle import Bundle
 from gon.transport.registry import connect as connect_link
+from gon.transport.stream import StreamLink
 from gon_client.control import ControlChannel, HostInfo
 from gon_client.device import Device
 from gon_client.dial import Dialer
@@ -121,20 +124,8 @@ class Host:
             personalities=personalities,
         )
         lease = Lease(self._control, terms, SYSTEM_CLOCK)
-
-        def connect_once() -> Link:
-            preamble = PREAMBLE_MAGIC + terms.token
-            return self._open_link(terms.endpoint, preamble, CONNECT_TIMEOUT_S)
-
-        dialer = Dialer(
-            connect_once,
-            lease.alive,
-            client=f"gon/{os.getpid()}",
-            grace_s=terms.grace_s if grace_s is None else min(grace_s, terms.grace_s),
-            clock=SYSTEM_CLOCK,
-        )
         try:
-            session = SessionLink(dialer, SYSTEM_CLOCK)
+            session = SessionLink(self._dialer(terms, lease, grace_s), SYSTEM_CLOCK)
         except BaseException:
             lease.release()
             raise
@@ -158,6 +149,27 @@ class Host:
             express=session.express,
             lead=session.lead,
             personality=terms.personality,
+        )
+
+    def _dialer(self, terms: LeaseTerms, lease: Lease, grace_s: float | None) -> Dialer:
+        """Return what opens the data links of a lease, and their side links."""
+
+        def open_link(magic: bytes) -> Link:
+            return self._open_link(terms.endpoint, magic + terms.token, CONNECT_TIMEOUT_S)
+
+        def connect_once() -> Link:
+            link = open_link(PREAMBLE_MAGIC)
+            return Bundle(link) if isinstance(link, StreamLink) else link
+
+        # Only a way that can be long is worth more than one connection.
+        is_long = terms.endpoint.startswith("tcp://")
+        return Dialer(
+            connect_once,
+            lease.alive,
+            client=f"gon/{os.getpid()}",
+            grace_s=terms.grace_s if grace_s is None else min(grace_s, terms.grace_s),
+            clock=SYSTEM_CLOCK,
+            open_side=partial(open_link, SIDE_MAGIC) if is_long else None,
         )
 
     def close(self) -> None:

@@ -22,7 +22,8 @@ class LinkCounts:
     `recalled` contents that the host had, `recalled_bytes` what was not sent of them; `repeated`
     ops that went as repeats of earlier ones, `repeated_bytes` what was not sent for it;
     `compressed` pieces of transfers, either way, that went so, `compressed_bytes` what did not
-    travel.
+    travel; `side_links` further connections that large transfers go over now, `side_links_added`
+    those that there ever were.
     """
 
     ops: int
@@ -40,6 +41,8 @@ class LinkCounts:
     repeated_bytes: int = 0
     compressed: int = 0
     compressed_bytes: int = 0
+    side_links: int = 0
+    side_links_added: int = 0
 
 
 NOTHING_CARRIED = LinkCounts(0, 0, 0, 0, 0, 0, 0, 0, 0)

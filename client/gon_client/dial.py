@@ -24,6 +24,7 @@ from gon.wire.batch import Hello, Refuse, Welcome, decode, encode
 from gon.wire.frame import Kind
 from gon.wire.session import Session
 from gon.wire.versions import VERSION_MAX, VERSION_MIN
+from gon_client.side_links import OpenSide
 
 
 def _as_it_is(link: Link) -> Link:
@@ -33,8 +34,9 @@ def _as_it_is(link: Link) -> Link:
 class Dialer:
     """Opens links for one session.
 
-    `connect` opens one link or raises LinkLost or HostUnreachable. `alive` returns if the lease
-    stands, raises LeaseLost if it has ended, HostUnreachable if nobody can say.
+    `connect` opens one link or raises LinkLost or HostUnreachable; `open_side` one of its side
+    links, where it can have some. `alive` returns if the lease stands, raises LeaseLost if it has
+    ended, HostUnreachable if nobody can say.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Dialer:
         client: str,
         grace_s: float,
         clock: Clock,
+        open_side: OpenSide | None = None,
     ) -> None:
         self._connect = connect
         self._alive = alive
@@ -52,6 +55,7 @@ class Dialer:
         self._grace_s = grace_s
         self._clock = clock
         self._name = os.urandom(16)
+        self.open_side = open_side
         # What each link is led through before it carries the session.
         self.through: Callable[[Link], Link] = _as_it_is
         # Of the last handshake: the worker does nothing else, or is still busy with what came last.

@@ -38,6 +38,8 @@ class Expected:
         self.pieces_owed = 0
         # Whether payloads may come compressed; pieces that did, and what did not travel of them.
         self.compressed = False
+        # Bytes of pieces that have come, as they came.
+        self.piece_bytes = 0
         self.pieces_compressed = self.bytes_spared = 0
         # A large read that its thread does not wait in, and all such reads.
         self.large: Answer | None = None
@@ -51,6 +53,11 @@ class Expected:
     def may_ask_large(self) -> bool:
         """Return whether the worker takes one more large read."""
         return len(self.here) < DOWNLOADS_MAX
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether a large read is on its way."""
+        return bool(self.here)
 
     def add(self, cookie: int, answer: Answer) -> None:
         """Expect an answer in a reply's head."""
@@ -109,6 +116,7 @@ class Expected:
 
     def _receive(self, link: Link, place: memoryview, payload_bytes: int) -> None:
         """Receive one payload, of so many bytes as it comes, into its place."""
+        self.piece_bytes += payload_bytes
         if payload_bytes == place.nbytes:
             link.receive_into(place)
             return

@@ -49,6 +49,7 @@ from gon_client.outbox import outbox_for
 from gon_client.pending import Answer, Origin, Origins, caller
 from gon_client.pump import Pump
 from gon_client.sending import Sending
+from gon_client.side_links import SideLinkKeeper
 from gon_client.turn import Turn
 
 if TYPE_CHECKING or NATIVE:
@@ -66,7 +67,12 @@ class SessionLink:
         )
         self._batcher, self._origins = Batcher(), Origins()
         self._expected = Expected()
-        self._intake = Intake(self._session, self._expected, self._origins, self._batcher)
+        self.side_links = SideLinkKeeper(
+            self, self._session, self._sending, self._send, dialer.open_side, clock
+        )
+        self._intake = Intake(
+            self._session, self._expected, self._origins, self._batcher, self.side_links
+        )
         self._fault: GonError | None = None
         self._closed, self._seen, self.cookies = False, 0, itertools.count(1)
         self._link, welcome = dialer.first(self._session)
@@ -79,7 +85,7 @@ class SessionLink:
         self.bulk = Bulk(
             self, self._session, self._outbox, self._expected, self._sending, self._tally, clock
         )
-        self.bulk.on_another_link(dialer.round_trip_s, welcome.compression)
+        self.bulk.on_another_link(self._link, dialer.round_trip_s, welcome.compression)
         self._pump = Pump(self._tick, self._batcher, clock)
         self.express: Express | None = Express(self) if NATIVE else None
 
@@ -289,7 +295,7 @@ class SessionLink:
             self._origins.keep(first, marks)
             self._send(self._session.seal(body, payloads).head, payloads)
 
-    def _send(self, head: bytes, payloads: Payloads, look: WhileBlocked = None) -> None:
+    def _send(self, head: bytes, payloads: Payloads = (), look: WhileBlocked = None) -> None:
         if self._session.is_open:
             self._link.send(head, payloads, look or self._receive_while_blocked)
 
@@ -321,7 +327,7 @@ class SessionLink:
                 self._intake.settle()
                 fresh, welcome = self._dialer.again(self._session, lambda: self._closed)
                 self._tally.keep(link)
-                self.bulk.on_another_link(self._dialer.round_trip_s, welcome.compression)
+                self.bulk.on_another_link(fresh, self._dialer.round_trip_s, welcome.compression)
                 # From here on `end` closes it; one that came while it was dialled did not.
                 self._link = fresh
                 if self._fault is not None:
@@ -339,6 +345,7 @@ class SessionLink:
             self._fault = error
         self._outbox.ended = True
         self._link.close()
+        self.side_links.close()
         self._expected.fail(error)
         self._pump.stop()
         self._turn.tell()
@@ -362,7 +369,8 @@ class SessionLink:
         owed = self._expected.pieces_owed > 0
         if owed:
             self.bulk.acknowledge_pieces(self._link, self._receive_while_blocked)
-        return gathered > 0 or owed or self._session.acked < self._session.sent
+        busy = self.side_links.tick()
+        return gathered > 0 or owed or busy or self._session.acked < self._session.sent
 
     def close(self) -> None:
         """Send what is gathered if that may be, say goodbye, end the session; idempotent."""

@@ -119,7 +119,7 @@ class RemoteDevice:
 
     def counts(self) -> LinkCounts:
         """Return what the session has carried so far."""
-        known = self._known
+        known, side_links = self._known, self._link.side_links
         compressed, spared = self._link.bulk.compressed()
         return replace(
             self._link.counts(),
@@ -127,6 +127,8 @@ class RemoteDevice:
             recalled_bytes=known.recalled_bytes,
             compressed=compressed,
             compressed_bytes=spared,
+            side_links=side_links.count,
+            side_links_added=side_links.added,
         )
 
     # Buffers --------------------

@@ -32,7 +32,11 @@ class RoundTrip:
     def acknowledged(self, now_s: float) -> None:
         """Hear that the marked frame is acknowledged."""
         self.marked = 0
-        self.shortest_s = min(self.shortest_s, now_s - self._marked_s)
+        self.seen(now_s - self._marked_s)
+
+    def seen(self, round_trip_s: float) -> None:
+        """Hear of a round trip that was measured otherwise."""
+        self.shortest_s = min(self.shortest_s, round_trip_s)
 
     def worth_copying(self, size_bytes: int) -> bool:
         """Return whether `size_bytes` are copied well before they would be acknowledged."""

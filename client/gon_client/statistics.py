@@ -40,6 +40,8 @@ class DeviceStatistics:
             text += f", {counts.repeated} ops repeated, {counts.repeated_bytes} bytes not sent"
         if counts.compressed:
             text += f", {counts.compressed} pieces compressed, {counts.compressed_bytes} bytes less"
+        if counts.side_links_added:
+            text += f", {counts.side_links} side links, {counts.side_links_added} ever"
         if counts.resumed:
             text += f", {counts.resumed} lost links resumed"
         if self.wait_bound:

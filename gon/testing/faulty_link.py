@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gon.errors import LinkLost
-from gon.transport.base import Bytes, Link, LinkStatistics
+from gon.transport.base import Bytes, Link, LinkStatistics, Sides
 
 
 class Direction(Enum):
@@ -63,6 +63,10 @@ class FaultyLink:
     @property
     def name(self) -> str:
         return f"faulty+{self._link.name}"
+
+    @property
+    def sides(self) -> Sides | None:
+        return self._link.sides
 
     def __repr__(self) -> str:
         return f"FaultyLink({self._link!r}, {self._cut}, {self._passed} bytes through)"

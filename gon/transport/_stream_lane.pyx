@@ -62,6 +62,9 @@ cdef class StreamLane(Lane):
     cdef public bint bounded
     # Whether blocking sends give up in time.
     cdef public bint sends_bounded
+    # Whether payloads go and come on this stream, and not on side links.
+    cdef public bint sends_payloads
+    cdef public bint receives_payloads
     cdef bytearray _buffer
     cdef uint8_t* _start
     cdef uint8_t* _out
@@ -71,6 +74,7 @@ cdef class StreamLane(Lane):
     def __cinit__(self, sock, ahead):
         self._fd = sock.fileno()
         self._ahead = ahead
+        self.sends_payloads = self.receives_payloads = True
         self._out = <uint8_t*>PyMem_Malloc(_PREFIX_BYTES + _JOIN_BYTES)
         if self._out == NULL:
             raise MemoryError
@@ -103,7 +107,7 @@ cdef class StreamLane(Lane):
         cdef Py_ssize_t pad = max(0, _AHEAD_BYTES - _PREFIX_BYTES - size)
         cdef Py_ssize_t whole = _PREFIX_BYTES + size + pad
         cdef Py_ssize_t sent
-        if not self.sends_bounded or whole > _PREFIX_BYTES + _JOIN_BYTES:
+        if not (self.sends_bounded and self.sends_payloads) or whole > _PREFIX_BYTES + _JOIN_BYTES:
             return 0
         _put_prefix(out, size, pad)
         memcpy(out + _PREFIX_BYTES, head, size)
@@ -125,7 +129,7 @@ cdef class StreamLane(Lane):
     cdef Py_ssize_t fill(self, uint8_t* target, Py_ssize_t size) noexcept:
         cdef Py_ssize_t got
         # What is read ahead belongs to the front of a payload; where the peer pads, there is none.
-        if not self.bounded or self._ahead.start != self._ahead.end:
+        if not (self.bounded and self.receives_payloads) or self._ahead.start != self._ahead.end:
             return 0
         with nogil:
             got = recv(self._fd, target, size, MSG_WAITALL)

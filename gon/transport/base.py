@@ -62,12 +62,43 @@ class Lane(Protocol):
         ...
 
 
+class Sides(Protocol):
+    """Side links of a link: further connections to the same peer that carry its payloads, while
+    heads stay on the link. Both ends number them from 0 and agree on how many there are.
+
+    Rules: `add` and `send_over` belong to whoever sends, `receive_over` to whoever receives. What
+    neither direction goes over any more is closed; so are all with their link, and it with any.
+    """
+
+    @property
+    def count(self) -> int:
+        """How many payloads go over; 0 is the link itself."""
+        ...
+
+    def add(self, link: Link) -> None:
+        """Take one more, which carries nothing yet. Raises LinkLost."""
+        ...
+
+    def send_over(self, count: int) -> None:
+        """Let the payloads of frames from here on go over the first `count`."""
+        ...
+
+    def receive_over(self, count: int) -> None:
+        """Expect the payloads of frames from here on on the first `count`."""
+        ...
+
+
 class Link(Protocol):
     """One connection."""
 
     @property
     def lane(self) -> Lane | None:
         """The short way, where there is one."""
+        ...
+
+    @property
+    def sides(self) -> Sides | None:
+        """Its side links, where it can have some."""
         ...
 
     @property

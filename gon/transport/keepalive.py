@@ -22,13 +22,15 @@ _TCP_INFO = struct.Struct("=2xBB52xI")
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
-def configure(sock: socket.socket) -> None:
-    """Make the socket blocking, prompt, and able to notice a lost peer. Raises OSError."""
+def configure(sock: socket.socket, unsent_bytes: int = TCP_UNSENT_BYTES) -> None:
+    """Make the socket blocking, prompt, and able to notice a lost peer; it takes `unsent_bytes`
+    beyond what the network has taken. Raises OSError.
+    """
     sock.setblocking(True)
     if sock.family not in _INTERNET:
         return
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, TCP_UNSENT_BYTES)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent_bytes)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, round(KEEPALIVE_S))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, round(KEEPALIVE_S))

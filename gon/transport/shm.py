@@ -53,6 +53,8 @@ class ShmLink:
     waited on by the thread that receives, or that sends.
     """
 
+    sides = None
+
     def __init__(
         self,
         memory: mmap,

@@ -50,6 +50,8 @@ class StreamLink:
     hands.
     """
 
+    sides = None
+
     def __init__(self, sock: socket.socket, name: str, clock: Clock = SYSTEM_CLOCK) -> None:
         self._socket = sock
         # Stays open, and this link's, until the link is dropped; then it is ours to close.
@@ -79,6 +81,11 @@ class StreamLink:
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def fd(self) -> int:
+        """What tells whether there is something to receive."""
+        return self._fd
 
     def __repr__(self) -> str:
         state = f"lost: {self._why_lost}" if self._why_lost else "open"
@@ -127,6 +134,15 @@ class StreamLink:
         """Send what is left of a frame of which the lane has sent `sent` bytes."""
         self._send_parts(after(parts_of(head, payloads), sent), while_blocked)
         self._frames_sent += 1
+
+    def go_on(self) -> bool:
+        """Go on, without waiting, with a frame whose sender is in `while_blocked` here; return
+        whether there is more of it.
+        """
+        if self._outgoing and self._in_callback == threading.get_ident():
+            self._push(socket.MSG_DONTWAIT)
+            return bool(self._outgoing)
+        return False
 
     def _send_parts(
         self, parts: list[memoryview], while_blocked: Callable[[], None] | None
@@ -333,6 +349,17 @@ class StreamLink:
             raise self._lost(error) from error
 
     # Ending ---------------------------------------------------------------------------------------
+    def take_socket(self) -> socket.socket:
+        """Return the socket, which is the caller's from now on; the link is over. Raises LinkLost.
+
+        What was read ahead is lost, so this is for a peer that sends nothing yet.
+        """
+        with self._close_lock:
+            if not self._why_lost:
+                self._why_lost = "its socket was taken"
+                return self._socket
+        raise self._lost("")
+
     def close(self) -> None:
         self._end_with("closed on this side")
 

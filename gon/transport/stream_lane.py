@@ -38,7 +38,9 @@ class PlainStreamLane:
         "frames_received",
         "frames_sent",
         "look",
+        "receives_payloads",
         "sends_bounded",
+        "sends_payloads",
     )
 
     def __init__(self, sock: socket.socket, ahead: ReadAhead) -> None:
@@ -47,8 +49,10 @@ class PlainStreamLane:
         self._spin = SpinPolicy()
         # Whether blocking reads give up in time, as the link sees to.
         self.bounded = False
-        # The same of blocking sends; this lane has none.
+        # The same of blocking sends; and whether payloads go and come on this stream, and not on
+        # side links. This lane has none.
         self.sends_bounded = False
+        self.sends_payloads = self.receives_payloads = True
         self.bytes_received = self.bytes_sent = 0
         self.frames_received = self.frames_sent = self.blocking_waits = 0
         poller = select.poll()

@@ -41,6 +41,7 @@ class ZmqLink:
     """
 
     lane = None
+    sides = None
 
     def __init__(
         self,

@@ -68,6 +68,18 @@ class Refuse(msgspec.Struct, frozen=True, array_like=True):
     message: str
 
 
+class SideLinks(msgspec.Struct, frozen=True, array_like=True):
+    """How many side links there are from here on.
+
+    From the client: payloads that it sends behind this come over the first `keep` it had, and then
+    those with these tickets. The worker answers with how many it keeps now, which its payloads come
+    over from there on. As first and only frame on a side link: the ticket that the worker gives it.
+    """
+
+    keep: int
+    tickets: tuple[bytes, ...] = ()
+
+
 class Bye(msgspec.Struct, frozen=True, array_like=True):
     """Last word of a client that needs the session no more."""
 
@@ -124,6 +136,7 @@ _Message = TypeVar(
     Hello,
     Welcome,
     Refuse,
+    SideLinks,
     Bye,
     Batch,
     list[Reply],
@@ -137,6 +150,7 @@ Sent: TypeAlias = (
     Hello
     | Welcome
     | Refuse
+    | SideLinks
     | Bye
     | Batch
     | list[Reply]

@@ -45,6 +45,7 @@ class Kind(IntEnum):
     REPLIES = 5
     ACK = 6
     BYE = 7
+    SIDES = 8
 
 
 SEQUENCED = frozenset({Kind.BATCH, Kind.REPLIES})

@@ -63,10 +63,10 @@ class State(Enum):
 _RECEIVES = {
     (Role.CLIENT, State.NEW): frozenset({Kind.WELCOME, Kind.REFUSE}),
     (Role.CLIENT, State.LOST): frozenset({Kind.WELCOME, Kind.REFUSE}),
-    (Role.CLIENT, State.OPEN): frozenset({Kind.REPLIES, Kind.ACK, Kind.REFUSE}),
+    (Role.CLIENT, State.OPEN): frozenset({Kind.REPLIES, Kind.ACK, Kind.SIDES, Kind.REFUSE}),
     (Role.WORKER, State.NEW): frozenset({Kind.HELLO}),
     (Role.WORKER, State.LOST): frozenset({Kind.HELLO}),
-    (Role.WORKER, State.OPEN): frozenset({Kind.BATCH, Kind.ACK, Kind.BYE, Kind.REFUSE}),
+    (Role.WORKER, State.OPEN): frozenset({Kind.BATCH, Kind.ACK, Kind.SIDES, Kind.BYE, Kind.REFUSE}),
 }
 # Looking a member up in its Enum costs a tenth of a microsecond.
 _OPEN = State.OPEN

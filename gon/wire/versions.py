@@ -27,10 +27,13 @@ STEPS = (
     Step(4, "2026-11-28", "folded batches: ops that repeat earlier ones"),
     Step(5, "2026-11-28", "large transfers in pieces that other work goes between: WritePart"),
     Step(6, "2026-11-28", "compressed pieces: the hello's compressions, the welcome's compression"),
+    Step(7, "2026-11-28", "side links: large transfers over several connections: SIDES"),
     Step(8, "2026-11-28", "personalities: Reconfigure, shapes in signatures"),
 )
 # From this version on a worker unfolds what is folded.
 FOLDING = 4
+# From this version on a worker takes side links.
+SIDE_LINKS = 7
 
 VERSION_MIN = STEPS[0].version
 VERSION_MAX = STEPS[-1].version

@@ -24,12 +24,23 @@ from gon.limits import (
 from gon.native import NATIVE
 from gon.transport.base import Link, drop_payload
 from gon.wire import ops
-from gon.wire.batch import Batch, Hello, Refuse, Reply, Welcome, decode, decode_batch, encode
+from gon.wire.batch import (
+    Batch,
+    Hello,
+    Refuse,
+    Reply,
+    SideLinks,
+    Welcome,
+    decode,
+    decode_batch,
+    encode,
+)
 from gon.wire.frame import Head, Kind
 from gon.wire.ledger import Frame
 from gon.wire.repeats import PlainUnfolds, is_folded
 from gon.wire.session import Role, Session, SessionStatistics
 from gon.wire.versions import agree
+from gon_server.anteroom import Anteroom
 from gon_server.downloads import Downloads
 from gon_server.executor import Executor, LoadModule
 from gon_server.overwriting import Parts
@@ -56,10 +67,12 @@ class Conversation:
         memory_bytes: int,
         load: LoadModule | None = None,
         contents: Contents | None = None,
+        anteroom: Anteroom | None = None,
     ) -> None:
         self._device = device
         self._executor = Executor(device, memory_bytes, load, contents)
         self._content_key = b"" if contents is None else contents.key
+        self._anteroom = anteroom or Anteroom()
         self._session = Session(Role.WORKER, frames_max=REPLY_FRAMES_MAX, bytes_max=REPLY_BYTES_MAX)
         self._name = b""
         self._compression = ""
@@ -142,6 +155,8 @@ class Conversation:
                 self._execute(link, head)
             elif head.kind is Kind.BYE:
                 return True
+            elif head.kind is Kind.SIDES:
+                self._spread(link, decode(SideLinks, head.body))
             elif head.kind is Kind.REFUSE:
                 refusal = decode(Refuse, head.body)
                 raise LinkLost(f"the client ended the link: {refusal.message}")
@@ -153,8 +168,8 @@ class Conversation:
             self.downloads.forget_received()
         if self.downloads:
             return self._receive_between(link)
-        if self._express is not None and link.lane is not None and not frees_wait:
-            raw = self._express.converse(link, link.lane)
+        if self._express is not None and not frees_wait and (lane := link.lane) is not None:
+            raw = self._express.converse(link, lane)
             if raw is not None or self.downloads:
                 return raw
         # Acknowledge posted batches once the link is quiet: a busy client does not wait for it.
@@ -179,6 +194,13 @@ class Conversation:
         """Tell the client what has taken effect."""
         self.owed = 0
         link.send(self._session.word(Kind.ACK))
+
+    def _spread(self, link: Link, word: SideLinks) -> None:
+        """Let payloads go over more side links, or fewer, as the client says."""
+        count = self._anteroom.follow(link, word)
+        link.send(self._session.word(Kind.SIDES, encode(SideLinks(count))))
+        assert link.sides is not None, "followed"
+        link.sides.send_over(count)
 
     def _execute(self, link: Link, head: Head) -> None:
         """Let one batch take effect, exactly once, and answer it."""

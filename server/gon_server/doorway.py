@@ -1,6 +1,7 @@
 """The doorway: where data links come in and show their lease's token.
 
     client ──PREAMBLE_MAGIC, token──▶ doorway ──the socket itself──▶ the lease's worker
+    client ──SIDE_MAGIC, token──────▶ doorway ──the socket itself──▶ the same: a side link
 
 Rules: exactly the preamble is read, never a byte more, and nothing is parsed before the token is
 right; what is wrong or late is closed without a word. At most HALF_OPEN_MAX connections have not
@@ -25,11 +26,14 @@ from gon.limits import (
     HANDSHAKE_TIMEOUT_S,
     PREAMBLE_BYTES,
     PREAMBLE_MAGIC,
+    SIDE_MAGIC,
 )
 
 log = logging.getLogger("gond.doorway")
 
 _LOG_PAUSE_S = 1.0
+# Links, and side links; both of a size.
+_MAGICS = (PREAMBLE_MAGIC, SIDE_MAGIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +48,14 @@ class DoorwayStatistics:
 class Doorway:
     """Accepts on `sockets` and gives each connection with a right token to `admit`.
 
-    `admit(token, socket, peer)` returns whether somebody took the connection; the socket is closed
-    here either way.
+    `admit(token, socket, peer, is_side)` returns whether somebody took the connection; the socket
+    is closed here either way.
     """
 
     def __init__(
         self,
         sockets: Sequence[tuple[socket.socket, Address]],
-        admit: Callable[[bytes, socket.socket, str], bool],
+        admit: Callable[[bytes, socket.socket, str, bool], bool],
         clock: Clock,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -112,7 +116,7 @@ class Doorway:
         with sock:
             try:
                 async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
-                    token = await self._token(sock)
+                    magic, token = await self._preamble(sock)
             except TimeoutError:
                 self._refuse(peer, "it showed no token in time")
                 return
@@ -124,21 +128,22 @@ class Doorway:
                 return
             # The worker's end: it waits by blocking.
             sock.setblocking(True)
-            if self._admit(token, sock, peer):
+            if self._admit(token, sock, peer, magic == SIDE_MAGIC):
                 self._admitted += 1
             else:
                 self._refuse(peer, "its token opens no lease")
 
-    async def _token(self, sock: socket.socket) -> bytes:
-        """Return the token, or nothing as soon as the bytes cannot be a preamble."""
+    async def _preamble(self, sock: socket.socket) -> tuple[bytes, bytes]:
+        """Return magic and token, or nothing as soon as the bytes cannot be a preamble."""
         preamble = b""
+        size = len(PREAMBLE_MAGIC)
         while len(preamble) < PREAMBLE_BYTES:
             part = await self._loop.sock_recv(sock, PREAMBLE_BYTES - len(preamble))
             preamble += part
-            start = preamble[: len(PREAMBLE_MAGIC)]
-            if not part or not PREAMBLE_MAGIC.startswith(start):
-                return b""
-        return preamble[len(PREAMBLE_MAGIC) :]
+            start = preamble[:size]
+            if not part or not any(magic.startswith(start) for magic in _MAGICS):
+                return b"", b""
+        return preamble[:size], preamble[size:]
 
     def _refuse(self, peer: str, why: str) -> None:
         """Count, and log at most once in a while: whoever knocks must not fill the disk."""

@@ -17,17 +17,9 @@ from typing import TypeAlias, cast
 from gon.device import Bounded, HostDevice, Pending
 from gon.errors import GonError, OutOfMemory, RemoteProtocolError
 from gon.limits import INLINE_BYTES_MAX, POISONED_MAX
-from gon.model import (
-    DEFAULT_STREAM,
-    Configuration,
-    Dim3,
-    Handle,
-    LaunchArg,
-    ModuleInfo,
-    Program,
-)
+from gon.model import DEFAULT_STREAM, Dim3, Handle, LaunchArg, ModuleInfo, Program
 from gon.wire import ops
-from gon.wire.batch import Batch, Failure, Reply, encode
+from gon.wire.batch import Batch, Failure, Reply, Sent, encode
 from gon.wire.ops import AnyOp
 from gon_server.footprint import Footprint, Key, Noun, footprint
 from gon_server.module_variables import ModuleVariables
@@ -223,9 +215,7 @@ class Executor:
                     self._make_or_forget(op)
         return None
 
-    def _told(
-        self, op: ops.Elapsed | ops.Load | ops.Reconfigure
-    ) -> ModuleInfo | Configuration | float:
+    def _told(self, op: ops.Elapsed | ops.Load | ops.Reconfigure) -> Sent:
         if isinstance(op, ops.Load):
             return self._load(op)
         if isinstance(op, ops.Reconfigure):

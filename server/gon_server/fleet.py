@@ -157,10 +157,10 @@ class Fleet:
             depot.pool.taken(self._clock.now_s())
         return self._hired(depot, waiter)
 
-    def give_link(self, lease: str, sock: socket.socket, peer: str) -> bool:
+    def give_link(self, lease: str, sock: socket.socket, peer: str, *, is_side: bool) -> bool:
         """Pass an accepted data connection to the lease's worker; return whether it went."""
         worker = self._by_lease.get(lease)
-        return worker is not None and worker.give_link(sock, peer)
+        return worker is not None and worker.give_link(sock, peer, is_side=is_side)
 
     def end(self, lease: str, reason: str) -> bool:
         """End the lease's worker; return whether it has one, so that `gone` will follow."""

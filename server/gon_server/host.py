@@ -190,10 +190,12 @@ class Host:
         lease = self._leases.inspect(lease_id, token)
         return lease, lease.expires_in_s(self._clock.now_s())
 
-    def admit(self, token: bytes, sock: socket.socket, peer: str) -> bool:
+    def admit(self, token: bytes, sock: socket.socket, peer: str, is_side: bool) -> bool:
         """Pass a data connection to the worker of the lease that `token` opens."""
         lease = self._leases.by_token(token)
-        return lease is not None and self._fleet.give_link(lease.id, sock, peer)
+        if lease is None:
+            return False
+        return self._fleet.give_link(lease.id, sock, peer, is_side=is_side)
 
     async def drain(self, drain_s: float) -> None:
         """Give no more leases, wait for those there are, then end them."""

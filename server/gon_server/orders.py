@@ -110,9 +110,12 @@ class Ready(Order, frozen=True, tag=12):
 
 
 class GiveLink(Order, frozen=True, tag=13):
-    """gond → worker: an accepted data connection whose token was right; its socket rides along."""
+    """gond → worker: an accepted data connection whose token was right; its socket rides along. It
+    is a link, or a side link of one (gon_server.anteroom).
+    """
 
     peer: str
+    is_side: bool = False
 
 
 class LinkState(Order, frozen=True, tag=14):

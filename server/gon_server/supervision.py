@@ -163,9 +163,10 @@ class SupervisedWorker:
         if self.stage is Stage.SERVING:
             self._send(Taken())
 
-    def give_link(self, sock: socket.socket, peer: str) -> bool:
+    def give_link(self, sock: socket.socket, peer: str, *, is_side: bool) -> bool:
         """Pass an accepted data connection on; return whether it went."""
-        return self.stage is Stage.SERVING and self._send(GiveLink(peer), sock.fileno())
+        order = GiveLink(peer, is_side)
+        return self.stage is Stage.SERVING and self._send(order, sock.fileno())
 
     def end(self, reason: str) -> None:
         """Tell it to end, and kill it if it does not."""

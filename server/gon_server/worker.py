@@ -30,9 +30,11 @@ from gon.errors import ConfigError, GonError, LinkLost, RemoteProtocolError, Uns
 from gon.limits import PREAMBLE_MAGIC, TRIAL_BYTES_MAX
 from gon.personalities import Personality
 from gon.transport.base import Link
+from gon.transport.bundle import Bundle
 from gon.transport.shm_setup import share
 from gon.transport.stream import StreamLink
 from gon.transport.zmq import ZmqListener
+from gon_server.anteroom import Anteroom
 from gon_server.builder import serve_builds
 from gon_server.conversation import Conversation
 from gon_server.elastic import BuildProgram, ElasticUnit, LoadModule
@@ -71,15 +73,17 @@ class LinkSource(Protocol):
 
 
 class GivenLinks:
-    """Links that gond accepted and passed on; giving one ends the one before."""
+    """Links that gond accepted and passed on; giving one ends the one before, and side links."""
 
     def __init__(self) -> None:
+        self.anteroom = Anteroom()
         self._links: queue.SimpleQueue[Link] = queue.SimpleQueue()
         self._current: Link | None = None
 
     def give(self, link: Link) -> None:
         if self._current is not None:
             self._current.close()
+        self.anteroom.clear()
         self._current = link
         self._links.put(link)
 
@@ -179,7 +183,7 @@ def _serve_lease(sock: socket.socket, backend: HostDevice, assign: Assign) -> No
     known = KnownToGond(sock, assign.content_key) if assign.content_key else None
     orders = threading.Thread(
         target=_obey,
-        args=(sock, given, _open_shared if assign.link == "shm" else StreamLink, elsewhere, known),
+        args=(sock, given, _open_shared if assign.link == "shm" else _open_link, elsewhere, known),
         name="gon-orders",
         daemon=True,
     )
@@ -191,7 +195,7 @@ def _serve_lease(sock: socket.socket, backend: HostDevice, assign: Assign) -> No
         build = None if elsewhere is None else elsewhere.build
         device = unit = _elastic(backend, load, build, assign.personalities)
         load = unit.load
-    conversation = Conversation(device, assign.memory_bytes, load, known)
+    conversation = Conversation(device, assign.memory_bytes, load, known, given.anteroom)
     _converse(sock, source, conversation, assign.lease)
 
 
@@ -227,6 +231,19 @@ def _converse(
         send_order(sock, LinkState(up=False))
 
 
+def _open_stream(sock: socket.socket, peer: str) -> StreamLink | None:
+    try:
+        return StreamLink(sock, peer)
+    except LinkLost as error:
+        _log.warning("%s", error.message)
+        return None
+
+
+def _open_link(sock: socket.socket, peer: str) -> Link | None:
+    link = _open_stream(sock, peer)
+    return None if link is None else Bundle(link)
+
+
 def _open_shared(sock: socket.socket, peer: str) -> Link | None:
     try:
         return share(sock, peer)
@@ -252,8 +269,10 @@ def _obey(
             os._exit(0)
         order, fd = received
         if isinstance(order, GiveLink) and fd is not None:
-            link = open_link(socket.socket(fileno=fd), order.peer)
-            if link is not None:
+            accepted = socket.socket(fileno=fd)
+            if order.is_side and (side := _open_stream(accepted, order.peer)) is not None:
+                given.anteroom.admit(side)
+            elif not order.is_side and (link := open_link(accepted, order.peer)) is not None:
                 given.give(link)
         elif isinstance(order, Built) and elsewhere is not None:
             elsewhere.give(order, fd)

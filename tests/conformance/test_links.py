@@ -15,6 +15,7 @@ from gon.testing.links import CHECKS, COPY_FREE_CHECKS, Check, Pair
 from gon.transport.base import Listener
 from gon.transport.inproc import inproc_pair
 from gon.transport.registry import connect, listen
+from tests.bundles import bundle_pair
 
 PREAMBLE = b"preamble of the tests"
 CONNECT_S = 10.0
@@ -122,3 +123,9 @@ def test_shared_memory_keeps_the_contract_the_other_way_round(
 @pytest.mark.parametrize("check", CHECKS, ids=name_of)
 def test_inproc_keeps_the_contract(check: Check) -> None:
     check(inproc_pair)
+
+
+@pytest.mark.parametrize("sides", [1, 3])
+@pytest.mark.parametrize("check", [*CHECKS, *COPY_FREE_CHECKS], ids=name_of)
+def test_a_link_with_side_links_keeps_the_contract(check: Check, sides: int) -> None:
+    check(lambda: bundle_pair(sides))

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from gon.errors import CompileError, HostUnreachable, LeaseLost, LeaseRefused, WaitTimeout
-from gon.limits import HALF_OPEN_MAX, PREAMBLE_MAGIC, TOKEN_BYTES
+from gon.limits import HALF_OPEN_MAX, PREAMBLE_MAGIC, SIDE_MAGIC, TOKEN_BYTES
 from gon.model import LeaseTerms
 from gon_client.control import ControlChannel, LeaseState
 from tests.e2e.gond_process import (
@@ -254,9 +254,10 @@ def say(endpoint: str, words: bytes) -> bool:
         PREAMBLE_MAGIC + os.urandom(TOKEN_BYTES),
         PREAMBLE_MAGIC + bytes(TOKEN_BYTES),
         PREAMBLE_MAGIC[:-1] + b"9" + TOKEN,
+        SIDE_MAGIC + bytes(TOKEN_BYTES),
         TOKEN,
     ],
-    ids=["http", "noise", "guess", "zeros", "version", "bare"],
+    ids=["http", "noise", "guess", "zeros", "version", "side", "bare"],
 )
 def test_what_is_no_preamble_is_hung_up_on(
     channel: ControlChannel, scheme: str, words: bytes

@@ -18,7 +18,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from gon.errors import LinkLost, LocalProtocolError, RemoteProtocolError
-from gon.transport.base import Bytes, LinkStatistics
+from gon.transport.base import Bytes, Link, LinkStatistics
 from tests.inproc_worker import PATIENCE_S
 
 
@@ -144,6 +144,31 @@ class LockstepClock:
 class _Frame(NamedTuple):
     head: bytes
     payloads: tuple[bytes, ...]
+    # How many side links they went over.
+    over: int
+
+
+class LockstepSides:
+    """Side links of a `LockstepLink`, of which there is but their number; see
+    gon.transport.base.Sides. Whoever receives a payload sees that both ends agree on it.
+    """
+
+    def __init__(self) -> None:
+        self.count = self.coming = self.there = 0
+
+    def add(self, link: Link) -> None:
+        del link
+        self.there += 1
+
+    def send_over(self, count: int) -> None:
+        assert count <= self.there
+        self.count = count
+        self.there = max(self.count, self.coming)
+
+    def receive_over(self, count: int) -> None:
+        assert count <= self.there
+        self.coming = count
+        self.there = max(self.count, self.coming)
 
 
 class LockstepLink:
@@ -156,6 +181,8 @@ class LockstepLink:
     lane = None
 
     def __init__(self, baton: Baton, side: Side, room: int) -> None:
+        self.sides = LockstepSides()
+        self._over_now = 0
         self._baton = baton
         self._side = side
         self._room = room
@@ -193,7 +220,8 @@ class LockstepLink:
         while not self._over and len(inbox) >= self._room:
             self._wait_for_room(inbox, while_blocked)
         self._check_open()
-        inbox.append(_Frame(bytes(head), tuple(bytes(payload) for payload in payloads)))
+        copies = tuple(bytes(payload) for payload in payloads)
+        inbox.append(_Frame(bytes(head), copies, self.sides.count))
         self._count(0, len(head) + sum(memoryview(payload).nbytes for payload in payloads))
         self._baton.step(self._side, "has sent")
 
@@ -230,6 +258,7 @@ class LockstepLink:
             return None
         frame = self._inbox.popleft()
         self._payloads.extend(payload for payload in frame.payloads if payload)
+        self._over_now = frame.over
         self._count(1, len(frame.head))
         return memoryview(frame.head)
 
@@ -238,6 +267,8 @@ class LockstepLink:
         if self._closed or not self._payloads:
             raise LinkLost(f"{self.name}: the payload was cut off")
         payload = self._payloads.popleft()
+        if self._over_now != self.sides.coming:
+            raise RemoteProtocolError(f"over {self._over_now}, not {self.sides.coming} side links")
         if len(payload) != target.nbytes:
             raise RemoteProtocolError(f"a payload of {len(payload)} bytes")
         target[:] = payload

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import msgspec
@@ -26,9 +27,11 @@ from gon_client.dial import Dialer
 from gon_client.link import SessionLink
 from gon_client.remote import RemoteDevice
 from gon_client.round_trip import RoundTrip
+from gon_server.anteroom import Anteroom
 from gon_server.conversation import Conversation
 from gon_server.devices.sim import SimDevice
 from tests.forced_compression import force_compression
+from tests.forced_side_links import force_side_links, open_waiting_side
 from tests.held_clock import HeldClock
 from tests.inproc_worker import PATIENCE_S
 from tests.sim.lockstep import (
@@ -150,7 +153,13 @@ class Simulation:
     """A session between the real loops, in lockstep."""
 
     def __init__(
-        self, seed: int, device: HostDevice, *, cuts: int = CUTS, room: int = ROOM
+        self,
+        seed: int,
+        device: HostDevice,
+        *,
+        cuts: int = CUTS,
+        room: int = ROOM,
+        open_side: Callable[[Anteroom], Link] | None = None,
     ) -> None:
         self.baton = Baton(seed)
         self.links: list[LockstepLink | FaultyLink] = []
@@ -158,7 +167,8 @@ class Simulation:
         self._cuts = cuts
         self._room = room
         self._refusals = 3 if cuts else 0
-        self._conversation = Conversation(device, QUOTA_BYTES)
+        self._anteroom = Anteroom()
+        self._conversation = Conversation(device, QUOTA_BYTES, anteroom=self._anteroom)
         self._next: LockstepLink | None = None
         self._current: LockstepLink | None = None
         self._over = False
@@ -171,6 +181,7 @@ class Simulation:
             client="simulation",
             grace_s=GRACE_S,
             clock=LockstepClock(self.baton),
+            open_side=partial(open_side, self._anteroom) if open_side else None,
         )
         self._clock = HeldClock(lambda: self.baton.now_s)
         self.session = SessionLink(dialer, self._clock)
@@ -206,6 +217,7 @@ class Simulation:
         # As the worker's orders thread does it: a newer link ends the one before.
         if self._current is not None:
             self._current.close()
+        self._anteroom.clear()
         self._next = self._current = there
         number = len(self.links)
         if number < self._cuts:
@@ -279,6 +291,30 @@ def test_failures_are_told_by_the_same_waits_with_the_same_numbers(
     outcomes = Simulation(seed, far.device).play(program)
     assert outcomes == expected
     assert far.log == alone.log
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_side_links_come_and_go_and_change_nothing(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both ends agree at every payload how it goes, wherever links break: the links see to it."""
+    force_side_links(monkeypatch, seed)
+    program = Maker(seed, STEPS).steps
+    direct, far = Witness(0), Witness(seed)
+    expected = Player(direct.device).play(program)
+    outcomes = Simulation(seed, far.device, open_side=open_waiting_side).play(program)
+    assert outcomes == expected
+    assert far.log == direct.log
+
+
+def test_there_are_side_links_often_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    added = 0
+    for seed in range(10):
+        force_side_links(monkeypatch, seed)
+        simulation = Simulation(seed, SimDevice(seed), open_side=open_waiting_side)
+        simulation.play(Maker(seed, 4 * STEPS).steps)
+        added += simulation.session.side_links.added
+    assert added >= 20
 
 
 def test_a_seed_tells_everything() -> None:

@@ -15,7 +15,7 @@ from gon.errors import InvalidArgument, LinkLost
 from gon.limits import DELAY_PIECES_MAX
 from gon_client.bench.detour import open_detour
 from gon_client.bench.distance import Distance, delay_ms_of, distance, is_far
-from gon_client.bench.lane import Lane
+from gon_client.bench.lane import Lane, Wire
 
 TIMEOUT_S = 30
 # (nanoseconds until it arrives, bytes of it); (until somebody looks what is due, most they take).
@@ -101,9 +101,7 @@ def test_a_capped_wire_carries_no_more_than_its_rate(
     arrivals: list[tuple[int, int]], delay_ns: int, ns_per_byte: int
 ) -> None:
     held_max = 4_096
-    lane = Lane(
-        delay_ns, held_bytes_max=held_max, read_bytes_max=64, rate_bytes_s=1e9 / ns_per_byte
-    )
+    lane = Lane(delay_ns, held_bytes_max=held_max, read_bytes_max=64, wire=Wire(1e9 / ns_per_byte))
     seen = drive(lane, arrivals, [], held_max)
     wire_free_ns = 0
     for (_, came_ns), (_, went_ns) in zip(seen.arrived, seen.left, strict=True):
@@ -159,6 +157,27 @@ def test_pieces_are_bounded_in_number() -> None:
     assert len(lane.free()) == 0
 
 
+def test_a_window_is_free_again_when_its_bytes_are_acknowledged() -> None:
+    lane = Lane(50, held_bytes_max=100, read_bytes_max=100, window_bytes=10)
+    assert len(lane.free(0)) == 10
+    lane.arrived(10, 0)
+    assert len(lane.free(40)) == 0
+    assert lane.opens_ns(40) is None
+    lane.left(len(lane.due(60)[:4]), 60)
+    assert lane.opens_ns(60) == 110
+    assert len(lane.free(109)) == 0
+    assert len(lane.free(110)) == 4
+    assert lane.opens_ns(110) is None
+
+
+def test_connections_share_the_rate_of_their_wire() -> None:
+    wire = Wire(1e9 / 10)
+    lanes = [Lane(50, held_bytes_max=100, read_bytes_max=100, wire=wire) for _ in range(2)]
+    for lane in lanes:
+        lane.arrived(10, 0)
+    assert [lane.next_ns for lane in lanes] == [150, 250]
+
+
 # Names ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("name", "wanted"),
@@ -169,6 +188,8 @@ def test_pieces_are_bounded_in_number() -> None:
         ("tcp+10ms", Distance("tcp", 10)),
         ("tcp@100mbit", Distance("tcp", 0, 100)),
         ("tcp+30ms@2.5mbit", Distance("tcp", 30, 2.5)),
+        ("tcp+30ms~256k", Distance("tcp", 30, 0, 256)),
+        ("tcp@100mbit~64k", Distance("tcp", 0, 100, 64)),
     ],
 )
 def test_names_tell_distances_and_distances_names(name: str, wanted: Distance) -> None:

@@ -90,10 +90,10 @@ def test_every_kind_in_every_state(role: Role, state: State, kind: Kind) -> None
     allowed = {
         (Role.CLIENT, State.NEW): {Kind.WELCOME, Kind.REFUSE},
         (Role.CLIENT, State.LOST): {Kind.WELCOME, Kind.REFUSE},
-        (Role.CLIENT, State.OPEN): {Kind.REPLIES, Kind.ACK, Kind.REFUSE},
+        (Role.CLIENT, State.OPEN): {Kind.REPLIES, Kind.ACK, Kind.SIDES, Kind.REFUSE},
         (Role.WORKER, State.NEW): {Kind.HELLO},
         (Role.WORKER, State.LOST): {Kind.HELLO},
-        (Role.WORKER, State.OPEN): {Kind.BATCH, Kind.ACK, Kind.BYE, Kind.REFUSE},
+        (Role.WORKER, State.OPEN): {Kind.BATCH, Kind.ACK, Kind.SIDES, Kind.BYE, Kind.REFUSE},
     }
     session = Session(role, frames_max=2, bytes_max=100)
     if state is not State.NEW:

@@ -2,7 +2,7 @@
 asked, at no more than a given rate. A process of its own, so that nobody's interpreter lock is in
 it.
 
-Run as `python -m gon_client.bench.delay FD DELAY_MS RATE_MBIT` (a rate of 0 is none) by
+Run as `python -m gon_client.bench.delay FD DELAY_MS RATE_MBIT WINDOW_KIB` (0 is none of them) by
 gon_client.bench.detour. On the socket FD it is told targets, one `HOST PORT` a line, and answers
 each with the loopback port that leads there; the end of that stream ends it.
 
@@ -12,8 +12,9 @@ woken to read them, and because it waits for the last SPIN_NS before they are du
 clock. A connection costs its round trip too: nothing leaves before three one-way delays after it
 was accepted (the way of SYN, its answer, and the first byte).
 
-What it is not: a model of TCP over a long way. Windows, slow start and loss are not in it; within
-its limits both ends see an ideal wire of that delay and rate.
+What it is not: a model of TCP over a long way. Slow start and loss are not in it, nor windows, but
+for one that is asked for: so much of each connection may be on its way in each direction. Within
+its limits both ends see an ideal wire of that delay and rate; all connections share the rate.
 
 Rules: one thread, one wait; only gon_client.bench.lane decides what leaves when.
 """
@@ -40,7 +41,7 @@ from gon.limits import (
     DELAY_ROUTES_MAX,
     KIB,
 )
-from gon_client.bench.lane import Lane
+from gon_client.bench.lane import Lane, Wire
 
 # Linux: a TCP socket tells when the last byte of what is read arrived, as a timespec of the wall
 # clock. Python has no name for it.
@@ -59,13 +60,16 @@ _LINE_BYTES_MAX = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
-    """What every connection gets: one-way delay, and bytes a second each way (0: no cap)."""
+class Way:
+    """What lies on the way: one-way delay, bytes a second each way of all connections (0: no cap),
+    and of one what may be on its way (0: anything).
+    """
 
     delay_ns: int
     rate_bytes_s: float
+    window_bytes: int = 0
 
-    def lane(self, not_before_ns: int) -> Lane:
+    def lane(self, wire: Wire, not_before_ns: int) -> Lane:
         """Return one direction of a new connection."""
         held, read = DELAY_HELD_BYTES_MAX, DELAY_READ_BYTES_MAX
         if self.rate_bytes_s:
@@ -77,17 +81,18 @@ class Wire:
             self.delay_ns,
             held_bytes_max=held,
             read_bytes_max=read,
-            rate_bytes_s=self.rate_bytes_s,
+            wire=wire,
             not_before_ns=not_before_ns,
+            window_bytes=self.window_bytes,
         )
 
     def prepare(self, sock: socket.socket) -> None:
-        """Set a socket up: no delay but ours, stamps, and no deep queue before a capped wire."""
+        """Set a socket up: no delay but ours, stamps, and no deep queue before a cap."""
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with suppress(OSError):  # without stamps, arrival is when it is read
             sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        if self.rate_bytes_s:
+        if self.rate_bytes_s or self.window_bytes:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * KIB)
 
 
@@ -104,7 +109,7 @@ class Direction:
 
     def read(self) -> None:
         """Take what has arrived. Raises OSError."""
-        room = self.lane.free()
+        room = self.lane.free(time.perf_counter_ns())
         try:
             count, ancillary, _flags, _from = self.source.recvmsg_into([room], _ANCILLARY_BYTES)
         except BlockingIOError:
@@ -125,7 +130,7 @@ class Direction:
         self.is_blocked = False
         while due := self.lane.due(now_ns):
             try:
-                self.lane.left(self.sink.send(due))
+                self.lane.left(self.sink.send(due), now_ns)
             except BlockingIOError:
                 self.is_blocked = True
                 return
@@ -135,11 +140,12 @@ class Direction:
 
 
 class Proxy:
-    """All routes and connections of one wire."""
+    """All routes and connections of one way."""
 
-    def __init__(self, orders: socket.socket, wire: Wire) -> None:
+    def __init__(self, orders: socket.socket, way: Way) -> None:
         self._orders = orders
-        self._wire = wire
+        self._way = way
+        self._there, self._back = Wire(way.rate_bytes_s), Wire(way.rate_bytes_s)
         self._listeners: dict[socket.socket, tuple[str, int]] = {}
         self._pairs: list[tuple[Direction, Direction]] = []
 
@@ -193,10 +199,10 @@ class Proxy:
             near.close()
             return
         for sock in (near, far):
-            self._wire.prepare(sock)
-        connected_ns = time.perf_counter_ns() + 3 * self._wire.delay_ns
-        there = Direction(near, far, self._wire.lane(connected_ns))
-        self._pairs.append((there, Direction(far, near, self._wire.lane(0))))
+            self._way.prepare(sock)
+        connected_ns = time.perf_counter_ns() + 3 * self._way.delay_ns
+        there = Direction(near, far, self._way.lane(self._there, connected_ns))
+        self._pairs.append((there, Direction(far, near, self._way.lane(self._back, 0))))
 
     def _advance(self, now_ns: int) -> tuple[int | None, bool]:
         """Pass on what is due, drop what is over; return when more is due, and whether much is."""
@@ -214,11 +220,11 @@ class Proxy:
                 self._drop(pair)
                 continue
             for direction in pair:
-                next_ns = direction.lane.next_ns
-                if next_ns is None or direction.is_blocked or direction.is_over:
-                    continue
-                if soonest is None or next_ns < soonest:
-                    soonest, is_bulk = next_ns, direction.lane.held_bytes > _BULK_BYTES
+                lane = direction.lane
+                next_ns = None if direction.is_blocked or direction.is_over else lane.next_ns
+                for event_ns in (next_ns, lane.opens_ns(now_ns)):
+                    if event_ns is not None and (soonest is None or event_ns < soonest):
+                        soonest, is_bulk = event_ns, lane.held_bytes > _BULK_BYTES
         return soonest, is_bulk
 
     def _wait(self, timeout_s: float | None) -> set[socket.socket]:
@@ -245,9 +251,10 @@ class Proxy:
 
     def _reading(self) -> Iterator[Direction]:
         """Return the directions that have room for more."""
+        now_ns = time.perf_counter_ns()
         for pair in self._pairs:
             for direction in pair:
-                if not direction.lane.is_closed and len(direction.lane.free()):
+                if not direction.lane.is_closed and len(direction.lane.free(now_ns)):
                     yield direction
 
     def _drop(self, pair: tuple[Direction, Direction]) -> None:
@@ -259,12 +266,13 @@ class Proxy:
 
 def main() -> None:
     """Relay until the orders end."""
-    fd, delay_ms, rate_mbit = sys.argv[1:]
-    wire = Wire(round(float(delay_ms) * 1e6 / 2), float(rate_mbit) * 1e6 / 8)
+    fd, delay_ms, rate_mbit, window_kib = sys.argv[1:]
+    delay_ns, rate_bytes_s = round(float(delay_ms) * 1e6 / 2), float(rate_mbit) * 1e6 / 8
+    way = Way(delay_ns, rate_bytes_s, round(float(window_kib) * KIB))
     with suppress(OSError):  # then it sleeps less exactly
         _TIMER_SLACK.write_text("1", "ascii")
     with socket.socket(fileno=int(fd)) as orders:
-        Proxy(orders, wire).serve()
+        Proxy(orders, way).serve()
 
 
 if __name__ == "__main__":

@@ -70,6 +70,7 @@ def open_detour(way: Distance, cpus: Sequence[int] = ()) -> Generator[Detour]:
     with ours:
         with theirs:
             words = [str(theirs.fileno()), f"{way.delay_ms:g}", f"{way.rate_mbit:g}"]
+            words += [f"{way.window_kib:g}"]
             command = [sys.executable, "-m", module, *words]
             process = start_pinned(command, cpus, pass_fds=[theirs.fileno()])
         ours.settimeout(CONNECT_TIMEOUT_S)

@@ -1,6 +1,7 @@
-"""How far away a place is: its link, the round trip added to it, and a cap on its rate, as a name.
+"""How far away a place is: its link, the round trip added to it, a cap on its rate, and what of one
+connection may be on its way, as a name.
 
-    tcp    tcp+10ms    tcp@100mbit    tcp+10ms@100mbit
+    tcp    tcp+10ms    tcp@100mbit    tcp+10ms@100mbit    tcp+30ms~256k    tcp+30ms@1000mbit~256k
 
 Rules: pure; a name that is parsed and written again is the same, so that rows of files match.
 """
@@ -15,36 +16,45 @@ from gon.errors import InvalidArgument
 # Beyond these no link is; they also keep the sums of the proxy in range.
 DELAY_MS_MAX = 10_000.0
 RATE_MBIT_MAX = 1_000_000.0
+WINDOW_KIB_MAX = 1_000_000
 
 _NUMBER = r"\d{1,7}(?:\.\d{1,3})?"
-_NAME = re.compile(rf"(tcp|unix|shm|zmq)(?:\+({_NUMBER})ms)?(?:@({_NUMBER})mbit)?\Z")
+_NAME = re.compile(
+    rf"(tcp|unix|shm|zmq)(?:\+({_NUMBER})ms)?(?:@({_NUMBER})mbit)?(?:~(\d{{1,7}})k)?\Z"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """A link and what lies on its way; `rate_mbit` is each way, 0 for no cap."""
+    """A link and what lies on its way; `rate_mbit` is each way, `window_kib` what each connection
+    may have on its way, each way; 0 for no cap.
+    """
 
     link: str
     delay_ms: float = 0.0
     rate_mbit: float = 0.0
+    window_kib: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.delay_ms <= DELAY_MS_MAX or not 0 <= self.rate_mbit <= RATE_MBIT_MAX:
             raise InvalidArgument(
                 f"a delay is 0 to {DELAY_MS_MAX:g} ms, a rate 0 to {RATE_MBIT_MAX:g} Mbit/s"
             )
+        if not 0 <= self.window_kib <= WINDOW_KIB_MAX:
+            raise InvalidArgument(f"a window is 0 to {WINDOW_KIB_MAX} KiB")
         if self.is_far and self.link != "tcp":
             raise InvalidArgument(f"only tcp links are led through the delay proxy: {self}")
 
     def __str__(self) -> str:
         delay = f"+{self.delay_ms:g}ms" if self.delay_ms else ""
         rate = f"@{self.rate_mbit:g}mbit" if self.rate_mbit else ""
-        return f"{self.link}{delay}{rate}"
+        window = f"~{self.window_kib}k" if self.window_kib else ""
+        return f"{self.link}{delay}{rate}{window}"
 
     @property
     def is_far(self) -> bool:
         """Whether the delay proxy is on the way."""
-        return bool(self.delay_ms or self.rate_mbit)
+        return bool(self.delay_ms or self.rate_mbit or self.window_kib)
 
 
 def distance(where: str) -> Distance:
@@ -53,10 +63,10 @@ def distance(where: str) -> Distance:
     if found is None:
         raise InvalidArgument(
             f"{where!r} is no place: tcp, unix, shm, zmq, or as in tcp+10ms, tcp@100mbit, "
-            "tcp+10ms@100mbit"
+            "tcp+10ms@100mbit, tcp+30ms~256k"
         )
-    link, delay_ms, rate_mbit = found.groups()
-    return Distance(link, float(delay_ms or 0), float(rate_mbit or 0))
+    link, delay_ms, rate_mbit, window_kib = found.groups()
+    return Distance(link, float(delay_ms or 0), float(rate_mbit or 0), int(window_kib or 0))
 
 
 def delay_ms_of(where: str) -> float:

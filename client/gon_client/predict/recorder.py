@@ -20,7 +20,7 @@ from gon.limits import (
     TRACE_ORIGINS_MAX,
     UNACKED_FRAMES_MAX,
 )
-from gon.transport.base import Bytes, Link, LinkStatistics
+from gon.transport.base import Bytes, Link, LinkStatistics, Sides
 from gon.wire.frame import HEADER, HEADER_BYTES, Kind
 from gon_client.pending import Origin, caller, name_origin
 from gon_client.predict.trace import Event, Sent, Taken, Trace, Way, Why
@@ -160,6 +160,10 @@ class RecordingLink:
     @property
     def name(self) -> str:
         return self.below.name
+
+    @property
+    def sides(self) -> Sides | None:
+        return self.below.sides
 
     def __repr__(self) -> str:
         return f"RecordingLink({self.below!r}, {'on' if self._recorder.is_on else 'off'})"

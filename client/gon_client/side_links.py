@@ -1,0 +1,224 @@
+"""The side links of one session's link: opened, added to it and closed as the policy says.
+
+    width says more ─▶ [gon-sides thread] opens them, each gets its ticket ─▶ tick: SIDES, tickets
+    width says fewer ─▶ tick: SIDES          the worker's answer ─▶ what there is now
+
+Rules: one word is on its way at a time. Opening has a thread of its own, while it lasts; all else
+happens in the pump's tick, but for the worker's answer, in the receiving turn. What cannot be
+opened is done without. A link that is lost takes its side links along.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from gon.clock import Clock
+from gon.errors import GonError, LinkLost, RemoteProtocolError
+from gon.limits import HANDSHAKE_TIMEOUT_S
+from gon.transport.base import Link
+from gon.wire.batch import SideLinks, decode, encode
+from gon.wire.frame import Kind, decode_head
+from gon.wire.session import Session
+from gon.wire.versions import SIDE_LINKS
+from gon_client.sending import Sending
+from gon_client.width import PAUSE_S, ROUND_TRIP_S, Way, Width
+
+if TYPE_CHECKING:
+    from gon_client.link import SessionLink
+
+# Opens one side link. Raises LinkLost, HostUnreachable.
+OpenSide: TypeAlias = Callable[[], Link]
+# A side link, and the ticket that the worker has given it.
+Ticketed: TypeAlias = tuple[bytes, Link]
+
+
+def receive_ticket(link: Link) -> bytes:
+    """Return the ticket that comes first on a side link. Raises LinkLost, RemoteProtocolError."""
+    raw = link.receive(HANDSHAKE_TIMEOUT_S)
+    if raw is None:
+        raise LinkLost(f"no ticket within {HANDSHAKE_TIMEOUT_S:g} s on {link.name}")
+    tickets = decode(SideLinks, decode_head(raw).body).tickets
+    if len(tickets) != 1:
+        raise RemoteProtocolError(f"{len(tickets)} tickets for one side link")
+    return tickets[0]
+
+
+class Opening:
+    """Opens side links, in a thread of its own; they are whoever `take`s them."""
+
+    def __init__(self, open_side: OpenSide, count: int, clock: Clock) -> None:
+        self._open_side, self._count = open_side, count
+        self._now_s = clock.now_s
+        self._opened: list[Ticketed] = []
+        self._lock = threading.Lock()
+        self.is_over = self._closed = False
+        # The shortest time that a ticket took: a round trip, and what the host did for it.
+        self.round_trip_s = float("inf")
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="gon-sides", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            while not self._closed and len(self._opened) < self._count:
+                self._open()
+        except GonError:
+            pass  # what there is must do
+        finally:
+            self.is_over = True
+
+    def _open(self) -> None:
+        link = self._open_side()
+        try:
+            began_s = self._now_s()
+            ticket = receive_ticket(link)
+            self.round_trip_s = min(self.round_trip_s, self._now_s() - began_s)
+        except BaseException:
+            link.close()
+            raise
+        with self._lock:
+            if not self._closed:
+                self._opened.append((ticket, link))
+                return
+        link.close()
+
+    def take(self) -> list[Ticketed]:
+        """Return those that are open, in the order of their opening; no more come."""
+        with self._lock:
+            self._closed = True
+            opened, self._opened = self._opened, []
+        return opened
+
+    def close(self) -> None:
+        """Close those that are open, and open no more."""
+        _close(self.take())
+
+
+def _close(opened: list[Ticketed]) -> None:
+    for _, link in opened:
+        link.close()
+
+
+class SideLinkKeeper:
+    """Keeps as many side links as pay.
+
+    `say` sends a word on the session's link, under the sending lock. `open_side` is None where
+    there can be none: near by, or through memory.
+    """
+
+    def __init__(
+        self,
+        link: SessionLink,
+        session: Session,
+        sending: Sending,
+        say: Callable[[bytes], None],
+        open_side: OpenSide | None,
+        clock: Clock,
+    ) -> None:
+        self._link, self._session, self._sending = link, session, sending
+        self._say_word = say
+        self._open_side = open_side
+        self._clock = clock
+        # Transfers of several threads and the pump use it.
+        self._width, self._width_lock = Width(), threading.Lock()
+        self._opening: Opening | None = None
+        # How many the word that is on its way asks for; how many there are, and were ever added.
+        self._asked: int | None = None
+        self.count = self.added = 0
+        # The session's link of now: what was opened for one is not for the next.
+        self._present: Link | None = None
+        self._moved_s = float("-inf")
+
+    def __repr__(self) -> str:
+        return f"SideLinkKeeper({self.count} side links, {self._width!r})"
+
+    def moved(self, way: Way, size_bytes: int, took_s: float, round_trip_s: float) -> None:
+        """Hear that a piece of a large transfer took so long."""
+        if self._open_side is None or self._link.version < SIDE_LINKS:
+            return
+        if round_trip_s < ROUND_TRIP_S:
+            return
+        self._moved_s = now_s = self._clock.now_s()
+        with self._width_lock:
+            self._width.moved(way, size_bytes, took_s, now_s, round_trip_s)
+
+    def tick(self) -> bool:
+        """Do what is to be done; return whether there may soon be more. Called by the pump."""
+        open_side, opening = self._open_side, self._opening
+        if open_side is None or self._asked is not None:
+            return self._asked is not None
+        now_s = self._clock.now_s()
+        if opening is not None:
+            if opening.is_over:
+                self._opening = None
+                self._add(opening)
+            return True
+        with self._width_lock:
+            self._width.look(now_s)
+            wanted = self._width.wanted
+        if wanted < self.count:
+            self._say(self._present, wanted, [])
+        elif wanted > self.count:
+            self._opening = Opening(open_side, wanted - self.count, self._clock)
+            self._opening.start()
+        return now_s - self._moved_s < PAUSE_S
+
+    def _add(self, opening: Opening) -> None:
+        link, opened = self._present, opening.take()
+        round_trip = self._link.bulk.round_trip
+        round_trip.seen(opening.round_trip_s)
+        if opened and round_trip.shortest_s >= ROUND_TRIP_S:
+            self._say(link, self.count, opened)
+            return
+        # Refused, or it is nearer than it seemed.
+        _close(opened)
+        with self._width_lock:
+            self._width.refused(self._clock.now_s())
+
+    def _say(self, link: Link | None, keep: int, opened: list[Ticketed]) -> None:
+        """Say on `link` which side links there are from here on; what is sent goes over them."""
+        with self._sending.line, self._sending.lock:
+            if link is None or link is not self._present or not self._session.is_open:
+                # Lost meanwhile: the worker has closed what was for it.
+                _close(opened)
+                return
+            sides = link.sides
+            assert sides is not None, "links that can have side links are opened with them"
+            self._asked = keep + len(opened)
+            word = encode(SideLinks(keep, tuple(ticket for ticket, _ in opened)))
+            try:
+                for _, side in opened:
+                    sides.add(side)
+            except LinkLost:
+                link.close()
+                return
+            sides.send_over(self._asked)
+            self._say_word(self._session.word(Kind.SIDES, word))
+
+    def answered(self, link: Link, word: SideLinks) -> None:
+        """Hear the worker's answer on `link`; needs the turn. Raises RemoteProtocolError."""
+        sides = link.sides
+        if sides is None or word.keep != self._asked:
+            raise RemoteProtocolError(f"{word.keep} side links, where {self._asked} were asked for")
+        sides.receive_over(word.keep)
+        with self._width_lock:
+            self._width.there_are(word.keep)
+        self.added += max(0, word.keep - self.count)
+        self.count = word.keep
+        self._asked = None
+
+    def on_another_link(self, link: Link) -> None:
+        """Hear of the session's link from now on: it has none. Needs turn and `_sending`."""
+        self.close()
+        self._present = link
+        with self._width_lock:
+            self._width.lost(self._clock.now_s())
+        self.count, self._asked = 0, None
+
+    def close(self) -> None:
+        """Open no more; those that there are end with their link."""
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.close()

@@ -1,0 +1,26 @@
+"""Links with side links, between the ends of socket pairs."""
+
+from __future__ import annotations
+
+import socket
+
+from gon.transport.bundle import Bundle
+from gon.transport.stream import StreamLink
+
+
+def stream_ends() -> tuple[StreamLink, StreamLink]:
+    """Return the two ends of a stream link."""
+    here, there = socket.socketpair()
+    return StreamLink(here, "pair:here"), StreamLink(there, "pair:there")
+
+
+def bundle_pair(sides: int) -> tuple[Bundle, Bundle]:
+    """Return the two ends of a link whose payloads go over so many side links, both ways."""
+    here, there = (Bundle(end) for end in stream_ends())
+    for _ in range(sides):
+        for bundle, end in zip((here, there), stream_ends(), strict=True):
+            bundle.add(end)
+    for bundle in (here, there):
+        bundle.receive_over(sides)
+        bundle.send_over(sides)
+    return here, there
