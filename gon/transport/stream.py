@@ -55,7 +55,7 @@ class StreamLink:
     def __init__(self, sock: socket.socket, name: str, clock: Clock = SYSTEM_CLOCK) -> None:
         self._socket = sock
         # Stays open, and this link's, until the link is dropped; then it is ours to close.
-        self._fd = sock.fileno()
+        self.fd = sock.fileno()
         self._fd_to_close = -1
         self._name = name
         self._now_s = clock.now_s
@@ -81,11 +81,6 @@ class StreamLink:
     @property
     def name(self) -> str:
         return self._name
-
-    @property
-    def fd(self) -> int:
-        """What tells whether there is something to receive."""
-        return self._fd
 
     def __repr__(self) -> str:
         state = f"lost: {self._why_lost}" if self._why_lost else "open"
@@ -175,7 +170,7 @@ class StreamLink:
         if self._send_bound_s != BLOCKED_SLICE_S:
             self._bound_sends(BLOCKED_SLICE_S)
         # Not by `lane.look`: a poller serves one thread at a time, and that one is the receiver's.
-        while self._outgoing and not wait_for(self._fd, select.POLLIN, 0):
+        while self._outgoing and not wait_for(self.fd, select.POLLIN, 0):
             if not self._push(0):
                 self._check_peer()
         while self._outgoing:
@@ -196,7 +191,7 @@ class StreamLink:
 
     def _wait_writable(self, while_blocked: Callable[[], None]) -> None:
         """Return once the peer takes bytes, `while_blocked` was called, or a slice is over."""
-        events = wait_for(self._fd, select.POLLOUT | select.POLLIN, WAIT_SLICE_S)
+        events = wait_for(self.fd, select.POLLOUT | select.POLLIN, WAIT_SLICE_S)
         if not events:
             self._check_peer()
         if not events or events & select.POLLOUT:
@@ -210,7 +205,7 @@ class StreamLink:
         if self._bytes_received == received:
             # It had no room for more. What is readable stays so: asking for that at once would
             # only burn the core.
-            wait_for(self._fd, select.POLLOUT, BLOCKED_PAUSE_S)
+            wait_for(self.fd, select.POLLOUT, BLOCKED_PAUSE_S)
 
     # Receiving ------------------------------------------------------------------------------------
     def receive(self, timeout_s: float | None = None) -> memoryview | None:
@@ -278,7 +273,7 @@ class StreamLink:
                 quiet_s = 0.0
                 continue
             wanted = select.POLLIN | (select.POLLOUT if self._outgoing else 0)
-            if not wait_for(self._fd, wanted, WAIT_SLICE_S):
+            if not wait_for(self.fd, wanted, WAIT_SLICE_S):
                 quiet_s += WAIT_SLICE_S
                 self._check_stall(quiet_s)
 
