@@ -2,7 +2,7 @@
 maps its errors.
 
 One device serves a process: `local-sync`, which runs a program in the thread that calls it. Of what
-was measured (docs/ENGINES.md) it answers small programs in less than half the time of `local-task`.
+was measured (ARCHITECTURE.md) it answers small programs in less than half the time of `local-task`.
 
 Memory of the host is imported, not copied: IREE gets its address and nothing else, so whoever calls
 keeps it until the call has returned. An address must be a multiple of `ALIGNMENT_BYTES`, for code
