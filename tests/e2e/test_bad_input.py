@@ -93,7 +93,7 @@ def test_refused_leases_say_why(soft_gond: Gond) -> None:
         with pytest.raises(gon.LeaseRefused, match="nosuch"):
             host.acquire(unit="nosuch")
         with pytest.raises(gon.LeaseRefused, match="personality"):
-            host.acquire(personality="tpu")
+            host.acquire(personality="xpu")
         with pytest.raises(gon.LeaseRefused, match="slice"):
             host.acquire(memory_bytes=1 << 50)
         with pytest.raises(gon.InvalidArgument, match="link"):

@@ -231,7 +231,7 @@ def test_the_link_follows_the_address(gond: Gond, channel: ControlChannel) -> No
     ("wanted", "message"),
     [
         ({"unit": "gpu7"}, r"there is no unit 'gpu7'; the units of this host: soft"),
-        ({"personality": "tpu"}, r"no unit of this host offers personality 'tpu'"),
+        ({"personality": "xpu"}, r"no unit of this host offers personality 'xpu'"),
         ({"unit": "soft", "memory_bytes": 4097}, r"more than the whole of unit soft"),
     ],
 )
