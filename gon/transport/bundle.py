@@ -42,6 +42,9 @@ class Bundle:
 
     def __init__(self, main: StreamLink) -> None:
         self._main = main
+        # That of the stream link, which knows nothing of side links: so none once this is over. No
+        # property: each small frame asks for it, both ways.
+        self.lane: Lane | None = main.lane
         self._all: tuple[Side, ...] = ()
         self._out, self._in = Outgoing(), Incoming()
         self._why_lost = ""
@@ -52,11 +55,6 @@ class Bundle:
     @property
     def name(self) -> str:
         return self._main.name
-
-    @property
-    def lane(self) -> Lane | None:
-        """That of the stream link, which knows nothing of side links: so none once this is over."""
-        return None if self._why_lost else self._main.lane
 
     @property
     def sides(self) -> Bundle:
@@ -252,6 +250,7 @@ class Bundle:
     def _end(self, reason: str) -> None:
         with self._lock:
             self._why_lost = self._why_lost or reason
+            self.lane = None
             sides = self._all
         self._main.close()
         for side in sides:
