@@ -23,7 +23,7 @@ from gon_client.device import Device
 from gon_client.dial import Dialer
 from gon_client.lease import Lease
 from gon_client.link import SessionLink
-from gon_client.predict.recording import record_life
+from gon_client.predict import TRACE_VARIABLE
 from gon_client.remote import RemoteDevice
 from gon_client.reserved import claim
 
@@ -132,7 +132,10 @@ class Host:
         lease.keep(session.end)
         device = self._device(session, lease, terms)
         try:
-            record_life(os.environ, device)
+            if TRACE_VARIABLE in os.environ:
+                from gon_client.predict.recording import record_life
+
+                record_life(os.environ, device)
         except BaseException:
             device.close()
             raise

@@ -16,6 +16,10 @@ LINE_CHARS_MAX = 100
 LAZY_IMPORTS: dict[tuple[str, str], str] = {
     ("gon.transport.registry", "gon.transport.zmq.connect_zmq"): "a tenth of a cold client's start",
     ("gon.transport.registry", "gon.transport.zmq.ZmqListener"): "a tenth of a cold client's start",
+    (
+        "gon_client.connect",
+        "gon_client.predict.recording.record_life",
+    ): "a twentieth of a cold client's start",
     ("gon_client.models", "gon_client.stablehlo.stablehlo"): "a tenth of a cold client's start",
     ("gon_client.models", "gon_client.flow.flow_on"): "a tenth of a cold client's start",
     ("gon_client.cli", "gon_client.commands.root.gon"): "says what to install without the extra",

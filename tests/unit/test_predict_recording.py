@@ -14,7 +14,8 @@ from gon.errors import InvalidArgument, LeaseLost, Unsupported
 from gon.transport.inproc import inproc_pair
 from gon_client.counts import NOTHING_CARRIED
 from gon_client.device import Device
-from gon_client.predict.recording import TRACE_VARIABLE, Recording, record, record_life
+from gon_client.predict import TRACE_VARIABLE
+from gon_client.predict.recording import Recording, record, record_life
 from gon_client.predict.trace import Taken, load
 from gon_client.remote import RemoteDevice
 from gon_server.devices.sim import SimDevice

@@ -17,9 +17,10 @@ from gon.limits import PREDICTED_WAYS_MAX
 from gon_client.bench.report import FILE_WIDTH
 from gon_client.commands.leased import Wanted, lease_options, live
 from gon_client.commands.predict_table import shown
+from gon_client.predict import TRACE_VARIABLE
 from gon_client.predict.forecast import Asked, Report, forecast
 from gon_client.predict.quantities import bandwidth_mbit_of, rtt_s_of
-from gon_client.predict.recording import TRACE_SUFFIX, TRACE_VARIABLE
+from gon_client.predict.recording import TRACE_SUFFIX
 from gon_client.predict.trace import Trace, load
 
 _Plot: TypeAlias = Callable[[Report, Path], None]

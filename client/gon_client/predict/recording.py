@@ -28,12 +28,12 @@ from gon.errors import GonError, InvalidArgument, Unsupported
 from gon.limits import KIB, MIB, PROBE_S, PROBES_MAX, TRACE_EVENTS_MAX, TRACES_MAX
 from gon.transport.base import Link
 from gon_client.device import Device
+from gon_client.predict import TRACE_VARIABLE
 from gon_client.predict.model import Predicted, predict
 from gon_client.predict.recorder import Recorder, RecordingLink
 from gon_client.predict.trace import Trace, Way
 from gon_client.predict.work import REST_S, Work, work_of
 
-TRACE_VARIABLE = "GON_TRACE"
 TRACE_SUFFIX = ".trace"
 MBIT_BYTES = 1e6 / 8
 # Each is tried while the one before it was quick: a slow way is known by little.
