@@ -6,6 +6,8 @@
 #   make test-plain   the suites of what native modules do, without those
 #   make test-runtimes   the CUDA C kernels on Intel's FPGA emulator, and on PoCL where it is installed;
 #                what the CUDA backend takes of CuPy, against the real one
+#   make vm-test   the client in a virtual machine, emulated by QEMU, with gond here; as root it
+#                installs QEMU from Debian's packages; VM passes arguments
 #   make check   lint, format, types, the tidy test
 #   make bench   latency, rate and bandwidth over every link; BENCH passes arguments to `gon bench`
 #   make bench-rivals   other programs that do the same job, each in an environment of its own;
@@ -21,6 +23,7 @@ WORKERS ?= logical
 BENCH ?=
 RIVALS ?=
 PYTEST ?=
+VM ?=
 
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
@@ -30,7 +33,7 @@ export PIP_NO_INPUT = 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test test-plain test-runtimes check lint types pyright mypy tidy bench \
+.PHONY: help venv demo test test-plain test-runtimes vm-test check lint types pyright mypy tidy bench \
 	bench-rivals proto clean
 
 help:
@@ -90,6 +93,9 @@ test-runtimes: $(RUNTIMES)/ready
 		GON_TEST_DEVICE="opencl:Portable Computing Language/0" \
 		$(RUNTIMES)/bin/python -m pytest $(SPREAD) $(COLLECTION) $(PYTEST); }
 	@test -e $(POCL_ICD) || echo "PoCL is not installed here (Debian: pocl-opencl-icd): not tried"
+
+vm-test: $(READY)
+	$(BIN)/python -m tests.vm.run $(VM)
 
 check: lint types tidy
 

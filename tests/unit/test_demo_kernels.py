@@ -11,8 +11,8 @@ import pytest
 
 import gon
 from gon_client.demo import checks, packages
+from gon_client.demo.arrays import Bytes
 from gon_client.demo.digits import CLASSES, Classifier
-from gon_client.demo.packages import Bytes
 from gon_client.demo.pictures import Pictures, gaussian_weights
 
 SIZES = [(1, 1), (1, 9), (7, 1), (5, 3), (16, 16), (17, 33), (61, 130), (64, 64)]

@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from gon.errors import InvalidArgument
-from gon_client.demo.packages import BRIGHTNESS_MAX, Bytes, Digits
+from gon_client.demo.arrays import Bytes
+from gon_client.demo.packages import BRIGHTNESS_MAX, Digits
 
 _MARGIN = 12
 _CAPTION = 30

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gon_client.demo import packages
+from gon_client.demo.arrays import Bytes, Reals
 from gon_client.demo.digits import NEIGHBOURS
-from gon_client.demo.packages import Bytes, Digits, Reals
+from gon_client.demo.packages import Digits
 from gon_client.demo.pictures import SIGMA
 from gon_client.demo.record import Check
 from gon_client.demo.workbench import Results

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 import gon
 from gon.errors import InvalidArgument
-from gon_client.demo.packages import Bytes
+from gon_client.demo.arrays import Bytes
 
 NEIGHBOURS = 5
 CLASSES = 10

@@ -10,17 +10,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
-from typing import Protocol, TypeAlias, cast
+from typing import Protocol, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from gon.errors import InvalidArgument, Unsupported
-
-Bytes: TypeAlias = NDArray[np.uint8]
-Counts: TypeAlias = NDArray[np.int64]
-Reals: TypeAlias = NDArray[np.float64]
+from gon_client.demo.arrays import Bytes, Counts, Reals
 
 PHOTOGRAPH = "astronaut.png"
 # A brightness of the digits' 8 by 8 pixels is at most this.

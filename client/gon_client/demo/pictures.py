@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gon
-from gon_client.demo.packages import Bytes
+from gon_client.demo.arrays import Bytes
 
 SIGMA = 3.0
 # SciPy's default: the bell is cut off after this many sigmas.

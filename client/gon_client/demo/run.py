@@ -16,8 +16,9 @@ import numpy as np
 
 from gon.clock import Clock
 from gon_client.demo.album import save_digits, save_pictures
+from gon_client.demo.arrays import Bytes
 from gon_client.demo.checks import References, references
-from gon_client.demo.packages import Bytes, Digits, load_digits, load_photograph
+from gon_client.demo.packages import Digits, load_digits, load_photograph
 from gon_client.demo.places import Place, Say, open_places
 from gon_client.demo.record import Check, Measurement, Report, Score, Stage, Traffic
 from gon_client.demo.workbench import Workbench

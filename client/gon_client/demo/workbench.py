@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gon
+from gon_client.demo.arrays import Bytes
 from gon_client.demo.digits import NEIGHBOURS, Classifier
-from gon_client.demo.packages import Bytes, Digits
+from gon_client.demo.packages import Digits
 from gon_client.demo.pictures import Pictures
 from gon_client.demo.record import Stage
 
