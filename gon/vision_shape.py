@@ -216,6 +216,10 @@ def _check_takes(stage: Stage, images: Images) -> None:
         raise InvalidArgument(f"{told} channels of {' or '.join(elements)} are taken, not {images}")
     if isinstance(stage, Median) and stage.size > 5 and images.element != "uint8":
         raise InvalidArgument(f"size {stage.size} of {images.element}; 3 or 5 is possible")
+    if isinstance(stage, Orb):
+        smallest = min(images.height, images.width) / stage.scale ** (stage.levels - 1)
+        if smallest < 1:
+            raise InvalidArgument(f"nothing is left of {images} after {stage.levels} levels")
     if isinstance(stage, Normalise):
         for numbers in (stage.mean, stage.deviation):
             if len(numbers) not in (1, images.channels):
