@@ -10,10 +10,12 @@ import re
 import struct
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from gon.errors import CorruptData, Unsupported
 from gon.vision_limits import VISION_SCANS_MAX, VISION_SEGMENTS_MAX
+
+Form: TypeAlias = Literal["png", "jpeg", "webp"]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 # Frames of JPEG; the numbers between them are tables and an extension.
@@ -29,7 +31,7 @@ _END_OF_IMAGE = 0xD9
 class ImageHeader:
     """An encoded image's form and size."""
 
-    form: Literal["png", "jpeg", "webp"]
+    form: Form
     height: int
     width: int
 
@@ -41,6 +43,7 @@ def read_header(data: bytes | memoryview) -> ImageHeader:
     short or makes no sense.
     """
     start = bytes(data[:30])
+    form: Form
     try:
         if start.startswith(_PNG):
             form, (height, width) = "png", _png(start)

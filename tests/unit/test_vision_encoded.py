@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 
 from gon.errors import CorruptData, GonError, InvalidArgument, LimitExceeded, Unsupported
 from gon.image_header import ImageHeader, read_header
+from gon.personalities import Personality
 from gon.vision import Colour, Crop, Decode, Encode, Flip, Resize, Stage, encode
 from gon.vision_shape import decoded, dimensions
-from gon_server.engines.base import Share
+from gon_server.engines.admission import check_program
+from gon_server.engines.base import Share, Uses
 from gon_server.engines.shelf import Shelf
 from tests.unit.vision_runs import graph_of, load, picture, run, run_graph
 
@@ -202,11 +204,14 @@ def test_images_that_promise_too_much_are_refused_before_they_are_decoded(
 
 # In a process of its own: the library reads its environment once.
 REFUSES = """
-import sys, numpy
-from gon_server.engines.base import Share
+import os, sys, numpy
+from gon_server.engines.admission import check_program
+from gon_server.engines.base import Share, Uses
 from gon_server.engines.vision.opening import open_engine
+before = dict(os.environ)
 open_engine(Share(3))
 import cv2
+assert os.environ == before
 assert cv2.getNumThreads() == 3 and not cv2.ocl.useOpenCL()
 try:
     cv2.imdecode(numpy.frombuffer(sys.stdin.buffer.read(), numpy.uint8), 1)
@@ -319,5 +324,10 @@ def test_what_does_not_fit_into_its_room_is_told() -> None:
         run_graph(graph_of(*stages), IMAGE[None])
 
 
-def test_the_engine_is_named_with_its_version() -> None:
+def test_the_engine_tells_its_version_and_what_a_graph_is_made_of() -> None:
     assert Shelf(Share(1)).open("vision").version == f"opencv {cv2.__version__}"
+    program = load(encode(graph_of(Decode(height=9, width=9), Flip(), Encode())))
+    assert program.uses == Uses(frozenset({"uint8"}), frozenset({"decode", "flip", "encode"}), True)
+    site = Personality("site", formats=("vision",), refuses=("decode",))
+    with pytest.raises(Unsupported, match="operations decode: a site has none"):
+        check_program(site, program.uses, program.functions)

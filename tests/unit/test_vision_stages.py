@@ -238,8 +238,8 @@ def test_key_points_are_those_of_opencv_the_strongest_first() -> None:
     assert found["found_0"][1] == 0
     rows = found["points_0"][0, :count]
     for row, descriptor in zip(rows, found["descriptors_0"][0, :count], strict=True):
-        x, y, *rest, octave = (float(number) for number in row)
-        assert expected[((x, y), *rest, int(octave))] == descriptor.tobytes()
+        x, y, size, angle, response, octave = (float(number) for number in row)
+        assert expected[((x, y), size, angle, response, int(octave))] == descriptor.tobytes()
     assert (np.diff(rows[:, 4]) <= 0).all()
     assert not found["points_0"][0, count:].any()
     assert not found["descriptors_0"][1].any()

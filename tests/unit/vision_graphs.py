@@ -15,6 +15,7 @@ from gon.vision import (
     Corners,
     Crop,
     Decode,
+    Element,
     Encode,
     Equalise,
     Filter,
@@ -35,6 +36,7 @@ from gon.vision import (
     check,
 )
 
+ELEMENT: SearchStrategy[Element] = st.sampled_from(["uint8", "uint16", "float32"])
 SIDE = st.one_of(st.integers(1, 9), st.integers(1, 70))
 ODD = st.integers(0, 7).map(lambda half: 2 * half + 1)
 # Also far beyond what images have.
@@ -145,7 +147,7 @@ STAGES: Mapping[type[Stage], SearchStrategy[Stage]] = {
 @st.composite
 def graphs(draw: st.DrawFn) -> ImageGraph:
     """Return a graph that passes the check."""
-    element = draw(st.sampled_from(["uint8", "uint8", "uint16", "float32"]))
+    element = draw(ELEMENT)
     first = draw(st.one_of(*STAGES.values()))
     rest = draw(st.lists(st.one_of(*STAGES.values()), max_size=3))
     stages: list[Stage] = []

@@ -60,8 +60,10 @@ def _by_table(
 def _compute(
     values: Image, mean: NDArray[np.float32], deviation: NDArray[np.float32], target: Image
 ) -> Image:
-    np.subtract(values, mean, out=target, dtype=np.float32)
-    return np.divide(target, deviation, out=target, dtype=np.float32)
+    # What is beyond float32 becomes infinite, as in every other stage.
+    with np.errstate(all="ignore"):
+        np.subtract(values, mean, out=target, dtype=np.float32)
+        return np.divide(target, deviation, out=target, dtype=np.float32)
 
 
 def _saturate(values: Image, target: Image) -> None:
