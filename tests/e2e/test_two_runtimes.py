@@ -94,7 +94,7 @@ def steps_of(device: gon.Device, start: np.ndarray) -> gon.DeviceArray:
 
 def expected(start: np.ndarray) -> np.ndarray:
     """Return what the kernel shall: each block's lengths of sequences, the other way round."""
-    counts = []
+    counts: list[int] = []
     for number in start.reshape(-1, BLOCK)[:, ::-1].reshape(-1).tolist():
         count, x = 0, number
         while x > 1:
