@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from gon_client.predict.recording import Recording, record
     from gon_client.statistics import DeviceStatistics, stats
     from gon_client.stream import Stream
+    from gon_client.vision import DeviceVision, EncodedImages, FoundCorners, FoundPoints
 
 __version__ = "0.1.0"
 
@@ -103,6 +104,10 @@ _HOMES = {
     "DeviceStatistics": "gon_client.statistics",
     "stats": "gon_client.statistics",
     "Stream": "gon_client.stream",
+    "DeviceVision": "gon_client.vision",
+    "EncodedImages": "gon_client.vision",
+    "FoundCorners": "gon_client.vision",
+    "FoundPoints": "gon_client.vision",
 }
 
 __all__ = [
@@ -117,8 +122,12 @@ __all__ = [
     "DeviceError",
     "DeviceFlow",
     "DeviceStatistics",
+    "DeviceVision",
+    "EncodedImages",
     "Event",
     "FlowResult",
+    "FoundCorners",
+    "FoundPoints",
     "Function",
     "GonError",
     "Graph",

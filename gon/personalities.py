@@ -109,7 +109,9 @@ PERSONALITIES: tuple[Personality, ...] = (
     Personality(
         name="vpu",
         formats=("vision", "onnx"),
-        elements=("float16", "float32", "int8", "uint8", "int16", "uint16", *_COUNTING),
+        elements=(
+            "float16", "float32", "int8", "uint8", "int16", "uint16", *_COUNTING, "uint64",
+        ),
         refuses=_CONTROL_FLOW,
         stands_for="a vision processor, as Intel's Myriad X and TI's Jacinto: images to images, "
         "and networks over them",

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gon import vision
     from gon.flow import Flow, Stage
     from gon_client.flow import DeviceFlow
     from gon_client.function import Function
     from gon_client.module import Module
     from gon_client.stablehlo import Exportable, ExportedFunction, StableHlo, TracedFunction
+    from gon_client.vision import DeviceVision
 
 
 class Models(ABC):
@@ -67,3 +69,23 @@ class Models(ABC):
         from gon_client.flow import flow_on
 
         return flow_on(self, stages, chunk_bytes)
+
+    def vision(
+        self,
+        stages: vision.ImageGraph | Sequence[vision.Stage],
+        *,
+        element: vision.Element | None = None,
+    ) -> DeviceVision:
+        """Return an image graph, ready to be called on images of this device: they go through the
+        stages (gon.vision) in their order. `element` is the type of their elements, uint8 if not
+        given; one of any size may go in, and as many as wanted.
+
+            prepare = dev.vision([Decode(height=224, width=224, fit="cover"), Normalise(...),
+                                  Planar()])
+            scores = model(prepare([jpeg, png]))
+
+        Raises InvalidArgument, LimitExceeded and Unsupported for what is no such graph.
+        """
+        from gon_client.vision import vision_on
+
+        return vision_on(self, stages, element)

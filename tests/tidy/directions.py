@@ -60,6 +60,22 @@ MAY_IMPORT: tuple[tuple[str, tuple[str, ...]], ...] = (
             "gon_server.engines",
         ),
     ),
+    # So are image graphs.
+    (
+        "gon_server.engines.vision",
+        (
+            "gon.image_header",
+            "gon.vision",
+            "gon.vision_limits",
+            "gon.vision_shape",
+            "gon.vision_stages",
+            "gon.model",
+            "gon.errors",
+            "gon.limits",
+            "gon_server.devices.books",
+            "gon_server.engines",
+        ),
+    ),
     # An engine sees programs and memory.
     (
         "gon_server.engines",
@@ -107,6 +123,7 @@ OWNERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("tree_sitter_cuda", ("gon_server.cuda_c.tree",)),
     ("uvloop", ("gon_server",)),
     ("cryptography", ("gon_server.engines.dpu.aes_gcm",)),
+    ("cv2", ("gon_server.engines.vision",)),
     ("google_crc32c", ("gon_server.engines.dpu.digests",)),
     ("hyperscan", ("gon_server.engines.dpu.patterns", "gon_server.engines.dpu.scan_driver")),
     ("isal", ("gon_server.engines.dpu.deflate",)),

@@ -18,6 +18,11 @@ LAZY_IMPORTS: dict[tuple[str, str], str] = {
     ("gon.transport.registry", "gon.transport.zmq.ZmqListener"): "a tenth of a cold client's start",
     ("gon_client.models", "gon_client.stablehlo.stablehlo"): "a tenth of a cold client's start",
     ("gon_client.models", "gon_client.flow.flow_on"): "a tenth of a cold client's start",
+    ("gon_client.models", "gon_client.vision.vision_on"): "a tenth of a cold client's start",
+    (
+        "gon_server.engines.vision.opening",
+        "gon_server.engines.vision.engine.VisionEngine",
+    ): "its library reads the environment when it is imported",
     ("gon_client.cli", "gon_client.commands.root.gon"): "says what to install without the extra",
     ("gon_server.cli", "gon_server.daemon"): "after the spawner has started: gRPC must not fork",
     ("gon_client.commands.demo", "gon_client.demo.run.Plan"): "says what to install without it",

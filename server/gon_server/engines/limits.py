@@ -4,6 +4,8 @@ the host's side knows.
 
 from __future__ import annotations
 
+from gon.limits import MIB
+
 # Parameters of one function, as many as a graph may name arguments; and dimensions of one tensor,
 # as many as NumPy has.
 TENSORS_MAX = 256
@@ -28,3 +30,6 @@ QUIET_PATIENCE_S = 5.0
 # IREE's disassembler reads a module within this: one of 2 MB takes 0.27 s (measured), with the look
 # at what it says.
 DISASSEMBLY_S = 10.0
+# Memory for images between stages, kept from call to call, twice: an image of float32 with five
+# million pixels fits; of larger ones new pages cost little beside the work.
+SCRATCH_KEPT_BYTES_MAX = 64 * MIB
