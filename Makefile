@@ -5,7 +5,8 @@
 #   make test    all tests
 #   make test-plain   the suites of what native modules do, without those
 #   make test-runtimes   the CUDA C kernels on Intel's FPGA emulator, and on PoCL where it is installed;
-#                what the CUDA backend takes of CuPy, against the real one
+#                two of them as units of one gond; what the CUDA backend takes of CuPy, against
+#                the real one
 #   make vm-test   the client in a virtual machine, emulated by QEMU, with gond here; as root it
 #                installs QEMU from Debian's packages; VM passes arguments
 #   make check   lint, format, types, the tidy test
@@ -73,19 +74,24 @@ test-plain: $(READY)
 RUNTIMES := $(VENV)-runtimes
 COLLECTION := tests/conformance/test_cuda_kernels.py -k named
 POCL_ICD := /etc/OpenCL/vendors/pocl.icd
+# Vendor files of both runtimes that are installed there.
+BOTH := $(RUNTIMES)/icd-both
 
 $(RUNTIMES)/ready: pyproject.toml $(NATIVE)
 	@test -x $(RUNTIMES)/bin/python || $(PYTHON) -m venv $(RUNTIMES)
 	$(RUNTIMES)/bin/python -m pip install --quiet --editable '.[cli,cuda,server]' \
 		hypothesis nvidia-cuda-cccl-cu12 pytest pytest-timeout pytest-xdist scipy \
 		intel-cmplr-lib-rt==2025.0.5 intel-opencl-rt==2025.0.5 intel-opencl-fpga-emu-rt==2025.0.5
-	@mkdir -p $(RUNTIMES)/icd
-	@echo $(abspath $(RUNTIMES))/lib/libintelocl_emu.so >$(RUNTIMES)/icd/emulator.icd
+	@mkdir -p $(RUNTIMES)/icd $(BOTH)
+	@echo $(abspath $(RUNTIMES))/lib/libintelocl_emu.so | tee $(RUNTIMES)/icd/emulator.icd >$(BOTH)/emulator.icd
+	@echo $(abspath $(RUNTIMES))/lib/libintelocl.so >$(BOTH)/cpu.icd
 	@touch $@
 
 # tests/kernels/README.md tells why each runtime needs what it is given.
 test-runtimes: $(RUNTIMES)/ready
 	$(RUNTIMES)/bin/python -m pytest tests/unit/test_cupy_surface.py $(PYTEST)
+	OCL_ICD_VENDORS=$(abspath $(BOTH)) CL_CONFIG_CPU_TARGET_ARCH=core-avx2 \
+		$(RUNTIMES)/bin/python -m pytest tests/e2e/test_two_runtimes.py $(PYTEST)
 	OCL_ICD_VENDORS=$(abspath $(RUNTIMES))/icd CL_CONFIG_CPU_TARGET_ARCH=core-avx2 \
 		GON_TEST_DEVICE="opencl:Intel(R) FPGA Emulation Platform for OpenCL(TM)/0" \
 		$(RUNTIMES)/bin/python -m pytest $(SPREAD) $(COLLECTION) $(PYTEST)

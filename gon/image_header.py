@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Literal, TypeAlias
 
 from gon.errors import CorruptData, Unsupported
@@ -21,9 +21,10 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 # Frames of JPEG; the numbers between them are tables and an extension.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BARE = frozenset({0x01, *range(0xD0, 0xD8)})
+_MARKER = 0xFF
 _START_OF_SCAN = 0xDA
-# Coded pixels never have these two bytes; what else does is counted with them.
-_SCANS = re.compile(rb"\xff\xda")
+# Among coded pixels a marker's first byte is followed by a zero, or by a mark to resume at.
+_BEHIND_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _END_OF_IMAGE = 0xD9
 
 
@@ -68,24 +69,50 @@ def _png(start: bytes) -> tuple[int, int]:
 
 
 def _jpeg(data: bytes | memoryview) -> tuple[int, int]:
-    if any(True for _ in islice(_SCANS.finditer(data), VISION_SCANS_MAX, None)):
-        raise CorruptData(f"a jpeg of more than {VISION_SCANS_MAX} scans")
+    size: tuple[int, int] | None = None
+    scans = 0
+    try:
+        for marker, at in _segments(data):
+            if marker in _FRAMES and size is None:
+                height, width = struct.unpack(">HH", data[at + 1 : at + 5])
+                size = (height, width)
+            scans += marker == _START_OF_SCAN
+            if scans and size is None:
+                break
+            if scans > VISION_SCANS_MAX:
+                raise CorruptData(f"a jpeg of more than {VISION_SCANS_MAX} scans")
+    except (struct.error, IndexError):
+        # Where its end is missing its decoder will say so.
+        if size is None:
+            raise
+    if size is None:
+        raise CorruptData("a jpeg with no frame before its first scan")
+    return size
+
+
+def _segments(data: bytes | memoryview) -> Iterator[tuple[int, int]]:
+    """Give the marker of each segment and where its content begins, to the image's end."""
     at = 2
     for _ in range(VISION_SEGMENTS_MAX):
-        if data[at] != 0xFF:
+        if data[at] != _MARKER:
             raise CorruptData(f"a jpeg with no marker at byte {at}")
         marker = data[at + 1]
-        if marker == 0xFF or marker in _BARE:
-            at += 1 if marker == 0xFF else 2
+        if marker == _MARKER or marker in _BARE:
+            at += 1 if marker == _MARKER else 2
             continue
-        if marker in (_START_OF_SCAN, _END_OF_IMAGE, 0xD8, 0x00):
-            raise CorruptData("a jpeg with no frame before its first scan")
+        if marker in (0x00, 0xD8):
+            raise CorruptData(f"a jpeg with no segment at byte {at}")
+        if marker == _END_OF_IMAGE:
+            return
         (length,) = struct.unpack(">H", data[at + 2 : at + 4])
-        if marker in _FRAMES:
-            height, width = struct.unpack(">HH", data[at + 5 : at + 9])
-            return height, width
+        yield marker, at + 4
         at += 2 + max(2, length)
-    raise CorruptData(f"a jpeg of more than {VISION_SEGMENTS_MAX} segments before its frame")
+        if marker == _START_OF_SCAN:
+            behind = _BEHIND_SCAN.search(data, at)
+            if behind is None:
+                return
+            at = behind.start()
+    raise CorruptData(f"a jpeg of more than {VISION_SEGMENTS_MAX} segments")
 
 
 def _webp(start: bytes) -> tuple[int, int]:

@@ -21,7 +21,7 @@ VISION_IMAGES_MAX = 4096
 VISION_ENCODED_BYTES_MAX = 512 * MIB
 # How often a JPEG may go over its pixels, each time at their whole cost; encoders do ten at most.
 VISION_SCANS_MAX = 64
-# What stands in a JPEG before its size, each looked at by itself: colour profiles are a dozen.
+# Segments of a JPEG, each looked at by itself: a colour profile has a dozen, a scan two.
 VISION_SEGMENTS_MAX = 4096
 # Kernels of filters: each pixel costs their area (own ones, bilateral: 0.1 ms for 1,000 pixels of
 # the largest) or their length (Gaussian, separable).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import DTypeLike
 from gon.errors import InvalidArgument
 from gon.model import BufferAt, LaunchArg
 from gon_client.buffer import Buffer, HostArray, ReadFuture, check_kind
+from gon_client.mapped import mapped
 
 if TYPE_CHECKING:
     from gon_client.device import Device
@@ -155,6 +157,28 @@ class DeviceArray:
         self.buffer.copy_from(
             np.ascontiguousarray(source), offset=self.offset, stream=stream, cache=cache
         )
+
+    def map(
+        self,
+        *,
+        read: bool = True,
+        write: bool = True,
+        stream: Stream | None = None,
+        timeout_s: float | None = None,
+    ) -> AbstractContextManager[HostArray]:
+        """Return a block's NumPy array that is this array, in the order of `stream`.
+
+            with array.map() as host:
+                host[0] += 1
+
+        Where the device is in this process and on the host's memory, it is that memory: nothing is
+        copied. Elsewhere it is read where the block begins (or, without `read`, has no promised
+        content), and what was changed is written where it ends, in pieces of 4 KiB. Without `write`
+        it is read-only. Nothing that is queued may touch the array meanwhile.
+
+        The block's beginning raises as `get`; a map cannot be captured.
+        """
+        return mapped(self, read=read, write=write, stream=stream, timeout_s=timeout_s)
 
     def copy_from(
         self,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _ONCE: Final = LaunchConfig(1)
 
 Given: TypeAlias = DeviceArray | HostArray | bytes | Sequence[bytes]
+Sizes: TypeAlias = Sequence[int] | DeviceArray
 
 
 class EncodedImages(NamedTuple):
@@ -66,6 +67,16 @@ class FoundPoints(NamedTuple):
 
 
 Output: TypeAlias = DeviceArray | EncodedImages | FoundCorners | FoundPoints
+
+
+class _Taken(NamedTuple):
+    """What a call is given: arrays, not uploaded yet, what tells it from other calls, and whether
+    it is of one image.
+    """
+
+    arrays: Sequence[DeviceArray | HostArray]
+    key: tuple[int, ...]
+    single: bool
 
 
 class _Plan(NamedTuple):
@@ -111,7 +122,7 @@ class DeviceVision:
         images: Given,
         /,
         *,
-        sizes: Sequence[int] | None = None,
+        sizes: Sizes | None = None,
         out: DeviceArray | Sequence[DeviceArray] | None = None,
         stream: Stream | None = None,
     ) -> Output | tuple[Output, ...]:
@@ -121,14 +132,15 @@ class DeviceVision:
 
         Images are an array of the device, or one of NumPy, which is uploaded. A graph that decodes
         takes bytes, a list of bytes, or an array of bytes; where that holds several images, one
-        behind the other, `sizes` tells the bytes of each. `out` are arrays to write instead of new
+        behind the other, `sizes` tells the bytes of each: numbers, or a uint64 array of the device,
+        which is looked at when the graph runs. `out` are arrays to write instead of new
         ones, as many as there are in the result. What is found wrong with the content, as
         CorruptData, is raised by the next wait.
 
         Raises InvalidArgument for images that a stage does not take, and LimitExceeded.
         """
         device = self._device
-        arrays, key, single = (
+        taken, key, single = (
             self._encoded(images, sizes) if self.graph.decodes else self._plain(images, sizes)
         )
         plan = self._plans.get(key)
@@ -137,6 +149,7 @@ class DeviceVision:
             if len(self._plans) >= SHAPES_CACHED_MAX:
                 self._plans.clear()
             self._plans[key] = plan
+        arrays = [each if isinstance(each, DeviceArray) else device.asarray(each) for each in taken]
         if out is None:
             results = [device.empty(shape, dtype) for shape, dtype in plan.made]
         else:
@@ -151,12 +164,7 @@ class DeviceVision:
         launch(stream or device.default_stream, _ONCE, self._kernel, *args)
         return _grouped(self._outputs_of_call(results))
 
-    def _plain(
-        self, given: Given, sizes: Sequence[int] | None
-    ) -> tuple[list[DeviceArray], tuple[int, ...], bool]:
-        """Return the array of images, its shape with all four dimensions as far as it has them, and
-        whether it is one image.
-        """
+    def _plain(self, given: Given, sizes: Sizes | None) -> _Taken:
         if sizes is not None:
             raise InvalidArgument("sizes are of encoded images, and these are none")
         if not isinstance(given, DeviceArray | np.ndarray):
@@ -166,15 +174,9 @@ class DeviceVision:
                 f"{self!r} takes {self.graph.element} of (height, width), (height, width, channels)"
                 f" or (count, height, width, channels); {given.dtype}{list(given.shape)} was given"
             )
-        array = given if isinstance(given, DeviceArray) else self._device.asarray(given)
-        return [array], tuple(given.shape), given.ndim < 4
+        return _Taken([given], tuple(given.shape), single=given.ndim < 4)
 
-    def _encoded(
-        self, given: Given, sizes: Sequence[int] | None
-    ) -> tuple[list[DeviceArray], tuple[int, ...], bool]:
-        """Return the bytes and the sizes of images, what tells one count from another, and whether
-        it is one image.
-        """
+    def _encoded(self, given: Given, sizes: Sizes | None) -> _Taken:
         if isinstance(given, Sequence) and not isinstance(given, bytes):
             if sizes is not None:
                 raise InvalidArgument("sizes of a list, whose parts have theirs")
@@ -186,19 +188,20 @@ class DeviceVision:
             raise KernelArgumentError(
                 f"{self!r} takes bytes; {given.dtype}{list(given.shape)} was given"
             )
-        single = sizes is None
+        if isinstance(sizes, DeviceArray):
+            if sizes.ndim != 1 or sizes.dtype != np.uint64:
+                raise KernelArgumentError(f"sizes of {sizes.dtype}{list(sizes.shape)}; uint64")
+            return _Taken([given, sizes], (len(sizes), 0), single=False)
         parts = [given.nbytes] if sizes is None else [int(size) for size in sizes]
         if min(parts, default=0) < 1 or sum(parts) != given.nbytes:
             told = "of no bytes" if min(parts, default=0) < 1 else f"of {sum(parts)} bytes in all"
             raise InvalidArgument(f"encoded images {told}, in {given.nbytes} bytes")
         if max(parts) > VISION_ENCODED_BYTES_MAX:
-            raise LimitExceeded(
-                f"an image of {max(parts)} bytes; at most {VISION_ENCODED_BYTES_MAX}"
-            )
-        device = self._device
-        data = given if isinstance(given, DeviceArray) else device.asarray(given)
-        lengths = device.asarray(np.array(parts, np.uint64))
-        return [data, lengths], (len(parts), single), single
+            most = VISION_ENCODED_BYTES_MAX
+            raise LimitExceeded(f"an image of {max(parts)} bytes; at most {most}")
+        single = sizes is None
+        lengths = np.array(parts, np.uint64)
+        return _Taken([given, lengths], (len(parts), int(single)), single=single)
 
     def _plan(self, key: tuple[int, ...], *, single: bool) -> _Plan:
         """Check images of these sizes, and find what follows from them."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gon.errors import BadHandle, GonError, InvalidArgument, OutOfMemory
+from gon.elastic import InPlace
+from gon.errors import BadHandle, GonError, InvalidArgument, OutOfMemory, Unsupported
 from gon.model import DEFAULT_STREAM, Handle
 from gon.testing.device_trial import Trial, expect
 
@@ -207,6 +208,25 @@ def many_small_buffers_keep_apart(trial: Trial) -> None:
         trial.device.free(buffer)
 
 
+def memory_in_place_is_the_buffers_own(trial: Trial) -> None:
+    device, array = trial.device, np.arange(3000, dtype=np.uint16)
+    data, none = trial.holding(array), Handle(77)
+    device.sync_all().wait()
+    if not isinstance(device, InPlace):
+        return
+    try:
+        memory = device.memory_of(data)
+    except Unsupported:
+        return
+    expect(memory.tobytes() == array.tobytes(), "memory in place is not what was written")
+    memory[200:206] = b"\xff" * 6
+    device.fill(DEFAULT_STREAM, data, 300, 2, b"\xee")
+    array[100:103], array[150] = 0xFFFF, 0xEEEE
+    trial.expect_content(data, array, "after bytes were put in place")
+    expect(memory.tobytes() == array.tobytes(), "memory in place misses a later fill")
+    trial.refused(BadHandle, "memory of no buffer", device.memory_of, none)
+
+
 def a_read_only_place_is_refused(trial: Trial) -> None:
     buffer = trial.buffer(4)
     place = memoryview(bytes(4))
@@ -240,4 +260,5 @@ WITH_CONTENT = (
     copies_move_bytes_between_and_within_buffers,
     fills_repeat_the_pattern,
     many_small_buffers_keep_apart,
+    memory_in_place_is_the_buffers_own,
 )

@@ -61,6 +61,23 @@ def test_the_normative_program(device: gon.Device) -> None:
     assert counts.bytes_received > 3 * N * 4
 
 
+def test_of_a_map_what_was_changed_travels(device: gon.Device) -> None:
+    content = np.arange(MIB // 4, dtype=np.int32)
+    array = device.asarray(content)
+    add = device.compile(SOURCE).get_kernel("add_one")
+    gon.launch(device.default_stream, gon.LaunchConfig(4), add, array)
+    content[:4] += 1
+    sent = gon.stats(device).counts.bytes_sent
+    with array.map() as host:
+        np.testing.assert_array_equal(host, content)
+        host[[2, -1]] = 0
+    gon.launch(device.default_stream, gon.LaunchConfig(4), add, array)
+    content[[2, -1]] = 0
+    content[:4] += 1
+    np.testing.assert_array_equal(array.get(), content)
+    assert 2 * 4096 < gon.stats(device).counts.bytes_sent - sent < 3 * 4096
+
+
 def test_no_payload_byte_is_copied_by_us(soft_gond: Gond) -> None:
     """Counted by the links themselves, on both sides: see `gon.stats` and the worker's own count.
 

@@ -27,7 +27,7 @@ MAY_IMPORT: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("gon.wire", (*ROOTS, "gon.wire")),
     ("gon.transport", (*ROOTS, "gon.transport")),
     # The shipped fakes and conformance suites speak of devices and links.
-    ("gon.testing", (*ROOTS, "gon.device", "gon.transport", "gon.testing")),
+    ("gon.testing", (*ROOTS, "gon.device", "gon.elastic", "gon.transport", "gon.testing")),
     ("gon", ("gon",)),
     # A port is given launches as they are coded.
     (

@@ -138,6 +138,23 @@ def test_encoded_images_there_and_back(dev: Device) -> None:
         assert np.array_equal(gray.get(stream=stream), expected)
 
 
+def test_what_was_encoded_is_decoded_without_a_wait_also_in_a_graph(dev: Device) -> None:
+    pack = dev.vision([Encode(room_bytes=20_000)])
+    unpack = dev.vision([Decode(height=48, width=65, fit="exact")])
+    encoded = pack(IMAGE)
+    assert isinstance(encoded, EncodedImages)
+    sizes = encoded.lengths.reshape(1)
+    assert np.array_equal(array(unpack(encoded.room, sizes=sizes)).get()[0], IMAGE)
+    image, room = dev.asarray(IMAGE[::-1].copy()), dev.zeros((1, 48, 65, 3), np.uint8)
+    with dev.capture() as graph:
+        pack(image, out=encoded)
+        unpack(encoded.room, sizes=sizes, out=room)
+    graph.launch(dev.default_stream)
+    assert np.array_equal(room.get()[0], IMAGE[::-1])
+    with pytest.raises(KernelArgumentError, match=r"sizes of uint8\[1\]; uint64"):
+        unpack(encoded.room, sizes=dev.zeros(1, np.uint8))
+
+
 def test_corners_and_points(dev: Device) -> None:
     survey = dev.vision([GRAY, Corners(count_max=9, passes=True), Orb(count_max=40, levels=2)])
     both = survey(picture(200, 240, 3))

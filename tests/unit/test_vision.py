@@ -59,7 +59,7 @@ def test_a_graph_reads_the_same_in_both_forms(made: ImageGraph) -> None:
     assert decode(to_json(made).encode()) == made
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.data())
 def test_whatever_the_bytes_are_reading_ends_with_an_answer(data: st.DataObject) -> None:
     coded = bytearray(encode(data.draw(graphs())))

@@ -316,7 +316,7 @@ def test_large_memory_between_stages_is_given_back() -> None:
     assert "10000 bytes" in repr(scratch)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_whatever_passes_the_checks_is_computed(data: st.DataObject) -> None:
     """No image and no graph that pass make OpenCV complain, write elsewhere, or end the process."""

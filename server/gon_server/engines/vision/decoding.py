@@ -34,12 +34,12 @@ _FLAGS: Final = {
 
 
 def parts_of(data: NDArray[np.uint8], sizes: NDArray[np.uint64]) -> list[NDArray[np.uint8]]:
-    """Return the encoded images that lie one behind the other.
+    """Return the encoded images that lie one behind the other, from the beginning on.
 
     Raises InvalidArgument for sizes that are not theirs, LimitExceeded.
     """
     numbers = [int(size) for size in sizes]
-    if min(numbers, default=0) < 1 or sum(numbers) != len(data):
+    if min(numbers, default=0) < 1 or sum(numbers) > len(data):
         raise InvalidArgument(f"images of {sum(numbers)} bytes in all, in {len(data)} bytes")
     if max(numbers) > VISION_ENCODED_BYTES_MAX:
         raise LimitExceeded(f"an image of {max(numbers)} bytes; at most {VISION_ENCODED_BYTES_MAX}")
