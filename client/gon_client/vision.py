@@ -123,7 +123,7 @@ class DeviceVision:
         /,
         *,
         sizes: Sizes | None = None,
-        out: DeviceArray | Sequence[DeviceArray] | None = None,
+        out: Output | Sequence[Output] | None = None,
         stream: Stream | None = None,
     ) -> Output | tuple[Output, ...]:
         """Queue the graph on `images`, on `stream` (the default one if not given), and return what
@@ -133,9 +133,9 @@ class DeviceVision:
         Images are an array of the device, or one of NumPy, which is uploaded. A graph that decodes
         takes bytes, a list of bytes, or an array of bytes; where that holds several images, one
         behind the other, `sizes` tells the bytes of each: numbers, or a uint64 array of the device,
-        which is looked at when the graph runs. `out` are arrays to write instead of new
-        ones, as many as there are in the result. What is found wrong with the content, as
-        CorruptData, is raised by the next wait.
+        which is looked at when the graph runs. `out` are arrays to write instead of new ones: what
+        a call gave. What is found wrong with the content, as CorruptData, is raised by the next
+        wait.
 
         Raises InvalidArgument for images that a stage does not take, and LimitExceeded.
         """
@@ -248,9 +248,11 @@ def _grouped(found: Sequence[Output]) -> Output | tuple[Output, ...]:
     return found[0] if len(found) == 1 else tuple(found)
 
 
-def _checked(out: DeviceArray | Sequence[DeviceArray], plan: _Plan) -> list[DeviceArray]:
+def _checked(out: Output | Sequence[Output], plan: _Plan) -> list[DeviceArray]:
     """Return the arrays to write. Raises KernelArgumentError for others than are needed."""
-    given = [out] if isinstance(out, DeviceArray) else list(out)
+    given: list[DeviceArray] = []
+    for each in (out,) if isinstance(out, DeviceArray) else out:
+        given += (each,) if isinstance(each, DeviceArray) else each
     told = [f"{each.dtype}{list(each.shape)}" for each in given]
     needed = [f"{dtype}{list(shape)}" for shape, dtype in plan.made]
     if told != needed:

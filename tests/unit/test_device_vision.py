@@ -167,6 +167,9 @@ def test_corners_and_points(dev: Device) -> None:
     count = int(points.found.get())
     assert 0 < count <= 40
     assert points.descriptors[:count].get().any(axis=1).all()
+    points.found.fill(0)
+    assert survey(picture(200, 240, 3), out=both) == both
+    assert int(points.found.get()) == count
     assert not points.points[count:].get().any()
 
 
