@@ -22,6 +22,7 @@ from gon_server.engines.base import Bound, Tensor, Uses
 from gon_server.engines.dpu.patterns import compile_patterns, load_patterns
 from gon_server.engines.dpu.running import Outputs, Run
 from gon_server.engines.dpu.scan_driver import ScanDatabase
+from gon_server.engines.dpu.whole import run_whole
 from gon_server.engines.signature import data, function, tensor
 
 
@@ -72,7 +73,7 @@ class FlowProgram:
             self.flow,
             tuple(self._databases),
             data.data,
-            dict(values),
+            values,
             Outputs(result.data, lengths, written),
         )
 
@@ -93,6 +94,8 @@ class _BoundFlow:
     def run(self) -> None:
         """Raises LimitExceeded, CorruptData, IntegrityError, OutOfMemory, DeviceError."""
         try:
+            if run_whole(self.flow, self.data, self.values, self.outputs):
+                return
             Run(self.flow, self.databases, self.data, self.values, self.outputs).run()
         except GonError:
             raise
