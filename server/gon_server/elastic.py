@@ -76,6 +76,8 @@ class ElasticUnit(GraphLoop):
         self._may_be = {each.name: each for each in personalities}
         self._is = personalities[0]
         self.configuration = Configuration(self._is.name)
+        # Told what the unit has become.
+        self.changed: Callable[[str], None] = lambda _personality: None
         self.info = _with_formats(base.info, personalities)
         self.memory_of = base.memory_of if isinstance(base, InPlace) else self._no_memory_of
         self._programs = EnginePrograms(self.memory_of)
@@ -234,6 +236,7 @@ class ElasticUnit(GraphLoop):
         if not keep:
             self._unload_all()
         self._is = wanted
+        self.changed(wanted.name)
         self.configuration = Configuration(
             wanted.name,
             elapsed_us=(self._clock.now_s() - begun_s) * 1e6,

@@ -103,7 +103,11 @@ class StableHloProgram:
             for place, (kind, each) in enumerate(zip(kinds, tensors, strict=True))
         ]
         cut = len(found.inputs)
-        return self._loaded.call(function, given[:cut], given[cut:], in_place=found.in_place)
+        # What is written in place is a program that was built here: its types are what it does.
+        fixed = found.in_place and not any(each.dynamic for each in found.gives)
+        return self._loaded.call(
+            function, given[:cut], given[cut:], in_place=found.in_place, fixed=fixed
+        )
 
     def unload(self) -> None:
         self._loaded = None
