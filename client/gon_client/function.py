@@ -33,7 +33,7 @@ Outputs: TypeAlias = DeviceArray | Sequence[DeviceArray]
 _ONCE = LaunchConfig(1)
 
 
-class _Output(NamedTuple):
+class Output(NamedTuple):
     """An output that a call makes: its buffer's bytes, what it is."""
 
     size_bytes: int
@@ -50,7 +50,7 @@ class _Plan(NamedTuple):
     makes: bool
     tensors: Sequence[tuple[tuple[int, ...], np.dtype[np.generic]]]
     values: Sequence[object]
-    outputs: Sequence[_Output]
+    outputs: Sequence[Output]
 
     def is_for(self, inputs: int, given: Sequence[Given], device: Device, *, makes: bool) -> bool:
         """Return whether these are the plan's tensors, all of them arrays of the device."""
@@ -184,7 +184,7 @@ class Function:
         worth = [self._value(name, dims, values) for name in self._values]
         return _Plan(len(inputs), makes, tensors, worth, outputs)
 
-    def _output(self, param: Param, dims: Mapping[str, int]) -> _Output:
+    def _output(self, param: Param, dims: Mapping[str, int]) -> Output:
         shape: list[int] = []
         for dim in param.shape or ():
             if isinstance(dim, str) and dim not in dims:
@@ -194,7 +194,7 @@ class Function:
                 )
             shape.append(dims[dim] if isinstance(dim, str) else dim)
         dtype = _dtype_of(param)
-        return _Output(max(1, math.prod(shape) * dtype.itemsize), tuple(shape), dtype)
+        return Output(max(1, math.prod(shape) * dtype.itemsize), tuple(shape), dtype)
 
     def _check_count(self, what: str, given: int, params: Sequence[Param]) -> None:
         if given != len(params):

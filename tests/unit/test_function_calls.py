@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 import gon
 from gon.clock import SYSTEM_CLOCK
@@ -70,8 +72,8 @@ class Sums:
     key: int
 
     def run(self) -> None:
-        a, b, y = self.tensors
-        y[:] = a + b + np.uint8(self.key)  # type: ignore[operator]
+        a, b, y = (cast("NDArray[np.uint8]", each) for each in self.tensors)
+        y[:] = a + b + np.uint8(self.key)
 
 
 def unit_of(base: HostDevice, engine: Adder) -> ElasticUnit:
@@ -149,12 +151,14 @@ class Client:
         closed = None if call.closes is None else self.arrays[call.closes]
         if isinstance(closed, gon.DeviceArray):
             closed.buffer.close()
-        called = self.function if self._keeps else Function(self.function.kernel)
+        called: Callable[..., object] = (
+            self.function if self._keeps else Function(self.function.kernel)
+        )
         values = {"wrong": 1} if call.named else {}
         out = None if call.out is None else [self.arrays[place] for place in call.out]
         inputs = [self.arrays[place] for place in call.inputs]
         try:
-            made = called(*inputs, out=out, **values)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+            made = called(*inputs, out=out, **values)
             assert isinstance(made, gon.DeviceArray)
             return made.get().tolist(), made.shape, made.dtype
         except GonError as error:
