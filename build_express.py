@@ -34,6 +34,7 @@ MODULES = {
     "gon_client._express": "client/gon_client/_express.pyx",
     "gon_client._launcher": "client/gon_client/_launcher.pyx",
     "gon_client._transfers": "client/gon_client/_transfers.pyx",
+    "gon_server._elastic_port": "server/gon_server/_elastic_port.pyx",
     "gon_server._express": "server/gon_server/_express.pyx",
     "gon_server._replay": "server/gon_server/_replay.pyx",
     "gon_server.devices._opencl_port": "server/gon_server/devices/_opencl_port.pyx",

@@ -5,6 +5,7 @@ Must not know: wires, engines.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from gon.model import Configuration, Handle
@@ -31,7 +32,14 @@ class InPlace(Protocol):
 
     def memory_of(self, buffer: Handle) -> memoryview:
         """Return all bytes of a buffer, in place, for as long as there is the buffer; whoever uses
-        them orders that among the streams himself. Raises BadHandle, Unsupported for a buffer whose
-        memory is elsewhere.
+        them orders that among the streams himself. It is the same object each time, and may be that
+        of a buffer that was freed before. Raises BadHandle, Unsupported for a buffer whose memory
+        is elsewhere.
+        """
+        ...
+
+    def watch(self, gone: Callable[[memoryview], None]) -> None:
+        """Call `gone` with what `memory_of` has given, before that memory goes; it may do so some
+        time after its buffer was freed.
         """
         ...

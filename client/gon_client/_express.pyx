@@ -46,6 +46,8 @@ cdef extern from "Python.h":
 cdef enum:
     _TAG_WRITE = 3
     _TAG_READ = 4
+    _TAG_ALLOCATE = 1
+    _TAG_FREE = 2
     _TAG_SYNC = 12
     # The least room an outbox has, and that for the ends of its ops.
     _ROOM = 16384
@@ -61,9 +63,13 @@ cdef enum:
     _ANSWERS = 64
     # A prefix on a stream, before the head.
     _PREFIX_BYTES = 8
+    # Files whose code was looked at: more than queue work at a time.
+    _FILES_KNOWN = 512
 
 assert _ops.Write.__struct_config__.tag == _TAG_WRITE
 assert _ops.Read.__struct_config__.tag == _TAG_READ
+assert _ops.Allocate.__struct_config__.tag == _TAG_ALLOCATE
+assert _ops.Free.__struct_config__.tag == _TAG_FREE
 assert _ops.Sync.__struct_config__.tag == _TAG_SYNC
 
 cdef uint64_t _REPLIES = plain_word(Kind.REPLIES)
@@ -77,6 +83,19 @@ cdef object _IDLE_OPS = IDLE_OPS_TARGET
 cdef object _last_code = None
 
 
+# Whether the code of a file is this package's: every frame between a program and this is asked.
+cdef dict _files = {}
+
+
+cdef object _is_ours(object code):
+    known = _files.get(code.co_filename)
+    if known is None:
+        if len(_files) >= _FILES_KNOWN:
+            _files.clear()
+        known = _files[code.co_filename] = is_ours(code)
+    return known
+
+
 cdef object caller():
     """Return where the program is: the nearest frame that is not this package's."""
     global _last_code
@@ -86,9 +105,9 @@ cdef object caller():
     code = <object>PyFrame_GetCode(frame)
     Py_DECREF(code)  # it came with a reference of its own
     if code is not _last_code:
-        if is_ours(code):
+        if _is_ours(code):
             outer = <object>frame
-            while is_ours(outer.f_code) and outer.f_back is not None:
+            while _is_ours(outer.f_code) and outer.f_back is not None:
                 outer = outer.f_back
             return (outer.f_code, outer.f_lasti)
         _last_code = code
@@ -264,6 +283,19 @@ cdef class Express:
         answer._express = self
         self._answers[cookie] = answer
         return put_number(put_number(put_number(put_array(op, 3), _TAG_SYNC), stream), cookie) - op
+
+    def allocate(self, uint64_t buffer, uint64_t size_bytes):
+        """Queue a new buffer."""
+        cdef uint8_t[2 + 2 * NUMBER_BYTES] op
+        cdef uint8_t* at = put_number(put_array(op, 3), _TAG_ALLOCATE)
+        at = put_number(put_number(at, buffer), size_bytes)
+        self.queue(op, at - op, caller())
+
+    def free(self, uint64_t buffer):
+        """Queue the end of a buffer."""
+        cdef uint8_t[2 + NUMBER_BYTES] op
+        cdef uint8_t* at = put_number(put_number(put_array(op, 2), _TAG_FREE), buffer)
+        self.queue(op, at - op, caller())
 
     def write(self, uint64_t stream, uint64_t buffer, uint64_t offset, data):
         """Queue a write of at most INLINE_BYTES_MAX contiguous bytes."""

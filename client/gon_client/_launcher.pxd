@@ -10,6 +10,7 @@ cdef class Launcher:
     cdef Express _express
     cdef list _takes
     cdef Py_ssize_t _count
+    cdef Py_ssize_t _room
 
     cdef int queue(self, object stream, object config, tuple args) except -1
 
@@ -22,4 +23,5 @@ cdef class Take:
     cdef str dtype_name
     cdef object exact
 
+    cdef Py_ssize_t most_bytes(self) noexcept
     cdef uint8_t* put(self, uint8_t* at, object given, object device) except NULL

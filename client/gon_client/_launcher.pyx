@@ -34,6 +34,8 @@ cdef enum:
     _OTHER = 0
     _BUFFER = 1
     _VALUE = 2
+    # Bytes of one size: a structure, a key.
+    _BYTES = 3
 
 # NumPy's kinds and sizes of values, and what Python numbers are turned into for them here.
 cdef dict _CODES = {
@@ -59,11 +61,18 @@ cdef class Take:
                 self.size = dtype.itemsize
                 self.limit = <int64_t>1 << (8 * min(self.size, 7) - 1)
                 self.exact = dtype.type
+        elif param.kind is ParamKind.VALUE and 0 < param.size_bytes <= _LAUNCH_BYTES:
+            self.kind = _BYTES
+            self.size = param.size_bytes
+
+    cdef Py_ssize_t most_bytes(self) noexcept:
+        """Return how much room what is given may take."""
+        return _ARGUMENT_BYTES + (self.size if self.kind == _BYTES else 0)
 
     cdef uint8_t* put(self, uint8_t* at, object given, object device) except NULL:
         """Code `given` and return where the next one goes; `at` itself if it is left to others.
 
-        Needs room for _ARGUMENT_BYTES.
+        Needs room for `most_bytes`.
         """
         cdef Py_buffer raw
         cdef int64_t whole
@@ -82,6 +91,10 @@ cdef class Take:
                 return put_number(at, arg)
             return put_number(put_number(put_number(put_array(at, 3), 1), arg.buffer),
                               arg.offset_bytes)
+        if self.kind == _BYTES:
+            if type(given) is not bytes or PyBytes_GET_SIZE(given) != self.size:
+                return at
+            return put_bytes(at, <const uint8_t*>PyBytes_AS_STRING(given), self.size)
         if self.kind != _VALUE:
             return at
         kind = type(given)
@@ -141,6 +154,9 @@ cdef class Launcher:
         self._express = express
         self._takes = [Take(param) for param in kernel.info.params]
         self._count = len(self._takes)
+        self._room = _CONFIG_BYTES
+        for take in self._takes:
+            self._room += (<Take>take).most_bytes()
 
     cdef int queue(self, object stream, object config, tuple args) except -1:
         """Queue a launch; 0 if it is left to the long way, which also says what is wrong."""
@@ -153,7 +169,7 @@ cdef class Launcher:
         if (
             self._express.capturing
             or len(args) != self._count
-            or _CONFIG_BYTES + self._count * _ARGUMENT_BYTES > _LAUNCH_BYTES
+            or self._room > _LAUNCH_BYTES
             or getattr(stream, "device", None) is not self._device
             or config.threads > self._block_max
         ):

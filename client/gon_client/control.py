@@ -105,6 +105,8 @@ class LeaseStatus:
     state: LeaseState
     reason: str
     expires_in_s: float
+    # What the unit is now; "" if an older gond does not say.
+    personality: str = ""
 
 
 class _Call(Protocol[_Request, _Reply]):
@@ -231,7 +233,10 @@ class ControlChannel:
         state = _STATES.get(reply.state)
         if state is None:
             raise RemoteProtocolError(f"{self.address} names an unknown state {reply.state}")
-        return LeaseStatus(lease, reply.unit, reply.fence, state, reply.reason, reply.expires_in_s)
+        return LeaseStatus(
+            *(lease, reply.unit, reply.fence, state, reply.reason, reply.expires_in_s),
+            personality=reply.personality,
+        )
 
     def _call(
         self, call: _Call[_Request, _Reply], request: _Request, timeout_s: float | None = None

@@ -6,6 +6,7 @@ Stands on the device contract alone: over the wire for a lease, in this process 
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -143,8 +144,8 @@ class Device(Models):
         """Return a new array of zeros."""
         sizes = shape_of(shape)
         element: np.dtype[np.generic] = np.dtype(dtype)
-        count = int(np.prod(sizes, dtype=np.int64))
-        return DeviceArray(self.allocate(max(1, count * element.itemsize)), 0, sizes, element)
+        size_bytes = math.prod(sizes) * element.itemsize
+        return DeviceArray(self.allocate(max(1, size_bytes)), 0, sizes, element)
 
     def empty(self, shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> DeviceArray:
         """Return a new array of no promised content (zeros: no tenant sees another's)."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 from gon.errors import InvalidArgument
 from gon.flow import FLOW_FORMAT, NONCE_BYTES, Encrypt, Flow, Stage, encode, name_of
 from gon.flow_limits import FLOW_CHUNK_BYTES
-from gon.flow_shape import FUNCTION, Side, arguments, capacity, has_result, lengths_count, sides
+from gon.flow_shape import (
+    FUNCTION,
+    Argument,
+    Side,
+    arguments,
+    capacity,
+    has_result,
+    lengths_count,
+    sides,
+)
 from gon.model import LaunchConfig
 from gon_client.array import DeviceArray
 from gon_client.launch import launch
@@ -31,7 +40,8 @@ if TYPE_CHECKING:
 
 _ONCE: Final = LaunchConfig(1, 1)
 # What a call has names for itself.
-_TAKEN: Final = frozenset({"stream", "result_bytes"})
+_TAKEN: Final = frozenset({"stream", "result_bytes", "out"})
+_OCTET: Final = np.dtype(np.uint8)
 
 
 def flow_on(device: Models, stages: Flow | Sequence[Stage], chunk_bytes: int | None) -> DeviceFlow:
@@ -48,13 +58,16 @@ class DeviceFlow:
     def __init__(self, device: Models, flow: Flow) -> None:
         self.flow = flow
         self._arguments = arguments(flow)
-        self._drawn = {stage.nonce for stage in flow.stages if isinstance(stage, Encrypt)}
+        self.drawn = {stage.nonce for stage in flow.stages if isinstance(stage, Encrypt)}
         taken = sorted(_TAKEN & {argument.name for argument in self._arguments})
         if taken:
             raise InvalidArgument(f"a flow's argument cannot be named {taken[0]!r}")
         module = device.compile(encode(flow), FLOW_FORMAT)
         self._device: Device = module.device
         self._kernel = module.get_kernel(FUNCTION)
+        self._has_result = has_result(flow)
+        self._sides = [side for side in sides(flow) if side.rows]
+        self._lengths = lengths_count(flow)
 
     def __repr__(self) -> str:
         return f"DeviceFlow({' > '.join(name_of(stage) for stage in self.flow.stages)})"
@@ -66,50 +79,86 @@ class DeviceFlow:
         *,
         stream: Stream | None = None,
         result_bytes: int | None = None,
+        out: FlowResult | None = None,
         **values: bytes,
     ) -> FlowResult:
         """Queue the flow on the bytes of `data`, on `stream` (the default one if not given).
 
         `values` are the arguments that the stages name. The result has room for everything that may
-        come out, or for `result_bytes`. What is found wrong with the data is raised by the next
-        wait: CorruptData, IntegrityError, LimitExceeded.
+        come out, or for `result_bytes`; with `out`, what an earlier call of this flow gave, it has
+        that one's room, which is written anew. What is found wrong with the data is raised by the
+        next wait: CorruptData, IntegrityError, LimitExceeded.
 
         Raises InvalidArgument for values that are missing, unknown or of another size, OutOfMemory
         where the device has no room for the result.
         """
         given = self._checked(values)
-        device = self._device
-        result: DeviceArray | None = None
-        octets = DeviceArray(data.buffer, data.offset, (data.nbytes,), np.dtype(np.uint8))
-        args: list[object] = [octets]
-        args += [given[argument.name] for argument in self._arguments]
-        sizes = [data.nbytes]
-        if has_result(self.flow):
-            most = capacity(self.flow, data.nbytes) if result_bytes is None else result_bytes
-            result = device.empty(most, np.uint8)
-            sizes.append(most)
-            args.append(result)
-        lengths = device.zeros(lengths_count(self.flow), np.uint64)
-        written = {side.stage: _side_array(device, side) for side in sides(self.flow) if side.rows}
+        if out is not None and result_bytes is not None:
+            raise InvalidArgument("result_bytes is for a result that is made; out has its own")
+        octets = data
+        if data.dtype is not _OCTET or data.ndim != 1:
+            octets = DeviceArray(data.buffer, data.offset, (data.nbytes,), _OCTET)
+        size = octets.shape[0]
+        room, lengths, written = (
+            self._made(size, result_bytes) if out is None else out.places_for(self)
+        )
+        args: list[object] = [octets, *given.values()]
+        sizes = [size]
+        if room is not None:
+            args.append(room)
+            sizes.append(room.shape[0])
         args += [lengths, *written.values(), *sizes]
-        launch(stream or device.default_stream, _ONCE, self._kernel, *args)
-        return FlowResult(self.flow, result, lengths, written, given, stream)
+        launch(stream or self._device.default_stream, _ONCE, self._kernel, *args)
+        return FlowResult(self, Places(room, lengths, written), given, stream)
+
+    def _made(self, size_bytes: int, result_bytes: int | None) -> Places:
+        """Make the arrays that a call writes to."""
+        device, room = self._device, None
+        if self._has_result:
+            most = capacity(self.flow, size_bytes) if result_bytes is None else result_bytes
+            room = device.empty(most, _OCTET)
+        lengths = device.zeros(self._lengths, np.uint64)
+        return Places(
+            room, lengths, {side.stage: _side_array(device, side) for side in self._sides}
+        )
 
     def _checked(self, values: Mapping[str, bytes]) -> dict[str, bytes]:
-        """Return a value for each argument. Says nothing of what they are."""
-        given = {name: secrets.token_bytes(NONCE_BYTES) for name in self._drawn} | dict(values)
-        known = [argument.name for argument in self._arguments]
-        if unknown := sorted(given.keys() - set(known)):
-            names = ", ".join(known) or "no arguments"
-            raise InvalidArgument(f"{self!r} has no argument {unknown[0]!r}; it has {names}")
+        """Return a value for each argument, in their order. Says nothing of what they are."""
+        given: dict[str, bytes] = {}
         for argument in self._arguments:
-            value = given.get(argument.name)
-            needed = f"{self!r} needs {argument.name}, a {argument.kind}"
-            if value is None:
-                raise InvalidArgument(f"{needed} of {argument.size_bytes} bytes")
+            value = values.get(argument.name)
+            if value is None and argument.name in self.drawn:
+                value = secrets.token_bytes(NONCE_BYTES)
             if type(value) is not bytes or len(value) != argument.size_bytes:
-                raise InvalidArgument(f"{needed}: {argument.size_bytes} bytes, of type bytes")
+                raise self._wrong(argument, value, values)
+            given[argument.name] = value
+        if not given.keys() >= values.keys():
+            raise self._unknown(values)
         return given
+
+    def _wrong(
+        self, argument: Argument, value: bytes | None, values: Mapping[str, bytes]
+    ) -> InvalidArgument:
+        if not {each.name for each in self._arguments} >= values.keys():
+            return self._unknown(values)
+        needed = f"{self!r} needs {argument.name}, a {argument.kind}"
+        if value is None:
+            return InvalidArgument(f"{needed} of {argument.size_bytes} bytes")
+        return InvalidArgument(f"{needed}: {argument.size_bytes} bytes, of type bytes")
+
+    def _unknown(self, values: Mapping[str, bytes]) -> InvalidArgument:
+        known = [argument.name for argument in self._arguments]
+        unknown = sorted(values.keys() - set(known))
+        names = ", ".join(known) or "no arguments"
+        return InvalidArgument(f"{self!r} has no argument {unknown[0]!r}; it has {names}")
+
+
+class Places(NamedTuple):
+    """Where a call writes: its bytes, if it lets some out; how many; what stages give beside."""
+
+    room: DeviceArray | None
+    lengths: DeviceArray
+    written: Mapping[int, DeviceArray]
 
 
 class FlowResult:
@@ -117,22 +166,20 @@ class FlowResult:
 
     def __init__(
         self,
-        flow: Flow,
-        room: DeviceArray | None,
-        lengths: DeviceArray,
-        written: Mapping[int, DeviceArray],
+        made_by: DeviceFlow,
+        places: Places,
         values: Mapping[str, bytes],
         stream: Stream | None,
     ) -> None:
-        self._flow = flow
-        self._room = room
-        self._lengths = lengths
-        self._written = written
+        self._made_by = made_by
+        self._flow = made_by.flow
+        self._places = places
+        self._room, self._lengths, self._written = places
         self._stream = stream
         self._known: list[int] | None = None
         # The nonces that were encrypted with, by their names: who decrypts needs them.
         self.values: dict[str, bytes] = {
-            stage.nonce: values[stage.nonce] for stage in flow.stages if isinstance(stage, Encrypt)
+            name: value for name, value in values.items() if name in made_by.drawn
         }
 
     def __repr__(self) -> str:
@@ -181,6 +228,12 @@ class FlowResult:
             return np.empty((0, side.columns), np.uint64)
         rows = self._written[side.stage][:kept]
         return np.asarray(rows.get(stream=self._stream), np.uint64)
+
+    def places_for(self, flow: DeviceFlow) -> Places:
+        """Return where this was written, for another call of that flow. Raises InvalidArgument."""
+        if flow is not self._made_by:
+            raise InvalidArgument(f"out is what another flow gave: {self._made_by!r}")
+        return self._places
 
     def _side(self, stage: int | None, *, digest: bool) -> tuple[Side, int]:
         """Return a side and its place among all."""

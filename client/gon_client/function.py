@@ -2,10 +2,14 @@
 
 A function is a kernel whose parameters are tensors (gon.model.Param). Calling it checks what it is
 given, makes what it gives back, and posts one launch: nothing waits.
+
+What follows from the shapes and elements of a call is a plan, which is kept: a call like the last
+one only compares. Whether an array is closed, or another device's, is looked at each time.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -29,11 +33,36 @@ Outputs: TypeAlias = DeviceArray | Sequence[DeviceArray]
 _ONCE = LaunchConfig(1)
 
 
-class _Plan(NamedTuple):
-    """What follows from the tensors of a call: arguments of the values, shapes of outputs."""
+class Output(NamedTuple):
+    """An output that a call makes: its buffer's bytes, what it is."""
 
+    size_bytes: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.generic]
+
+
+class _Plan(NamedTuple):
+    """What follows from the tensors of a call, which are as many inputs, and outputs where it makes
+    none: arguments of the values, what outputs are made.
+    """
+
+    inputs: int
+    makes: bool
+    tensors: Sequence[tuple[tuple[int, ...], np.dtype[np.generic]]]
     values: Sequence[object]
-    outputs: Sequence[tuple[tuple[int, ...], np.dtype[np.generic]]]
+    outputs: Sequence[Output]
+
+    def is_for(self, inputs: int, given: Sequence[Given], device: Device, *, makes: bool) -> bool:
+        """Return whether these are the plan's tensors, all of them arrays of the device."""
+        if makes != self.makes or inputs != self.inputs or len(given) != len(self.tensors):
+            return False
+        for array, (shape, dtype) in zip(given, self.tensors, strict=True):
+            if type(array) is not DeviceArray or array.dtype is not dtype or array.shape != shape:
+                return False
+            buffer = array.buffer
+            if buffer.closed or buffer.device is not device:
+                return False
+        return True
 
 
 class Function:
@@ -54,8 +83,10 @@ class Function:
         places = {id(param): place for place, param in enumerate(ordered)}
         values = {name: len(ordered) + place for place, name in enumerate(self._values)}
         self._places = [places.get(id(param), values.get(param.name, 0)) for param in params]
-        # By what the tensors are: what stands for the values, and what outputs are made.
+        self._in_order = self._places == list(range(len(params)))
+        # By what the tensors are; the last one that was gone by.
         self._plans: dict[object, _Plan] = {}
+        self._latest: _Plan | None = None
 
     def __repr__(self) -> str:
         def told(params: Sequence[Param]) -> str:
@@ -83,49 +114,77 @@ class Function:
 
         Raises KernelArgumentError (count, type or shape, naming what was given), BadHandle.
         """
-        device = self.device
-        key = None if values else _key_of(inputs, out)
-        plan = None if key is None else self._plans.get(key)
-        if plan is None:
-            plan = self._plan(inputs, out, values)
-            if len(self._plans) >= SHAPES_CACHED_MAX:
-                self._plans.clear()
-            if key is not None:
-                self._plans[key] = plan
-        arrays = [
-            each if isinstance(each, DeviceArray) else device.asarray(each) for each in inputs
-        ]
-        results = (
-            [device.empty(shape, dtype) for shape, dtype in plan.outputs]
-            if out is None
-            else _listed(out)
-        )
-        found = (*arrays, *results, *plan.values)
-        args = [found[place] for place in self._places]
+        device, makes = self.kernel.device, out is None
+        results = () if out is None else _listed(out)
+        plan = self._latest
+        given = (*inputs, *results)
+        if plan is None or values or not plan.is_for(len(inputs), given, device, makes=makes):
+            plan = self._planned(inputs, given, values, makes=makes)
+            inputs = tuple(
+                [each if isinstance(each, DeviceArray) else device.asarray(each) for each in inputs]
+            )
+        if makes:
+            allocate = device.allocate
+            results = tuple(
+                [
+                    DeviceArray(allocate(size), 0, shape, dtype)
+                    for size, shape, dtype in plan.outputs
+                ]
+            )
+        args = (*inputs, *results, *plan.values)
+        if not self._in_order:
+            args = tuple([args[place] for place in self._places])
         launch(stream or device.default_stream, _ONCE, self.kernel, *args)
-        return results[0] if len(results) == 1 else tuple(results)
+        return results[0] if len(results) == 1 else results
+
+    def _planned(
+        self,
+        inputs: Sequence[Given],
+        given: Sequence[Given],
+        values: Mapping[str, object],
+        *,
+        makes: bool,
+    ) -> _Plan:
+        """Return the plan of a call, one that is kept or a new one. Raises as a call."""
+        key = None if values else _key_of(inputs, given, makes=makes)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plan(inputs, given, values, makes=makes)
+            if key is not None:
+                if len(self._plans) >= SHAPES_CACHED_MAX:
+                    self._plans.clear()
+                self._plans[key] = plan
+        else:
+            for param, array in zip((*self._inputs, *self._outputs), given, strict=False):
+                self._check_there(param, array)
+        if key is not None:
+            self._latest = plan
+        return plan
 
     def _plan(
-        self, inputs: Sequence[Given], out: Outputs | None, values: Mapping[str, object]
+        self,
+        inputs: Sequence[Given],
+        given: Sequence[Given],
+        values: Mapping[str, object],
+        *,
+        makes: bool,
     ) -> _Plan:
         """Check what the function is given, and find what follows from it."""
         dims: dict[str, int] = {}
         told_by: dict[str, str] = {}
-        given = [] if out is None else _listed(out)
         self._check_count("inputs", len(inputs), self._inputs)
-        if out is not None:
-            self._check_count("outputs", len(given), self._outputs)
-        params = (*self._inputs, *(self._outputs if out is not None else ()))
-        for param, array in zip(params, (*inputs, *given), strict=True):
+        if not makes:
+            self._check_count("outputs", len(given) - len(inputs), self._outputs)
+        for param, array in zip((*self._inputs, *self._outputs), given, strict=False):
             self._check(param, array, dims, told_by)
         if unknown := [name for name in values if name not in self._values]:
             raise KernelArgumentError(f"{self!r} has no parameter {unknown[0]!r}")
-        outputs = [] if out is not None else [self._shape(param, dims) for param in self._outputs]
-        return _Plan([self._value(name, dims, values) for name in self._values], outputs)
+        outputs = [self._output(param, dims) for param in self._outputs] if makes else []
+        tensors = [(tuple(array.shape), array.dtype) for array in given]
+        worth = [self._value(name, dims, values) for name in self._values]
+        return _Plan(len(inputs), makes, tensors, worth, outputs)
 
-    def _shape(
-        self, param: Param, dims: Mapping[str, int]
-    ) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    def _output(self, param: Param, dims: Mapping[str, int]) -> Output:
         shape: list[int] = []
         for dim in param.shape or ():
             if isinstance(dim, str) and dim not in dims:
@@ -134,7 +193,8 @@ class Function:
                     "give it by out="
                 )
             shape.append(dims[dim] if isinstance(dim, str) else dim)
-        return tuple(shape), _dtype_of(param)
+        dtype = _dtype_of(param)
+        return Output(max(1, math.prod(shape) * dtype.itemsize), tuple(shape), dtype)
 
     def _check_count(self, what: str, given: int, params: Sequence[Param]) -> None:
         if given != len(params):
@@ -148,11 +208,8 @@ class Function:
     ) -> None:
         """Raise KernelArgumentError unless the array can be that tensor; learn its dimensions."""
         name = self.kernel.info.name
-        if isinstance(given, DeviceArray):
-            if given.buffer.closed or given.device is not self.device:
-                why = "closed" if given.device is self.device else "another device's"
-                raise BadHandle(f"{name}, {param.name}: the array is {why}")
-        elif not hasattr(given, "dtype"):
+        self._check_there(param, given)
+        if not hasattr(given, "dtype"):
             what = type(given).__name__
             raise KernelArgumentError(f"{name}, {param.name}: an array is needed, not a {what}")
         shape = tuple(given.shape)
@@ -169,6 +226,15 @@ class Function:
             else:
                 told_by.setdefault(dim, param.name)
 
+    def _check_there(self, param: Param, given: Given) -> None:
+        """Raise BadHandle for an array that cannot be used, or not here."""
+        if isinstance(given, DeviceArray) and (
+            given.buffer.closed or given.device is not self.device
+        ):
+            why = "closed" if given.device is self.device else "another device's"
+            name = self.kernel.info.name
+            raise BadHandle(f"{name}, {param.name}: the array is {why}")
+
     def _value(self, name: str, dims: Mapping[str, int], values: Mapping[str, object]) -> object:
         if name in values:
             return values[name]
@@ -177,15 +243,14 @@ class Function:
         raise KernelArgumentError(f"{self.kernel.info.name}: {name}= is needed")
 
 
-def _listed(out: Outputs) -> list[DeviceArray]:
-    return [out] if isinstance(out, DeviceArray) else list(out)
+def _listed(out: Outputs) -> tuple[DeviceArray, ...]:
+    return (out,) if isinstance(out, DeviceArray) else tuple(out)
 
 
-def _key_of(inputs: Sequence[Given], out: Outputs | None) -> object:
+def _key_of(inputs: Sequence[Given], given: Sequence[Given], *, makes: bool) -> object:
     """Return what a call's plan follows from, None if it is not given arrays."""
-    given = [inputs, ()] if out is None else [inputs, _listed(out)]
     try:
-        return tuple([tuple([(each.shape, each.dtype) for each in arrays]) for arrays in given])
+        return len(inputs), makes, tuple([(each.shape, each.dtype) for each in given])
     except AttributeError:
         return None
 

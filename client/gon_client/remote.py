@@ -134,10 +134,16 @@ class RemoteDevice:
     # Buffers --------------------
     def allocate(self, buffer: Handle, size_bytes: int) -> None:
         _check_numbers(size_bytes)
-        self._post(ops.Allocate(buffer, size_bytes))
+        if self._express is not None:
+            self._express.allocate(buffer, size_bytes)
+        else:
+            self._post(ops.Allocate(buffer, size_bytes))
 
     def free(self, buffer: Handle) -> None:
-        self._post(ops.Free(buffer))
+        if self._express is not None:
+            self._express.free(buffer)
+        else:
+            self._post(ops.Free(buffer))
 
     def write(self, stream: Handle, buffer: Handle, offset: int, data: memoryview) -> None:
         _check_numbers(offset)

@@ -10,6 +10,7 @@ are used where they are; what is called is posted, and results are arrays of the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
@@ -18,8 +19,8 @@ from numpy.typing import DTypeLike
 
 from gon.errors import InvalidArgument
 from gon_client.array import DeviceArray
-from gon_client.function import Given, Outputs
-from gon_client.jax_export import Exported, Jax, Sizes, is_exported, platform_index
+from gon_client.function import Given, Output, Outputs
+from gon_client.jax_export import Exported, Jax, Sizes, Tree, is_exported, platform_index
 
 if TYPE_CHECKING:
     from gon_client.models import Models
@@ -29,7 +30,7 @@ STABLEHLO: Final = "stablehlo"
 # Kinds of arguments that one function is exported for at once: each is a module on the device.
 EXPORTS_MAX: Final = 64
 _BYTECODE: Final = b"ML\xefR"
-_Shapes: TypeAlias = tuple[tuple[Sizes, str], ...]
+_Shapes: TypeAlias = tuple[tuple[Sizes, np.dtype[np.generic]], ...]
 
 
 class StableHlo:
@@ -66,10 +67,8 @@ class ExportedFunction:
         self._results = [np.dtype(cast(DTypeLike, each.dtype)) for each in exported.out_avals]
         shapes = [each.shape for each in exported.out_avals]
         # Where only a call tells sizes of results, there are none here.
-        self._shapes = cast(
-            "list[Sizes] | None",
-            shapes if all(isinstance(size, int) for each in shapes for size in each) else None,
-        )
+        is_fixed = all(isinstance(size, int) for each in shapes for size in each)
+        self._outputs = self._made(cast("list[Sizes]", shapes)) if is_fixed else None
         # Sizes of results, by those of inputs.
         self._known: dict[_Shapes, list[Sizes]] = {}
 
@@ -81,21 +80,29 @@ class ExportedFunction:
 
         Raises InvalidArgument for arguments that lie otherwise, or of other shapes and elements.
         """
-        leaves, tree = self._jax.leaves((args, named))
+        return self.call_flat(*self._jax.leaves((args, named)), stream)
+
+    def call_flat(self, leaves: Sequence[object], tree: Tree, stream: Stream | None) -> object:
+        """As a call, with the arguments' leaves and how they lie."""
         if tree != self._exported.in_tree:
             raise InvalidArgument(f"arguments lie as {tree}, not as {self._exported.in_tree}")
         given = [
             np.asarray(leaf, dtype) if isinstance(leaf, bool | int | float) else _array(leaf)
             for leaf, dtype in zip(leaves, self._types, strict=True)
         ]
-        shapes = self._result_shapes(given) if self._shapes is None else self._shapes
-        device = self._function.device
-        out = [
-            device.empty(shape, dtype) for shape, dtype in zip(shapes, self._results, strict=True)
-        ]
+        made = self._made(self._result_shapes(given)) if self._outputs is None else self._outputs
+        allocate = self._function.device.allocate
+        out = [DeviceArray(allocate(size), 0, shape, dtype) for size, shape, dtype in made]
         kept = [given[place] for place in self._exported.module_kept_var_idx]
         self._function(*kept, out=out, stream=stream)
         return self._exported.out_tree.unflatten(out)
+
+    def _made(self, shapes: Sequence[Sizes]) -> list[Output]:
+        """Return what results of such sizes are."""
+        return [
+            Output(max(1, math.prod(shape) * dtype.itemsize), tuple(shape), dtype)
+            for shape, dtype in zip(shapes, self._results, strict=True)
+        ]
 
     def _result_shapes(self, given: Sequence[DeviceArray | np.ndarray]) -> list[Sizes]:
         key = shapes_of(given)
@@ -138,7 +145,7 @@ class TracedFunction:
             if len(self._exports) >= EXPORTS_MAX:
                 del self._exports[next(iter(self._exports))]
             self._exports[key] = found
-        return found(*args, stream=stream, **named)
+        return found.call_flat(leaves, tree, stream)
 
     def _export(self, args: Sequence[object], named: dict[str, object]) -> ExportedFunction:
         exported = self._jax.export(self._function, args, named)
@@ -182,4 +189,4 @@ def _array(leaf: object) -> DeviceArray | np.ndarray:
 
 def shapes_of(arrays: Sequence[DeviceArray | np.ndarray]) -> _Shapes:
     """Return what tells one kind of arguments from another."""
-    return tuple((tuple(each.shape), each.dtype.name) for each in arrays)
+    return tuple([(each.shape, each.dtype) for each in arrays])

@@ -171,6 +171,7 @@ class ControlServicer(control_pb2_grpc.ControlServicer):
             expires_in_s=expires_in_s,
             unit=lease.unit,
             fence=lease.fence,
+            personality=lease.personality,
         )
 
 

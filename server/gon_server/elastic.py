@@ -33,6 +33,7 @@ from gon.model import (
     ModuleInfo,
     Program,
 )
+from gon.native import NATIVE
 from gon.personalities import Personality
 from gon_server.devices.graphs import GraphLoop
 from gon_server.engines.admission import check_format, check_program, formats_of
@@ -41,8 +42,9 @@ from gon_server.engines.programs import EnginePrograms
 from gon_server.engines.shelf import Shelf
 from gon_server.engines.signature import written
 
-if TYPE_CHECKING:
+if TYPE_CHECKING or NATIVE:
     from gon._port import Port
+    from gon_server._elastic_port import ElasticPort
 
 BuildProgram: TypeAlias = Callable[[Program], bytes]
 LoadModule: TypeAlias = Callable[[Handle, Program], ModuleInfo]
@@ -74,9 +76,18 @@ class ElasticUnit(GraphLoop):
         self._may_be = {each.name: each for each in personalities}
         self._is = personalities[0]
         self.configuration = Configuration(self._is.name)
+        # Told what the unit has become.
+        self.changed: Callable[[str], None] = lambda _personality: None
         self.info = _with_formats(base.info, personalities)
+        self.memory_of = base.memory_of if isinstance(base, InPlace) else self._no_memory_of
         self._programs = EnginePrograms(self.memory_of)
+        if isinstance(base, InPlace):
+            base.watch(self._programs.forget_memory)
         self._functions = self._programs.kernels
+        below = base.port if isinstance(base, Ported) else None
+        self.port: Port | None = (
+            None if below is None else ElasticPort(below, self._functions, self.memory_of)
+        )
         # Programs of the device below, and what was unloaded by a change: by then their handles are
         # the caller's still.
         self._modules: set[int] = set()
@@ -84,7 +95,7 @@ class ElasticUnit(GraphLoop):
         self._gone_modules: set[int] = set()
         self._gone_kernels: set[int] = set()
         # What is the device's own, and goes no way round.
-        self.allocate = base.allocate
+        self.allocate, self.free = base.allocate, base.free
         self.write, self.read = base.write, base.read
         self.copy, self.fill = base.copy, base.fill
         self.create_stream, self.close_stream = base.create_stream, base.close_stream
@@ -97,24 +108,18 @@ class ElasticUnit(GraphLoop):
     def __repr__(self) -> str:
         return f"ElasticUnit({self._is.name}, {self._programs!r}, over {self._base!r})"
 
-    @property
-    def port(self) -> Port | None:
-        return self._base.port if isinstance(self._base, Ported) else None
-
     def bound_memory(self, size_bytes: int) -> None:
         if isinstance(self._base, Bounded):
             self._base.bound_memory(size_bytes)
 
-    def memory_of(self, buffer: Handle) -> memoryview:
-        if not isinstance(self._base, InPlace):
-            raise Unsupported(
-                f"the memory of {self.info.name} is not this host's: engines cannot reach it"
-            )
-        return self._base.memory_of(buffer)
+    def _no_memory_of(self, buffer: Handle) -> memoryview:  # noqa: ARG002 - whichever it is
+        raise Unsupported(
+            f"the memory of {self.info.name} is not this host's: engines cannot reach it"
+        )
 
-    def free(self, buffer: Handle) -> None:
-        self._programs.forget_buffer(buffer)
-        self._base.free(buffer)
+    def watch(self, gone: Callable[[memoryview], None]) -> None:
+        if isinstance(self._base, InPlace):
+            self._base.watch(gone)
 
     # Programs -------------------------------------------------------------------------------------
     def load(self, module: Handle, program: Program) -> ModuleInfo:
@@ -231,6 +236,7 @@ class ElasticUnit(GraphLoop):
         if not keep:
             self._unload_all()
         self._is = wanted
+        self.changed(wanted.name)
         self.configuration = Configuration(
             wanted.name,
             elapsed_us=(self._clock.now_s() - begun_s) * 1e6,

@@ -31,7 +31,7 @@ from gon_server.reconfiguring import reconfigured
 from gon_server.replaying import Replaying
 
 # The ops of a hot loop; a module's name is found quicker than an attribute of one.
-_LAUNCH, _SYNC = ops.Launch, ops.Sync
+_LAUNCH, _SYNC, _ALLOCATE, _FREE = ops.Launch, ops.Sync, ops.Allocate, ops.Free
 _DEFAULT: Key = (Noun.STREAM, DEFAULT_STREAM)
 # What a wait reports on is usable again; buffers and kernels are not.
 _WAITED_FOR = (Noun.STREAM, Noun.EVENT)
@@ -106,6 +106,9 @@ class Executor:
             if type(op) is _SYNC:
                 self._sync(op.stream).wait()
                 return Reply(op.reply)
+            if type(op) is _ALLOCATE or type(op) is _FREE:
+                self._make_or_free(op)
+                return None
             return self._step(op)
         except GonError as error:
             return self.fail(op, Failure.of(error, type(op).__name__, number))
@@ -210,9 +213,10 @@ class Executor:
                 return Reply(op.reply, encode(self._told(op)))
             case ops.Recall() | ops.Keep():
                 return self._recalling.run(op)
+            case ops.Allocate() | ops.Free():
+                self._make_or_free(op)
             case _:
-                if not (isinstance(op, ops.Free) and self.pins.holds_up(op)):
-                    self._make_or_forget(op)
+                self._make_or_forget(op)
         return None
 
     def _told(self, op: ops.Elapsed | ops.Load | ops.Reconfigure) -> Sent:
@@ -225,11 +229,6 @@ class Executor:
     def _make_or_forget(self, op: AnyOp) -> None:
         device = self._device
         match op:
-            case ops.Allocate():
-                self._allocate(op)
-            case ops.Free():
-                device.free(Handle(op.buffer))
-                self._quota.drop(op.buffer)
             case ops.CreateStream():
                 device.create_stream(Handle(op.stream))
             case ops.CloseStream():
@@ -260,10 +259,18 @@ class Executor:
         for key in touched.forgets:
             self._quota.take(-self._variables.forget(key))
 
-    def _allocate(self, op: ops.Allocate) -> None:
-        self._quota.ask(op.size_bytes, "a buffer of")
-        self._device.allocate(Handle(op.buffer), op.size_bytes)
-        self._quota.add(op.buffer, op.size_bytes)
+    def _make_or_free(self, op: ops.Allocate | ops.Free) -> None:
+        key = (Noun.BUFFER, op.buffer)
+        if isinstance(op, ops.Allocate):
+            self._quota.ask(op.size_bytes, "a buffer of")
+            self._device.allocate(Handle(op.buffer), op.size_bytes)
+            self._quota.add(op.buffer, op.size_bytes)
+            self._live.add(key)
+        elif not self.pins.holds_up(op):
+            self._device.free(Handle(op.buffer))
+            self._quota.drop(op.buffer)
+            self._live.discard(key)
+            self._quota.take(-self._variables.forget(key))
 
     def _load(self, op: ops.Load) -> ModuleInfo:
         module = Handle(op.module)

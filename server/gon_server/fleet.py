@@ -66,6 +66,7 @@ class FleetEvents:
     """
 
     link_changed: Callable[[str, bool], None]
+    became: Callable[[str, str], None]
     gone: Callable[[str, str], None]
     warm: Callable[[SupervisedWorker], None]
     asked: Callable[[SupervisedWorker, int, int], None]
@@ -113,6 +114,7 @@ class Fleet:
         self._worker_events = WorkerEvents(
             self._warm,
             events.link_changed,
+            events.became,
             events.asked,
             events.built,
             events.content,

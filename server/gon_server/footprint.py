@@ -6,7 +6,7 @@ Pure. An op's stream counts as read and written by it: what fails on a stream fa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from enum import Enum
+from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
 from gon.model import BufferAt, LaunchArg
@@ -14,8 +14,10 @@ from gon.wire import ops
 from gon.wire.ops import AnyOp
 
 
-class Noun(Enum):
-    """What a handle names; each noun has numbers of its own."""
+class Noun(StrEnum):
+    """What a handle names; each noun has numbers of its own. They are strings, for they are looked
+    up at every turn: Python hashes those by itself.
+    """
 
     BUFFER = "buffer"
     STREAM = "stream"

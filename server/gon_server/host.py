@@ -90,6 +90,7 @@ class Host:
         )
         events = FleetEvents(
             link_changed=self._link_changed,
+            became=self._became,
             gone=self._worker_gone,
             warm=self._building.warm,
             asked=self._asked,
@@ -257,6 +258,10 @@ class Host:
     def _link_changed(self, lease_id: str, up: bool) -> None:
         self._leases.link_changed(lease_id, self._clock.now_s(), up=up)
         self._schedule()
+
+    def _became(self, lease_id: str, personality: str) -> None:
+        if self._leases.became(lease_id, personality):
+            log.info("lease %s is a %s now", lease_id, personality)
 
     def _schedule(self) -> None:
         """Come back when the next lease's time is over."""

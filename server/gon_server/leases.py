@@ -63,6 +63,13 @@ class Lease:
     expires_s: float
     grace_ends_s: float | None = None
     reason: str = ""
+    # What it was changed to, "" for what it was acquired as.
+    became: str = ""
+
+    @property
+    def personality(self) -> str:
+        """What the unit is now, as its worker told."""
+        return self.became or self.share.personality
 
     @property
     def unit(self) -> str:
@@ -186,6 +193,16 @@ class LeaseBook:
         lease = self._live.get(lease_id)
         if lease is not None:
             self._put(replace(lease, grace_ends_s=None if up else now_s + self.grace_s))
+
+    def became(self, lease_id: str, personality: str) -> bool:
+        """Note what a lease's unit is now; return whether that is news. What it was not acquired
+        for is not believed.
+        """
+        lease = self._live.get(lease_id)
+        if lease is None or personality not in lease.share.personalities:
+            return False
+        self._put(replace(lease, became=personality))
+        return personality != lease.personality
 
     def worker_gone(self, lease_id: str, reason: str) -> None:
         """Free all the lease held; a lease that was live has ended for `reason`."""

@@ -2,7 +2,8 @@
 socket pairs.
 
     gond ⇄ spawner   Spawn, Kill → ; ← Spawned (with the worker's socket as file descriptor), Exited
-    gond ⇄ worker    Assign, GiveLink (with the link's socket), End → ; ← Warm, Ready, LinkState
+    gond ⇄ worker    Assign, GiveLink (with the link's socket), End → ; ← Warm, Ready, LinkState,
+                     Became
                      ← Build (with the program); Built (with the module) →
                      ← Find; Found (with the content's file) →
                      ← Offer (with the content); Taken →
@@ -185,6 +186,12 @@ class Taken(Order, frozen=True, tag=22):
     """gond → worker: I am done with what you offered first, kept or not."""
 
 
+class Became(Order, frozen=True, tag=23):
+    """worker → gond: the lease's unit is of this personality from now on, one of those assigned."""
+
+    personality: str
+
+
 AnyOrder: TypeAlias = (
     Spawn
     | Kill
@@ -203,6 +210,7 @@ AnyOrder: TypeAlias = (
     | Found
     | Offer
     | Taken
+    | Became
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -27,6 +27,7 @@ from gon.limits import CONTENTS_OFFERED_MAX, WORKER_ASSIGN_S, WORKER_END_S, WORK
 from gon_server.orders import (
     AnyOrder,
     Assign,
+    Became,
     Build,
     Built,
     End,
@@ -66,6 +67,7 @@ class WorkerEvents:
 
     warm: Callable[[SupervisedWorker], None]
     link_changed: Callable[[str, bool], None]
+    became: Callable[[str, str], None]
     asked: Callable[[SupervisedWorker, int, int], None]
     built: Callable[[SupervisedWorker, Built, int | None], None]
     content: Callable[[SupervisedWorker, Find | Offer, int | None], None]
@@ -282,6 +284,8 @@ class SupervisedWorker:
                 self._ready.set_result(endpoint)
             case LinkState(up=up) if self.lease:
                 self._events.link_changed(self.lease, up)
+            case Became(personality=personality) if self.lease:
+                self._events.became(self.lease, personality)
             case _:
                 self.kill(f"the worker said {type(order).__name__} out of turn")
 

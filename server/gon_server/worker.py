@@ -45,6 +45,7 @@ from gon_server.known import KnownToGond
 from gon_server.loading import BuiltElsewhere
 from gon_server.orders import (
     Assign,
+    Became,
     Built,
     End,
     Found,
@@ -194,6 +195,7 @@ def _serve_lease(sock: socket.socket, backend: HostDevice, assign: Assign) -> No
     if assign.personalities:
         build = None if elsewhere is None else elsewhere.build
         device = unit = _elastic(backend, load, build, assign.personalities)
+        unit.changed = lambda personality: send_order(sock, Became(personality))
         load = unit.load
     conversation = Conversation(device, assign.memory_bytes, load, known, given.anteroom)
     _converse(sock, source, conversation, assign.lease)

@@ -24,6 +24,7 @@ from gon_client.bench.catalogue import (
     ENQUEUES,
     FAR_PLACES,
     HOST,
+    LIBRARY,
     NATIVE,
     PLACES,
     PLAIN,
@@ -224,7 +225,7 @@ def test_every_workload_runs_once_at_every_place(tmp_path: Path) -> None:
     # The loop without Python is a native module's; the settings of these tests reach no command.
     is_built = find_spec("gon_server.devices._opencl_port") is not None
     drivers = (BINDING, ENQUEUES) if is_built else (BINDING,)
-    places = (*PLACES, *FAR_PLACES, RATES_PLACE, PLAIN, *NATIVES, *drivers, HOST)
+    places = (*PLACES, *FAR_PLACES, RATES_PLACE, PLAIN, *NATIVES, *drivers, LIBRARY, HOST)
     assert measured == {
         (row.id, size, where)
         for row in (each.at_usual_places() for each in catalogue.ALL)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
 import gon
 from gon_client.connect import Host
+from gon_client.lease import Lease
 from tests import onnx_models as models
-from tests.e2e.gond_process import PATIENCE_S, REAL_WORKER, Gond
+from tests.e2e.gond_process import PATIENCE_S, REAL_WORKER, Gond, until
 
 SOURCE = "__kernel void scale(__global float *x, float by) { x[get_global_id(0)] *= by; }"
 SHAPE = (2, 4)
@@ -149,6 +152,23 @@ def test_a_lease_of_one_personality_loads_no_engine(gond: Gond) -> None:
             for worker in gond.workers()
         ]
         assert mapped.count(True) == 1
+
+
+def test_gond_knows_what_a_unit_has_become(gond: Gond, device: gon.Device) -> None:
+    lease = cast(Lease, getattr(device._on_close, "__self__"))  # noqa: B009 - a method's object
+    terms = lease.terms
+    with closing(gond.channel()) as channel:
+        assert channel.inspect(terms.id, terms.token).personality == "gpu"
+        for name in ("npu", "small"):
+            device.reconfigure(name)
+            until(
+                lambda name=name: channel.inspect(terms.id, terms.token).personality == name,
+                f"gond knows of the {name}",
+            )
+        with pytest.raises(gon.Unsupported):
+            device.reconfigure("vpu")
+        assert channel.inspect(terms.id, terms.token).personality == "small"
+    assert f"lease {terms.id} is a small now" in gond.output
 
 
 def test_a_sites_personality_admits_what_it_says(device: gon.Device) -> None:

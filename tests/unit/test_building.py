@@ -47,6 +47,7 @@ class Yard:
         events = WorkerEvents(
             warm.set_result,
             lambda _lease, _up: None,
+            lambda _lease, _personality: None,
             self.ask,
             self.building.built,
             lambda _worker, _order, _content: None,

@@ -50,6 +50,7 @@ class Yard:
         events = WorkerEvents(
             warm.set_result,
             lambda _lease, _up: None,
+            lambda _lease, _personality: None,
             lambda _worker, _number, program: os.close(program),
             lambda _worker, _order, _module: None,
             self.heard,

@@ -6,6 +6,7 @@ import pytest
 
 from gon.errors import LeaseLost, LeaseRefused
 from gon.limits import ENDED_LEASES_KEPT, LEASES_MAX, TOKEN_BYTES
+from gon.personalities import PERSONALITIES
 from gon_server.leases import EndWorker, Lease, LeaseBook, LeaseRequest, LeaseState
 from gon_server.units import UnitBook, UnitSpec
 
@@ -97,6 +98,19 @@ def test_a_starting_lease_does_not_expire() -> None:
     assert desk.book.next_deadline_s() is None
     assert desk.book.expire(1000.0) == ()
     assert desk.book.ready(lease.id, 1000.0).expires_in_s(1000.0) == LEASE_S
+
+
+def test_what_a_unit_has_become_is_believed_as_far_as_the_lease_goes() -> None:
+    may_be = tuple(each for each in PERSONALITIES if each.name in ("gpu", "npu", "dpu"))
+    spec = UnitSpec("u", "eagphpu", "u", "null:", (), 4096, 4, warm=0, may_be=may_be)
+    book = LeaseBook(UnitBook([spec]), epoch=1, lease_s=LEASE_S, grace_s=GRACE_S)
+    lease = book.acquire(LeaseRequest(personalities=("gpu", "npu")), token(1), 0.0)
+    assert book.became(lease.id, "npu")
+    assert not book.became(lease.id, "npu")
+    assert not book.became(lease.id, "dpu")
+    assert not book.became("nobody", "npu")
+    (now,) = book.live
+    assert (now.personality, now.share.personality) == ("npu", "gpu")
 
 
 def test_the_grace_runs_only_while_the_link_is_gone() -> None:

@@ -114,7 +114,7 @@ def test_a_busy_stream_keeps_what_its_work_needs_and_no_more_than_the_limit(
 
 def test_memory_is_given_back(device: opencl.OpenClDevice) -> None:
     total = device.info.memory_bytes
-    device._allocated_bytes = total - 4096
+    device._memory.taken_bytes = total - 4096
     device.allocate(H1, 4096)
     with pytest.raises(OutOfMemory, match="0 of"):
         device.allocate(H2, 1)

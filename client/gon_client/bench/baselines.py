@@ -2,7 +2,8 @@
 
 A launch baseline (the driver's own Python binding, its own calls) comes from the entry point group
 `gon.baselines`: the client knows no driver. What is registered there takes (source, kernel,
-elements) and gives a `LaunchBaseline`.
+elements) and gives a `LaunchBaseline`; a `…_call`, an engine's library, takes (program, size_bytes)
+and gives a `CallBaseline`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 from gon.errors import Unsupported
 from gon.limits import CONNECT_TIMEOUT_S
 from gon_client.bench import peer
+from gon_client.bench.engines import PROGRAMS
 from gon_client.bench.placement import start_pinned
 
 BASELINE_GROUP = "gon.baselines"
@@ -40,6 +42,16 @@ class LaunchBaseline(Protocol):
     def close(self) -> None: ...
 
 
+class CallBaseline(Protocol):
+    """A program of an engine by its library's own call."""
+
+    @property
+    def call(self) -> Callable[[], object]:
+        """Run it, and return when it has."""
+        ...
+
+
+CallBaselineFactory = Callable[[bytes, int], CallBaseline]
 LaunchBaselineFactory = Callable[[str, str, int], LaunchBaseline]
 
 
@@ -134,3 +146,35 @@ class BindingBaseline:
 
     def close(self) -> None:
         self._baseline.close()
+
+
+class CallBaselines:
+    """Programs of engines by their libraries' own calls, each made when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, int], CallBaseline] = {}
+
+    def play(self, name: str, size_bytes: int, samples: int) -> list[float]:
+        """Return µs of calls of what is registered under `name`. Raises Unsupported."""
+        made = self._made.get((name, size_bytes))
+        if made is None:
+            made = self._made[name, size_bytes] = _opened(name, size_bytes)
+        call = made.call
+        call()
+        taken: list[float] = []
+        for _ in range(samples):
+            start = time.perf_counter_ns()
+            call()
+            taken.append((time.perf_counter_ns() - start) / 1e3)
+        return taken
+
+
+def _opened(name: str, size_bytes: int) -> CallBaseline:
+    found = entry_points(group=BASELINE_GROUP, name=name)
+    if not found:
+        raise Unsupported(f"no baseline {name} is installed (it comes with gon[server])")
+    try:
+        factory: CallBaselineFactory = next(iter(found)).load()
+        return factory(PROGRAMS[name](size_bytes), size_bytes)
+    except ImportError as error:
+        raise Unsupported(f"its library is not installed: {error}") from error

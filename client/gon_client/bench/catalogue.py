@@ -23,12 +23,19 @@ PLAIN = "plain"
 NATIVE = "c"
 BINDING = "pyopencl"
 ENQUEUES = "opencl"
+# And where the libraries of engines are called by themselves.
+LIBRARY = "library"
 # Where the private host's own figures come from.
 HOST = "host"
 
 SIZES = (4 * KIB, 1 * MIB, 64 * MIB)
+# What programs of engines are given: the large ones take 50 ms and more.
+MATRIX_SIZES = (4 * KIB, 1 * MIB)
+FLOW_SIZES = (4 * KIB, 128 * MIB)
+# Calls of engines are measured where their data is, and where a program's is.
+CALL_PLACES = (DIRECT, "tcp", "shm")
 # What a round at a far place may spend waiting for its round trips, each size and workload.
-FAR_ROUND_MS = 300.0
+FAR_ROUND_MS = 200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +43,10 @@ class Workload:
     """One thing measured.
 
     `baseline` is the id it is set in relation to, "" where there is none; workloads of one `group`
-    have the same sizes and take their turns together; `samples` is how many a round takes, for each
-    size; `waits` is how many round trips a sample costs at least, 0 for what is not measured at far
-    places. To which of these it goes unless told otherwise is `far_places`; `roams` says whether it
-    goes to all that it is told to.
+    take their turns together, size by size, as far as they have the first one's sizes; `samples` is
+    how many a round takes, for each size; `waits` is how many round trips a sample costs at least,
+    0 for what is not measured at far places. To which of these it goes unless told otherwise is
+    `far_places`; `roams` says whether it goes to all that it is told to.
     """
 
     id: str
@@ -94,6 +101,31 @@ def _bulk(identifier: str, says: str, baseline: str = "") -> Workload:
     return Workload(identifier, says, "GB/s", "bulk", (200, 40, 3), SIZES, places, baseline, waits)
 
 
+def _calls(name: str, sizes: tuple[int, int]) -> tuple[Workload, Workload]:
+    """Return calls of an engine, into outputs that are there and into new ones (small ones only:
+    of a large one the call itself is what takes time).
+    """
+    given = f"call of a {name} program + sync"
+    return (
+        Workload(
+            *(f"engine_{name}", given, "µs", f"engine_{name}", (200, 1), sizes, CALL_PLACES),
+            baseline=f"{name}_call",
+        ),
+        Workload(
+            *(f"engine_{name}_new", f"{given}, outputs made", "µs", f"engine_{name}", (200,)),
+            *(sizes[:1], CALL_PLACES),
+            baseline=f"{name}_call",
+        ),
+    )
+
+
+def _call(name: str, sizes: tuple[int, int]) -> Workload:
+    return Workload(
+        *(f"{name}_call", "the same by its library's own call", "µs", f"engine_{name}", (200, 1)),
+        *(sizes, (LIBRARY,)),
+    )
+
+
 WORKLOADS = (
     _latency("rtt_empty", "sync of an empty stream"),
     _latency("rtt_launch", "launch of a tiny kernel + sync"),
@@ -109,6 +141,9 @@ WORKLOADS = (
         *("load_cached", "compile of a program that the host has built", "ms", "load", (20,)),
         waits=1,
     ),
+    *_calls("onnx", MATRIX_SIZES),
+    *_calls("stablehlo", MATRIX_SIZES),
+    *_calls("flow", FLOW_SIZES),
     Workload("attach", "acquire, first sync, release", "ms", "attach", (2,), waits=5),
     Workload("attach_cold", "a new process until its first launch is done", "ms", "cold", (1,)),
     Workload("attach_cold_call", "the same from gon.connect() on", "ms", "cold", (1,)),
@@ -121,6 +156,9 @@ BASELINES = (
     _bulk("memcpy", "within the process"),
     _launches("pyopencl_call", "the same launches by pyopencl's own call", "rate", BINDING),
     _launches("enqueue_rate", "as many by OpenCL's own calls, without Python", "replay", ENQUEUES),
+    _call("onnx", MATRIX_SIZES),
+    _call("stablehlo", MATRIX_SIZES),
+    _call("flow", FLOW_SIZES),
 )
 
 MEMORY = (
@@ -129,7 +167,10 @@ MEMORY = (
     Workload("memory_lease", "one lease more, all told", "MB", "memory", (1,), places=(HOST,)),
 )
 
-GROUPS = ("latency", "rate", "replay", "bulk", "app", "mlp", "load", "attach", "cold")
+GROUPS = (
+    *("latency", "rate", "replay", "bulk", "app", "mlp", "load"),
+    *("engine_onnx", "engine_stablehlo", "engine_flow", "attach", "cold"),
+)
 ALL = (*WORKLOADS, *BASELINES, *MEMORY)
 
 

@@ -2,7 +2,8 @@
 on a socket pair.
 
     run → player    Play (one round, please)
-    player → run    Ready (the place is open), Played (the round's samples), Failed (why not)
+    player → run    Ready (the place is open), Played (the round's samples), Missing (what a round
+                    takes), Failed (why not)
 
 Rules: one answer a request; the end of the stream ends the player.
 """
@@ -52,7 +53,13 @@ class Failed(msgspec.Struct, frozen=True, tag=4):
     message: str
 
 
-Message: TypeAlias = Play | Ready | Played | Failed
+class Missing(msgspec.Struct, frozen=True, tag=5):
+    """The place has not what the round takes; others may be asked for."""
+
+    message: str
+
+
+Message: TypeAlias = Play | Ready | Played | Failed | Missing
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)

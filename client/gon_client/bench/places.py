@@ -14,9 +14,9 @@ from typing import Protocol, Self
 
 import msgspec
 
-from gon.errors import DeviceError, LinkLost
+from gon.errors import DeviceError, LinkLost, Unsupported
 from gon_client.bench import messages
-from gon_client.bench.messages import Cast, Failed, Message, Play, Played, Ready
+from gon_client.bench.messages import Cast, Failed, Message, Missing, Play, Played, Ready
 from gon_client.bench.placement import Processors, start_pinned
 
 # A round, or the opening of a place (a cold OpenCL runtime compiles its kernels); far more than
@@ -34,7 +34,7 @@ class Place(Protocol):
         ...
 
     def play(self, asked: Play) -> list[float]:
-        """Return one round's samples."""
+        """Return one round's samples. Raises Unsupported if the place has not what it takes."""
         ...
 
 
@@ -74,10 +74,12 @@ class Player:
 
     def play(self, asked: Play) -> list[float]:
         """Return one round's samples. Raises DeviceError with the player's words, LinkLost if it is
-        gone.
+        gone, Unsupported.
         """
         messages.send(self._sock, asked)
         played = self._answer()
+        if isinstance(played, Missing):
+            raise Unsupported(played.message)
         assert isinstance(played, Played), "a round is answered by its samples"
         return played.values
 

@@ -17,11 +17,11 @@ from typing import Protocol
 
 import msgspec
 
-from gon.errors import GonError
+from gon.errors import GonError, Unsupported
 from gon_client.bench import messages, workloads
-from gon_client.bench.baselines import BindingBaseline, PlainBaselines
-from gon_client.bench.catalogue import BINDING, ENQUEUES, NATIVE, PLAIN
-from gon_client.bench.messages import Cast, Failed, Play, Played, Ready
+from gon_client.bench.baselines import BindingBaseline, CallBaselines, PlainBaselines
+from gon_client.bench.catalogue import BINDING, ENQUEUES, LIBRARY, NATIVE, PLAIN
+from gon_client.bench.messages import Cast, Failed, Missing, Play, Played, Ready
 from gon_client.bench.native import NativeEcho
 from gon_client.bench.stage import AXPY_ELEMENTS, SOURCE, Address, Stage, open_stage
 
@@ -83,6 +83,18 @@ class BindingPart:
         return self._baseline.play(play.launches, play.samples)
 
 
+class LibraryPart:
+    """Programs of engines by their libraries' own calls."""
+
+    name = "the engines' libraries"
+
+    def __init__(self) -> None:
+        self._calls = CallBaselines()
+
+    def play(self, play: Play) -> list[float]:
+        return self._calls.play(play.workload, play.size_bytes, play.samples)
+
+
 @contextmanager
 def open_part(cast: Cast) -> Generator[Part]:
     """Open the player's place, and close it."""
@@ -104,6 +116,8 @@ def open_part(cast: Cast) -> Generator[Part]:
             yield BindingPart(binding)
         finally:
             binding.close()
+    elif cast.where == LIBRARY:
+        yield LibraryPart()
     else:
         with open_stage(Address(cast.where, cast.host, cast.unit, cast.way_cpus)) as stage:
             yield StagePart(stage)
@@ -117,7 +131,11 @@ def serve(sock: socket.socket, cast: Cast) -> None:
         gc.freeze()
         while (asked := messages.receive(sock)) is not None:
             assert isinstance(asked, Play), "a run asks for rounds"
-            messages.send(sock, Played(part.play(asked)))
+            try:
+                played: messages.Message = Played(part.play(asked))
+            except Unsupported as error:
+                played = Missing(error.message)
+            messages.send(sock, played)
 
 
 def main() -> int:

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gon_client.bench.catalogue import BINDING, ENQUEUES, HOST, NATIVE, PLACES, PLAIN
+from gon_client.bench.catalogue import BINDING, ENQUEUES, HOST, LIBRARY, NATIVE, PLACES, PLAIN
 from gon_client.bench.distance import is_far
 from gon_client.bench.record import Record
 
 OURS = "tcp"
-_NOT_RIVALS = frozenset((*PLACES, PLAIN, NATIVE, BINDING, ENQUEUES, HOST))
+_NOT_RIVALS = frozenset((*PLACES, PLAIN, NATIVE, BINDING, ENQUEUES, LIBRARY, HOST))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from gon.errors import Unsupported
 from gon_client.bench.catalogue import GROUPS, Workload
 from gon_client.bench.distance import is_far
 from gon_client.bench.messages import Play
@@ -67,30 +68,49 @@ def turns(workloads: Sequence[Workload], places: Sequence[Place]) -> list[Turn]:
     for group in GROUPS:
         rows = [row for row in workloads if row.group == group]
         for size in rows[0].sizes if rows else ():
-            parts = [(row, place) for row in rows for place in places if row.plays_at(place.where)]
+            parts = [
+                (row, place)
+                for row in rows
+                for place in places
+                if size in row.sizes and row.plays_at(place.where)
+            ]
             if parts:
                 made.append(Turn(group, size, tuple(parts)))
     return made
 
 
 def play(
-    turn: Turn, placement: str, effort: Effort, step: Callable[[], None] = lambda: None
+    turn: Turn,
+    placement: str,
+    effort: Effort,
+    step: Callable[[], None] = lambda: None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> list[Record]:
-    """Play a turn's warm-up and rounds; `step` is called after each part of each round."""
+    """Play a turn's warm-up and rounds; `step` is called after each part of each round, `tell` with
+    what is left out, since a place has not what it takes, and why.
+    """
     kept: list[list[list[float]]] = [[] for _ in turn.parts]
+    missing: set[tuple[str, str]] = set()
     for number in range(effort.warm_ups + max(effort.rounds, effort.far_rounds)):
         for (workload, place), rounds in zip(turn.parts, kept, strict=True):
             if number >= effort.rounds_at(place.where):
                 continue
             samples = workload.samples_of(turn.size_bytes, place.where, effort.divisor)
             asked = Play(workload.id, turn.size_bytes, samples, effort.launches, effort.rests)
-            values = place.play(asked)
-            if number >= effort.warm_ups:
-                rounds.append(values)
+            if (workload.id, place.where) not in missing:
+                try:
+                    values = place.play(asked)
+                except Unsupported as error:
+                    missing.add((workload.id, place.where))
+                    tell(f"without {workload.id} at {place.where}: {error.message}")
+                else:
+                    if number >= effort.warm_ups:
+                        rounds.append(values)
             step()
     return [
         summarise(row.id, place.where, placement, turn.size_bytes, row.unit, rounds)
         for (row, place), rounds in zip(turn.parts, kept, strict=True)
+        if (row.id, place.where) not in missing
     ]
 
 

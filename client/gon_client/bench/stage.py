@@ -7,10 +7,10 @@ of that name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import TypeAlias, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ from gon_client.launch import launch
 from gon_client.local import local
 
 _Made = TypeVar("_Made")
+# Opens a device, of personalities if some are named.
+Attach: TypeAlias = Callable[[Sequence[str]], Device]
 
 AXPY_ELEMENTS = 64
 SOURCE = """
@@ -52,10 +54,14 @@ class Address:
 class Stage:
     """A device, warmed up: its kernels are compiled and have run once."""
 
-    def __init__(self, address: Address, device: Device, attach: Callable[[], Device]) -> None:
+    def __init__(
+        self, address: Address, device: Device, attach: Attach, also: ExitStack | None = None
+    ) -> None:
+        """`also` gives back what else is opened."""
         self.address = address
         self.device = device
-        self.attach = attach
+        self._attach = attach
+        self._also = also or ExitStack()
         module = device.compile(SOURCE, "opencl-c")
         self.touch = module.get_kernel("touch")
         self.axpy = module.get_kernel("axpy")
@@ -75,6 +81,14 @@ class Stage:
     @property
     def name(self) -> str:
         return self.device.name
+
+    def attach(self) -> Device:
+        """Open one more device."""
+        return self._attach(())
+
+    def attach_as(self, personalities: Sequence[str]) -> Device:
+        """Open a device of these personalities, for as long as the stage is there."""
+        return self._also.enter_context(self._attach(personalities))
 
     def launch_once(self) -> None:
         """Launch the smallest kernel and wait for it."""
@@ -101,14 +115,18 @@ def _connected(address: Address, way: Distance) -> Generator[Host]:
 def open_stage(address: Address) -> Generator[Stage]:
     """Open a device at a place, prepare it, and give it back."""
     if address.where == DIRECT:
-        with local() as device:
-            yield Stage(address, device, local)
+
+        def local_as(personalities: Sequence[str]) -> Device:
+            return local(personalities=personalities)
+
+        with local() as device, ExitStack() as also:
+            yield Stage(address, device, local_as, also)
         return
     way = distance(address.where)
     with _connected(address, way) as host:
 
-        def attach() -> Device:
-            return host.acquire(unit=address.unit, link=way.link)
+        def attach(personalities: Sequence[str]) -> Device:
+            return host.acquire(unit=address.unit, link=way.link, personalities=personalities)
 
-        with attach() as device:
-            yield Stage(address, device, attach)
+        with attach(()) as device, ExitStack() as also:
+            yield Stage(address, device, attach, also)

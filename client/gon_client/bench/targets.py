@@ -14,7 +14,10 @@ from gon_client.bench.catalogue import (
     BINDING,
     DIRECT,
     ENQUEUES,
+    FLOW_SIZES,
     HOST,
+    LIBRARY,
+    MATRIX_SIZES,
     PLAIN,
     RATES_PLACE,
     by_id,
@@ -115,6 +118,26 @@ def _ratio(
         return None if ours is None or theirs is None else ours / theirs
 
     return measure
+
+
+def _more(identifier: str) -> Measure:
+    """How much longer a small call over tcp takes than its library's own."""
+
+    def measure(rows: Rows) -> float | None:
+        ours = rows.p50(identifier, "tcp", 4 * KIB)
+        theirs = rows.p50(by_id(identifier).baseline, LIBRARY, 4 * KIB)
+        return None if ours is None or theirs is None else ours - theirs
+
+    return measure
+
+
+def _calls(name: str, large_bytes: int) -> Iterator[Target]:
+    """What is asked of an engine's calls: small ones into outputs that are there and new ones."""
+    for made, how in (("", "outputs given"), ("_new", "outputs made")):
+        says = f"small {name} call, {how}, tcp over library"
+        yield _at_most(says, _PINNED, 15, "µs more", _more(f"engine_{name}{made}"))
+    large = _ratio(f"engine_{name}", f"{name}_call", LIBRARY, large_bytes)
+    yield _at_most(f"large {name} call, tcp by library", _PINNED, 1.02, "×", large)
 
 
 def _kept(identifier: str, where: str) -> Measure:
@@ -221,6 +244,9 @@ TARGETS = (
     _at_most(
         "load of a module the host has built, tcp", _ANY, 5, "ms", _value("load_cached", "tcp")
     ),
+    *_calls("onnx", MATRIX_SIZES[1]),
+    *_calls("stablehlo", MATRIX_SIZES[1]),
+    *_calls("flow", FLOW_SIZES[1]),
     _at_most("attach, tcp", _ANY, 50, "ms", _value("attach", "tcp")),
     _at_most(
         "cold client until its first launch, tcp", _ANY, 250, "ms", _value("attach_cold", "tcp")

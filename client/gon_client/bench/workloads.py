@@ -19,6 +19,14 @@ from gon.errors import DeviceError
 from gon.model import LaunchConfig
 from gon_client.bench.app import STEPS, App
 from gon_client.bench.catalogue import DIRECT
+from gon_client.bench.engines import (
+    engine_flow,
+    engine_flow_new,
+    engine_onnx,
+    engine_onnx_new,
+    engine_stablehlo,
+    engine_stablehlo_new,
+)
 from gon_client.bench.messages import Play
 from gon_client.bench.mlp import Mlp
 from gon_client.bench.replays import Replays
@@ -240,6 +248,12 @@ WORKLOADS: dict[str, Callable[[Stage, Play], list[float]]] = {
         app,
         mlp,
         load_cached,
+        engine_onnx,
+        engine_onnx_new,
+        engine_stablehlo,
+        engine_stablehlo_new,
+        engine_flow,
+        engine_flow_new,
         attach,
         attach_cold,
         attach_cold_call,

@@ -24,6 +24,7 @@ from gon_client.bench.catalogue import (
     DIRECT,
     ENQUEUES,
     FAR_PLACES,
+    LIBRARY,
     NATIVE,
     PLACES,
     PLAIN,
@@ -228,15 +229,19 @@ def measure(plan: Plan, placement: Placement) -> list[Record]:
         with _progress(sum(run.steps(turn, plan.effort) for turn in turns)) as progress:
             for turn in turns:
                 progress.describe(f"{placement.value}: {turn.says}")
-                records += run.play(turn, placement.value, plan.effort, progress.step)
+                records += run.play(turn, placement.value, plan.effort, progress.step, _tell)
     measured = machine(available())
     return [msgspec.structs.replace(row, machine=measured) for row in records + memory]
+
+
+def _tell(left_out: str) -> None:
+    click.echo(f"gon bench: {left_out}", err=True)
 
 
 def _players(plan: Plan, cpus: Processors, own: PrivateHost | None) -> Iterator[Player]:
     """Start the players that the plan needs, one after the other."""
     rows = plan.rows
-    for where in (*plan.wheres, PLAIN, NATIVE, BINDING, ENQUEUES):
+    for where in (*plan.wheres, PLAIN, NATIVE, BINDING, ENQUEUES, LIBRARY):
         if not any(row.plays_at(where) for row in rows):
             continue
         address = plan.host

@@ -154,15 +154,17 @@ class InspectRequest(_message.Message):
     def __init__(self, lease: _Optional[str] = ..., token: _Optional[bytes] = ...) -> None: ...
 
 class InspectReply(_message.Message):
-    __slots__ = ("state", "reason", "expires_in_s", "unit", "fence")
+    __slots__ = ("state", "reason", "expires_in_s", "unit", "fence", "personality")
     STATE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_IN_S_FIELD_NUMBER: _ClassVar[int]
     UNIT_FIELD_NUMBER: _ClassVar[int]
     FENCE_FIELD_NUMBER: _ClassVar[int]
+    PERSONALITY_FIELD_NUMBER: _ClassVar[int]
     state: LeaseState
     reason: str
     expires_in_s: float
     unit: str
     fence: int
-    def __init__(self, state: _Optional[_Union[LeaseState, str]] = ..., reason: _Optional[str] = ..., expires_in_s: _Optional[float] = ..., unit: _Optional[str] = ..., fence: _Optional[int] = ...) -> None: ...
+    personality: str
+    def __init__(self, state: _Optional[_Union[LeaseState, str]] = ..., reason: _Optional[str] = ..., expires_in_s: _Optional[float] = ..., unit: _Optional[str] = ..., fence: _Optional[int] = ..., personality: _Optional[str] = ...) -> None: ...

@@ -39,7 +39,7 @@ from gon_server.devices.books import (
 )
 from gon_server.devices.graphs import GraphLoop
 from gon_server.devices.opencl_driver import DriverError, enqueue_kernel
-from gon_server.devices.opencl_memory import DeviceBuffer, allocate_on_device, allocate_on_host
+from gon_server.devices.opencl_memory import DeviceBuffer, Memory
 from gon_server.devices.opencl_programs import Programs
 from gon_server.devices.opencl_runtime import discover, info_of, kind_of, prepare_workers, select
 from gon_server.devices.opencl_stream import Record, Stream
@@ -71,11 +71,15 @@ class OpenClDevice(GraphLoop):
         tried = try_device(self._context, unit, self._service, trial, may_share=may_share)
         self._in_place = tried.shares
         svm = int(unit.svm_capabilities) if self._in_place else 0
-        self._any_address = bool(svm & cl.device_svm_capabilities.FINE_GRAIN_SYSTEM)
-        alignment = 1 if self._any_address else max(unit.mem_base_addr_align // 8, 1)
+        any_address = bool(svm & cl.device_svm_capabilities.FINE_GRAIN_SYSTEM)
+        alignment = 1 if any_address else max(unit.mem_base_addr_align // 8, 1)
         self._info = info_of(unit, address, alignment)
         self._buffer_bytes_max = unit.max_mem_alloc_size
-        self._allocated_bytes = 0
+        self._memory = Memory(
+            self._context, self._service, in_place=self._in_place, any_address=any_address
+        )
+        self._memory.most_bytes = self._info.memory_bytes
+        self.watch = self._memory.watch
         self.generation = 0
         self._closed = False
         self._buffers: Table[DeviceBuffer] = Table("buffer", BUFFERS_MAX)
@@ -102,28 +106,23 @@ class OpenClDevice(GraphLoop):
     def allocate(self, buffer: Handle, size_bytes: int) -> None:
         self._buffers.check_new(buffer)
         check_size(size_bytes, self._info.memory_bytes)
-        free_bytes = self._info.memory_bytes - self._allocated_bytes
+        free_bytes = self._info.memory_bytes - self._memory.taken_bytes
         if size_bytes > min(free_bytes, self._buffer_bytes_max):
             raise OutOfMemory(
                 f"a buffer of {size_bytes} bytes: {free_bytes} of {self._info.memory_bytes} are "
                 f"free, one buffer has at most {self._buffer_bytes_max}"
             )
         try:
-            self._buffers.add(buffer, self._allocate(size_bytes))
+            self._buffers.add(buffer, self._memory.make(size_bytes))
         except DriverError as error:
             raise driver.error_of(error, f"allocating {size_bytes} bytes") from error
-        self._allocated_bytes += size_bytes
 
-    def _allocate(self, size_bytes: int) -> DeviceBuffer:
-        return (
-            allocate_on_host(self._context, size_bytes, any_address=self._any_address)
-            if self._in_place
-            else allocate_on_device(self._context, self._service, size_bytes)
-        )
+    def bound_memory(self, size_bytes: int) -> None:
+        self._memory.most_bytes = min(size_bytes, self._info.memory_bytes)
 
     def _filled(self, content: bytes) -> DeviceBuffer:
         """Return a buffer of a module's own. Raises DriverError."""
-        buffer = self._allocate(len(content))
+        buffer = self._memory.fresh(len(content))
         if buffer.host is not None:
             buffer.host[:] = content
         else:
@@ -133,12 +132,11 @@ class OpenClDevice(GraphLoop):
     def free(self, buffer: Handle) -> None:
         freed = self._buffers.remove(buffer)
         self.generation += 1
-        if freed.whole is None:
-            self._allocated_bytes -= freed.size_bytes
-        for stream in self._streams.values():
-            if stream.last is not None:
-                stream.keep(freed, freed.size_bytes)
-        for stream in self._streams.values():
+        busy = [stream for stream in self._streams.values() if stream.last is not None]
+        for stream in busy:
+            stream.keep(freed, freed.size_bytes)
+        self._memory.take_back(freed, used=bool(busy))
+        for stream in busy:
             stream.trim()
 
     def write(self, stream: Handle, buffer: Handle, offset: int, data: memoryview) -> None:
@@ -384,6 +382,7 @@ class OpenClDevice(GraphLoop):
         self._programs.clear()
         for table in (self._events, self._buffers, self._streams):
             table.clear()
+        self._memory.clear()
 
 
 def open_device(address: str, trial: bytes = b"") -> OpenClDevice:

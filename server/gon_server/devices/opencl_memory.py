@@ -4,14 +4,19 @@ On a device that shares the host's memory, a buffer is a private mapping of ours
 uses in place: a host window is that memory itself. On any other device the driver allocates, and
 the host sees mappings.
 
+Memory of a small buffer that was freed is kept for the next one of its size: a program that makes
+new arrays for each call has them at the same few addresses.
+
 Rules: sizes and ranges have been checked before. Whoever drops the last reference gives the memory
-back, so references are kept until queued work has finished.
+back, so references are kept until queued work has finished. Memory that is used again is zero, as
+new memory is, and nothing that was queued knows it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import mmap
+from collections.abc import Callable
 from typing import Final
 
 import pyopencl as cl
@@ -19,9 +24,11 @@ import pyopencl as cl
 from gon.errors import InvalidArgument, OutOfMemory
 from gon.limits import MIB, VIEWS_CACHED_MAX
 from gon_server.devices import opencl_driver as driver
+from gon_server.devices.limits import SPARE_BUFFER_BYTES_MAX, SPARE_BUFFERS_MAX, SPARE_BYTES_MAX
 
 # From here on pages of 2 MiB are worth asking for: first touch is 3 to 9 times as fast (measured).
 HUGE_PAGES_FROM_BYTES: Final = 2 * MIB
+_ZEROS: Final = memoryview(bytes(SPARE_BUFFER_BYTES_MAX))
 
 
 class DeviceBuffer:
@@ -84,6 +91,81 @@ class DeviceBuffer:
         memory = self.memory.get_sub_region(offset, size_bytes)
         host = None if self.host is None else self.host[offset : offset + size_bytes]
         return DeviceBuffer(memory, size_bytes, host, any_address=self.any_address, whole=self)
+
+
+class Memory:
+    """What a device's buffers are made of; `in_place` says whether that is the host's memory."""
+
+    def __init__(
+        self, context: driver.Context, service: driver.Queue, *, in_place: bool, any_address: bool
+    ) -> None:
+        self._context = context
+        self._service = service
+        self._in_place = in_place
+        self._any_address = any_address
+        # What buffers take; what is kept for others, by its size; what both may take together.
+        self.taken_bytes = 0
+        self._spare: dict[int, list[DeviceBuffer]] = {}
+        self._spares = 0
+        self._spare_bytes = 0
+        self.most_bytes = 0
+        self._gone: list[Callable[[memoryview], None]] = []
+
+    def __repr__(self) -> str:
+        return f"Memory({self.taken_bytes} bytes taken, {self._spare_bytes} spare)"
+
+    def watch(self, gone: Callable[[memoryview], None]) -> None:
+        """Call `gone` with the memory of every buffer whose memory goes, before it does."""
+        self._gone.append(gone)
+
+    def make(self, size_bytes: int) -> DeviceBuffer:
+        """Return a zeroed buffer that counts as taken. Raises OutOfMemory, DriverError."""
+        spare = self._spare.get(size_bytes)
+        if spare:
+            made = spare.pop()
+            self._spares -= 1
+            self._spare_bytes -= size_bytes
+            assert made.host is not None, "only the host's memory is kept"
+            made.host[:] = _ZEROS[:size_bytes]
+        else:
+            if self.taken_bytes + self._spare_bytes + size_bytes > self.most_bytes:
+                self.clear()
+            made = self.fresh(size_bytes)
+        self.taken_bytes += size_bytes
+        return made
+
+    def fresh(self, size_bytes: int) -> DeviceBuffer:
+        """Return a zeroed buffer of new memory, not counted. Raises OutOfMemory, DriverError."""
+        if self._in_place:
+            return allocate_on_host(self._context, size_bytes, any_address=self._any_address)
+        return allocate_on_device(self._context, self._service, size_bytes)
+
+    def take_back(self, freed: DeviceBuffer, *, used: bool) -> None:
+        """Take a buffer that was freed; `used` says whether queued work may still use it."""
+        size = freed.size_bytes
+        if freed.whole is None:
+            self.taken_bytes -= size
+        if used or freed.whole is not None or freed.host is None or size > SPARE_BUFFER_BYTES_MAX:
+            self._tell(freed)
+            return
+        if self._spares >= SPARE_BUFFERS_MAX or self._spare_bytes + size > SPARE_BYTES_MAX:
+            self.clear()
+        self._spare.setdefault(size, []).append(freed)
+        self._spares += 1
+        self._spare_bytes += size
+
+    def clear(self) -> None:
+        """Let go what is kept."""
+        for spare in self._spare.values():
+            for each in spare:
+                self._tell(each)
+        self._spare.clear()
+        self._spares = self._spare_bytes = 0
+
+    def _tell(self, going: DeviceBuffer) -> None:
+        if going.host is not None:
+            for gone in self._gone:
+                gone(going.host)
 
 
 def allocate_on_host(

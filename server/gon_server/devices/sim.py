@@ -14,7 +14,7 @@ the first wait for its stream, and those behind it run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -76,6 +76,9 @@ class SimDevice(GraphLoop):
         self._schedule = Schedule(lambda: self._streams.values(), seed)
         self._allocated_bytes = 0
         self._buffers: Table[Octets] = Table("buffer", BUFFERS_MAX)
+        # What was asked for by `memory_of`.
+        self._views: dict[int, memoryview] = {}
+        self._gone: list[Callable[[memoryview], None]] = []
         self._streams: Table[Stream] = Table("stream", STREAMS_MAX)
         self._events: Table[Event] = Table("event", EVENTS_MAX)
         self._modules: Table[dict[str, SimKernel]] = Table("module", MODULES_MAX)
@@ -110,6 +113,10 @@ class SimDevice(GraphLoop):
     def free(self, buffer: Handle) -> None:
         # Ops held back have the array itself; it goes when the last of them has run.
         self._allocated_bytes -= self._buffers.remove(buffer).nbytes
+        view = self._views.pop(buffer, None)
+        if view is not None:
+            for gone in self._gone:
+                gone(view)
 
     def write(self, stream: Handle, buffer: Handle, offset: int, data: memoryview) -> None:
         snapshot = bytes(bytes_view(data))
@@ -264,7 +271,11 @@ class SimDevice(GraphLoop):
         queue.window_open = False
 
     def memory_of(self, buffer: Handle) -> memoryview:
-        return self._buffers[buffer].data
+        array = self._buffers[buffer]
+        return self._views.get(buffer) or self._views.setdefault(buffer, array.data)
+
+    def watch(self, gone: Callable[[memoryview], None]) -> None:
+        self._gone.append(gone)
 
     def close(self) -> None:
         for table in (self._kernels, self._modules, self._events, self._buffers, self._streams):

@@ -16,9 +16,10 @@ Rules:
 - Tensors are the buffers' own memory, as NumPy sees it: an engine reads and writes them in place,
   nothing else, inputs never. Their sizes, alignment and overlap have been checked; what stands in
   them is the caller's, and may be anything.
-- A `Bound` holds for as long as its tensors: it is kept for the next launch with the same
-  arguments, and dropped before one of its buffers is freed. What can be done once is done in
-  `bind`.
+- A `Bound` holds for as long as its tensors' memory: it is kept for the next launch on that memory
+  with the same values, and dropped before the memory goes. What can be done once is done in `bind`;
+  but a function that takes bytes by value, as keys, is bound for each launch: there `bind` does
+  little.
 - Everything happens in the one thread that calls, and has happened when the call returns; threads
   of an engine's own are no more than its `Share` says, and give up the GIL where they can.
 - Programs are a stranger's: an engine reads no file, opens no socket, starts no process for them.
@@ -40,6 +41,12 @@ from gon.model import KernelInfo, Program
 # The range of a buffer that a parameter names, in its shape. Elements of types that NumPy has not
 # (bfloat16) are seen as bytes of their size ("V2"). Inputs are read-only.
 Tensor: TypeAlias = NDArray[np.generic]
+
+
+def address_of(tensor: Tensor) -> int:
+    """Return where a tensor begins: a tenth of what `ctypes.data` takes, which makes an object."""
+    address: int = tensor.__array_interface__["data"][0]
+    return address
 
 
 @dataclass(frozen=True, slots=True)

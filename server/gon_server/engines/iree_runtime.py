@@ -203,11 +203,18 @@ class Loaded:
         }
 
     def call(
-        self, name: str, inputs: Sequence[Given], outputs: Sequence[Given], *, in_place: bool
+        self,
+        name: str,
+        inputs: Sequence[Given],
+        outputs: Sequence[Given],
+        *,
+        in_place: bool,
+        fixed: bool,
     ) -> Call:
         """Make a call ready that reads the inputs where they are, and has the results where the
         outputs are: the function takes those too and writes them itself, or without `in_place` its
-        results are copied there.
+        results are copied there. With `fixed` results have the same sizes each time, so they are
+        looked at once.
 
         Raises InvalidArgument for what cannot be passed, DeviceError.
         """
@@ -225,13 +232,19 @@ class Loaded:
                 given.push_ref(buffer)
         except (RuntimeError, ValueError) as error:
             raise _mapped(error) from None
-        return Call(self._context, function, given, tuple(outputs), kept, copied=not in_place)
+        return Call(
+            *(self._context, function, given, tuple(outputs), kept),
+            copied=not in_place,
+            fixed=fixed,
+        )
 
 
 class Call:
     """A function and what it is run on."""
 
-    __slots__ = ("_context", "_copied", "_function", "_given", "_kept", "_outputs")
+    __slots__ = (
+        "_context", "_copied", "_fixed", "_function", "_given", "_kept", "_looked", "_outputs",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -242,6 +255,7 @@ class Call:
         kept: list[_Buffer],
         *,
         copied: bool,
+        fixed: bool,
     ) -> None:
         self._context = context
         self._function = function
@@ -249,14 +263,17 @@ class Call:
         self._outputs = outputs
         self._kept = kept
         self._copied = copied
+        self._fixed = fixed
+        self._looked = False
 
     def run(self) -> None:
         """Run the function; return once it has. Raises InvalidArgument for what it refuses, or if
         its results have other sizes than was said, DeviceError, OutOfMemory.
         """
-        got = _binding.VmVariantList(len(self._outputs))
         try:
-            self._context.invoke(self._function, self._given, got)
+            got = self.invoke()
+            if self._looked:
+                return
             for place, output in enumerate(self._outputs):
                 view = got.get_as_object(place, _binding.HalBufferView)
                 made = tuple(view.shape)
@@ -269,6 +286,13 @@ class Call:
                     np.frombuffer(memoryview(there), np.uint8)[:] = made_here
         except (RuntimeError, ValueError) as error:
             raise _mapped(error) from None
+        self._looked = self._fixed
+
+    def invoke(self) -> _List:
+        """Call the library and nothing else; return what it gives. Raises what it raises."""
+        got = _binding.VmVariantList(len(self._outputs))
+        self._context.invoke(self._function, self._given, got)
+        return got
 
 
 def _sum(flags: object, *names: str) -> int:

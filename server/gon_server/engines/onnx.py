@@ -17,7 +17,7 @@ import numpy as np
 from gon.errors import DeviceError, LimitExceeded, Unsupported
 from gon.model import Dim, KernelInfo, Param, Program
 from gon_server.devices.books import check_bare
-from gon_server.engines.base import EngineProgram, Share, Tensor, Uses
+from gon_server.engines.base import EngineProgram, Share, Tensor, Uses, address_of
 from gon_server.engines.limits import ENGINE_THREADS_MAX, PARAMETER_NAME_BYTES_MAX
 from gon_server.engines.onnx_model import ELEMENT_OF, Model, read_model
 from gon_server.engines.onnx_runtime import (
@@ -117,7 +117,7 @@ class OnnxProgram:
             if index in self._passed:
                 copies.append((seen, tensors[self._passed[index]]))
                 continue
-            place = seen.ctypes.data
+            place = address_of(seen)
             bind = binding.bind_input
             if index >= self._inputs:
                 bind = binding.bind_output

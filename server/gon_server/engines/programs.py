@@ -1,23 +1,31 @@
 """The programs that engines have loaded for a device: modules and kernels, by handle.
 
 Rules: a kernel keeps its program, as a device's kernels do after their module's unload. What a
-kernel was bound to is kept for launches with the same arguments, and dropped before one of those
-buffers goes.
+kernel was bound to is kept for launches on the same memory with the same values, whatever buffers
+have that memory by then, and dropped before the memory goes. Bytes given by value, which are keys
+and nonces, are not kept: such a function is bound anew, on tensors that are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias, TypeVar
 
-from gon.errors import InvalidArgument, LaunchTooLarge, Unsupported
+from gon.errors import GonError, InvalidArgument, LaunchTooLarge, Unsupported
 from gon.limits import KERNELS_MAX, MODULES_MAX
-from gon.model import BufferAt, Dim3, Handle, KernelInfo, LaunchArg, ModuleInfo
+from gon.model import BufferAt, Dim3, Handle, KernelInfo, LaunchArg, ModuleInfo, ParamKind
 from gon_server.devices.books import Table
-from gon_server.engines.base import Bound, EngineProgram
+from gon_server.engines.base import Bound, EngineProgram, Tensor
 from gon_server.engines.limits import BOUND_MAX
 from gon_server.engines.signature import resolve
 
+T = TypeVar("T")
+
 _ONE: Dim3 = (1, 1, 1)
+
+# What arguments stand for: of a buffer its memory, by its identity, and where in it; of anything
+# else 0 and that.
+Places: TypeAlias = tuple[tuple[int, object], ...]
 
 
 class Held:
@@ -39,37 +47,70 @@ class Held:
 class EngineKernel:
     """One function of a program, and what it was run on lately."""
 
-    __slots__ = ("_bounds", "_held", "info")
+    __slots__ = ("_bounds", "_data", "_held", "_seen", "info")
 
     def __init__(self, held: Held, info: KernelInfo) -> None:
         self._held = held
-        self._bounds: dict[tuple[LaunchArg, ...], Bound] = {}
+        self._bounds: dict[Places, Bound] = {}
+        # Parameters that are bytes given by value, by their place; of functions that have some, the
+        # tensors and numbers that arguments without those bytes stand for.
+        self._data = {
+            place: param
+            for place, param in enumerate(info.params)
+            if param.kind is ParamKind.VALUE and not param.dtype
+        }
+        self._seen: dict[Places, tuple[Sequence[Tensor], Mapping[str, bytes]]] = {}
         self.info = info
         held.count += 1
 
     def __repr__(self) -> str:
         return f"EngineKernel({self.info.name}, bound {len(self._bounds)} times)"
 
-    def bound_to(self, args: tuple[LaunchArg, ...]) -> Bound | None:
-        """Return the function bound to these arguments, if it is."""
-        return self._bounds.get(args)
+    def bound_to(self, places: Places) -> Bound | None:
+        """Return the function bound to this memory and these values, if that takes no look at what
+        they are.
+        """
+        if not self._data:
+            return self._bounds.get(places)
+        seen = self._seen.get(self._apart(places))
+        if seen is None:
+            return None
+        tensors, numbers = seen
+        values = dict(numbers)
+        for place, param in self._data.items():
+            given = places[place][1]
+            if not isinstance(given, bytes) or len(given) != param.size_bytes:
+                return None
+            values[param.name] = given
+        return self._held.program.bind(self.info.name, tensors, values)
 
-    def bind(self, args: tuple[LaunchArg, ...], memory: Callable[[Handle], memoryview]) -> Bound:
+    def bind(
+        self, args: tuple[LaunchArg, ...], places: Places, memory: Callable[[Handle], memoryview]
+    ) -> Bound:
         """Bind the function to arguments. Raises as `resolve` and the program do."""
         tensors, values = resolve(self.info, args, memory)
         bound = self._held.program.bind(self.info.name, tensors, values)
-        if len(self._bounds) >= BOUND_MAX:
-            del self._bounds[next(iter(self._bounds))]
-        self._bounds[args] = bound
+        if self._data:
+            data = {param.name for param in self._data.values()}
+            numbers = {name: each for name, each in values.items() if name not in data}
+            _keep(self._seen, self._apart(places), (tensors, numbers))
+        else:
+            _keep(self._bounds, places, bound)
         return bound
 
-    def forget(self, buffer: Handle) -> None:
-        """Drop what is bound to a buffer."""
-        for args in [args for args in self._bounds if _names(args, buffer)]:
-            del self._bounds[args]
+    def _apart(self, places: Places) -> Places:
+        """Return what is not bytes given by value: those may be keys, and are not kept."""
+        return tuple([each for at, each in enumerate(places) if at not in self._data])
+
+    def forget(self, memory: int) -> None:
+        """Drop what is bound to memory."""
+        for kept in (self._bounds, self._seen):
+            for places in [each for each in kept if any(memory == at for at, _ in each)]:
+                del kept[places]
 
     def close(self) -> None:
         self._bounds.clear()
+        self._seen.clear()
         self._held.let_go()
 
 
@@ -77,11 +118,13 @@ class EnginePrograms:
     """Modules and kernels that engines run."""
 
     def __init__(self, memory: Callable[[Handle], memoryview]) -> None:
-        """`memory` gives the bytes of a buffer, in place."""
+        """`memory` gives the bytes of a buffer, in place, by one object as long as they are there;
+        `forget_memory` is to be called before they go.
+        """
         self._memory = memory
         self.modules: Table[Held] = Table("module", MODULES_MAX)
         self.kernels: Table[EngineKernel] = Table("kernel", KERNELS_MAX)
-        # Kernels that are bound to a buffer.
+        # Kernels that are bound to memory, by its identity.
         self._bound: dict[int, set[EngineKernel]] = {}
 
     def __repr__(self) -> str:
@@ -125,21 +168,36 @@ class EnginePrograms:
             )
         if shared_bytes:
             raise Unsupported(f"shared_bytes is {shared_bytes}; functions of engines have none")
-        args = tuple(args)
-        (kernel.bound_to(args) or self._bind(kernel, args)).run()
+        self.bound(kernel, tuple(args)).run()
 
-    def _bind(self, kernel: EngineKernel, args: tuple[LaunchArg, ...]) -> Bound:
-        bound = kernel.bind(args, self._memory)
-        for arg in args:
-            if isinstance(arg, int | BufferAt):
-                buffer = arg if isinstance(arg, int) else arg.buffer
-                self._bound.setdefault(buffer, set()).add(kernel)
+    def bound(self, kernel: EngineKernel, args: tuple[LaunchArg, ...]) -> Bound:
+        """Return a function bound to what `args` stand for. Raises as `Device.launch`."""
+        try:
+            places = tuple([self._place(arg) for arg in args])
+        except GonError:
+            # What is wrong with the arguments as a whole is said first.
+            resolve(kernel.info, args, self._memory)
+            raise
+        return kernel.bound_to(places) or self._bind(kernel, args, places)
+
+    def _place(self, arg: LaunchArg) -> tuple[int, object]:
+        if isinstance(arg, int):
+            return id(self._memory(Handle(arg))), 0
+        if isinstance(arg, BufferAt):
+            return id(self._memory(Handle(arg.buffer))), arg.offset_bytes
+        return 0, arg
+
+    def _bind(self, kernel: EngineKernel, args: tuple[LaunchArg, ...], places: Places) -> Bound:
+        bound = kernel.bind(args, places, self._memory)
+        for memory, _ in places:
+            if memory:
+                self._bound.setdefault(memory, set()).add(kernel)
         return bound
 
-    def forget_buffer(self, buffer: Handle) -> None:
-        """Drop what is bound to a buffer that goes."""
-        for kernel in self._bound.pop(buffer, ()):
-            kernel.forget(buffer)
+    def forget_memory(self, memory: memoryview) -> None:
+        """Drop what is bound to memory that goes."""
+        for kernel in self._bound.pop(id(memory), ()):
+            kernel.forget(id(memory))
 
     def clear(self) -> None:
         """Unload everything."""
@@ -152,10 +210,8 @@ class EnginePrograms:
         self._bound.clear()
 
 
-def _names(args: Sequence[LaunchArg], buffer: int) -> bool:
-    return any(
-        arg == buffer
-        if isinstance(arg, int)
-        else isinstance(arg, BufferAt) and arg.buffer == buffer
-        for arg in args
-    )
+def _keep(kept: dict[Places, T], places: Places, what: T) -> None:
+    """Keep one more of BOUND_MAX; the oldest goes."""
+    if len(kept) >= BOUND_MAX:
+        del kept[next(iter(kept))]
+    kept[places] = what

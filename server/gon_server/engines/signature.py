@@ -13,7 +13,7 @@ import numpy as np
 
 from gon.errors import InvalidArgument, KernelArgumentError, LimitExceeded
 from gon.model import BufferAt, Dim, Handle, KernelInfo, LaunchArg, Param, ParamKind
-from gon_server.engines.base import Tensor
+from gon_server.engines.base import Tensor, address_of
 from gon_server.engines.limits import TENSOR_DIMS_MAX, TENSORS_MAX
 
 # Elements that tensors may have: how programs name them, how NumPy does ("" where it has none), and
@@ -133,7 +133,7 @@ def _tensor(
     seen = np.frombuffer(view, dtype, count=need // param.size_bytes, offset=offset).reshape(shape)
     # NumPy asks nothing of elements that it does not know.
     alignment = dtype.alignment if param.dtype else param.size_bytes
-    if seen.ctypes.data % alignment:
+    if address_of(seen) % alignment:
         raise InvalidArgument(
             f"function {info.name}: {param.name} begins at byte {offset}; {param.type_name} needs "
             f"a multiple of {alignment}"
@@ -155,7 +155,7 @@ def _check_apart(info: KernelInfo, tensors: Sequence[Tensor]) -> None:
     """Raise InvalidArgument if an output shares memory with another tensor."""
     params = [param for param in info.params if param.kind is ParamKind.BUFFER]
     spans = sorted(
-        (seen.ctypes.data, seen.ctypes.data + seen.nbytes, index)
+        ((start := address_of(seen)), start + seen.nbytes, index)
         for index, seen in enumerate(tensors)
         if seen.nbytes
     )

@@ -19,7 +19,7 @@ from typing import Final
 from gon.errors import CompileError, InvalidArgument
 from gon.model import Dim, KernelInfo, Param, Program
 from gon_server.engines import signature
-from gon_server.engines.base import Bound, Engine, Share, Tensor, Uses
+from gon_server.engines.base import Bound, Engine, Share, Tensor, Uses, address_of
 from gon_server.engines.iree_runtime import ALIGNMENT_BYTES, Given, Loaded, Runtime
 from gon_server.engines.stablehlo_build import (
     STABLEHLO,
@@ -103,7 +103,11 @@ class StableHloProgram:
             for place, (kind, each) in enumerate(zip(kinds, tensors, strict=True))
         ]
         cut = len(found.inputs)
-        return self._loaded.call(function, given[:cut], given[cut:], in_place=found.in_place)
+        # What is written in place is a program that was built here: its types are what it does.
+        fixed = found.in_place and not any(each.dynamic for each in found.gives)
+        return self._loaded.call(
+            function, given[:cut], given[cut:], in_place=found.in_place, fixed=fixed
+        )
 
     def unload(self) -> None:
         self._loaded = None
@@ -144,7 +148,7 @@ def _param(name: str, kind: TensorType, *, writes: bool = False) -> Param:
 
 
 def _given(place: int, kind: TensorType, tensor: Tensor) -> Given:
-    address = int(tensor.ctypes.data)
+    address = address_of(tensor)
     if tensor.nbytes and address % ALIGNMENT_BYTES:
         raise InvalidArgument(
             f"tensor {place} begins {address % ALIGNMENT_BYTES} bytes behind a multiple of "

@@ -2,8 +2,8 @@
 
     ciphertext: as many bytes as the text has, then the 16 bytes of the tag
 
-Rules: keys and nonces are never written to a log nor named in an error; they are kept as long as
-the launch that brought them is bound.
+Rules: keys and nonces are never written to a log nor named in an error; they are kept for no longer
+than the launch that brought them.
 Decrypting lets bytes go on before the tag has been seen, as anything must that has not room for
 all of them; so whoever runs a flow wipes every output when a tag is wrong, and tells that before
 anything that a later stage found wrong (gon_server.engines.dpu.running).
@@ -11,14 +11,19 @@ anything that a later stage found wrong (gon_server.engines.dpu.running).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 from gon.errors import CorruptData, IntegrityError
 from gon.flow import TAG_BYTES
 from gon_server.engines.dpu.reader import Bytes, Filling, Reader
+
+_UNTRUE = "decrypt: the tag does not fit: another key, another nonce or other data"
 
 
 class Encrypting(Filling):
@@ -90,6 +95,25 @@ class Decrypting(Filling):
         try:
             self._cipher.finalize_with_tag(self._held)
         except InvalidTag:
-            raise IntegrityError(
-                "decrypt: the tag does not fit: another key, another nonce or other data"
-            ) from None
+            raise IntegrityError(_UNTRUE) from None
+
+
+def prepared(key: bytes) -> Callable[[bytes, memoryview, None, memoryview], int]:
+    """Return the library's own call that encrypts with a key: nonce, data, None, target."""
+    return AESGCM(key).encrypt_into
+
+
+def encrypt_whole(data: memoryview, target: memoryview, key: bytes, nonce: bytes) -> None:
+    """Write the ciphertext of all data and its tag to `target`, which has exactly their size."""
+    AESGCM(key).encrypt_into(nonce, data, None, target)
+
+
+def decrypt_whole(data: memoryview, target: memoryview, key: bytes, nonce: bytes) -> None:
+    """Write the text of a whole ciphertext with its tag to `target`, which has exactly its size.
+
+    Raises IntegrityError; what stands in `target` is then of no use.
+    """
+    try:
+        AESGCM(key).decrypt_into(nonce, data, None, target)
+    except InvalidTag:
+        raise IntegrityError(_UNTRUE) from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Final, cast
 
 import msgspec
 import numpy as np
@@ -22,7 +22,10 @@ from gon_server.engines.base import Bound, Tensor, Uses
 from gon_server.engines.dpu.patterns import compile_patterns, load_patterns
 from gon_server.engines.dpu.running import Outputs, Run
 from gon_server.engines.dpu.scan_driver import ScanDatabase
+from gon_server.engines.dpu.whole import run_whole
 from gon_server.engines.signature import data, function, tensor
+
+_NOTHING: Final = np.empty(0, np.uint8)
 
 
 class _Built(msgspec.Struct, frozen=True, array_like=True):
@@ -43,6 +46,7 @@ class FlowProgram:
             pairs = zip(scans(self.flow), parts.databases, strict=True)
             self._databases = [load_patterns(scan, database) for scan, database in pairs]
             self._function = _signature(self.flow)
+            self._has_result, self._sides = has_result(self.flow), sides(self.flow)
         except (msgspec.DecodeError, ValueError, GonError) as error:
             raise DeviceError(f"this is no compiled flow: {error}") from error
 
@@ -60,32 +64,30 @@ class FlowProgram:
 
     def bind(self, function: str, tensors: Sequence[Tensor], values: Mapping[str, bytes]) -> Bound:
         assert function == FUNCTION
-        data, *outputs = tensors
-        result = outputs.pop(0) if has_result(self.flow) else np.empty(0, np.uint8)
-        lengths = cast("NDArray[np.uint64]", outputs.pop(0))
-        given = (
-            outputs.pop(0) if side.rows else np.empty((0, side.columns), np.uint64)
-            for side in sides(self.flow)
-        )
+        outputs = iter(tensors)
+        data = next(outputs)
+        result = next(outputs) if self._has_result else _NOTHING
+        lengths = cast("NDArray[np.uint64]", next(outputs))
+        given = [
+            next(outputs) if side.rows else np.empty((0, side.columns), np.uint64)
+            for side in self._sides
+        ]
         written = cast("tuple[NDArray[np.uint64], ...]", tuple(given))
-        return _BoundFlow(
-            self.flow,
-            tuple(self._databases),
-            data.data,
-            dict(values),
-            Outputs(result.data, lengths, written),
-        )
+        made = Outputs(result.data, lengths, written)
+        return _BoundFlow(self.flow, self._databases, data.data, values, made)
 
     def unload(self) -> None:
         self._databases.clear()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _BoundFlow:
-    """A flow and where its data and outputs lie. Says nothing of its values: there are keys."""
+    """A flow and where its data and outputs lie: made for each launch. Says nothing of its values:
+    there are keys.
+    """
 
     flow: Flow
-    databases: tuple[ScanDatabase, ...]
+    databases: Sequence[ScanDatabase]
     data: memoryview
     values: Mapping[str, bytes] = field(repr=False)
     outputs: Outputs
@@ -93,6 +95,8 @@ class _BoundFlow:
     def run(self) -> None:
         """Raises LimitExceeded, CorruptData, IntegrityError, OutOfMemory, DeviceError."""
         try:
+            if run_whole(self.flow, self.data, self.values, self.outputs):
+                return
             Run(self.flow, self.databases, self.data, self.values, self.outputs).run()
         except GonError:
             raise

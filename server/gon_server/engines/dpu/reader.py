@@ -68,9 +68,11 @@ class Filling(Reader):
         self._scratch: memoryview | None = None
 
     def read(self, size_bytes: int) -> memoryview:
-        if self._scratch is None:
-            self._scratch = memoryview(bytearray(self.chunk_bytes))
-        size = self.read_into(self._scratch[: min(size_bytes, self.chunk_bytes)])
+        size = min(size_bytes, self.chunk_bytes)
+        # Mostly of a chunk, or of the one byte that is looked for behind the last.
+        if self._scratch is None or len(self._scratch) < size:
+            self._scratch = memoryview(bytearray(size))
+        size = self.read_into(self._scratch[:size])
         return self._scratch[:size]
 
 

@@ -11,8 +11,7 @@ nothing about it from how it fails.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import assert_never, cast
+from typing import NamedTuple, assert_never, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +40,7 @@ from gon_server.engines.dpu.scanning import Scanning
 from gon_server.engines.dpu.zstd import Unzstd, Zstd
 
 
-@dataclass(frozen=True, slots=True)
-class Outputs:
+class Outputs(NamedTuple):
     """Where a run writes. `result` is of no bytes where the flow has none; `sides` has one for each
     of `gon.flow_shape.sides`, in its shape.
     """

@@ -1,0 +1,269 @@
+"""Calls of engines' functions: what is kept of earlier calls changes no result and no error."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import gon
+from gon.clock import SYSTEM_CLOCK
+from gon.device import HostDevice
+from gon.errors import BadHandle, GonError
+from gon.model import DEFAULT_STREAM, Handle, KernelInfo, LaunchArg, Program
+from gon.personalities import Personality
+from gon_client.counts import NOTHING_CARRIED
+from gon_client.device import Device
+from gon_client.function import Function
+from gon_server.devices import opencl, sim
+from gon_server.devices.limits import SPARE_BUFFER_BYTES_MAX
+from gon_server.elastic import ElasticUnit
+from gon_server.engines.base import Share, Tensor, Uses, address_of
+from gon_server.engines.shelf import Shelf
+from gon_server.engines.signature import data, function, tensor
+
+FORMAT = "dpu-flow"
+ANY = Personality("any", formats=(FORMAT,), kernels=True)
+OTHER = Personality("other", formats=(FORMAT,), kernels=True)
+
+
+class Adder:
+    """An engine of one function, y = a + b, of bytes; with code "keyed" also + the bytes of a key.
+    It notes what it was bound to.
+    """
+
+    version = "adder 1"
+    format = FORMAT
+
+    def __init__(self) -> None:
+        self.bound: list[tuple[int, ...]] = []
+
+    def load(self, program: Program) -> Sum:
+        return Sum(self.bound, keyed=program.code == b"keyed")
+
+
+class Sum:
+    uses = Uses(frozenset({"uint8"}))
+
+    def __init__(self, bound: list[tuple[int, ...]], *, keyed: bool) -> None:
+        tensors = [tensor(name, "uint8", ("n",), writes=name == "y") for name in "aby"]
+        keys = [data("key", 4)] if keyed else []
+        self.functions: tuple[KernelInfo, ...] = (function("sum", *tensors, *keys),)
+        self._bound = bound
+
+    def bind(self, _function: str, tensors: Sequence[Tensor], values: Mapping[str, bytes]) -> Sums:
+        self._bound.append(tuple(map(address_of, tensors)))
+        return Sums(tensors, sum(values.get("key", b"")))
+
+    def unload(self) -> None: ...
+
+
+@dataclass
+class Sums:
+    tensors: Sequence[Tensor]
+    key: int
+
+    def run(self) -> None:
+        a, b, y = (cast("NDArray[np.uint8]", each) for each in self.tensors)
+        y[:] = a + b + np.uint8(self.key)
+
+
+def unit_of(base: HostDevice, engine: Adder) -> ElasticUnit:
+    shelf = Shelf(Share(1))
+    shelf.put(engine)
+    return ElasticUnit(base, shelf, (ANY, OTHER), SYSTEM_CLOCK)
+
+
+# Plans of the client -----------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Call:
+    """A call with arrays by their places; and what is done before it: an array is closed, the unit
+    changes, which unloads the program, the program is loaded.
+    """
+
+    inputs: tuple[int, ...]
+    out: tuple[int, ...] | None
+    closes: int | None
+    changes: bool
+    loads: bool
+    named: bool
+
+
+_PLACES = st.integers(0, 7)
+_SELDOM = st.sampled_from((False,) * 5 + (True,))
+_CALLS = st.builds(
+    Call,
+    inputs=st.sampled_from(((0, 1), (1, 0), (3, 3))) | st.lists(_PLACES, max_size=3).map(tuple),
+    out=st.none() | st.just((2,)) | st.lists(_PLACES, max_size=2).map(tuple),
+    closes=st.sampled_from((None,) * 6 + (0, 1, 2, 3)),
+    changes=_SELDOM,
+    loads=st.booleans(),
+    named=_SELDOM,
+)
+
+
+class Client:
+    """A function, and arrays that it takes and does not take, on devices of its own; without
+    `keeps` every call is the function's first.
+    """
+
+    def __init__(self, stack: ExitStack, *, keeps: bool) -> None:
+        self.device, other = (
+            stack.enter_context(
+                Device(
+                    unit_of(sim.open_device("3"), Adder()),
+                    where="here",
+                    memory_bytes=1 << 20,
+                    counts=lambda: NOTHING_CARRIED,
+                    on_close=lambda: None,
+                )
+            )
+            for _ in range(2)
+        )
+        self._keeps = keeps
+        self._load()
+        eight = np.arange(8, dtype=np.uint8)
+        asarray = self.device.asarray
+        self.arrays: list[object] = [
+            *(asarray(eight), asarray(eight[::-1]), asarray(eight), asarray(eight[:4])),
+            *(asarray(eight.astype(np.float32)), other.asarray(eight)),
+            *(asarray(eight.reshape(2, 4)), eight),
+        ]
+
+    def _load(self) -> None:
+        self.function = self.device.compile(b"plain", FORMAT).get_function("sum")
+
+    def call(self, call: Call) -> object:
+        """Return what a call gives: its output, or its error."""
+        if call.changes:
+            now = self.device.configuration.personality
+            self.device.reconfigure("any" if now == "other" else "other")
+        if call.loads:
+            self._load()
+        closed = None if call.closes is None else self.arrays[call.closes]
+        if isinstance(closed, gon.DeviceArray):
+            closed.buffer.close()
+        called: Callable[..., object] = (
+            self.function if self._keeps else Function(self.function.kernel)
+        )
+        values = {"wrong": 1} if call.named else {}
+        out = None if call.out is None else [self.arrays[place] for place in call.out]
+        inputs = [self.arrays[place] for place in call.inputs]
+        try:
+            made = called(*inputs, out=out, **values)
+            assert isinstance(made, gon.DeviceArray)
+            return made.get().tolist(), made.shape, made.dtype
+        except GonError as error:
+            return type(error), error.message
+
+
+@settings(max_examples=200, deadline=None)
+@given(calls=st.lists(_CALLS, min_size=2, max_size=12))
+def test_kept_plans_change_no_result_and_no_error(calls: list[Call]) -> None:
+    with ExitStack() as stack:
+        kept, fresh = (Client(stack, keeps=keeps) for keeps in (True, False))
+        for call in calls:
+            assert kept.call(call) == fresh.call(call)
+
+
+# What is bound, by memory ------------------------------------------------------------------------
+A, B, Y, AGAIN = Handle(1), Handle(2), Handle(3), Handle(4)
+MODULE, KERNEL = Handle(10), Handle(11)
+ONE = (1, 1, 1)
+SIZE = 64
+N = struct.pack("<q", SIZE)
+
+
+class Host:
+    """A unit over an OpenCL device, a function on it, two inputs and an output."""
+
+    def __init__(self, code: bytes) -> None:
+        self.engine = Adder()
+        self.unit = unit_of(opencl.open_device(""), self.engine)
+        for buffer in (A, B, Y):
+            self.unit.allocate(buffer, SIZE)
+        self.unit.load(MODULE, Program(code, FORMAT))
+        self.unit.get_kernel(KERNEL, MODULE, "sum")
+        self.unit.fill(DEFAULT_STREAM, A, 0, SIZE, b"\1")
+        self.unit.fill(DEFAULT_STREAM, B, 0, SIZE, b"\2")
+
+    def run(self, *args: LaunchArg) -> None:
+        self.unit.launch(DEFAULT_STREAM, KERNEL, ONE, ONE, 0, args)
+
+    def content(self, buffer: Handle) -> set[int]:
+        out = bytearray(SIZE)
+        self.unit.read(DEFAULT_STREAM, buffer, 0, memoryview(out)).wait()
+        return set(out)
+
+
+def test_memory_of_a_freed_buffer_is_the_next_ones_and_zero() -> None:
+    host = Host(b"plain")
+    host.run(A, B, Y, N)
+    memory = host.unit.memory_of(Y)
+    host.unit.free(Y)
+    with pytest.raises(BadHandle):
+        host.run(A, B, Y, N)
+    host.unit.allocate(AGAIN, SIZE)
+    assert host.unit.memory_of(AGAIN) is memory
+    assert host.content(AGAIN) == {0}
+    host.run(A, B, AGAIN, N)
+    assert host.content(AGAIN) == {3}
+    # It was bound to that memory before.
+    assert len(host.engine.bound) == 1
+    host.unit.close()
+
+
+def test_what_is_bound_goes_with_its_memory() -> None:
+    host = Host(b"plain")
+    host.run(A, B, Y, N)
+    gone: list[memoryview] = []
+    host.unit.watch(gone.append)
+    memory = host.unit.memory_of(Y)
+    host.unit.free(Y)
+    assert gone == []
+    host.unit.bound_memory(3 * SIZE)
+    # There is no room for what is kept beside this.
+    host.unit.allocate(AGAIN, 2 * SIZE)
+    assert len(gone) == 1
+    assert gone[0] is memory
+    host.unit.allocate(Y, SIZE)
+    host.run(A, B, Y, N)
+    assert len(host.engine.bound) == 2
+    assert host.content(Y) == {3}
+    host.unit.close()
+
+
+def test_large_memory_and_memory_in_use_is_not_kept() -> None:
+    host = Host(b"plain")
+    gone: list[memoryview] = []
+    host.unit.watch(gone.append)
+    host.unit.allocate(AGAIN, SPARE_BUFFER_BYTES_MAX + 1)
+    host.unit.free(AGAIN)
+    assert len(gone) == 1
+    source = "__kernel void add(__global uchar *x) { x[get_global_id(0)] += 1; }"
+    host.unit.load(Handle(20), Program(source.encode(), "opencl-c"))
+    host.unit.get_kernel(Handle(21), Handle(20), "add")
+    host.unit.launch(DEFAULT_STREAM, Handle(21), (SIZE, 1, 1), ONE, 0, (Y,))
+    host.unit.free(Y)
+    assert len(gone) == 2
+    host.unit.close()
+
+
+def test_keys_are_not_kept_and_tensors_are() -> None:
+    host = Host(b"keyed")
+    for key in range(100):
+        host.run(A, B, Y, bytes([key, 0, 0, 0]), N)
+        assert host.content(Y) == {3 + key}
+    assert len(host.engine.bound) == 100
+    assert len(set(host.engine.bound)) == 1
+    with pytest.raises(GonError, match="a value of 4 bytes is needed"):
+        host.run(A, B, Y, bytes(5), N)
+    host.unit.close()
