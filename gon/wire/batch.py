@@ -48,7 +48,8 @@ class Welcome(msgspec.Struct, frozen=True, array_like=True):
     `received` is the last batch that took effect: what follows it is sent again. `content_key` is
     what digests of contents are keyed with (gon.contents); empty, as an older worker leaves it,
     where none are kept. `compression` is one that both sides know: payloads of pieces may come so,
-    either way; empty, as an older worker leaves it, where there is none.
+    either way; empty, as an older worker leaves it, where there is none. `program_bytes` is the
+    largest program that may be uploaded; 0, as an older worker leaves it, where none may be.
     """
 
     version: int
@@ -59,6 +60,7 @@ class Welcome(msgspec.Struct, frozen=True, array_like=True):
     device: DeviceInfo
     content_key: bytes = b""
     compression: str = ""
+    program_bytes: int = 0
 
 
 class Refuse(msgspec.Struct, frozen=True, array_like=True):

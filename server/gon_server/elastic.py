@@ -142,6 +142,9 @@ class ElasticUnit(GraphLoop):
             return engine.load_built(self._build(program))
         return engine.load(program)
 
+    def program_bytes(self, module: Handle) -> int:
+        return self._programs.size_bytes(module)
+
     def unload(self, module: Handle) -> None:
         if module in self._programs.modules:
             self._programs.unload(module)

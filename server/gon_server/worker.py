@@ -174,7 +174,7 @@ def _serve_lease(sock: socket.socket, backend: HostDevice, assign: Assign) -> No
     given = GivenLinks()
     elsewhere: BuiltElsewhere | None = None
     if assign.builds and isinstance(backend, Builder):
-        elsewhere = BuiltElsewhere(sock, backend)
+        elsewhere = BuiltElsewhere(sock, backend, assign.program_bytes)
     source: LinkSource = given
     endpoint = ""
     if assign.link == "zmq":
@@ -195,7 +195,9 @@ def _serve_lease(sock: socket.socket, backend: HostDevice, assign: Assign) -> No
         build = None if elsewhere is None else elsewhere.build
         device = unit = _elastic(backend, load, build, assign.personalities)
         load = unit.load
-    conversation = Conversation(device, assign.memory_bytes, load, known, given.anteroom)
+    conversation = Conversation(
+        device, assign.memory_bytes, load, known, given.anteroom, assign.program_bytes
+    )
     _converse(sock, source, conversation, assign.lease)
 
 

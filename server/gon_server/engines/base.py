@@ -84,6 +84,13 @@ class EngineProgram(Protocol):
         """What it is made of; fixed."""
         ...
 
+    @property
+    def size_bytes(self) -> int:
+        """What it takes of the host's memory for as long as it is loaded, as far as that is known:
+        above all its weights. What a run needs besides is not in it.
+        """
+        ...
+
     def bind(self, function: str, tensors: Sequence[Tensor], values: Mapping[str, bytes]) -> Bound:
         """Make a function ready to run on these tensors, one for each BUFFER parameter in their
         order; `values` are the bytes of its VALUE parameters, by name.

@@ -65,15 +65,16 @@ class OnnxEngine:
             raise Unsupported("a model in the runtime's own format; one in ONNX's is needed")
         model = read_model(program.code)
         _check(model)
-        return OnnxProgram(self._runtime.load(program.code), model)
+        return OnnxProgram(self._runtime.load(program.code), model, len(program.code))
 
 
 class OnnxProgram:
     """One loaded model; its one function is "main"."""
 
-    def __init__(self, session: Session, model: Model) -> None:
+    def __init__(self, session: Session, model: Model, size_bytes: int) -> None:
         inputs, outputs = session.get_inputs(), session.get_outputs()
         self._session = session
+        self.size_bytes = size_bytes
         self._elements = [_element(node) for node in (*inputs, *outputs)]
         self._names = [node.name for node in (*inputs, *outputs)]
         self._inputs = len(inputs)

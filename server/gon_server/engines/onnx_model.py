@@ -204,6 +204,8 @@ def _fields(message: memoryview, depth: int = 0) -> Iterator[Field]:
     while at < end:
         key, at = _number(message, at)
         kind = key & 7
+        if not key >> 3:
+            raise CompileError(f"this is no ONNX model: byte {at} is not of protobuf")
         if kind == _VARINT:
             value, at = _number(message, at)
             yield key >> 3, value

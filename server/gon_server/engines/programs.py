@@ -92,6 +92,11 @@ class EnginePrograms:
         self.modules.add(module, Held(program))
         return ModuleInfo(program.functions)
 
+    def size_bytes(self, module: Handle) -> int:
+        """Return what a module's program takes of the host's memory; of what is none here, 0."""
+        held = self.modules.get(module)
+        return 0 if held is None else held.program.size_bytes
+
     def unload(self, module: Handle) -> None:
         self.modules.remove(module).let_go()
 

@@ -71,6 +71,7 @@ class StableHloProgram:
 
     def __init__(self, runtime: Runtime, built: Built) -> None:
         self._loaded: Loaded | None = runtime.load(built.image)
+        self.size_bytes = len(built.image)
         functions = built.functions or _declared_by(self._loaded)
         self._functions = {each.name: each for each in functions}
         self._infos = tuple(_info(each) for each in functions)

@@ -43,6 +43,7 @@ class FlowProgram:
             pairs = zip(scans(self.flow), parts.databases, strict=True)
             self._databases = [load_patterns(scan, database) for scan, database in pairs]
             self._function = _signature(self.flow)
+            self.size_bytes = len(built)
         except (msgspec.DecodeError, ValueError, GonError) as error:
             raise DeviceError(f"this is no compiled flow: {error}") from error
 

@@ -1,0 +1,32 @@
+"""Maxima of programs that are uploaded before they are loaded: as gon/limits.py, for both sides.
+
+A program of up to SOURCE_BYTES_MAX travels within its operation. Those of engines may be larger,
+for they hold weights: such a one travels as a buffer's bytes do, and is loaded from there.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gon.limits import BUILT_BYTES_MAX, GIB, MIB, PROGRAM_BYTES_MAX
+
+# The formats of programs that may hold weights.
+UPLOADED_FORMATS: Final = frozenset({"onnx", "stablehlo", "vmvx"})
+# The largest program that a host takes unless it is told another maximum: networks for vision and
+# speech have 10 to 500 MB.
+UPLOADED_BYTES = 512 * MIB
+# The most that a host may be told: a host holds a program four times while it is built, and ONNX's
+# form ends at 2 GiB.
+UPLOADED_BYTES_MAX = 1 * GIB
+
+
+def sealed_program_bytes(uploaded_bytes: int) -> int:
+    """Return the most that a program takes as one process of a host hands it to another, where
+    uploaded ones have at most so much.
+    """
+    return PROGRAM_BYTES_MAX + uploaded_bytes
+
+
+def built_bytes(uploaded_bytes: int) -> int:
+    """Return the most that building one program may give: it holds the program's weights too."""
+    return BUILT_BYTES_MAX + uploaded_bytes
