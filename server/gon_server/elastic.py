@@ -138,8 +138,9 @@ class ElasticUnit(GraphLoop):
 
     def _load_program(self, program: Program) -> EngineProgram:
         engine = self._shelf.open(program.code_format)
-        if self._build is not None and isinstance(engine, Building):
-            return engine.load_built(self._build(program))
+        build = self._build
+        if build is not None and isinstance(engine, Building) and engine.is_compiled(program):
+            return engine.load_built(build(program))
         return engine.load(program)
 
     def program_bytes(self, module: Handle) -> int:

@@ -132,6 +132,12 @@ class Building(Protocol):
     where a compiler takes more time and memory than a lease's worker has for it.
     """
 
+    def is_compiled(self, program: Program) -> bool:
+        """Return whether something of a program is compiled, so that building it apart is worth a
+        process; of what is no program, any answer will do.
+        """
+        ...
+
     def build(self, program: Program) -> bytes:
         """Compile a program for any process of this host. Raises as `Engine.load`."""
         ...

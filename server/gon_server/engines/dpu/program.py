@@ -119,7 +119,7 @@ def _signature(flow: Flow) -> KernelInfo:
 
 def compile_flow(coded: bytes) -> bytes:
     """Return the compiled form of a flow. Raises InvalidArgument, LimitExceeded, Unsupported,
-    CompileError, DeviceError.
+    CompileError, OutOfMemory.
     """
     flow = decode(coded)
     databases = tuple(compile_patterns(scan) for scan in scans(flow))
