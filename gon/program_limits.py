@@ -1,4 +1,5 @@
-"""Maxima of programs that are uploaded before they are loaded: as gon/limits.py, for both sides.
+"""Maxima of programs that are uploaded before they are loaded, and of what runs them: as
+gon/limits.py, for both sides.
 
 A program of up to SOURCE_BYTES_MAX travels within its operation. Those of engines may be larger,
 for they hold weights: such a one travels as a buffer's bytes do, and is loaded from there.
@@ -18,6 +19,10 @@ UPLOADED_BYTES = 512 * MIB
 # The most that a host may be told: a host holds a program four times while it is built, and ONNX's
 # form ends at 2 GiB.
 UPLOADED_BYTES_MAX = 1 * GIB
+
+# What the engines of one lease may take of the host's memory beside its buffers: loaded programs,
+# intermediate results, and the stacks of a large host's threads, which count whole (128 of 8 MiB).
+ENGINE_MEMORY_BYTES = 4 * GIB
 
 
 def sealed_program_bytes(uploaded_bytes: int) -> int:

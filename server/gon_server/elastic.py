@@ -37,7 +37,7 @@ from gon.personalities import Personality
 from gon_server.devices.graphs import GraphLoop
 from gon_server.engines.admission import check_format, check_program, formats_of
 from gon_server.engines.base import Building, EngineProgram
-from gon_server.engines.programs import EnginePrograms
+from gon_server.engines.programs import EnginePrograms, telling_memory
 from gon_server.engines.shelf import Shelf
 from gon_server.engines.signature import written
 
@@ -128,7 +128,8 @@ class ElasticUnit(GraphLoop):
             return info
         if module in self._modules:
             raise BadHandle(f"module {module} is there already")
-        loaded = self._load_program(program)
+        with telling_memory("the program"):
+            loaded = self._load_program(program)
         try:
             check_program(self._is, loaded.uses, loaded.functions)
             return self._programs.add(module, loaded)

@@ -66,6 +66,7 @@ class Host:
     ) -> None:
         self.epoch = epoch
         self._program_bytes = settings.program_bytes
+        self._engine_bytes = settings.engine_memory_bytes
         self._data_endpoints = tuple(data_endpoints)
         self._zmq_bind = zmq_bind
         self._clock = clock
@@ -141,6 +142,7 @@ class Host:
             content_key=self._contents.key_of(lease.tenant),
             personalities=self._units.personalities(lease.share),
             program_bytes=self._program_bytes,
+            engine_bytes=self._engine_bytes,
         )
         served = False
         try:

@@ -89,7 +89,8 @@ class Assign(Order, frozen=True, tag=11):
     `link` is "stream", "shm" or "zmq" (then `bind` is the address to bind). With `builds`, gond
     answers Build; with a `content_key`, which digests of contents are keyed with, Find and Offer.
     The unit may be any of `personalities`, the first one now; none is a gpu and nothing else. An
-    uploaded program may have `program_bytes`.
+    uploaded program may have `program_bytes`. Engines may take `engine_bytes` of memory beside the
+    buffers, 0 for no bound.
     """
 
     lease: str
@@ -101,6 +102,7 @@ class Assign(Order, frozen=True, tag=11):
     content_key: bytes = b""
     personalities: tuple[Personality, ...] = ()
     program_bytes: int = 0
+    engine_bytes: int = 0
 
 
 class Ready(Order, frozen=True, tag=12):

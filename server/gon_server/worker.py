@@ -34,6 +34,7 @@ from gon.transport.bundle import Bundle
 from gon.transport.shm_setup import share
 from gon.transport.stream import StreamLink
 from gon.transport.zmq import ZmqListener
+from gon_server import confine
 from gon_server.anteroom import Anteroom
 from gon_server.builder import serve_builds
 from gon_server.conversation import Conversation
@@ -192,6 +193,8 @@ def _serve_lease(sock: socket.socket, backend: HostDevice, assign: Assign) -> No
     load = backend.load if elsewhere is None else elsewhere.load
     device: HostDevice = backend
     if assign.personalities:
+        if assign.engine_bytes:
+            confine.bound_data(assign.memory_bytes + assign.engine_bytes)
         build = None if elsewhere is None else elsewhere.build
         device = unit = _elastic(backend, load, build, assign.personalities)
         load = unit.load

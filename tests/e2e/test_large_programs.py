@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,3 +109,32 @@ def test_a_large_program_that_is_none_leaves_the_lease_usable(gond: Gond) -> Non
             device.stablehlo(constant_times(WEIGHTS[:512]).replace("dot_general", "nothing"))
         device.reconfigure("vpu")
         assert array(device.onnx(models.scaled())(ones(1, 4))).tolist() == [[3] * 4]
+
+
+def test_results_that_explode_are_out_of_memory_and_end_no_lease(tmp_path: Path) -> None:
+    """What a run needs between its inputs and outputs is the worker's, within its bound."""
+    model = models.model(
+        [
+            models.node("Expand", ["x", "shape"], ["large"]),
+            models.node("Neg", ["large"], ["other"]),
+            models.node("ReduceSum", ["other"], ["y"]),
+        ],
+        [models.info("x", (1,)), models.info("shape", (1,), models.INT64)],
+        [models.info("y", (1,))],
+    )
+    flags = (f"--engine-memory-bytes={1 << 30}",)
+    with (
+        real_gond(tmp_path, *flags) as gond,
+        acquire(gond) as device,
+    ):
+        explode = device.onnx(model)
+        x = ones(1, 1)[0]
+        for size in (1000, 1 << 40, 1 << 30, 1000):
+            y = explode(x, np.array([size]))
+            if size == 1000:
+                assert array(y).tolist() == [-1000]
+            else:
+                with pytest.raises(gon.OutOfMemory):
+                    array(y)
+        device.reconfigure("hpu")
+        assert device.configuration.state == "ready"

@@ -247,6 +247,10 @@ def test_programs_that_are_none_leave_the_lease_usable(vision: gon.Device) -> No
         (models.model([models.node("Nope", ["x"], ["y"], "org.example")],
                       [models.info("x", (4,))], [models.info("y", (4,))],
                       domains=["org.example"]), gon.Unsupported),
+        # Names that are no text, or repeated by whoever tells what is wrong with them.
+        (models.scaled().replace(b"\x01x", b"\x01\xff"), gon.CompileError),
+        (models.model([models.node("N" * (1 << 20), ["x"], ["y"])], [models.info("x", (4,))],
+                      [models.info("y", (4,))]), gon.CompileError),
     ]  # fmt: skip
     for code, error in bad:
         with pytest.raises(error):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gon.errors import CompileError, RemoteProtocolError
-from gon.limits import BATCH_OPS_MAX
+from gon.limits import BATCH_OPS_MAX, LOG_BYTES_MAX, MESSAGE_BYTES_MAX
 from gon.model import (
     BufferAt,
     Configuration,
@@ -140,6 +140,15 @@ def test_golden_bytes_of_an_uploaded_program() -> None:
     op = ops.LoadUploaded(1, Program(b"", "onnx"), 1 << 63, 2, 1 << 23, reply=9)
     coded = "97 3d 01 95c400a46f6e6e78a09090 cf8000000000000000 02 ce00800000 09"
     assert encode(Batch(7, [op])) == bytes.fromhex(f"9207 91 {coded}")
+
+
+def test_what_a_failure_says_is_bounded() -> None:
+    """A library may repeat a name of a program's that has megabytes."""
+    error = CompileError("\u00fc" * MESSAGE_BYTES_MAX, log="\ud800" * LOG_BYTES_MAX)
+    failure = Failure.of(error, "Load", 1)
+    assert len(failure.message.encode()) <= MESSAGE_BYTES_MAX
+    assert len(failure.log.encode()) <= LOG_BYTES_MAX
+    encode([Reply(1, failure=failure)])
 
 
 def test_a_signature_without_shapes_is_an_older_hosts() -> None:

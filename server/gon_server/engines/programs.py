@@ -7,9 +7,10 @@ buffers goes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 
-from gon.errors import InvalidArgument, LaunchTooLarge, Unsupported
+from gon.errors import GonError, InvalidArgument, LaunchTooLarge, OutOfMemory, Unsupported
 from gon.limits import KERNELS_MAX, MODULES_MAX
 from gon.model import BufferAt, Dim3, Handle, KernelInfo, LaunchArg, ModuleInfo
 from gon_server.devices.books import Table
@@ -131,7 +132,8 @@ class EnginePrograms:
         if shared_bytes:
             raise Unsupported(f"shared_bytes is {shared_bytes}; functions of engines have none")
         args = tuple(args)
-        (kernel.bound_to(args) or self._bind(kernel, args)).run()
+        with telling_memory("the function"):
+            (kernel.bound_to(args) or self._bind(kernel, args)).run()
 
     def _bind(self, kernel: EngineKernel, args: tuple[LaunchArg, ...]) -> Bound:
         bound = kernel.bind(args, self._memory)
@@ -155,6 +157,17 @@ class EnginePrograms:
         self.kernels.clear()
         self.modules.clear()
         self._bound.clear()
+
+
+@contextmanager
+def telling_memory(what: str) -> Generator[None]:
+    """Raise OutOfMemory where there is no memory for what an engine does."""
+    try:
+        yield
+    except GonError:
+        raise
+    except MemoryError as error:
+        raise OutOfMemory(f"there is no memory for {what}: {error}") from None
 
 
 def _names(args: Sequence[LaunchArg], buffer: int) -> bool:

@@ -125,7 +125,7 @@ def open_vmvx(share: Share) -> Engine:  # noqa: ARG001
 
 def _declared_by(loaded: Loaded) -> tuple[Function, ...]:
     """Return the functions that a module declares. Raises CompileError if it has none."""
-    found = [declared(name, text) for name, text in loaded.declarations().items()]
+    found = [declared(name, text) for name, text in loaded.declarations.items()]
     functions = tuple(each for each in found if each is not None)
     if not functions:
         raise CompileError("the module declares no function that can be called (sync func)")
@@ -154,4 +154,4 @@ def _given(place: int, kind: TensorType, tensor: Tensor) -> Given:
             f"tensor {place} begins {address % ALIGNMENT_BYTES} bytes behind a multiple of "
             f"{ALIGNMENT_BYTES}, at which StableHLO needs them to begin"
         )
-    return Given(address, tensor.nbytes, kind.element, tensor.shape)
+    return Given(address, tensor.nbytes, kind.element, tensor.shape, tensor)
