@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 import gon
 from gon_client.connect import Host
 from tests import onnx_models as models
-from tests.e2e.gond_process import PATIENCE_S, REAL_WORKER, Gond
+from tests.e2e.gond_process import PATIENCE_S, REAL_WORKER, Gond, until
 
 SOURCE = "__kernel void scale(__global float *x, float by) { x[get_global_id(0)] *= by; }"
 SHAPE = (2, 4)
+# Directories of the libraries that each engine alone has.
+LIBRARIES = {
+    "onnx": ("onnxruntime/",),
+    "stablehlo": ("iree/", "iree_", "_runtime_libs/"),
+    "dpu-flow": ("hyperscan/", "cryptography/", "isal/", "lz4/", "xxhash/", "google_crc32c/"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +38,13 @@ def gond(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gond]:
 def device(gond: Gond, request: pytest.FixtureRequest) -> Iterator[gon.Device]:
     with gon.connect(gond.unix) as host, acquire(host, link=request.param) as leased:
         yield leased
+
+
+@contextmanager
+def serving(gond: Gond, leased: gon.Device) -> Generator[psutil.Process]:
+    """Give the worker of a lease that has just begun."""
+    with leased:
+        yield gond.serving()
 
 
 def acquire(host: Host, *personalities: str, link: str = "") -> gon.Device:
@@ -135,20 +150,37 @@ def test_what_a_lease_is_not_for_is_refused(device: gon.Device) -> None:
     assert device.reconfigure("npu").state == "ready"
 
 
-def test_a_lease_of_one_personality_loads_no_engine(gond: Gond) -> None:
-    with gon.connect(gond.unix) as host, host.acquire() as alone, acquire(host) as elastic:
+def test_a_lease_of_one_personality_knows_no_other(gond: Gond) -> None:
+    with gon.connect(gond.unix) as host, host.acquire() as alone:
         assert "onnx" not in alone.info.formats
         with pytest.raises(gon.Unsupported, match="one personality and nothing else"):
             alone.reconfigure("npu")
         with pytest.raises(gon.InvalidArgument, match="format 'onnx'"):
             alone.onnx(models.scaled())
-        elastic.reconfigure("npu")
-        # A library that is loaded is mapped.
-        mapped = [
-            "onnxruntime" in Path(f"/proc/{worker.pid}/maps").read_text("utf-8", "replace")
-            for worker in gond.workers()
-        ]
-        assert mapped.count(True) == 1
+
+
+def loaded_by(worker: psutil.Process) -> set[str]:
+    """Return the engines whose libraries a worker has: what is loaded is mapped."""
+    maps = Path(f"/proc/{worker.pid}/maps").read_text("utf-8", "replace")
+    return {
+        engine
+        for engine, libraries in LIBRARIES.items()
+        if any(f"/{library}" in maps for library in libraries)
+    }
+
+
+def test_a_lease_loads_the_engines_of_what_it_may_be_and_of_nothing_else(gond: Gond) -> None:
+    """By itself, in the background: nobody asks for one here."""
+    with (
+        gon.connect(gond.unix) as host,
+        serving(gond, host.acquire()) as alone,
+        serving(gond, acquire(host, "gpu", "apu")) as kernels,
+        serving(gond, acquire(host, "gpu", "npu")) as network,
+        serving(gond, acquire(host, "gpu", "npu", "tpu", "dpu")) as everything,
+    ):
+        until(lambda: loaded_by(everything) == set(LIBRARIES), "all engines are loaded")
+        until(lambda: loaded_by(network) == {"onnx"}, "one engine is loaded")
+        assert loaded_by(kernels) == loaded_by(alone) == set()
 
 
 def test_a_sites_personality_admits_what_it_says(device: gon.Device) -> None:

@@ -408,7 +408,10 @@ def test_an_engine_whose_library_is_broken_is_not_there(monkeypatch: pytest.Monk
         def load(self) -> object:
             raise ValueError("numpy size changed")
 
-    monkeypatch.setattr(shelf_module, "entry_points", lambda **_: [Broken()])
+    def found(**_: object) -> list[Broken]:
+        return [Broken()]
+
+    monkeypatch.setattr(shelf_module, "entry_points", found)
     with pytest.raises(Unsupported, match="cannot be loaded: numpy size changed"):
         Shelf(Share(1)).open("onnx")
 
