@@ -27,6 +27,17 @@ class Elastic(Protocol):
 
 
 @runtime_checkable
+class HoldsPrograms(Protocol):
+    """What a device may give besides: what its programs take of the host's memory."""
+
+    def program_bytes(self, module: Handle) -> int:
+        """Return what memory a module's program takes beside the device's buffers, as far as its
+        engine knows; of kernels nothing is known: 0.
+        """
+        ...
+
+
+@runtime_checkable
 class InPlace(Protocol):
     """What a device may give besides: its buffers' own memory, where that is this process's."""
 

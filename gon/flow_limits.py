@@ -20,11 +20,9 @@ FLOW_CHUNK_BYTES_MAX = 4 * MIB
 # How far back compressed data may refer, and so what expanding it holds: that of zstd's level 19.
 FLOW_WINDOW_BYTES_MAX = 8 * MIB
 # Regular expressions of one flow, and the bytes of one. A short one can keep a compiler busy for
-# minutes, so it ends after a time of its own and with bounded memory, well before its builder must.
+# minutes: its builder bounds that.
 FLOW_PATTERNS_MAX = 256
 FLOW_PATTERN_BYTES_MAX = 1 * KIB
-FLOW_PATTERNS_S = 5.0
-FLOW_PATTERNS_MEMORY_BYTES = 512 * MIB
 # What the expressions of one stage become.
 FLOW_DATABASE_BYTES_MAX = 16 * MIB
 # Matches whose places are kept, 24 MB of them, and matches that are counted: a call for each, 0.3

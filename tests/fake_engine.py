@@ -25,7 +25,7 @@ class FakeEngine:
         self.loaded: list[FakeProgram] = []
 
     def load(self, program: Program) -> FakeProgram:
-        if not program.code:
+        if not program.code.strip():
             raise CompileError("an empty program")
         made = FakeProgram(program.code.decode().split(), self.element)
         self.loaded.append(made)
@@ -44,6 +44,7 @@ class FakeProgram:
             for name in names
         )
         self.uses = Uses(frozenset({element}), frozenset(names))
+        self.size_bytes = 1000 * len(names)
         self.places: list[tuple[int, ...]] = []
         self.unloads = 0
 

@@ -48,10 +48,15 @@ class InprocWorker:
         make_pair: MakePair = inproc_pair,
         memory_bytes: int = QUOTA_BYTES,
         contents: Contents | None = None,
+        program_bytes: int = 0,
     ) -> None:
         self._given = GivenLinks()
         self.conversation = Conversation(
-            device, memory_bytes, contents=contents, anteroom=self._given.anteroom
+            device,
+            memory_bytes,
+            contents=contents,
+            anteroom=self._given.anteroom,
+            program_bytes=program_bytes,
         )
         # How links ended, but for goodbyes.
         self.endings: list[LinkLost | RemoteProtocolError] = []
@@ -121,9 +126,10 @@ def remote(
     make_pair: MakePair = inproc_pair,
     memory_bytes: int = QUOTA_BYTES,
     contents: Contents | None = None,
+    program_bytes: int = 0,
 ) -> Generator[RemoteDevice]:
     """Give `device` from afar; close both ends of the session, and then the device."""
-    worker = InprocWorker(device, make_pair, memory_bytes, contents)
+    worker = InprocWorker(device, make_pair, memory_bytes, contents, program_bytes)
     try:
         far = RemoteDevice(open_session(worker))
         try:

@@ -81,6 +81,7 @@ class SessionLink:
         self.device: DeviceInfo = welcome.device
         self.content_key: bytes = welcome.content_key
         self.version: int = welcome.version
+        self.program_bytes: int = welcome.program_bytes
         self._outbox = outbox_for(welcome.version)
         self.bulk = Bulk(
             self, self._session, self._outbox, self._expected, self._sending, self._tally, clock

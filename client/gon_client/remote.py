@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace as replace_fields
+
 from gon.device import KnownWrite, Pending
 from gon.errors import InvalidArgument, LimitExceeded, Unsupported
 from gon.limits import (
@@ -36,6 +38,7 @@ from gon.model import (
     Program,
 )
 from gon.native import NATIVE
+from gon.program_limits import UPLOADED_FORMATS
 from gon.wire import ops
 from gon.wire.batch import decode, encode_op
 from gon_client.counts import LinkCounts
@@ -47,6 +50,8 @@ if TYPE_CHECKING or NATIVE:
     from gon_client._transfers import Transfers
 
 _U64 = 1 << 64
+# What uploads of programs are known by: numbers beyond those of all other handles, and a module's.
+_UPLOADS = 1 << 63
 # Made for every launch: a module's name is found quicker than an attribute of one.
 _LAUNCH, _SYNC, _RUN = ops.Launch, ops.Sync, ops.RunGraph
 # The first version whose hosts have graphs.
@@ -76,8 +81,10 @@ def _check_text(text: str, most_bytes: int, what: str) -> None:
         raise InvalidArgument(f"{what} of {size} bytes: at most {most_bytes} are allowed")
 
 
-def _program_bytes(program: Program) -> int:
-    """Return how much of a batch the program takes. Raises InvalidArgument for too much of it."""
+def _program_bytes(program: Program, uploaded_bytes: int) -> int:
+    """Return how much of a batch the program takes, more than SOURCE_BYTES_MAX for one that is to
+    be uploaded, where those may have so much. Raises InvalidArgument for too much of it.
+    """
     _check_text(program.code_format, NAME_BYTES_MAX, "code_format")
     _check_text(program.options, OPTIONS_BYTES_MAX, "options")
     if len(program.names) > PROGRAM_NAMES_MAX or len(program.headers) > PROGRAM_HEADERS_MAX:
@@ -85,6 +92,8 @@ def _program_bytes(program: Program) -> int:
             f"{len(program.names)} name expressions and {len(program.headers)} headers: at most "
             f"{PROGRAM_NAMES_MAX} and {PROGRAM_HEADERS_MAX} are allowed"
         )
+    uploaded = program.code_format in UPLOADED_FORMATS and len(program.code) > SOURCE_BYTES_MAX
+    most = max(SOURCE_BYTES_MAX, uploaded_bytes) if uploaded else SOURCE_BYTES_MAX
     size = len(program.code)
     for name in program.names:
         _check_text(name, NAME_BYTES_MAX, "a name expression")
@@ -93,8 +102,8 @@ def _program_bytes(program: Program) -> int:
         _check_text(name, NAME_BYTES_MAX, "a header's name")
         _check_text(text, SOURCE_BYTES_MAX, f"header {name}")
         size += NAME_BYTES_MAX + len(text.encode())
-    if size > SOURCE_BYTES_MAX:
-        raise InvalidArgument(f"a program of {size} bytes: at most {SOURCE_BYTES_MAX} are allowed")
+    if size > most:
+        raise InvalidArgument(f"a program of {size} bytes: at most {most} are allowed")
     return size
 
 
@@ -267,10 +276,33 @@ class RemoteDevice:
 
     # Programs --------------------
     def load(self, module: Handle, program: Program) -> ModuleInfo:
-        size = _program_bytes(program)
+        size = _program_bytes(program, self._link.program_bytes)
+        if size > SOURCE_BYTES_MAX:
+            return self._upload_and_load(module, program)
         cookie = next(self._cookies)
+        return self._loaded(ops.Load(module, program, cookie), cookie, size)
+
+    def _upload_and_load(self, module: Handle, program: Program) -> ModuleInfo:
+        """Load a program that is too large for a batch: by a buffer and a stream of its own."""
+        stream = buffer = Handle(_UPLOADS + module)
+        code = memoryview(program.code)
+        self.create_stream(stream)
+        self.allocate(buffer, code.nbytes)
+        try:
+            # Whether there is room for it is asked before it is sent.
+            self.read(stream, buffer, 0, memoryview(bytearray(1))).wait()
+            self.write_known(stream, (KnownWrite(buffer, 0, code),))
+            cookie = next(self._cookies)
+            rest = replace_fields(program, code=b"")
+            op = ops.LoadUploaded(module, rest, stream, buffer, code.nbytes, cookie)
+            return self._loaded(op, cookie, 0)
+        finally:
+            self.free(buffer)
+            self.close_stream(stream)
+
+    def _loaded(self, op: ops.Load | ops.LoadUploaded, cookie: int, size: int) -> ModuleInfo:
         answer = Answer(self._waiting)
-        self._link.ask(ops.Load(module, program, cookie), cookie, answer, size)
+        self._link.ask(op, cookie, answer, size)
         answer.wait()
         return decode(ModuleInfo, answer.data)
 

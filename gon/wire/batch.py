@@ -22,7 +22,14 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from gon.errors import GonError, RemoteProtocolError, error_of
-from gon.limits import BATCH_OPS_MAX, INLINE_BYTES_MAX, OP_NUMBER_MAX, PIECE_BYTES_MAX
+from gon.limits import (
+    BATCH_OPS_MAX,
+    INLINE_BYTES_MAX,
+    LOG_BYTES_MAX,
+    MESSAGE_BYTES_MAX,
+    OP_NUMBER_MAX,
+    PIECE_BYTES_MAX,
+)
 from gon.model import Configuration, DeviceInfo, ModuleInfo
 from gon.wire.ops import AnyOp, Outcome, Read, Write, WritePart
 
@@ -48,7 +55,8 @@ class Welcome(msgspec.Struct, frozen=True, array_like=True):
     `received` is the last batch that took effect: what follows it is sent again. `content_key` is
     what digests of contents are keyed with (gon.contents); empty, as an older worker leaves it,
     where none are kept. `compression` is one that both sides know: payloads of pieces may come so,
-    either way; empty, as an older worker leaves it, where there is none.
+    either way; empty, as an older worker leaves it, where there is none. `program_bytes` is the
+    largest program that may be uploaded; 0, as an older worker leaves it, where none may be.
     """
 
     version: int
@@ -59,6 +67,7 @@ class Welcome(msgspec.Struct, frozen=True, array_like=True):
     device: DeviceInfo
     content_key: bytes = b""
     compression: str = ""
+    program_bytes: int = 0
 
 
 class Refuse(msgspec.Struct, frozen=True, array_like=True):
@@ -108,9 +117,15 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
 
     @classmethod
     def of(cls, error: GonError, op: str, number: int) -> Failure:
-        """Return `error` as it travels; what it already knows of its op wins."""
+        """Return `error` as it travels: what it already knows of its op wins, and what is too long
+        is cut, for libraries repeat a program's own words.
+        """
         return cls(
-            int(error.code), error.message, error.op or op, error.number or number, error.log
+            int(error.code),
+            _cut(error.message, MESSAGE_BYTES_MAX),
+            error.op or op,
+            error.number or number,
+            _cut(error.log, LOG_BYTES_MAX),
         )
 
     def exception(self, origin: str = "") -> GonError:
@@ -118,6 +133,11 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
         return error_of(
             self.code, self.message, op=self.op, number=self.number, origin=origin, log=self.log
         )
+
+
+def _cut(text: str, bytes_max: int) -> str:
+    """Return the beginning of a text that may have so many bytes, whatever is in it."""
+    return text.encode(errors="replace")[:bytes_max].decode(errors="ignore")
 
 
 class Reply(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -236,6 +236,21 @@ class Reconfigure(Op, frozen=True, tag=60):
     reply: int
 
 
+class LoadUploaded(Op, frozen=True, tag=61):
+    """Load a program whose code is the first `size_bytes` bytes of a buffer; that of `program` is
+    empty. It is ordered by the stream, and the buffer is not needed once it is answered.
+
+    For hosts whose welcome says how large such a program may be: an older one takes none.
+    """
+
+    module: int
+    program: Program
+    stream: int
+    buffer: int
+    size_bytes: int
+    reply: int
+
+
 def inline_data(op: Write | WritePart) -> bytes:
     """Return the bytes that a write carries itself. Raises InvalidArgument if it does not."""
     data = op.data if isinstance(op, Write) else None
@@ -265,7 +280,7 @@ AnyOp: TypeAlias = (
     | CreateEvent | CloseEvent | Record | WaitEvent | SyncEvent | Elapsed
     | Load | Unload | GetKernel | CloseKernel | Launch | GetGlobal
     | DefineGraph | RunGraph | CloseGraph
-    | WritePart | Reconfigure
+    | WritePart | Reconfigure | LoadUploaded
 )  # fmt: skip
 
 
@@ -313,4 +328,5 @@ TABLE: tuple[Row, ...] = (
     Row(42, CloseGraph, "", 3),
     Row(50, WritePart, "", 5),
     Row(60, Reconfigure, "Configuration, msgpack", 8),
+    Row(61, LoadUploaded, "ModuleInfo, msgpack", 9),
 )

@@ -2,7 +2,8 @@
 kernels.
 
 A launch of a function that is bound already is looked up as it is coded, and run. What is not, or
-not plainly coded, is done by gon_server.elastic, which binds it and says what is wrong with it.
+not plainly coded, or finds no memory, is done by gon_server.elastic, which binds it and says what
+is wrong with it.
 
 Rules: the order is that of gon_server.elastic: what was queued on the stream has finished first.
 """
@@ -47,10 +48,13 @@ cdef class ElasticPort(Port):
         if size < config_at + _CONFIG_BYTES or memcmp(op + config_at, _ONCE, _CONFIG_BYTES):
             return 0
         places = self._places(op + config_at + _CONFIG_BYTES, op + size)
-        bound = None if places is None else (<object>function).bound_to(places)
-        if bound is None or not self._base.sync(stream):
+        try:
+            bound = None if places is None else (<object>function).bound_to(places)
+            if bound is None or not self._base.sync(stream):
+                return 0
+            bound.run()
+        except MemoryError:
             return 0
-        bound.run()
         return 1
 
     cdef object _places(self, const uint8_t* at, const uint8_t* end):

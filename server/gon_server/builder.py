@@ -18,8 +18,9 @@ import msgspec
 
 from gon.device import Builder
 from gon.errors import CompileError, GonError, LimitExceeded, OutOfMemory, RemoteProtocolError
-from gon.limits import BUILT_BYTES_MAX, LOG_BYTES_MAX, MESSAGE_BYTES_MAX, PROGRAM_BYTES_MAX
+from gon.limits import LOG_BYTES_MAX, MESSAGE_BYTES_MAX
 from gon.model import Program
+from gon.program_limits import built_bytes, sealed_program_bytes
 from gon_server import confine
 from gon_server.engines.base import Building, Share
 from gon_server.engines.shelf import Shelf, engine_formats
@@ -47,7 +48,7 @@ def serve_builds(sock: socket.socket, device: Builder, recruit: Recruit) -> None
             _log.info("no more builds: %r", order)
             return
         try:
-            answer = _build(device, shelf, fd)
+            answer = _build(device, shelf, fd, recruit.program_bytes)
         except MemoryError as error:
             exhausted = CompileError(f"{_EXHAUSTED}: {error}")
             send_order(sock, _failed(order.number, exhausted, last=True))
@@ -60,10 +61,12 @@ def serve_builds(sock: socket.socket, device: Builder, recruit: Recruit) -> None
             return
 
 
-def _build(device: Builder, shelf: Shelf, fd: int) -> bytes | GonError:
+def _build(device: Builder, shelf: Shelf, fd: int, program_bytes: int) -> bytes | GonError:
     """Build the program of a file; return the module, or why there is none. Raises MemoryError."""
     try:
-        program = msgspec.msgpack.decode(read_sealed(fd, PROGRAM_BYTES_MAX), type=Program)
+        content = read_sealed(fd, sealed_program_bytes(program_bytes))
+        program = msgspec.msgpack.decode(content, type=Program)
+        del content
         built = _builder_of(program, device, shelf).build(program)
     except (msgspec.DecodeError, RemoteProtocolError) as error:
         return CompileError(f"this is no program: {error}")
@@ -71,8 +74,9 @@ def _build(device: Builder, shelf: Shelf, fd: int) -> bytes | GonError:
         raise
     except GonError as error:
         return error
-    if len(built) > BUILT_BYTES_MAX:
-        return LimitExceeded(f"a module of {len(built)} bytes; {BUILT_BYTES_MAX} are possible")
+    most = built_bytes(program_bytes)
+    if len(built) > most:
+        return LimitExceeded(f"a module of {len(built)} bytes; {most} are possible")
     return built
 
 

@@ -5,7 +5,7 @@
 
 Rules: the book decides. Programs and modules are sealed files that gond passes on: it digests the
 former and reads nothing of the latter. Only what a builder gave is ever kept. Whoever sends what it
-may not is killed, and says so.
+may not is killed, and says so. A large program is digested by a thread beside the loop.
 Must not know: leases but for their tenant, grpc, drivers.
 """
 
@@ -17,10 +17,12 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 from gon.clock import Clock
 from gon.errors import LeaseRefused, RemoteProtocolError
-from gon.limits import BUILT_BYTES_MAX, LOG_BYTES_MAX, MESSAGE_BYTES_MAX, PROGRAM_BYTES_MAX
+from gon.limits import CONTENT_STEP_BYTES, LOG_BYTES_MAX, MESSAGE_BYTES_MAX, PROGRAM_BYTES_MAX
+from gon.program_limits import built_bytes, sealed_program_bytes
 from gon_server.build_effects import (
     Deliver,
     Dismiss,
@@ -39,7 +41,7 @@ from gon_server.builds import BuildBook
 from gon_server.leases import LOCAL_TENANT
 from gon_server.modules import ModuleKey
 from gon_server.orders import Built, Recruit
-from gon_server.sealed import check_sealed, read_sealed
+from gon_server.sealed import check_sealed
 from gon_server.supervision import SupervisedWorker
 
 log = logging.getLogger("gond.building")
@@ -47,10 +49,16 @@ log = logging.getLogger("gond.building")
 HireWorker = Callable[[str], Coroutine[None, None, SupervisedWorker]]
 
 
-def key_of(tenant: str, builds: str, program: bytes) -> ModuleKey:
-    """Return what a module is found by; `builds` is what it depends on beside its program."""
+def key_of(tenant: str, builds: str, program: int) -> ModuleKey:
+    """Return what the module of a program, a sealed file, is found by; `builds` is what it depends
+    on besides.
+    """
     about = builds.encode()
-    digest = hashlib.blake2b(len(about).to_bytes(8, "little") + about + program, digest_size=32)
+    digest = hashlib.blake2b(len(about).to_bytes(8, "little") + about, digest_size=32)
+    at = 0
+    while some := os.pread(program, CONTENT_STEP_BYTES, at):
+        digest.update(some)
+        at += len(some)
     return ModuleKey(tenant, digest.digest())
 
 
@@ -71,11 +79,15 @@ class Building:
         kept: Iterable[str],
         memory_bytes: int,
         clock: Clock,
+        program_bytes: int = 0,
     ) -> None:
+        """`program_bytes` is the most that an uploaded program may have."""
         self._book = book
         self._hire_worker = hire
         self._kept = frozenset(kept)
-        self._memory_bytes = memory_bytes
+        self._recruit_order = Recruit(memory_bytes, program_bytes)
+        self._program_bytes_max = sealed_program_bytes(program_bytes)
+        self._built_bytes_max = built_bytes(program_bytes)
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -89,6 +101,8 @@ class Building:
         self._effects: deque[Effect] = deque()
         self._obeying = False
         self._closed = False
+        # Digests large programs, beside the loop; it starts when there is one.
+        self._digester = ThreadPoolExecutor(1, "gond-programs")
 
     def __repr__(self) -> str:
         return f"Building({self._book!r})"
@@ -102,12 +116,38 @@ class Building:
     def asked(self, tenant: str, worker: SupervisedWorker, number: int, program: int) -> None:
         """Take a worker's question; `program` is a file, ours from now on."""
         try:
-            content = read_sealed(program, PROGRAM_BYTES_MAX)
+            size_bytes = check_sealed(program, self._program_bytes_max)
         except RemoteProtocolError as error:
             os.close(program)
             worker.kill(f"the worker wants nonsense built: {error.message}")
             return
-        key = key_of(tenant, worker.builds, content)
+        if size_bytes <= PROGRAM_BYTES_MAX:
+            self._ask(tenant, worker, number, program, key_of(tenant, worker.builds, program))
+            return
+        digesting = self._loop.run_in_executor(
+            self._digester, key_of, tenant, worker.builds, program
+        )
+        digesting.add_done_callback(
+            lambda key: self._digested(tenant, worker, number, program, key)
+        )
+
+    def _digested(
+        self,
+        tenant: str,
+        worker: SupervisedWorker,
+        number: int,
+        program: int,
+        key: asyncio.Future[ModuleKey],
+    ) -> None:
+        """Go on with a question whose program took its time to digest."""
+        if self._closed or not worker.alive or key.cancelled():
+            os.close(program)
+        else:
+            self._ask(tenant, worker, number, program, key.result())
+
+    def _ask(
+        self, tenant: str, worker: SupervisedWorker, number: int, program: int, key: ModuleKey
+    ) -> None:
         if self._programs.setdefault(key, program) != program:
             os.close(program)
         self._askers[worker.number] = worker
@@ -122,7 +162,7 @@ class Building:
             if key is None or order.number != builder or (module is None) != bool(order.code):
                 raise RemoteProtocolError("it was not asked")
             _check_words(order)
-            size_bytes = 0 if module is None else check_sealed(module, BUILT_BYTES_MAX)
+            size_bytes = 0 if module is None else check_sealed(module, self._built_bytes_max)
         except RemoteProtocolError as error:
             if module is not None:
                 os.close(module)
@@ -155,6 +195,7 @@ class Building:
     def close(self) -> None:
         """Give everything back. The workers end with the fleet."""
         self._closed = True
+        self._digester.shutdown(wait=False, cancel_futures=True)
         if self._timer is not None:
             self._timer.cancel()
         for task in self._hiring:
@@ -221,7 +262,7 @@ class Building:
             worker = await hired
             self._builders[builder] = worker
             self._roles[worker.number] = builder
-            await worker.recruit(Recruit(self._memory_bytes))
+            await worker.recruit(self._recruit_order)
         except LeaseRefused as error:
             log.error("no builder for %s on unit %s: %s", place.tenant, place.unit, error.message)
             self._builder_gone(builder, error.message)

@@ -39,6 +39,7 @@ from gon.limits import (
     WARM_WORKERS_MAX,
 )
 from gon.personalities import PERSONALITIES_MAX
+from gon.program_limits import ENGINE_MEMORY_BYTES, UPLOADED_BYTES, UPLOADED_BYTES_MAX
 from gon_server.named_settings import ENV_PREFIX, About, NamedTable, convert, known, settings_of
 
 CONFIG_VARIABLE = "GOND_CONFIG"
@@ -126,6 +127,12 @@ class Settings:
     builder_memory_bytes: Annotated[
         int, Meta(ge=0, description="memory that a builder's compiler may take")
     ] = BUILDER_MEMORY_BYTES
+    engine_memory_bytes: Annotated[
+        int, Meta(ge=0, description="memory that a lease's engines may take; 0 for no bound")
+    ] = ENGINE_MEMORY_BYTES
+    program_bytes: Annotated[
+        int, Meta(ge=0, le=UPLOADED_BYTES_MAX, description="the largest program that is uploaded")
+    ] = UPLOADED_BYTES
     module_cache_bytes: Annotated[
         int, Meta(ge=0, description="built modules that are kept, of all tenants")
     ] = MODULE_CACHE_BYTES

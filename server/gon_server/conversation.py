@@ -42,7 +42,8 @@ from gon.wire.session import Role, Session, SessionStatistics
 from gon.wire.versions import agree
 from gon_server.anteroom import Anteroom
 from gon_server.downloads import Downloads
-from gon_server.executor import Executor, LoadModule
+from gon_server.executor import Executor
+from gon_server.lease_modules import LoadModule
 from gon_server.overwriting import Parts
 from gon_server.recalling import Contents
 
@@ -68,9 +69,12 @@ class Conversation:
         load: LoadModule | None = None,
         contents: Contents | None = None,
         anteroom: Anteroom | None = None,
+        program_bytes: int = 0,
     ) -> None:
+        """`program_bytes` is the most that an uploaded program may have."""
         self._device = device
-        self._executor = Executor(device, memory_bytes, load, contents)
+        self._executor = Executor(device, memory_bytes, load, contents, program_bytes)
+        self._program_bytes = program_bytes
         self._content_key = b"" if contents is None else contents.key
         self._anteroom = anteroom or Anteroom()
         self._session = Session(Role.WORKER, frames_max=REPLY_FRAMES_MAX, bytes_max=REPLY_BYTES_MAX)
@@ -139,6 +143,7 @@ class Conversation:
             device=self._device.info,
             content_key=self._content_key,
             compression=self._compression,
+            program_bytes=self._program_bytes,
         )
         link.send(session.word(Kind.WELCOME, encode(welcome)))
         for frame in again:

@@ -38,7 +38,7 @@ from gon.personalities import Personality
 from gon_server.devices.graphs import GraphLoop
 from gon_server.engines.admission import check_format, check_program, formats_of
 from gon_server.engines.base import Building, EngineProgram
-from gon_server.engines.programs import EnginePrograms
+from gon_server.engines.programs import EnginePrograms, telling_memory
 from gon_server.engines.shelf import Shelf
 from gon_server.engines.signature import written
 
@@ -133,7 +133,8 @@ class ElasticUnit(GraphLoop):
             return info
         if module in self._modules:
             raise BadHandle(f"module {module} is there already")
-        loaded = self._load_program(program)
+        with telling_memory("the program"):
+            loaded = self._load_program(program)
         try:
             check_program(self._is, loaded.uses, loaded.functions)
             return self._programs.add(module, loaded)
@@ -143,9 +144,13 @@ class ElasticUnit(GraphLoop):
 
     def _load_program(self, program: Program) -> EngineProgram:
         engine = self._shelf.open(program.code_format)
-        if self._build is not None and isinstance(engine, Building):
-            return engine.load_built(self._build(program))
+        build = self._build
+        if build is not None and isinstance(engine, Building) and engine.is_compiled(program):
+            return engine.load_built(build(program))
         return engine.load(program)
+
+    def program_bytes(self, module: Handle) -> int:
+        return self._programs.size_bytes(module)
 
     def unload(self, module: Handle) -> None:
         if module in self._programs.modules:

@@ -12,22 +12,21 @@ is counted here, on the only way to the device. Must not know: links, sessions, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, cast
+from typing import cast
 
 from gon.device import Bounded, HostDevice, Pending
-from gon.errors import GonError, OutOfMemory, RemoteProtocolError
+from gon.errors import GonError, RemoteProtocolError
 from gon.limits import INLINE_BYTES_MAX, POISONED_MAX
-from gon.model import DEFAULT_STREAM, Dim3, Handle, LaunchArg, ModuleInfo, Program
+from gon.model import DEFAULT_STREAM, Dim3, Handle, LaunchArg
 from gon.wire import ops
 from gon.wire.batch import Batch, Failure, Reply, Sent, encode
 from gon.wire.ops import AnyOp
 from gon_server.footprint import Footprint, Key, Noun, footprint
-from gon_server.module_variables import ModuleVariables
+from gon_server.lease_modules import LeaseModules, LoadModule
 from gon_server.overwriting import Overwriting
 from gon_server.pins import Pins
 from gon_server.quota import Quota
 from gon_server.recalling import Contents, Recalling, recall_failed, recalled
-from gon_server.reconfiguring import reconfigured
 from gon_server.replaying import Replaying
 
 # The ops of a hot loop; a module's name is found quicker than an attribute of one.
@@ -36,12 +35,10 @@ _DEFAULT: Key = (Noun.STREAM, DEFAULT_STREAM)
 # What a wait reports on is usable again; buffers and kernels are not.
 _WAITED_FOR = (Noun.STREAM, Noun.EVENT)
 
-LoadModule: TypeAlias = Callable[[Handle, Program], ModuleInfo]
-
 
 class Executor:
-    """One lease's device behind its quota; `load` is how modules get there, if not by its own, and
-    `contents` what its host keeps.
+    """One lease's device behind its quota; `load` is how modules get there, if not by its own,
+    `contents` what its host keeps, `program_bytes` the most that an uploaded program may have.
     """
 
     def __init__(
@@ -50,23 +47,23 @@ class Executor:
         memory_bytes: int,
         load: LoadModule | None = None,
         contents: Contents | None = None,
+        program_bytes: int = 0,
     ) -> None:
         self._device = device
         self._recalling = Recalling(device, contents)
         self.replaying = Replaying(device, self.run_op, self.fail)
-        self._load_module = load or device.load
         # Numbers from the wire are handles as they are: calling `Handle` for each costs a launch.
         self._launch = cast(
             "Callable[[int, int, Dim3, Dim3, int, Sequence[LaunchArg]], None]", device.launch
         )
         self._sync = cast("Callable[[int], Pending]", device.sync)
         self._quota = Quota(memory_bytes)
+        self._modules = LeaseModules(device, load or device.load, self._quota, program_bytes)
         if isinstance(device, Bounded):
             device.bound_memory(memory_bytes)
         self._live: set[Key] = {_DEFAULT}
         self._poison: dict[Key, Failure] = {}
         self._unreported: dict[int, Failure] = {}
-        self._variables = ModuleVariables()
         self._overwriting = Overwriting()
         self.pins = Pins()
         self._window_of: Handle | None = None
@@ -209,7 +206,7 @@ class Executor:
             case ops.SyncEvent():
                 device.sync_event(Handle(op.event)).wait()
                 return Reply(op.reply)
-            case ops.Elapsed() | ops.Load() | ops.Reconfigure():
+            case ops.Elapsed() | ops.Load() | ops.LoadUploaded() | ops.Reconfigure():
                 return Reply(op.reply, encode(self._told(op)))
             case ops.Recall() | ops.Keep():
                 return self._recalling.run(op)
@@ -219,11 +216,13 @@ class Executor:
                 self._make_or_forget(op)
         return None
 
-    def _told(self, op: ops.Elapsed | ops.Load | ops.Reconfigure) -> Sent:
-        if isinstance(op, ops.Load):
-            return self._load(op)
+    def _told(self, op: ops.Elapsed | ops.Load | ops.LoadUploaded | ops.Reconfigure) -> Sent:
+        if isinstance(op, ops.Load | ops.LoadUploaded):
+            info = self._modules.load(op)
+            self._live.update(self._footprint(op).makes)
+            return info
         if isinstance(op, ops.Reconfigure):
-            return reconfigured(self._device, op)
+            return self._modules.reconfigure(op)
         return self._device.elapsed_us(Handle(op.start), Handle(op.end))
 
     def _make_or_forget(self, op: AnyOp) -> None:
@@ -254,10 +253,7 @@ class Executor:
         touched = self._footprint(op)
         self._live.update(touched.makes)
         self._live.difference_update(touched.forgets)
-        if isinstance(op, ops.GetKernel | ops.GetGlobal):
-            self._variables.hold(op.module, touched.makes[0])
-        for key in touched.forgets:
-            self._quota.take(-self._variables.forget(key))
+        self._modules.follow(op, touched)
 
     def _make_or_free(self, op: ops.Allocate | ops.Free) -> None:
         key = (Noun.BUFFER, op.buffer)
@@ -270,21 +266,7 @@ class Executor:
             self._device.free(Handle(op.buffer))
             self._quota.drop(op.buffer)
             self._live.discard(key)
-            self._quota.take(-self._variables.forget(key))
-
-    def _load(self, op: ops.Load) -> ModuleInfo:
-        module = Handle(op.module)
-        info = self._load_module(module, op.program)
-        size_bytes = sum(variable.size_bytes for variable in info.globals)
-        try:
-            self._quota.ask(size_bytes, "the module's variables take")
-        except OutOfMemory:
-            self._device.unload(module)
-            raise
-        self._live.add((Noun.MODULE, module))
-        self._quota.take(size_bytes)
-        self._variables.add(module, size_bytes)
-        return info
+            self._modules.forget(key)
 
     def _read(self, op: ops.Read) -> Reply:
         if op.size_bytes > INLINE_BYTES_MAX:
@@ -308,7 +290,7 @@ class Executor:
                 if touched.reads[0] in self._live:
                     self._step(op)
                 return self._report(op.reply, touched, failure)
-            case ops.Read() | ops.Elapsed() if failure is not None:
+            case ops.Read() | ops.Elapsed() | ops.LoadUploaded() if failure is not None:
                 return self._report(op.reply, touched, failure)
             case ops.Recall():
                 if failure is not None:

@@ -84,6 +84,9 @@ def footprint(
             # It changes no buffer; one that is wrong fails its stream.
             stream = _stream(op.stream)
             return Footprint((stream, _buffer(op.buffer)), (stream,))
+        case ops.LoadUploaded():
+            reads = (_stream(op.stream), _buffer(op.buffer))
+            return Footprint(reads, makes=((Noun.MODULE, op.module),))
         case ops.Read():
             return Footprint((_stream(op.stream), _buffer(op.buffer)))
         case ops.Copy():

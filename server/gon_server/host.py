@@ -65,6 +65,8 @@ class Host:
         clock: Clock,
     ) -> None:
         self.epoch = epoch
+        self._program_bytes = settings.program_bytes
+        self._engine_bytes = settings.engine_memory_bytes
         self._data_endpoints = tuple(data_endpoints)
         self._zmq_bind = zmq_bind
         self._clock = clock
@@ -82,6 +84,7 @@ class Host:
             [spec.id for spec in specs if spec.warm],
             settings.builder_memory_bytes,
             clock,
+            settings.program_bytes,
         )
         self._contents = open_store(
             Path(settings.state_dir),
@@ -139,6 +142,8 @@ class Host:
             builds=True,
             content_key=self._contents.key_of(lease.tenant),
             personalities=self._units.personalities(lease.share),
+            program_bytes=self._program_bytes,
+            engine_bytes=self._engine_bytes,
         )
         served = False
         try:

@@ -20,18 +20,23 @@ import msgspec
 
 from gon.device import Builder
 from gon.errors import DeviceError, LimitExceeded, OutOfMemory, RemoteProtocolError, error_of
-from gon.limits import BUILD_ANSWER_S, BUILT_BYTES_MAX, PROGRAM_BYTES_MAX
+from gon.limits import BUILD_ANSWER_S
 from gon.model import Handle, ModuleInfo, Program
+from gon.program_limits import built_bytes, sealed_program_bytes
 from gon_server.orders import Build, Built, send_order
 from gon_server.sealed import read_sealed, seal
 
 
 class BuiltElsewhere:
-    """Loads modules onto a device; gond has them built."""
+    """Loads modules onto a device; gond has them built. An uploaded program may have
+    `program_bytes`.
+    """
 
-    def __init__(self, sock: socket.socket, device: Builder) -> None:
+    def __init__(self, sock: socket.socket, device: Builder, program_bytes: int = 0) -> None:
         self._sock = sock
         self._device = device
+        self._program_bytes_max = sealed_program_bytes(program_bytes)
+        self._built_bytes_max = built_bytes(program_bytes)
         self._count = 0
         self._answers: queue.SimpleQueue[tuple[Built, int | None]] = queue.SimpleQueue()
 
@@ -47,12 +52,13 @@ class BuiltElsewhere:
         OutOfMemory, DeviceError.
         """
         content = msgspec.msgpack.encode(program)
-        if len(content) > PROGRAM_BYTES_MAX:
+        if len(content) > self._program_bytes_max:
             raise LimitExceeded(
-                f"a program of {len(content)} bytes; {PROGRAM_BYTES_MAX} are possible"
+                f"a program of {len(content)} bytes; {self._program_bytes_max} are possible"
             )
         self._count += 1
         self._ask(content)
+        del content  # it may be large, and building takes its time
         return self._answer()
 
     def give(self, order: Built, fd: int | None) -> None:
@@ -83,7 +89,7 @@ class BuiltElsewhere:
                     continue
                 if order.code or fd is None:
                     raise error_of(order.code, order.message, log=order.log)
-                return read_sealed(fd, BUILT_BYTES_MAX)
+                return read_sealed(fd, self._built_bytes_max)
             except RemoteProtocolError as error:
                 raise DeviceError(f"gond gives no module: {error.message}") from error
             finally:

@@ -1,7 +1,7 @@
-"""What modules' variables count against the lease's memory, and for how long.
+"""What modules count against the lease's memory, their variables and programs, and for how long.
 
-Pure. A module's variables live until the module is unloaded and every kernel and variable got from
-it is closed too: any of them may still be used.
+Pure. A module's memory lives until the module is unloaded and every kernel and variable got from it
+is closed too: any of them may still be used.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class ModuleVariables:
         return f"ModuleVariables({sum(self._bytes.values())} bytes of {len(self._bytes)} modules)"
 
     def add(self, module: int, size_bytes: int) -> None:
-        """Enter a module that was loaded; one without variables is not worth a line."""
+        """Enter a module that was loaded; one that takes nothing is not worth a line."""
         if size_bytes:
             self._next += 1
             self._bytes[self._next] = size_bytes
@@ -35,6 +35,13 @@ class ModuleVariables:
         if number is not None:
             self._keepers[number] += 1
             self._kept_by[key] = number
+
+    def forget_programs(self) -> int:
+        """Note that all modules and kernels are gone, whatever handles there are of them; return
+        how many bytes that sets free. Variables that somebody has stay.
+        """
+        gone = [key for key in self._kept_by if key[0] is not Noun.BUFFER]
+        return sum(self.forget(key) for key in gone)
 
     def forget(self, key: Key) -> int:
         """Note that `key` is gone; return how many bytes that sets free."""

@@ -89,7 +89,9 @@ class Assign(Order, frozen=True, tag=11):
 
     `link` is "stream", "shm" or "zmq" (then `bind` is the address to bind). With `builds`, gond
     answers Build; with a `content_key`, which digests of contents are keyed with, Find and Offer.
-    The unit may be any of `personalities`, the first one now; none is a gpu and nothing else.
+    The unit may be any of `personalities`, the first one now; none is a gpu and nothing else. An
+    uploaded program may have `program_bytes`. Engines may take `engine_bytes` of memory beside the
+    buffers, 0 for no bound.
     """
 
     lease: str
@@ -100,6 +102,8 @@ class Assign(Order, frozen=True, tag=11):
     builds: bool = False
     content_key: bytes = b""
     personalities: tuple[Personality, ...] = ()
+    program_bytes: int = 0
+    engine_bytes: int = 0
 
 
 class Ready(Order, frozen=True, tag=12):
@@ -132,9 +136,12 @@ class End(Order, frozen=True, tag=15):
 
 
 class Recruit(Order, frozen=True, tag=16):
-    """gond → worker: you are a builder now, whose data may take `memory_bytes`."""
+    """gond → worker: you are a builder now, whose data may take `memory_bytes`; uploaded programs
+    may have `program_bytes`.
+    """
 
     memory_bytes: int
+    program_bytes: int = 0
 
 
 class Build(Order, frozen=True, tag=17):

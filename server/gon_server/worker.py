@@ -34,6 +34,7 @@ from gon.transport.bundle import Bundle
 from gon.transport.shm_setup import share
 from gon.transport.stream import StreamLink
 from gon.transport.zmq import ZmqListener
+from gon_server import confine
 from gon_server.anteroom import Anteroom
 from gon_server.builder import serve_builds
 from gon_server.conversation import Conversation
@@ -175,7 +176,7 @@ def _serve_lease(sock: socket.socket, backend: HostDevice, assign: Assign) -> No
     given = GivenLinks()
     elsewhere: BuiltElsewhere | None = None
     if assign.builds and isinstance(backend, Builder):
-        elsewhere = BuiltElsewhere(sock, backend)
+        elsewhere = BuiltElsewhere(sock, backend, assign.program_bytes)
     source: LinkSource = given
     endpoint = ""
     if assign.link == "zmq":
@@ -193,11 +194,15 @@ def _serve_lease(sock: socket.socket, backend: HostDevice, assign: Assign) -> No
     load = backend.load if elsewhere is None else elsewhere.load
     device: HostDevice = backend
     if assign.personalities:
+        if assign.engine_bytes:
+            confine.bound_data(assign.memory_bytes + assign.engine_bytes)
         build = None if elsewhere is None else elsewhere.build
         device = unit = _elastic(backend, load, build, assign.personalities)
         unit.changed = lambda personality: send_order(sock, Became(personality))
         load = unit.load
-    conversation = Conversation(device, assign.memory_bytes, load, known, given.anteroom)
+    conversation = Conversation(
+        device, assign.memory_bytes, load, known, given.anteroom, assign.program_bytes
+    )
     _converse(sock, source, conversation, assign.lease)
 
 

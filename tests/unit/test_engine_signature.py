@@ -123,3 +123,12 @@ def test_outputs_are_what_failures_poison() -> None:
     assert written(MATMUL, (1, 2, BufferAt(3, 8), *REST)) == [3]
     assert written(MATMUL, (1, 2)) == []
     assert written(MATMUL, (1, 2, b"")) == []
+
+
+def test_sizes_that_no_array_may_have_are_refused() -> None:
+    """Also of a tensor of no bytes, which any buffer has room for."""
+    info = function("f", tensor("x", "float32", ("a", "b", "c")))
+    (seen,), _values = taken(info, 1, *dims(0, 1 << 40, 2))
+    assert seen.shape == (0, 1 << 40, 2)
+    with pytest.raises(InvalidArgument, match=r"x is float32\[0, .*too big"):
+        taken(info, 1, *dims(0, 1 << 61, 1 << 61))

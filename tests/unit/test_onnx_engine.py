@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from gon.errors import CompileError, DeviceError, GonError, InvalidArgument, Unsupported
+from gon.errors import (
+    CompileError,
+    DeviceError,
+    GonError,
+    InvalidArgument,
+    LimitExceeded,
+    Unsupported,
+)
 from gon.model import KernelInfo, ParamKind, Program
+from gon_server.engines import onnx_model
 from gon_server.engines.base import EngineProgram, Share
 from gon_server.engines.limits import ONNX_DEPTH_MAX
 from gon_server.engines.onnx import OnnxEngine, open_engine
@@ -61,6 +70,17 @@ def test_a_bound_model_runs_again_on_what_is_there_now(engine: OnnxEngine) -> No
         x[:] = number
         bound.run()
         assert np.array_equal(y, 2 * x + 1)
+
+
+def test_a_bound_model_keeps_the_memory_that_it_was_given(engine: OnnxEngine) -> None:
+    program = load(engine, models.scaled())
+    x, y = np.ones((1, 4), np.float32), np.zeros((1, 4), np.float32)
+    before = sys.getrefcount(x)
+    bound = program.bind("main", (x, y), {})
+    assert sys.getrefcount(x) > before
+    bound.run()
+    del bound
+    assert sys.getrefcount(x) == before
 
 
 def test_dimensions_without_a_name_get_one(engine: OnnxEngine) -> None:
@@ -254,6 +274,23 @@ def _within(name: str, domain: str) -> bytes:
 GOOD = models.scaled()
 
 
+def _defined() -> bytes:
+    """Return a model that says it defines an operation which the runtime would read a file for."""
+    x, y = models.info("x", (4,)), models.info("y", (4,))
+    node = helper.make_node("EPContext", ["x"], ["y"], domain="com.microsoft", embed_mode=0)
+    body = [helper.make_node("Neg", ["x"], ["y"])]
+    versions = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    defined = helper.make_function("com.microsoft", "EPContext", ["x"], ["y"], body, versions[:1])
+    graph = helper.make_graph([node], "graph", [x], [y])
+    made = helper.make_model(graph, functions=[defined], opset_imports=versions, ir_version=8)
+    return bytes(made.SerializeToString())
+
+
+def _twice() -> bytes:
+    y = models.info("y", (4,))
+    return models.model([models.node("Neg", ["x"], ["y"])], [models.info("x", (4,))], [y, y])
+
+
 @pytest.mark.parametrize(
     ("code", "error", "says"),
     [
@@ -269,6 +306,10 @@ GOOD = models.scaled()
         (_strings(), Unsupported, "a buffer cannot hold one"),
         (_deep(), CompileError, "deep in each other"),
         (models.beside_a_file("weights.bin"), Unsupported, "'c' has its data in a file"),
+        (_defined(), Unsupported, "reads files"),
+        (_twice(), Unsupported, "names an output twice"),
+        (GOOD.replace(b"\x01x", b"\x01\xff"), CompileError, "a name that is no text"),
+        (b"\x00\x01" * 9, CompileError, "not of protobuf"),
     ],
 )
 def test_models_that_are_refused(
@@ -276,6 +317,27 @@ def test_models_that_are_refused(
 ) -> None:
     with pytest.raises(error, match=says):
         load(engine, code)
+
+
+def test_data_elsewhere_is_found_as_protobuf_would() -> None:
+    """It takes the lower half of a number for what is a choice of few."""
+    for location in (b"\x01", b"\x81\x80\x80\x80\x10"):
+        tensor = b"\x42\x01c\x70" + location
+        assert read_model(_message(7, _message(5, tensor))).external == "c"
+
+
+def test_types_that_nodes_make_are_of_the_model() -> None:
+    node = helper.make_node("RandomNormal", [], ["r"], dtype=TensorProto.DOUBLE, shape=[4])
+    cast = helper.make_node("Cast", ["r"], ["y"], to=TensorProto.FLOAT)
+    model = read_model(models.model([node, cast], [], [models.info("y", (4,))]))
+    assert model.elements == {"float64", "float32"}
+
+
+def test_a_model_of_too_many_fields_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_model, "ONNX_FIELDS_MAX", 1000)
+    numbers = helper.make_node("Constant", [], ["y"], value_ints=list(range(1000)))
+    with pytest.raises(LimitExceeded, match="more than 1000 fields"):
+        read_model(models.model([numbers], [], [models.info("y", (1000,), TensorProto.INT64)]))
 
 
 def test_no_file_is_read_for_a_model(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gon.errors import CompileError, RemoteProtocolError
-from gon.limits import BATCH_OPS_MAX
+from gon.limits import BATCH_OPS_MAX, LOG_BYTES_MAX, MESSAGE_BYTES_MAX
 from gon.model import (
     BufferAt,
     Configuration,
@@ -115,6 +115,7 @@ def test_the_table_is_the_union_and_its_numbers_are_for_ever() -> None:
         42: "CloseGraph",
         50: "WritePart",
         60: "Reconfigure",
+        61: "LoadUploaded",
     }
     for row in ops.TABLE:
         assert row.op.__struct_config__.tag == row.number
@@ -133,6 +134,21 @@ def test_golden_bytes_of_reconfigure() -> None:
     answer = Configuration("npu", elapsed_us=1.0, warm=False)
     assert decode(Configuration, encode(answer)) == answer
     assert encode(answer).startswith(bytes.fromhex("96 a36e7075 a57265616479 a0"))
+
+
+def test_golden_bytes_of_an_uploaded_program() -> None:
+    op = ops.LoadUploaded(1, Program(b"", "onnx"), 1 << 63, 2, 1 << 23, reply=9)
+    coded = "97 3d 01 95c400a46f6e6e78a09090 cf8000000000000000 02 ce00800000 09"
+    assert encode(Batch(7, [op])) == bytes.fromhex(f"9207 91 {coded}")
+
+
+def test_what_a_failure_says_is_bounded() -> None:
+    """A library may repeat a name of a program's that has megabytes."""
+    error = CompileError("\u00fc" * MESSAGE_BYTES_MAX, log="\ud800" * LOG_BYTES_MAX)
+    failure = Failure.of(error, "Load", 1)
+    assert len(failure.message.encode()) <= MESSAGE_BYTES_MAX
+    assert len(failure.log.encode()) <= LOG_BYTES_MAX
+    encode([Reply(1, failure=failure)])
 
 
 def test_a_signature_without_shapes_is_an_older_hosts() -> None:
@@ -175,7 +191,8 @@ def test_golden_bytes_of_parts() -> None:
 def test_a_welcome_is_understood_by_older_and_newer_peers() -> None:
     welcome = Welcome(2, 5, True, 4, 1 << 20, INFO, b"key")
     fields = msgspec.msgpack.decode(encode(welcome))
-    assert decode(Welcome, msgspec.msgpack.encode(fields[:6])).content_key == b""
+    older = decode(Welcome, msgspec.msgpack.encode(fields[:6]))
+    assert (older.content_key, older.program_bytes) == (b"", 0)
     assert decode(Welcome, msgspec.msgpack.encode([*fields, "newer"])) == welcome
 
 

@@ -91,6 +91,13 @@ class EngineProgram(Protocol):
         """What it is made of; fixed."""
         ...
 
+    @property
+    def size_bytes(self) -> int:
+        """What it takes of the host's memory for as long as it is loaded, as far as that is known:
+        above all its weights. What a run needs besides is not in it.
+        """
+        ...
+
     def bind(self, function: str, tensors: Sequence[Tensor], values: Mapping[str, bytes]) -> Bound:
         """Make a function ready to run on these tensors, one for each BUFFER parameter in their
         order; `values` are the bytes of its VALUE parameters, by name.
@@ -131,6 +138,12 @@ class Building(Protocol):
     """What an engine may give besides: compiling in one process of a host and loading in another,
     where a compiler takes more time and memory than a lease's worker has for it.
     """
+
+    def is_compiled(self, program: Program) -> bool:
+        """Return whether something of a program is compiled, so that building it apart is worth a
+        process; of what is no program, any answer will do.
+        """
+        ...
 
     def build(self, program: Program) -> bytes:
         """Compile a program for any process of this host. Raises as `Engine.load`."""

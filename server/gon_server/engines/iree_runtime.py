@@ -4,8 +4,8 @@ maps its errors.
 One device serves a process: `local-sync`, which runs a program in the thread that calls it. Of what
 was measured (ARCHITECTURE.md) it answers small programs in less than half the time of `local-task`.
 
-Memory of the host is imported, not copied: IREE gets its address and nothing else, so whoever calls
-keeps it until the call has returned. An address must be a multiple of `ALIGNMENT_BYTES`, for code
+Memory of the host is imported, not copied: IREE gets its address and nothing else, so a call keeps
+what it is given. An address must be a multiple of `ALIGNMENT_BYTES`, for code
 is compiled to load from such: IREE takes others and crashes.
 
 Must not know: engines, where memory came from.
@@ -46,6 +46,8 @@ _ELEMENTS: Final = {
     "complex<f32>": "COMPLEX_64",
     "complex<f64>": "COMPLEX_128",
 }
+# What its bindings make of what goes wrong, by the status.
+_ERRORS: Final = (RuntimeError, ValueError, IndexError)
 # What a program says of arguments that it does not take.
 _REFUSALS: Final = frozenset(("INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE"))
 # `Error invoking function: <file>:<line>: <STATUS>; <words>; …`
@@ -63,6 +65,8 @@ class _Mapped(Protocol):
 class _View(Protocol):
     @property
     def shape(self) -> list[int]: ...
+    @property
+    def byte_length(self) -> int: ...
     def map(self) -> _Mapped: ...
 
 
@@ -134,12 +138,15 @@ _binding = cast(_Binding, importlib.import_module("iree.runtime._binding"))
 
 
 class Given(NamedTuple):
-    """A tensor that a program is given: where it is, its bytes, its element, its sizes."""
+    """A tensor that a program is given: where it is, its bytes, its element, its sizes; and what
+    keeps its memory.
+    """
 
     address: int
     size_bytes: int
     element: str
     shape: tuple[int, ...]
+    owner: object = None
 
 
 class Runtime:
@@ -165,9 +172,9 @@ class Runtime:
         try:
             module = _binding.VmModule.copy_buffer(self._instance, image)
             context = _binding.VmContext(self._instance, [self._hal, module])
-        except (RuntimeError, ValueError) as error:
+            return Loaded(self, context, module)
+        except _ERRORS as error:
             raise _mapped(error) from None
-        return Loaded(self, context, module)
 
     def memory(self, address: int, size_bytes: int) -> _Buffer:
         """Return memory of the host as IREE sees it. Whoever asks keeps the memory."""
@@ -184,7 +191,9 @@ class Runtime:
 
 
 class Loaded:
-    """A module whose functions can be run: by one thread at a time."""
+    """A module whose functions can be run: by one thread at a time. `declarations` is how the
+    module itself declares them, by name.
+    """
 
     def __init__(self, runtime: Runtime, context: _Instance, module: _Module) -> None:
         self._runtime = runtime
@@ -194,10 +203,7 @@ class Loaded:
             for name in module.function_names
             if (function := module.lookup_function(name)) is not None
         }
-
-    def declarations(self) -> dict[str, str]:
-        """Return how the module itself declares its functions, by name."""
-        return {
+        self.declarations = {
             name: function.reflection.get("iree.abi.declaration", "")
             for name, function in self._functions.items()
         }
@@ -220,7 +226,7 @@ class Loaded:
         """
         function = self._functions[name]
         given = _binding.VmVariantList(len(inputs) + len(outputs))
-        kept: list[_Buffer] = []
+        kept: list[object] = [each.owner for each in (*inputs, *outputs)]
         try:
             for each in inputs:
                 buffer, view = self._runtime.view(each)
@@ -230,7 +236,7 @@ class Loaded:
                 buffer = self._runtime.memory(each.address, each.size_bytes)
                 kept.append(buffer)
                 given.push_ref(buffer)
-        except (RuntimeError, ValueError) as error:
+        except _ERRORS as error:
             raise _mapped(error) from None
         return Call(
             *(self._context, function, given, tuple(outputs), kept),
@@ -252,7 +258,7 @@ class Call:
         function: _Function,
         given: _List,
         outputs: tuple[Given, ...],
-        kept: list[_Buffer],
+        kept: list[object],
         *,
         copied: bool,
         fixed: bool,
@@ -280,11 +286,15 @@ class Call:
                 if made != output.shape:
                     words = f"result {place} has sizes {made}, not {output.shape}"
                     raise RuntimeError(f":0: INVALID_ARGUMENT; {words}")
+                if view.byte_length != output.size_bytes:
+                    # A module's declaration of itself is only its word.
+                    words = f"result {place} has {view.byte_length} bytes"
+                    raise RuntimeError(f":0: INVALID_ARGUMENT; {words}, not {output.size_bytes}")
                 if self._copied and output.size_bytes:
                     there = (ctypes.c_ubyte * output.size_bytes).from_address(output.address)
                     made_here = view.map().asarray([output.size_bytes], _BYTES)
                     np.frombuffer(memoryview(there), np.uint8)[:] = made_here
-        except (RuntimeError, ValueError) as error:
+        except _ERRORS as error:
             raise _mapped(error) from None
         self._looked = self._fixed
 

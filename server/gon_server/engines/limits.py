@@ -14,6 +14,9 @@ TENSOR_DIMS_MAX = 64
 # ONNX: nodes of one model, 20 µs each to look at; how deep graphs lie in graphs, five Python frames
 # each.
 ONNX_NODES_MAX = 100_000
+# Fields of one model, half a microsecond each to look at: weights are one field, the numbers of a
+# tree ensemble one each.
+ONNX_FIELDS_MAX = 16_000_000
 ONNX_DEPTH_MAX = 60
 # Threads of an engine's own: beyond, one call gains little and its neighbours lose much.
 ENGINE_THREADS_MAX = 16

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from gon.errors import DeviceError, LimitExceeded, Unsupported
+from gon.errors import CompileError, DeviceError, LimitExceeded, Unsupported
 from gon.model import Dim, KernelInfo, Param, Program
 from gon_server.devices.books import check_bare
 from gon_server.engines.base import EngineProgram, Share, Tensor, Uses, address_of
@@ -65,15 +65,23 @@ class OnnxEngine:
             raise Unsupported("a model in the runtime's own format; one in ONNX's is needed")
         model = read_model(program.code)
         _check(model)
-        return OnnxProgram(self._runtime.load(program.code), model)
+        session = self._runtime.load(program.code)
+        try:
+            return OnnxProgram(session, model, len(program.code))
+        except UnicodeDecodeError as error:
+            # Neither format nor runtime asks that; its bindings for Python find out.
+            raise CompileError(f"the model has a name that is no text: {error}") from None
 
 
 class OnnxProgram:
     """One loaded model; its one function is "main"."""
 
-    def __init__(self, session: Session, model: Model) -> None:
+    def __init__(self, session: Session, model: Model, size_bytes: int) -> None:
         inputs, outputs = session.get_inputs(), session.get_outputs()
+        if len({node.name for node in outputs}) < len(outputs):
+            raise Unsupported("a model that names an output twice")
         self._session = session
+        self.size_bytes = size_bytes
         self._elements = [_element(node) for node in (*inputs, *outputs)]
         self._names = [node.name for node in (*inputs, *outputs)]
         self._inputs = len(inputs)
@@ -126,7 +134,9 @@ class OnnxProgram:
                 bind(name, "cpu", 0, _NUMBER_OF[element], seen.shape, place)
             except Exception as error:  # the runtime's own have no common base
                 raise error_of(error, f"binding {name}") from error
-        return OnnxBound(self._session, binding, places, copies, each_time=self._looks_each_time)
+        return OnnxBound(
+            self._session, binding, tensors, places, copies, each_time=self._looks_each_time
+        )
 
     def unload(self) -> None:
         """Nothing to do: the session goes with this."""
@@ -139,16 +149,19 @@ class OnnxBound:
         self,
         session: Session,
         binding: Binding,
+        tensors: Sequence[Tensor],
         places: Sequence[int],
         copies: Sequence[tuple[Tensor, Tensor]],
         *,
         each_time: bool,
     ) -> None:
-        """`places` are where the outputs are to be, `copies` outputs that are inputs; with
-        `each_time` every run is looked at whether they are.
+        """The binding has addresses only, of `tensors`, which are kept. `places` are where the
+        outputs are to be, `copies` outputs that are inputs; with `each_time` every run is looked at
+        whether they are.
         """
         self._run = session.run_with_iobinding
         self._binding = binding
+        self._tensors = tensors
         self._places = list(places)
         self._copies = copies
         self._each_time = each_time
@@ -183,11 +196,12 @@ def _check(model: Model) -> None:
             f"tensor {model.external!r} has its data in a file beside the model; save the model "
             "with all data in it"
         )
-    for domain, name in sorted(model.operations - model.functions):
-        if domain not in _DOMAINS:
-            raise Unsupported(f"custom operation {domain}.{name}: only ONNX's own are run here")
+    for domain, name in sorted(model.operations):
+        # Also where the model says that it defines it: the runtime need not take its word.
         if (domain, name) in _READ_FILES:
             raise Unsupported(f"operation {domain}.{name} reads files")
+        if domain not in _DOMAINS and (domain, name) not in model.functions:
+            raise Unsupported(f"custom operation {domain}.{name}: only ONNX's own are run here")
 
 
 def _param(node: Node, *, writes: bool) -> Param:

@@ -3,8 +3,8 @@
 Only what decides whether it may run here: operations and their domains, types of elements, data
 that lies outside the model. The rest is skipped, so that a model of any size takes little time.
 
-Rules: pure; whatever the bytes are, it ends with what it found or CompileError. Numbers of fields
-are those of the protobuf definition, https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
+Rules: pure; whatever the bytes are, it ends with what it found, CompileError or LimitExceeded.
+Numbers of fields are those of the protobuf definition, https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from gon.errors import CompileError
-from gon_server.engines.limits import ONNX_DEPTH_MAX, ONNX_NODES_MAX
+from gon.errors import CompileError, LimitExceeded
+from gon_server.engines.limits import ONNX_DEPTH_MAX, ONNX_FIELDS_MAX, ONNX_NODES_MAX
 
 # A field of a message: its number, and its value, bytes or a number.
 Field: TypeAlias = tuple[int, memoryview | int]
@@ -30,7 +30,10 @@ ELEMENT_OF: Final = {
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _EXTERNAL = 1
-_CAST_TO = b"to"
+_LOW_HALF = (1 << 32) - 1
+# Attributes that name the type of a node's results.
+_MAKES = frozenset({b"to", b"dtype", b"output_dtype"})
+_MAKES_BYTES_MAX = max(map(len, _MAKES))
 # Types that types are made of: of a sequence's, a map's and an optional's elements.
 _TYPES_IN_TYPES = frozenset({(4, 1), (5, 2), (9, 1)})
 
@@ -48,12 +51,13 @@ class Model:
     elements: set[str] = field(default_factory=set[str])
     external: str | None = None
     nodes: int = 0
+    fields: int = 0
 
 
 def read_model(code: bytes) -> Model:
-    """Return what a model is made of. Raises CompileError for what is none."""
+    """Return what a model is made of. Raises CompileError for what is none, LimitExceeded."""
     model = Model()
-    for number, value in _fields(memoryview(code)):
+    for number, value in _fields(model, memoryview(code)):
         if number == 7 and isinstance(value, memoryview):
             model.graphs += 1
             _graph(model, value, 0)
@@ -65,7 +69,7 @@ def read_model(code: bytes) -> Model:
 
 
 def _graph(model: Model, graph: memoryview, depth: int) -> None:
-    for number, value in _messages(graph, depth):
+    for number, value in _messages(model, graph, depth):
         match number:
             case 1:
                 _node(model, value, depth + 1)
@@ -74,7 +78,7 @@ def _graph(model: Model, graph: memoryview, depth: int) -> None:
             case 15:
                 _sparse(model, value)
             case 11 | 12 | 13:
-                for inner, kind in _messages(value, depth):
+                for inner, kind in _messages(model, value, depth):
                     if inner == 2:
                         _type(model, kind, depth + 1)
             case _:
@@ -83,7 +87,7 @@ def _graph(model: Model, graph: memoryview, depth: int) -> None:
 
 def _function(model: Model, function: memoryview) -> None:
     name = domain = ""
-    for number, value in _messages(function, 0):
+    for number, value in _messages(model, function, 0):
         match number:
             case 1:
                 name = _text(value)
@@ -92,7 +96,7 @@ def _function(model: Model, function: memoryview) -> None:
             case 7:
                 _node(model, value, 1)
             case 11:
-                _attribute(model, value, 1, casts=False)
+                _attribute(model, value, 1)
             case _:
                 pass
     model.functions.add((_plain(domain), name))
@@ -104,7 +108,7 @@ def _node(model: Model, node: memoryview, depth: int) -> None:
         raise CompileError(f"the model has more than {ONNX_NODES_MAX} nodes")
     name = domain = ""
     attributes: list[memoryview] = []
-    for number, value in _messages(node, depth):
+    for number, value in _messages(model, node, depth):
         match number:
             case 4:
                 name = _text(value)
@@ -116,19 +120,19 @@ def _node(model: Model, node: memoryview, depth: int) -> None:
                 pass
     model.operations.add((_plain(domain), name))
     for attribute in attributes:
-        _attribute(model, attribute, depth + 1, casts=name == "Cast")
+        _attribute(model, attribute, depth + 1)
 
 
-def _attribute(model: Model, attribute: memoryview, depth: int, *, casts: bool) -> None:
+def _attribute(model: Model, attribute: memoryview, depth: int) -> None:
     named = b""
-    to = 0
-    for number, value in _fields(attribute, depth):
+    number_given = 0
+    for number, value in _fields(model, attribute, depth):
         if isinstance(value, int):
-            to = value if number == 3 else to
+            number_given = value if number == 3 else number_given
             continue
         match number:
             case 1:
-                named = bytes(value[:8])
+                named = bytes(value[: _MAKES_BYTES_MAX + 1])
             case 5 | 10:
                 _tensor(model, value)
             case 6 | 11:
@@ -137,19 +141,20 @@ def _attribute(model: Model, attribute: memoryview, depth: int, *, casts: bool) 
                 _sparse(model, value)
             case _:
                 pass
-    if casts and named == _CAST_TO:
-        _element(model, to)
+    if named in _MAKES:
+        _element(model, number_given)
 
 
 def _tensor(model: Model, tensor: memoryview) -> None:
     name = ""
     external = False
-    for number, value in _fields(tensor):
+    for number, value in _fields(model, tensor):
         match number, value:
             case 2, int():
                 _element(model, value)
             case 14, int():
-                external = external or value == _EXTERNAL
+                # As protobuf reads it: whatever is in the upper half of the number.
+                external = external or value & _LOW_HALF == _EXTERNAL
             case 13, memoryview():
                 external = True
             case 8, memoryview():
@@ -161,15 +166,15 @@ def _tensor(model: Model, tensor: memoryview) -> None:
 
 
 def _sparse(model: Model, sparse: memoryview) -> None:
-    for number, value in _messages(sparse, 0):
+    for number, value in _messages(model, sparse, 0):
         if number in (1, 2):
             _tensor(model, value)
 
 
 def _type(model: Model, kind: memoryview, depth: int) -> None:
     """Note the elements of a type: of a tensor, or of what is made of tensors."""
-    for number, inner in _messages(kind, depth):
-        for part, value in _fields(inner, depth):
+    for number, inner in _messages(model, kind, depth):
+        for part, value in _fields(model, inner, depth):
             if isinstance(value, int):
                 if part == 1:
                     _element(model, value)
@@ -179,7 +184,7 @@ def _type(model: Model, kind: memoryview, depth: int) -> None:
 
 def _element(model: Model, data_type: int) -> None:
     if data_type:
-        model.elements.add(ELEMENT_OF.get(data_type, f"type {data_type}"))
+        model.elements.add(ELEMENT_OF.get(data_type, "an unknown type"))
 
 
 def _plain(domain: str) -> str:
@@ -190,20 +195,25 @@ def _text(value: memoryview) -> str:
     return bytes(value[:256]).decode(errors="replace")
 
 
-def _messages(message: memoryview, depth: int) -> Iterator[tuple[int, memoryview]]:
-    for number, value in _fields(message, depth):
+def _messages(model: Model, message: memoryview, depth: int) -> Iterator[tuple[int, memoryview]]:
+    for number, value in _fields(model, message, depth):
         if isinstance(value, memoryview):
             yield number, value
 
 
-def _fields(message: memoryview, depth: int = 0) -> Iterator[Field]:
+def _fields(model: Model, message: memoryview, depth: int = 0) -> Iterator[Field]:
     """Return a message's fields of bytes and of numbers. Raises CompileError."""
     if depth > ONNX_DEPTH_MAX:
         raise CompileError(f"the model's graphs lie more than {ONNX_DEPTH_MAX} deep in each other")
     at, end = 0, len(message)
     while at < end:
+        model.fields += 1
+        if model.fields > ONNX_FIELDS_MAX:
+            raise LimitExceeded(f"a model of more than {ONNX_FIELDS_MAX} fields")
         key, at = _number(message, at)
         kind = key & 7
+        if not key >> 3:
+            raise CompileError(f"this is no ONNX model: byte {at} is not of protobuf")
         if kind == _VARINT:
             value, at = _number(message, at)
             yield key >> 3, value

@@ -8,10 +8,11 @@ and nonces, are not kept: such a function is bound anew, on tensors that are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TypeAlias, TypeVar
 
-from gon.errors import GonError, InvalidArgument, LaunchTooLarge, Unsupported
+from gon.errors import GonError, InvalidArgument, LaunchTooLarge, OutOfMemory, Unsupported
 from gon.limits import KERNELS_MAX, MODULES_MAX
 from gon.model import BufferAt, Dim3, Handle, KernelInfo, LaunchArg, ModuleInfo, ParamKind
 from gon_server.devices.books import Table
@@ -135,6 +136,11 @@ class EnginePrograms:
         self.modules.add(module, Held(program))
         return ModuleInfo(program.functions)
 
+    def size_bytes(self, module: Handle) -> int:
+        """Return what a module's program takes of the host's memory; of what is none here, 0."""
+        held = self.modules.get(module)
+        return 0 if held is None else held.program.size_bytes
+
     def unload(self, module: Handle) -> None:
         self.modules.remove(module).let_go()
 
@@ -168,7 +174,8 @@ class EnginePrograms:
             )
         if shared_bytes:
             raise Unsupported(f"shared_bytes is {shared_bytes}; functions of engines have none")
-        self.bound(kernel, tuple(args)).run()
+        with telling_memory("the function"):
+            self.bound(kernel, tuple(args)).run()
 
     def bound(self, kernel: EngineKernel, args: tuple[LaunchArg, ...]) -> Bound:
         """Return a function bound to what `args` stand for. Raises as `Device.launch`."""
@@ -208,6 +215,17 @@ class EnginePrograms:
         self.kernels.clear()
         self.modules.clear()
         self._bound.clear()
+
+
+@contextmanager
+def telling_memory(what: str) -> Generator[None]:
+    """Raise OutOfMemory where there is no memory for what an engine does."""
+    try:
+        yield
+    except GonError:
+        raise
+    except MemoryError as error:
+        raise OutOfMemory(f"there is no memory for {what}: {error}") from None
 
 
 def _keep(kept: dict[Places, T], places: Places, what: T) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib.metadata import entry_points
 from typing import cast
 
-from gon.errors import Unsupported
+from gon.errors import GonError, Unsupported
 from gon_server.engines.base import Engine, OpenEngine, Share
 
 ENGINES = "gon.engines"
@@ -80,8 +80,9 @@ def open_engine(code_format: str, share: Share) -> Engine:
     """Load the engine of a format. Raises Unsupported."""
     for entry in entry_points(group=ENGINES, name=code_format):
         try:
-            opener = cast("OpenEngine", entry.load())
-        except ImportError as error:
+            return cast("OpenEngine", entry.load())(share)
+        except GonError:
+            raise
+        except Exception as error:  # whatever a broken installation of a library raises
             raise Unsupported(f"the engine of {code_format} cannot be loaded: {error}") from error
-        return opener(share)
     raise Unsupported(f"there is no engine of {code_format} here")

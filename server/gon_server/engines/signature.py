@@ -130,7 +130,14 @@ def _tensor(
             f"buffer {buffer} has {len(view)}, and it begins at {offset}"
         )
     dtype = np.dtype(param.dtype or f"V{param.size_bytes}")
-    seen = np.frombuffer(view, dtype, count=need // param.size_bytes, offset=offset).reshape(shape)
+    try:
+        flat = np.frombuffer(view, dtype, count=need // param.size_bytes, offset=offset)
+        seen = flat.reshape(shape)
+    except ValueError as error:
+        # Of no bytes, for one size is 0, and of others that no array may have.
+        raise InvalidArgument(
+            f"function {info.name}: {param.name} is {param.type_name}{list(shape)}: {error}"
+        ) from None
     # NumPy asks nothing of elements that it does not know.
     alignment = dtype.alignment if param.dtype else param.size_bytes
     if address_of(seen) % alignment:

@@ -1,70 +1,72 @@
-"""Regular expressions to hyperscan's databases, in a process that may fail.
+"""Regular expressions to hyperscan's databases.
 
 A short expression can keep hyperscan's compiler busy for minutes and with gigabytes, and nothing
-stops it from within. So each stage's expressions are compiled in a child that has a time, memory
-and nothing else of this process; what it gives back is a database, which is data.
+stops it from within. So where there are builders (gon_server.builder) it runs in one, within its
+time and memory, and what it makes is kept by its content, as of any compiler.
 
-Rules: what does not compile, or not within the limits, is CompileError with hyperscan's words.
+Rules: what does not compile is CompileError with hyperscan's words. A database is never a
+stranger's: a program of a flow holds expressions, and the only databases that are loaded are those
+that this module made, in this process or in a builder of the same tenant.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from typing import Final
-
 import hyperscan
-import msgspec
 
-from gon.errors import CompileError, DeviceError, LimitExceeded
+from gon.errors import CompileError, LimitExceeded, OutOfMemory
 from gon.flow import Scan
-from gon.flow_limits import FLOW_DATABASE_BYTES_MAX, FLOW_PATTERNS_S
-from gon_server.engines.dpu import patterns_child
-from gon_server.engines.dpu.patterns_child import Compiled, Patterns
+from gon.flow_limits import FLOW_DATABASE_BYTES_MAX
 from gon_server.engines.dpu.scan_driver import MODE, MODE_STARTS, ScanDatabase
 
-CHILD: Final = patterns_child.__name__
+# What hyperscan says when its compiler gets no memory; its class of errors is one for all.
+_NO_MEMORY = "allocate memory"
 
 
 def compile_patterns(scan: Scan) -> bytes:
     """Return the database of a stage, for this kind of processor. Raises CompileError,
-    LimitExceeded, DeviceError.
+    LimitExceeded, OutOfMemory.
     """
-    asked = msgspec.msgpack.encode(Patterns(scan.patterns, _flags(scan), _mode(scan)))
     try:
-        ended = subprocess.run(  # noqa: S603
-            [sys.executable, "-I", "-m", CHILD],
-            input=asked,
-            capture_output=True,
-            timeout=FLOW_PATTERNS_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise CompileError(
-            f"the expressions are too complex: not compiled within {FLOW_PATTERNS_S:g} s"
-        ) from None
-    except OSError as error:
-        raise DeviceError(f"no process to compile expressions in: {error}") from error
-    if ended.returncode < 0:
-        raise CompileError(f"hyperscan's compiler was ended by signal {-ended.returncode}")
-    try:
-        compiled = msgspec.msgpack.decode(ended.stdout, type=Compiled)
-    except msgspec.DecodeError:
-        raise CompileError("the expressions are too complex: their compiler failed") from None
-    if compiled.error:
-        where = f"pattern {compiled.place}: " if compiled.place >= 0 else ""
-        raise CompileError(f"{where}{compiled.error}", log=compiled.error)
-    if len(compiled.database) > FLOW_DATABASE_BYTES_MAX:
+        database = _compile(scan, scan.patterns)
+    except hyperscan.error as error:
+        if _NO_MEMORY in str(error):
+            raise OutOfMemory(f"expressions that are too complex: {error}") from None
+        place = _place(scan)
+        where = f"pattern {place}: " if place >= 0 else ""
+        raise CompileError(f"{where}{error}", log=str(error)) from None
+    if len(database) > FLOW_DATABASE_BYTES_MAX:
         raise LimitExceeded(
-            f"expressions that become {len(compiled.database)} bytes; at most "
-            f"{FLOW_DATABASE_BYTES_MAX}"
+            f"expressions that become {len(database)} bytes; at most {FLOW_DATABASE_BYTES_MAX}"
         )
-    return compiled.database
+    return database
 
 
 def load_patterns(scan: Scan, database: bytes) -> ScanDatabase:
     """Return what `compile_patterns` gave, ready to scan. Raises DeviceError."""
     return ScanDatabase(database, _mode(scan))
+
+
+def _compile(scan: Scan, patterns: tuple[str, ...]) -> bytes:
+    """Raises hyperscan.error."""
+    database = hyperscan.Database(mode=_mode(scan))
+    count = len(patterns)
+    database.compile(
+        expressions=[pattern.encode() for pattern in patterns],
+        ids=list(range(count)),
+        elements=count,
+        flags=[_flags(scan)] * count,
+    )
+    return hyperscan.dumpb(database)
+
+
+def _place(scan: Scan) -> int:
+    """Return which expression it is that does not compile by itself, -1 where that is none."""
+    for place, pattern in enumerate(scan.patterns):
+        try:
+            _compile(scan, (pattern,))
+        except hyperscan.error:
+            return place
+    return -1
 
 
 def _flags(scan: Scan) -> int:

@@ -47,6 +47,7 @@ class FlowProgram:
             self._databases = [load_patterns(scan, database) for scan, database in pairs]
             self._function = _signature(self.flow)
             self._has_result, self._sides = has_result(self.flow), sides(self.flow)
+            self.size_bytes = len(built)
         except (msgspec.DecodeError, ValueError, GonError) as error:
             raise DeviceError(f"this is no compiled flow: {error}") from error
 
@@ -122,7 +123,7 @@ def _signature(flow: Flow) -> KernelInfo:
 
 def compile_flow(coded: bytes) -> bytes:
     """Return the compiled form of a flow. Raises InvalidArgument, LimitExceeded, Unsupported,
-    CompileError, DeviceError.
+    CompileError, OutOfMemory.
     """
     flow = decode(coded)
     databases = tuple(compile_patterns(scan) for scan in scans(flow))

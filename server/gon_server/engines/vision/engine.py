@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 
 from gon.model import Program
-from gon.vision import VISION_FORMAT, decode
+from gon.vision import VISION_FORMAT
 from gon_server.devices.books import check_bare
 from gon_server.engines.base import EngineProgram
 from gon_server.engines.vision.program import VisionProgram
@@ -28,4 +28,4 @@ class VisionEngine:
     def load(self, program: Program) -> EngineProgram:
         """Raises as gon.vision.decode, InvalidArgument for what no graph has beside its stages."""
         check_bare(program)
-        return VisionProgram(decode(program.code), self._scratch)
+        return VisionProgram(program.code, self._scratch)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from gon.errors import GonError, InvalidArgument
 from gon.model import KernelInfo
-from gon.vision import ImageGraph
+from gon.vision import ImageGraph, decode
 from gon.vision_shape import (
     FUNCTION,
     Images,
@@ -43,10 +43,12 @@ from gon_server.engines.vision.sides import Look, look_of
 class VisionProgram:
     """An image graph that can be run."""
 
-    def __init__(self, graph: ImageGraph, scratch: Scratch) -> None:
-        self.graph = graph
+    def __init__(self, coded: bytes, scratch: Scratch) -> None:
+        """Raises as gon.vision.decode."""
+        self.graph: ImageGraph = decode(coded)
+        self.size_bytes = len(coded)
         self._scratch = scratch
-        given, made = inputs(graph), outputs(graph)
+        given, made = inputs(self.graph), outputs(self.graph)
         self._names = [each.name for each in (*given, *made)]
         self._function = function(
             FUNCTION,
