@@ -59,7 +59,12 @@ class Sum:
         self.functions: tuple[KernelInfo, ...] = (function("sum", *tensors, *keys),)
         self._bound = bound
 
-    def bind(self, _function: str, tensors: Sequence[Tensor], values: Mapping[str, bytes]) -> Sums:
+    def bind(
+        self,
+        function: str,
+        tensors: Sequence[Tensor],
+        values: Mapping[str, bytes],
+    ) -> Sums:
         self._bound.append(tuple(map(address_of, tensors)))
         return Sums(tensors, sum(values.get("key", b"")))
 
@@ -151,14 +156,13 @@ class Client:
         closed = None if call.closes is None else self.arrays[call.closes]
         if isinstance(closed, gon.DeviceArray):
             closed.buffer.close()
-        called: Callable[..., object] = (
-            self.function if self._keeps else Function(self.function.kernel)
-        )
+        called = self.function if self._keeps else Function(self.function.kernel)
+        call_it = cast("Callable[..., object]", called)
         values = {"wrong": 1} if call.named else {}
         out = None if call.out is None else [self.arrays[place] for place in call.out]
         inputs = [self.arrays[place] for place in call.inputs]
         try:
-            made = called(*inputs, out=out, **values)
+            made = call_it(*inputs, out=out, **values)
             assert isinstance(made, gon.DeviceArray)
             return made.get().tolist(), made.shape, made.dtype
         except GonError as error:

@@ -12,7 +12,8 @@ import numpy as np
 from gon.model import Program
 from gon_server.engines.base import Share
 from gon_server.engines.iree_runtime import ALIGNMENT_BYTES, Call
-from gon_server.engines.stablehlo import STABLEHLO, open_stablehlo
+from gon_server.engines.stablehlo import open_stablehlo
+from gon_server.engines.stablehlo_build import STABLEHLO
 
 
 class StableHloCalls:
