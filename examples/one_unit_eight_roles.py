@@ -11,7 +11,7 @@ those they are most like, and leave compressed, summed and encrypted.
 Each stage is compared with a reference computed here, from what the stage before it gave; for that
 the arrays are read once the work is done. The work itself moves no more over the network than what
 goes in, what comes out, the programs, and a bounded frame around each operation. Exits with 1 if
-anything of this is not so. Needs what `make` installs: gon[dev].
+anything of this is not so. Needs what `make venv` installs.
 """
 
 # ruff: noqa: INP001 - an example is a script
