@@ -18,7 +18,6 @@ from gon.errors import (
     GonError,
     InvalidArgument,
     LaunchTooLarge,
-    OutOfMemory,
     Unsupported,
 )
 from gon.model import (
@@ -38,7 +37,6 @@ from gon.wire.ops import AnyOp
 from gon_server.devices import null, opencl, sim
 from gon_server.devices.opencl_runtime import select
 from gon_server.elastic import ElasticUnit
-from gon_server.engines import shelf as shelf_module
 from gon_server.engines.base import Share, Tensor
 from gon_server.engines.limits import BOUND_MAX
 from gon_server.engines.onnx import OnnxBound, OnnxProgram, open_engine
@@ -386,34 +384,6 @@ def test_a_device_of_one_personality_is_not_reconfigured() -> None:
     )
     assert reply.failure is not None
     assert "acquire(personalities=…)" in reply.failure.message
-
-
-def test_a_lack_of_memory_is_an_error_of_ours(bench: Bench) -> None:
-    """Whatever allocates: Python itself, or a library's binding."""
-
-    def allocate(*_: object) -> None:
-        raise MemoryError("no pages")
-
-    program = bench.engine.loaded[0]
-    program.bind = allocate  # type: ignore[method-assign, assignment]
-    with pytest.raises(OutOfMemory, match="no memory for the function: no pages"):
-        bench.launch(args(X, Y, 1))
-    bench.engine.load = allocate  # type: ignore[method-assign, assignment]
-    with pytest.raises(OutOfMemory, match="no memory for the program"):
-        bench.unit.load(Handle(50), Program(b"plus", FORMAT))
-
-
-def test_an_engine_whose_library_is_broken_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Broken:
-        def load(self) -> object:
-            raise ValueError("numpy size changed")
-
-    def found(**_: object) -> list[Broken]:
-        return [Broken()]
-
-    monkeypatch.setattr(shelf_module, "entry_points", found)
-    with pytest.raises(Unsupported, match="cannot be loaded: numpy size changed"):
-        Shelf(Share(1)).open("onnx")
 
 
 def test_device_errors_leave_the_unit_usable(bench: Bench) -> None:

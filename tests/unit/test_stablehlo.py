@@ -26,9 +26,8 @@ pytest.importorskip("iree.runtime")
 
 from gon_server.engines.base import Share, Tensor
 from gon_server.engines.iree_compiler import Compiler
-from gon_server.engines.iree_runtime import Given, Runtime
 from gon_server.engines.stablehlo import StableHlo, StableHloProgram, open_stablehlo, open_vmvx
-from gon_server.engines.stablehlo_build import build, read_built
+from gon_server.engines.stablehlo_build import build
 from gon_server.engines.stablehlo_prepare import prepare
 from gon_server.engines.stablehlo_types import Tensor as Kind
 from gon_server.engines.stablehlo_types import tensor_of
@@ -373,32 +372,3 @@ def test_broken_modules_are_refused() -> None:
             engine.load(Program(wrong, "vmvx"))
     with pytest.raises(InvalidArgument):
         engine.load(Program(module, "vmvx", "--platform-index=1"))
-
-
-def test_what_a_module_declares_of_itself_is_not_believed() -> None:
-    """Its results are no more than they are, whatever it says."""
-    text = b"-> (%output0: tensor<4xf32>)"
-    module = without_places(TWICE)
-    assert text in module
-    lying = module.replace(text, text.replace(b"f32", b"f64"))
-    program = open_vmvx(Share(1)).load(Program(lying, "vmvx"))
-    assert program.functions[0].params[1].type_name == "float64"
-    y = placed(np.zeros(4))
-    with pytest.raises(InvalidArgument, match="result 0 has 16 bytes, not 32"):
-        program.bind("main", [placed(floats(4)), y], {}).run()
-    assert not y.any()
-
-
-def test_a_name_that_is_no_text_is_an_error() -> None:
-    module = vmvx_module(TWICE).replace(b"sync func @main", b"sync func @ma\xffn")
-    with pytest.raises(GonError):
-        open_vmvx(Share(1)).load(Program(module, "vmvx"))
-
-
-def test_memory_that_a_tensor_does_not_fit_into_is_an_error() -> None:
-    """The runtime has exceptions of several classes."""
-    x = placed(floats(4))
-    with pytest.raises(InvalidArgument, match="exceeds"):
-        Runtime().load(read_built(built(TWICE, "")).image).call(
-            "main", [Given(x.ctypes.data, 16, "f32", (1024,))], [], in_place=True
-        )

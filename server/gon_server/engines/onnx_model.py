@@ -4,7 +4,8 @@ Only what decides whether it may run here: operations and their domains, types o
 that lies outside the model. The rest is skipped, so that a model of any size takes little time.
 
 Rules: pure; whatever the bytes are, it ends with what it found, CompileError or LimitExceeded.
-Numbers of fields are those of the protobuf definition, https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
+Numbers of fields are those of the protobuf definition,
+https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 """
 
 from __future__ import annotations
