@@ -1,0 +1,96 @@
+"""The unit of this process, its one stream, and the buffers behind addresses.
+
+Everything of a program goes through one stream of the unit, whatever streams it makes: an order
+that is stricter than CUDA's, and never wrong. A device's address is a number of ours: a kernel is
+given the buffer it lies in, and how far behind its beginning.
+
+Rules: addresses are not given twice, so one that was freed is noticed.
+"""
+
+from __future__ import annotations
+
+import bisect
+import threading
+from functools import cached_property
+from typing import Final
+
+from _gon_cuda import lib
+from gon_client.buffer import Buffer
+from gon_client.device import Device
+from gon_client.stream import Stream
+from gon_shim.cuda.errors import CuError, require
+from gon_shim.leased import Leased
+
+_FIRST_ADDRESS: Final = 0x7000_0000_0000
+# What CUDA aligns allocations to; a page between two, so that a little too far is noticed.
+_ALIGNMENT_BYTES: Final = 256
+_GAP_BYTES: Final = 4096
+
+
+class Unit:
+    """The leased unit, as the driver uses it."""
+
+    def __init__(self) -> None:
+        self._leased = Leased()
+        self._lock = threading.Lock()
+        self._next = _FIRST_ADDRESS
+        self._starts: list[int] = []
+        self._buffers: dict[int, Buffer] = {}
+
+    @property
+    def device(self) -> Device:
+        """The device. Raises GonError where there is none."""
+        return self._leased.device
+
+    @cached_property
+    def stream(self) -> Stream:
+        return self.device.create_stream()
+
+    @property
+    def used_bytes(self) -> int:
+        return sum(buffer.size_bytes for buffer in self._buffers.values())
+
+    def allocate(self, size_bytes: int) -> int:
+        """Return the address of a new buffer."""
+        return self.add(self.device.allocate(size_bytes))
+
+    def add(self, buffer: Buffer) -> int:
+        """Give a buffer an address."""
+        with self._lock:
+            address = self._next
+            room = buffer.size_bytes + _GAP_BYTES
+            self._next += -(-room // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES
+            self._starts.append(address)  # they ascend
+            self._buffers[address] = buffer
+        return address
+
+    def free(self, address: int) -> None:
+        """Give a buffer back. Raises CuError unless it begins at `address`."""
+        with self._lock:
+            buffer = self._buffers.pop(address, None)
+            if buffer is None:
+                raise CuError(lib.CUDA_ERROR_INVALID_VALUE)
+            del self._starts[bisect.bisect_left(self._starts, address)]
+        buffer.close()
+
+    def at(self, address: int, size_bytes: int = 0) -> tuple[Buffer, int]:
+        """Return the buffer at an address, and how far behind its beginning that is.
+
+        Raises CuError where there is none, or it does not hold that many bytes from there on.
+        """
+        with self._lock:
+            index = bisect.bisect_right(self._starts, address) - 1
+            require(index >= 0, lib.CUDA_ERROR_INVALID_VALUE)
+            start = self._starts[index]
+            buffer = self._buffers[start]
+        offset = address - start
+        inside = offset < buffer.size_bytes and offset + size_bytes <= buffer.size_bytes
+        require(inside, lib.CUDA_ERROR_INVALID_VALUE)
+        return buffer, offset
+
+    def close(self) -> None:
+        """Give the unit back; idempotent."""
+        self._leased.close()
+
+
+UNIT = Unit()

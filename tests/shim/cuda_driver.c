@@ -1,0 +1,248 @@
+/* A program of CUDA's driver API: what it calls, and how each call must end. Says "good" last.
+   For a software-defined unit: it refuses PTX and takes CUDA C. */
+#include <cuda.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define N 1000
+
+static int faults;
+
+static void must(CUresult code, CUresult wanted, const char *call) {
+  const char *got = "?", *other = "?";
+  if (code == wanted)
+    return;
+  faults++;
+  cuGetErrorName(code, &got);
+  cuGetErrorName(wanted, &other);
+  printf("%s gave %s, not %s\n", call, got, other);
+}
+
+#define MUST(call) must(call, CUDA_SUCCESS, #call)
+#define FAILS(call, code) must(call, code, #call)
+
+static void check(int holds, const char *what) {
+  if (!holds) {
+    faults++;
+    printf("not so: %s\n", what);
+  }
+}
+
+#define CHECK(holds) check(holds, #holds)
+
+static const char source[] =
+    "__constant__ float scale;\n"
+    "extern \"C\" __global__ void axpy(float a, const float *x, float *y, int n) {\n"
+    "  int i = blockIdx.x * blockDim.x + threadIdx.x;\n"
+    "  if (i < n) y[i] = a * x[i] + scale * y[i];\n"
+    "}\n"
+    "extern \"C\" __global__ void total(const int *x, int *sum, int n) {\n"
+    "  extern __shared__ int part[];\n"
+    "  part[threadIdx.x] = threadIdx.x < n ? x[threadIdx.x] : 0;\n"
+    "  __syncthreads();\n"
+    "  for (int step = blockDim.x / 2; step; step /= 2) {\n"
+    "    if (threadIdx.x < step) part[threadIdx.x] += part[threadIdx.x + step];\n"
+    "    __syncthreads();\n"
+    "  }\n"
+    "  if (!threadIdx.x) *sum = part[0];\n"
+    "}\n";
+
+static const char ptx[] = "// made by hand\n.version 7.0\n.target sm_70\n.address_size 64\n";
+
+static void devices(void) {
+  int count = 0, value = 0, version = 0;
+  char name[100];
+  size_t bytes = 0;
+  CUdevice device = 7;
+  CUuuid id;
+  MUST(cuDriverGetVersion(&version));
+  CHECK(version >= 12000);
+  MUST(cuDeviceGetCount(&count));
+  CHECK(count == 1);
+  MUST(cuDeviceGet(&device, 0));
+  FAILS(cuDeviceGet(&device, 1), CUDA_ERROR_INVALID_DEVICE);
+  MUST(cuDeviceGetName(name, sizeof name, device));
+  CHECK(*name);
+  MUST(cuDeviceGetName(name, 3, device));
+  CHECK(strlen(name) == 2);
+  MUST(cuDeviceGetUuid(&id, device));
+  MUST(cuDeviceTotalMem(&bytes, device));
+  CHECK(bytes > 1 << 20);
+  MUST(cuDeviceGetAttribute(&value, CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK, device));
+  CHECK(value >= 256);
+  MUST(cuDeviceGetAttribute(&value, CU_DEVICE_ATTRIBUTE_WARP_SIZE, device));
+  CHECK(value == 32);
+  FAILS(cuDeviceGetAttribute(&value, 100000, device), CUDA_ERROR_INVALID_VALUE);
+}
+
+static void scopes(void) {
+  CUcontext primary, own, current;
+  CUdevice device = 7;
+  CUdeviceptr address;
+  FAILS(cuMemAlloc(&address, 4), CUDA_ERROR_INVALID_CONTEXT);
+  MUST(cuCtxGetCurrent(&current));
+  CHECK(!current);
+  MUST(cuCtxCreate_v2(&own, 0, 0));
+  MUST(cuCtxGetCurrent(&current));
+  CHECK(current == own);
+  MUST(cuDevicePrimaryCtxRetain(&primary, 0));
+  MUST(cuCtxPushCurrent(primary));
+  MUST(cuCtxPopCurrent(&current));
+  CHECK(current == primary);
+  MUST(cuCtxDestroy(own));
+  FAILS(cuCtxPushCurrent(own), CUDA_ERROR_INVALID_CONTEXT);
+  MUST(cuCtxSetCurrent(primary));
+  MUST(cuCtxGetDevice(&device));
+  CHECK(device == 0);
+}
+
+static void memory(void) {
+  CUdeviceptr one = 0, two = 0, start = 0;
+  size_t free_bytes = 0, total = 0, size = 0;
+  int *page_locked = NULL, word = 0;
+  unsigned char bytes[N];
+  unsigned short halves[N / 2];
+  MUST(cuMemAlloc(&one, N));
+  MUST(cuMemAlloc(&two, N));
+  CHECK(one % 256 == 0 && two % 256 == 0);
+  MUST(cuMemGetInfo(&free_bytes, &total));
+  CHECK(free_bytes == total - 2 * N);
+  MUST(cuMemGetAddressRange(&start, &size, one + 10));
+  CHECK(start == one && size == N);
+  MUST(cuMemsetD8(one, 3, N));
+  MUST(cuMemsetD16(one + 100, 0x102, 50));
+  MUST(cuMemsetD32(one + 200, 0x01020304, 25));
+  MUST(cuMemcpyDtoD(two + 1, one, N - 1));
+  MUST(cuMemcpyDtoH(bytes, two, N));
+  CHECK(bytes[0] == 0 && bytes[1] == 3 && bytes[101] == 2 && bytes[102] == 1);
+  CHECK(bytes[201] == 4 && bytes[204] == 1 && bytes[301] == 3);
+  for (int i = 0; i < N / 2; i++)
+    halves[i] = i;
+  MUST(cuMemcpyHtoD(one, halves, sizeof halves));
+  memset(halves, 0, sizeof halves);
+  MUST(cuMemcpyDtoHAsync(halves, one + 20, 100, NULL));
+  MUST(cuStreamSynchronize(NULL));
+  CHECK(halves[0] == 10 && halves[49] == 59 && halves[50] == 0);
+  MUST(cuMemAllocHost((void **)&page_locked, sizeof word));
+  *page_locked = 5;
+  MUST(cuMemcpyHtoDAsync(two, page_locked, sizeof word, CU_STREAM_PER_THREAD));
+  MUST(cuMemcpyDtoH(&word, two, sizeof word));
+  CHECK(word == 5);
+  MUST(cuMemFreeHost(page_locked));
+  FAILS(cuMemFreeHost(page_locked), CUDA_ERROR_INVALID_VALUE);
+  FAILS(cuMemcpyDtoH(bytes, one + 1, N), CUDA_ERROR_INVALID_VALUE);
+  FAILS(cuMemcpyDtoH(NULL, one, N), CUDA_ERROR_INVALID_VALUE);
+  FAILS(cuMemFree(one + 1), CUDA_ERROR_INVALID_VALUE);
+  FAILS(cuMemAlloc(&start, (size_t)1 << 50), CUDA_ERROR_OUT_OF_MEMORY);
+  MUST(cuMemFree(one));
+  FAILS(cuMemcpyDtoH(bytes, one, 1), CUDA_ERROR_INVALID_VALUE);
+  FAILS(cuMemFree(one), CUDA_ERROR_INVALID_VALUE);
+  MUST(cuMemFree(two));
+  MUST(cuMemFree(0));
+}
+
+static void kernels(void) {
+  CUmodule module, none;
+  CUfunction axpy, total, again;
+  CUdeviceptr x, y, scale;
+  CUstream stream;
+  CUevent before, after;
+  size_t size = 0;
+  float a = 2, factor = 0.5f, host[N], out[N], took = -1;
+  int n = N, ints[100], sum = 0, most = 0, wrong = 0;
+  FAILS(cuModuleLoadData(&none, ptx), CUDA_ERROR_INVALID_PTX);
+  FAILS(cuModuleLoadData(&none, "\x50\xed\x55\xba"), CUDA_ERROR_NO_BINARY_FOR_GPU);
+  FAILS(cuModuleLoadData(&none, "__global__ void f( {"), CUDA_ERROR_INVALID_SOURCE);
+  MUST(cuModuleLoadDataEx(&module, source, 0, NULL, NULL));
+  MUST(cuModuleGetFunction(&axpy, module, "axpy"));
+  MUST(cuModuleGetFunction(&again, module, "axpy"));
+  CHECK(axpy == again);
+  FAILS(cuModuleGetFunction(&again, module, "nothing"), CUDA_ERROR_NOT_FOUND);
+  MUST(cuFuncGetAttribute(&most, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, axpy));
+  CHECK(most >= 128);
+  MUST(cuModuleGetGlobal(&scale, &size, module, "scale"));
+  CHECK(size == sizeof factor);
+  MUST(cuMemcpyHtoD(scale, &factor, sizeof factor));
+  MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  MUST(cuEventCreate(&before, CU_EVENT_DEFAULT));
+  MUST(cuEventCreate(&after, CU_EVENT_DEFAULT));
+  MUST(cuMemAlloc(&x, sizeof host));
+  MUST(cuMemAlloc(&y, 2 * sizeof host));
+  for (int i = 0; i < N; i++)
+    host[i] = i;
+  /* Where y begins is aligned as any unit wants it. */
+  CUdeviceptr behind = y + 256;
+  MUST(cuMemcpyHtoDAsync(x, host, sizeof host, stream));
+  MUST(cuMemcpyHtoDAsync(behind, host, sizeof host, stream));
+  void *params[] = {&a, &x, &behind, &n};
+  MUST(cuEventRecord(before, stream));
+  for (int i = 0; i < 2; i++)
+    MUST(cuLaunchKernel(axpy, 8, 1, 1, 128, 1, 1, 0, stream, params, NULL));
+  MUST(cuEventRecord(after, stream));
+  MUST(cuStreamWaitEvent(NULL, after, 0));
+  MUST(cuMemcpyDtoH(out, behind, sizeof out));
+  for (int i = 0; i < N; i++)
+    wrong += out[i] != 2 * i + 0.5f * (2 * i + 0.5f * i);
+  CHECK(!wrong);
+  MUST(cuEventSynchronize(after));
+  MUST(cuEventQuery(after));
+  MUST(cuEventElapsedTime(&took, before, after));
+  CHECK(took >= 0);
+  MUST(cuModuleGetFunction(&total, module, "total"));
+  for (int i = 0; i < 100; i++)
+    ints[i] = i;
+  n = 100;
+  MUST(cuMemcpyHtoD(x, ints, sizeof ints));
+  void *sums[] = {&x, &y, &n};
+  MUST(cuLaunchKernel(total, 1, 1, 1, 128, 1, 1, 128 * sizeof(int), stream, sums, NULL));
+  MUST(cuCtxSynchronize());
+  MUST(cuMemcpyDtoH(&sum, y, sizeof sum));
+  CHECK(sum == 4950);
+  FAILS(cuLaunchKernel(axpy, 0, 1, 1, 1, 1, 1, 0, NULL, params, NULL), CUDA_ERROR_INVALID_VALUE);
+  FAILS(cuLaunchKernel(axpy, 1, 1, 1, 1, 1, 1, 0, (CUstream)before, params, NULL),
+        CUDA_ERROR_INVALID_HANDLE);
+  x += 1 << 30;
+  FAILS(cuLaunchKernel(axpy, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL), CUDA_ERROR_INVALID_VALUE);
+  MUST(cuStreamSynchronize(stream));
+  MUST(cuStreamQuery(stream));
+  MUST(cuStreamDestroy(stream));
+  FAILS(cuStreamDestroy(stream), CUDA_ERROR_INVALID_HANDLE);
+  MUST(cuEventDestroy(before));
+  MUST(cuEventDestroy(after));
+  MUST(cuModuleUnload(module));
+  FAILS(cuModuleGetFunction(&again, module, "axpy"), CUDA_ERROR_INVALID_HANDLE);
+  FAILS(cuMemcpyDtoH(out, scale, 4), CUDA_ERROR_INVALID_VALUE);
+}
+
+static void by_name(void) {
+  CUresult (*allocate)(CUdeviceptr *, size_t) = NULL;
+  CUdriverProcAddressQueryResult status;
+  const void *table = NULL;
+  CUdeviceptr address;
+  CUuuid id = {{0}};
+  void *nothing = &nothing;
+  MUST(cuGetProcAddress("cuMemAlloc", (void **)&allocate, 12000, 0, &status));
+  CHECK(allocate == cuMemAlloc_v2 && status == CU_GET_PROC_ADDRESS_SUCCESS);
+  MUST(allocate(&address, 1));
+  MUST(cuMemFree(address));
+  FAILS(cuGetProcAddress("cuMem", &nothing, 12000, 0, &status), CUDA_ERROR_NOT_FOUND);
+  CHECK(!nothing && status == CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND);
+  FAILS(cuGetExportTable(&table, &id), CUDA_ERROR_NOT_FOUND);
+}
+
+int main(void) {
+  CUresult code = cuInit(0);
+  if (code) {
+    printf("no device: %d\n", code);
+    return 2;
+  }
+  devices();
+  scopes();
+  memory();
+  kernels();
+  by_name();
+  if (!faults)
+    printf("good\n");
+  return faults != 0;
+}
