@@ -14,9 +14,11 @@ def stream_ends() -> tuple[StreamLink, StreamLink]:
     return StreamLink(here, "pair:here"), StreamLink(there, "pair:there")
 
 
-def bundle_pair(sides: int) -> tuple[Bundle, Bundle]:
+def bundle_pair(sides: int, *, mends: bool = False) -> tuple[Bundle, Bundle]:
     """Return the two ends of a link whose payloads go over so many side links, both ways."""
     here, there = (Bundle(end) for end in stream_ends())
+    for bundle in (here, there):
+        bundle.agree(mends=mends)
     for _ in range(sides):
         for bundle, end in zip((here, there), stream_ends(), strict=True):
             bundle.add(end)

@@ -68,7 +68,13 @@ class SessionLink:
         self._batcher, self._origins = Batcher(), Origins()
         self._expected = Expected()
         self.side_links = SideLinkKeeper(
-            self, self._session, self._sending, self._send, dialer.open_side, clock
+            self,
+            self._session,
+            self._sending,
+            self._send,
+            self._receive_while_blocked,
+            dialer.open_side,
+            clock,
         )
         self._intake = Intake(
             self._session, self._expected, self._origins, self._batcher, self.side_links

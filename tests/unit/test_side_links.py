@@ -6,14 +6,14 @@ import random
 import socket
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import pytest
 
 from gon.clock import SYSTEM_CLOCK
 from gon.errors import HostUnreachable, LinkLost, LocalProtocolError, RemoteProtocolError
-from gon.limits import SIDE_CHUNK_BYTES_MAX, SIDES_MAX
 from gon.model import Handle
+from gon.side_limits import SIDE_CHUNK_BYTES_MAX, SIDES_MAX
 from gon.testing.faulty_link import Cut, FaultyLink
 from gon.transport.base import Link
 from gon.transport.bundle import Bundle
@@ -21,13 +21,15 @@ from gon.transport.inproc import inproc_pair
 from gon.transport.sides import CHUNK
 from gon.transport.stream import StreamLink
 from gon.wire.batch import SideLinks, decode
-from gon.wire.frame import decode_head
+from gon.wire.frame import Kind, decode_head, encode_head
+from gon_client.counts import LinkCounts
 from gon_client.remote import RemoteDevice
-from gon_client.side_links import Opening
+from gon_client.side_links import Opening, receive_ticket
+from gon_client.width import Width
 from gon_server.anteroom import Anteroom
 from gon_server.devices.sim import SimDevice
 from tests.bundles import bundle_pair, stream_ends
-from tests.forced_side_links import force_side_links
+from tests.forced_side_links import MOST, force_side_links
 from tests.inproc_worker import PATIENCE_S, InprocWorker, open_session
 
 PIECE = 40_000
@@ -41,15 +43,26 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"gon.wire.pieces.PIECE_BYTES_{limit}", PIECE)
 
 
-class Place:
-    """A worker, and how its client's links and side links are opened and broken."""
+def lose(sock: socket.socket) -> None:
+    """Break a side link by a second descriptor of its end; what has not been received is lost."""
+    with suppress(OSError):  # it is over
+        sock.shutdown(socket.SHUT_RDWR)
+        sock.recv(1 << 24, socket.MSG_DONTWAIT)
 
-    def __init__(self, seed: int, cuts: int) -> None:
+
+class Place:
+    """A worker, and how its client's links and side links are opened and broken: `breaks` is how
+    likely it is that a side link breaks before a transfer.
+    """
+
+    def __init__(self, seed: int, cuts: int, breaks: float = 0) -> None:
         self._chance = random.Random(seed)
         self._cuts = cuts
+        self._breaks = 0.05 if cuts else breaks
         self._links = 0
+        self._lock, self._is_over = threading.Lock(), False
         # Ends of side links, to break them by.
-        self._sockets: list[socket.socket] = []
+        self.sockets: list[socket.socket] = []
         self.worker = InprocWorker(SimDevice(seed), self._pair)
 
     def _pair(self) -> tuple[Link, Link]:
@@ -63,19 +76,25 @@ class Place:
         if self._cuts and self._chance.random() < 0.1:
             raise HostUnreachable("no more connections")
         here, there = socket.socketpair()
-        self._sockets.append(there.dup())
+        with self._lock:
+            if self._is_over:
+                here.close()
+                there.close()
+                raise HostUnreachable("it is over")
+            self.sockets += here.dup(), there.dup()
         self.worker.take_side(StreamLink(there, "side:client"))
         return StreamLink(here, "side:worker")
 
     def perhaps_break(self) -> None:
-        if self._cuts and self._sockets and self._chance.random() < 0.05:
-            with suppress(OSError):  # it is over
-                self._chance.choice(self._sockets).shutdown(socket.SHUT_RDWR)
+        if self.sockets and self._chance.random() < self._breaks:
+            lose(self._chance.choice(self.sockets[-2 * MOST :]))
 
     def close(self) -> None:
         self.worker.close()
-        for each in self._sockets:
-            each.close()
+        with self._lock:
+            self._is_over = True
+            for each in self.sockets:
+                each.close()
 
 
 def _transfer(far: RemoteDevice, place: Place, number: int, turns: int) -> None:
@@ -104,6 +123,10 @@ def test_every_byte_arrives_whatever_breaks(seed: int, monkeypatch: pytest.Monke
     """Real threads, so no two runs are alike; whatever they do, every byte is as it should be."""
     force_side_links(monkeypatch, seed, threads=True)
     place = Place(seed, cuts=12 if seed % 4 else 0)
+    _transfer_from_two_threads(place)
+
+
+def _transfer_from_two_threads(place: Place) -> LinkCounts:
     far = RemoteDevice(open_session(place.worker, open_side=place.open_side))
     failures: list[BaseException] = []
 
@@ -122,9 +145,34 @@ def test_every_byte_arrives_whatever_breaks(seed: int, monkeypatch: pytest.Monke
             assert not thread.is_alive()
         assert not failures, failures
         assert all(isinstance(each, LinkLost) for each in place.worker.endings)
+        return far.counts()
     finally:
         far.close()
         place.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_that_breaks_costs_only_itself(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of four are always left; whatever the others lose is sent again."""
+
+    class Kept(Width):
+        def look(self, now_s: float) -> None:
+            self.wanted = max(self.wanted, MOST)
+
+    monkeypatch.setattr("gon_client.side_links.Width", Kept)
+    monkeypatch.setattr("gon_client.side_links.ROUND_TRIP_S", 0.0)
+    place = Place(seed, cuts=0)
+    spared = 0
+
+    def break_some() -> None:
+        nonlocal spared
+        spared += 1
+        if spared % 10 == 0 and spared <= 20 and len(place.sockets) == 2 * MOST:
+            lose(place.sockets[spared // 10 * 2 + seed % 2])
+
+    monkeypatch.setattr(place, "perhaps_break", break_some)
+    counts = _transfer_from_two_threads(place)
+    assert (counts.resumed, counts.side_links_lost, counts.side_links) == (0, 2, MOST - 2)
 
 
 def _until(far: RemoteDevice, place: Place, done: Callable[[], bool]) -> None:
@@ -180,6 +228,41 @@ def test_what_cannot_be_opened_is_done_without(monkeypatch: pytest.MonkeyPatch) 
     finally:
         far.close()
         place.close()
+
+
+def test_a_link_that_is_lost_while_a_word_is_said_is_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The pump goes on; and a finalizer that runs in it finds whose the sending lock is."""
+    force_side_links(monkeypatch, 1, threads=True)
+    place = Place(1, cuts=0)
+    link = open_session(place.worker, open_side=place.open_side)
+    far, keeper = RemoteDevice(link), link.side_links
+    say, owned = keeper._say_word, list[bool]()
+
+    def lost(word: bytes) -> None:
+        owned.append(link._sending.owner.is_here())
+        if len(owned) == 1:
+            raise LinkLost("in this moment")
+        say(word)
+
+    monkeypatch.setattr(keeper, "_say_word", lost)
+    try:
+        _until(far, place, lambda: far.counts().side_links > 0)
+        assert far.counts().resumed == 1
+        assert all(owned)
+    finally:
+        far.close()
+        place.close()
+
+
+def test_what_is_no_ticket_is_none() -> None:
+    here, there = stream_ends()
+    there.send(encode_head(Kind.ACK, 0, 0, (), b""))
+    with pytest.raises(RemoteProtocolError, match="where a ticket was due"):
+        receive_ticket(here)
+    here.close()
+    there.close()
 
 
 def test_those_opened_for_nobody_are_closed() -> None:
@@ -242,6 +325,15 @@ def test_words_that_cannot_be_meant_end_the_link(word: SideLinks) -> None:
     peer.close()
 
 
+@pytest.mark.parametrize(("mends", "number"), [(False, 0), (True, 2), (True, -1)])
+def test_broken_ones_that_cannot_be_meant_end_the_link(mends: bool, number: int) -> None:
+    link, peer = bundle_pair(2, mends=mends)
+    with pytest.raises(RemoteProtocolError):
+        Anteroom.break_off(link, SideLinks(2, (), (number,)))
+    link.close()
+    peer.close()
+
+
 def test_a_link_that_takes_none_refuses_them() -> None:
     here, there = inproc_pair()
     with pytest.raises(RemoteProtocolError):
@@ -281,6 +373,42 @@ def test_one_that_breaks_ends_all() -> None:
         _send_for_ever(here)
     with pytest.raises(LinkLost):
         _receive_for_ever(there)
+    there.close()
+
+
+@pytest.mark.parametrize("broken", [(0,), (1, 2), (2, 0)])
+def test_what_broken_ones_have_lost_is_sent_again_over_the_others(broken: tuple[int, ...]) -> None:
+    """The receiver waits for the first payload; the others are in the way of what comes again."""
+    here, there = bundle_pair(3, mends=True)
+    sent = {b"frame %d" % number: random.Random(number).randbytes(PIECE) for number in range(8)}
+    for head, payload in sent.items():
+        here.send(head, [payload])
+    received: list[tuple[bytes, bytes]] = []
+
+    def receive() -> None:
+        for _ in sent:
+            head = bytes(there.receive(PATIENCE_S) or b"")
+            place = bytearray(PIECE)
+            there.receive_into(memoryview(place))
+            received.append((head, bytes(place)))
+
+    for number in broken:
+        lose(there._all[number].sock)
+    receiver = threading.Thread(target=receive)
+    receiver.start()
+    assert here.broken() == sorted(broken)
+    here.mend(lambda head: nullcontext((sent[head],)))
+    receiver.join(PATIENCE_S)
+    assert received == list(sent.items())
+    # What is acknowledged is not sent again, and what comes twice is dropped.
+    again = here.bytes_again
+    here.mend(lambda head: nullcontext((sent[head],)))
+    assert here.bytes_again == again > 0
+    for side in there._all:
+        side.break_off()
+    with pytest.raises(LinkLost):
+        _send_for_ever(here)
+    here.close()
     there.close()
 
 
