@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 
 from gon.transport.bundle import Bundle
 from gon.transport.stream import StreamLink
@@ -26,3 +27,10 @@ def bundle_pair(sides: int, *, mends: bool = False) -> tuple[Bundle, Bundle]:
         bundle.receive_over(sides)
         bundle.send_over(sides)
     return here, there
+
+
+def lose(sock: socket.socket) -> None:
+    """Break a side link by a second descriptor of its end; what has not been received is lost."""
+    with suppress(OSError):  # it is over
+        sock.shutdown(socket.SHUT_RDWR)
+        sock.recv(1 << 24, socket.MSG_DONTWAIT)

@@ -261,6 +261,9 @@ class Executor:
             self._quota.take(-self._variables.forget(key))
 
     def _allocate(self, op: ops.Allocate) -> None:
+        if self.pins.late:
+            # This very frame may say that the reads which hold up frees are there.
+            self.pins.look()
         self._quota.ask(op.size_bytes, "a buffer of")
         self._device.allocate(Handle(op.buffer), op.size_bytes)
         self._quota.add(op.buffer, op.size_bytes)
