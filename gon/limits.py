@@ -354,14 +354,6 @@ ZMQ_RELEASE_WAIT_S = 0.05
 ZMQ_STRANGERS_MAX = 1024
 # Connections the kernel holds until a listener takes them.
 ACCEPT_BACKLOG = 128
-# Side links of a link, and of a worker that its client has not added yet, each known by a ticket:
-# eight windows of 256 KiB carry 70 MB/s at 30 ms.
-SIDES_MAX, SIDE_TICKET_BYTES = 8, 16
-# Of a payload one side link takes its share at a time, within these sizes; and what its socket
-# takes beyond what the network has taken: eight of them, 2 MiB.
-SIDE_CHUNK_BYTES_MIN = 16 * KIB
-SIDE_CHUNK_BYTES_MAX = 256 * KIB
-SIDE_UNSENT_BYTES = 256 * KIB
 # Bytes on their way in one direction of a link through shared memory, a power of two; each side
 # copies a chunk at most before it tells the other, so that both copy at once. A ring stays in a
 # processor's second cache beside what else is copied; smaller ones change hands more often where

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 
 from gon.transport.bundle import Bundle
 from gon.transport.stream import StreamLink
@@ -14,9 +15,11 @@ def stream_ends() -> tuple[StreamLink, StreamLink]:
     return StreamLink(here, "pair:here"), StreamLink(there, "pair:there")
 
 
-def bundle_pair(sides: int) -> tuple[Bundle, Bundle]:
+def bundle_pair(sides: int, *, mends: bool = False) -> tuple[Bundle, Bundle]:
     """Return the two ends of a link whose payloads go over so many side links, both ways."""
     here, there = (Bundle(end) for end in stream_ends())
+    for bundle in (here, there):
+        bundle.agree(mends=mends)
     for _ in range(sides):
         for bundle, end in zip((here, there), stream_ends(), strict=True):
             bundle.add(end)
@@ -24,3 +27,10 @@ def bundle_pair(sides: int) -> tuple[Bundle, Bundle]:
         bundle.receive_over(sides)
         bundle.send_over(sides)
     return here, there
+
+
+def lose(sock: socket.socket) -> None:
+    """Break a side link by a second descriptor of its end; what has not been received is lost."""
+    with suppress(OSError):  # it is over
+        sock.shutdown(socket.SHUT_RDWR)
+        sock.recv(1 << 24, socket.MSG_DONTWAIT)

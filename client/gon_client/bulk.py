@@ -102,7 +102,11 @@ class Bulk:
         try:
             self.secure(self.send(op, data, origin))
         except BaseException:
-            self.secure_now()
+            try:
+                self.secure_now()
+            except BaseException:  # interrupted again
+                self.secure_now()
+                raise
             raise
 
     def send(

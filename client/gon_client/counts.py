@@ -23,7 +23,7 @@ class LinkCounts:
     ops that went as repeats of earlier ones, `repeated_bytes` what was not sent for it;
     `compressed` pieces of transfers, either way, that went so, `compressed_bytes` what did not
     travel; `side_links` further connections that large transfers go over now, `side_links_added`
-    those that there ever were.
+    those that there ever were, `side_links_lost` those that broke and cost only themselves.
     """
 
     ops: int
@@ -43,6 +43,7 @@ class LinkCounts:
     compressed_bytes: int = 0
     side_links: int = 0
     side_links_added: int = 0
+    side_links_lost: int = 0
 
 
 NOTHING_CARRIED = LinkCounts(0, 0, 0, 0, 0, 0, 0, 0, 0)

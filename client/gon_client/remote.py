@@ -136,8 +136,9 @@ class RemoteDevice:
             recalled_bytes=known.recalled_bytes,
             compressed=compressed,
             compressed_bytes=spared,
-            side_links=side_links.count,
+            side_links=side_links.alive,
             side_links_added=side_links.added,
+            side_links_lost=side_links.lost,
         )
 
     # Buffers --------------------

@@ -2,16 +2,19 @@
 
     width says more ─▶ [gon-sides thread] opens them, each gets its ticket ─▶ tick: SIDES, tickets
     width says fewer ─▶ tick: SIDES          the worker's answer ─▶ what there is now
+    one breaks ─▶ tick: SIDES, broken        both ends send again what it may have lost
 
-Rules: one word is on its way at a time. Opening has a thread of its own, while it lasts; all else
-happens in the pump's tick, but for the worker's answer, in the receiving turn. What cannot be
-opened is done without. A link that is lost takes its side links along.
+Rules: one word that is answered is on its way at a time. Opening has a thread of its own, while it
+lasts; all else happens in the pump's tick, but for the worker's answer, in the receiving turn. What
+cannot be opened is done without. A broken one keeps its number until the others are fewer. A link
+that is lost takes its side links along.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, TypeAlias
 
 from gon.clock import Clock
@@ -21,7 +24,8 @@ from gon.transport.base import Link
 from gon.wire.batch import SideLinks, decode, encode
 from gon.wire.frame import Kind, decode_head
 from gon.wire.session import Session
-from gon.wire.versions import SIDE_LINKS
+from gon.wire.versions import MENDING, SIDE_LINKS
+from gon_client.interruption import Whole
 from gon_client.sending import Sending
 from gon_client.width import PAUSE_S, ROUND_TRIP_S, Way, Width
 
@@ -39,7 +43,10 @@ def receive_ticket(link: Link) -> bytes:
     raw = link.receive(HANDSHAKE_TIMEOUT_S)
     if raw is None:
         raise LinkLost(f"no ticket within {HANDSHAKE_TIMEOUT_S:g} s on {link.name}")
-    tickets = decode(SideLinks, decode_head(raw).body).tickets
+    head = decode_head(raw)
+    if head.kind is not Kind.SIDES:
+        raise RemoteProtocolError(f"a {head.kind.name} frame where a ticket was due")
+    tickets = decode(SideLinks, head.body).tickets
     if len(tickets) != 1:
         raise RemoteProtocolError(f"{len(tickets)} tickets for one side link")
     return tickets[0]
@@ -58,7 +65,10 @@ class Opening:
         self.round_trip_s = float("inf")
 
     def start(self) -> None:
-        threading.Thread(target=self._run, name="gon-sides", daemon=True).start()
+        try:
+            threading.Thread(target=self._run, name="gon-sides", daemon=True).start()
+        except RuntimeError:  # this process may have no more of them
+            self.is_over = True
 
     def _run(self) -> None:
         try:
@@ -104,8 +114,8 @@ def _close(opened: list[Ticketed]) -> None:
 class SideLinkKeeper:
     """Keeps as many side links as pay.
 
-    `say` sends a word on the session's link, under the sending lock. `open_side` is None where
-    there can be none: near by, or through memory.
+    `say` sends a word on the session's link, under the sending lock, and `receive` takes what comes
+    while that is blocked. `open_side` is None where there can be none: near by, or through memory.
     """
 
     def __init__(
@@ -114,25 +124,33 @@ class SideLinkKeeper:
         session: Session,
         sending: Sending,
         say: Callable[[bytes], None],
+        receive: Callable[[], None],
         open_side: OpenSide | None,
         clock: Clock,
     ) -> None:
         self._link, self._session, self._sending = link, session, sending
-        self._say_word = say
+        self._say_word, self._receive = say, receive
         self._open_side = open_side
         self._clock = clock
         # Transfers of several threads and the pump use it.
         self._width, self._width_lock = Width(), threading.Lock()
         self._opening: Opening | None = None
-        # How many the word that is on its way asks for; how many there are, and were ever added.
+        # How many the word that is on its way asks for; how many there are, broken ones (their
+        # numbers) among them, and how many were ever added and have ever broken.
         self._asked: int | None = None
-        self.count = self.added = 0
+        self.count = self.added = self.lost = 0
+        self._broken: set[int] = set()
         # The session's link of now: what was opened for one is not for the next.
         self._present: Link | None = None
         self._moved_s = float("-inf")
 
     def __repr__(self) -> str:
-        return f"SideLinkKeeper({self.count} side links, {self._width!r})"
+        return f"SideLinkKeeper({self.alive} of {self.count} side links, {self._width!r})"
+
+    @property
+    def alive(self) -> int:
+        """How many there are that have not broken."""
+        return self.count - len(self._broken)
 
     def moved(self, way: Way, size_bytes: int, took_s: float, round_trip_s: float) -> None:
         """Hear that a piece of a large transfer took so long."""
@@ -147,6 +165,8 @@ class SideLinkKeeper:
     def tick(self) -> bool:
         """Do what is to be done; return whether there may soon be more. Called by the pump."""
         open_side, opening = self._open_side, self._opening
+        if self.count or self._asked is not None:
+            self._look()
         if open_side is None or self._asked is not None:
             return self._asked is not None
         now_s = self._clock.now_s()
@@ -163,7 +183,34 @@ class SideLinkKeeper:
         elif wanted > self.count:
             self._opening = Opening(open_side, wanted - self.count, self._clock)
             self._opening.start()
-        return now_s - self._moved_s < PAUSE_S
+        return self.count > 0 or now_s - self._moved_s < PAUSE_S
+
+    def _look(self) -> None:
+        """Tell the worker which side links have broken, and send again what they may have lost."""
+        link, session = self._present, self._session
+        sides = None if link is None else link.sides
+        if link is None or sides is None or not sides.mends:
+            return
+        # Those that it was asked to close it may have closed; or they broke before that.
+        there = self.count if self._asked is None else self._asked
+        all_broken = set(sides.broken()) - self._broken
+        broken = {number for number in all_broken if number < there}
+        if not all_broken:
+            return
+        with self._sending.line, self._sending.lock, self._sending.owner, Whole(link):
+            if link is not self._present or not session.is_open:
+                return
+            self._broken |= broken
+            self.lost += len(broken)
+            if broken:
+                word = SideLinks(there, (), tuple(broken))
+                self._say_word(session.word(Kind.SIDES, encode(word)))
+            sides.mend(self._payloads_of, self._receive)
+
+    def _payloads_of(self, head: bytes) -> AbstractContextManager[Sequence[memoryview]]:
+        """Give the payloads of a frame that is not acknowledged. Needs `_sending`."""
+        kept = (frame.payloads for frame in self._session.kept() if frame.head == head)
+        return nullcontext(next(kept, ()))
 
     def _add(self, opening: Opening) -> None:
         link, opened = self._present, opening.take()
@@ -179,8 +226,11 @@ class SideLinkKeeper:
 
     def _say(self, link: Link | None, keep: int, opened: list[Ticketed]) -> None:
         """Say on `link` which side links there are from here on; what is sent goes over them."""
-        with self._sending.line, self._sending.lock:
-            if link is None or link is not self._present or not self._session.is_open:
+        if link is None:
+            _close(opened)
+            return
+        with self._sending.line, self._sending.lock, self._sending.owner, Whole(link):
+            if link is not self._present or not self._session.is_open:
                 # Lost meanwhile: the worker has closed what was for it.
                 _close(opened)
                 return
@@ -188,12 +238,8 @@ class SideLinkKeeper:
             assert sides is not None, "links that can have side links are opened with them"
             self._asked = keep + len(opened)
             word = encode(SideLinks(keep, tuple(ticket for ticket, _ in opened)))
-            try:
-                for _, side in opened:
-                    sides.add(side)
-            except LinkLost:
-                link.close()
-                return
+            for _, side in opened:
+                sides.add(side)
             sides.send_over(self._asked)
             self._say_word(self._session.word(Kind.SIDES, word))
 
@@ -207,15 +253,18 @@ class SideLinkKeeper:
             self._width.there_are(word.keep)
         self.added += max(0, word.keep - self.count)
         self.count = word.keep
+        self._broken = {number for number in self._broken if number < word.keep}
         self._asked = None
 
     def on_another_link(self, link: Link) -> None:
         """Hear of the session's link from now on: it has none. Needs turn and `_sending`."""
         self.close()
         self._present = link
+        if link.sides is not None:
+            link.sides.agree(mends=self._link.version >= MENDING)
         with self._width_lock:
             self._width.lost(self._clock.now_s())
-        self.count, self._asked = 0, None
+        self.count, self._asked, self._broken = 0, None, set()
 
     def close(self) -> None:
         """Open no more; those that there are end with their link."""

@@ -42,6 +42,7 @@ class DeviceStatistics:
             text += f", {counts.compressed} pieces compressed, {counts.compressed_bytes} bytes less"
         if counts.side_links_added:
             text += f", {counts.side_links} side links, {counts.side_links_added} ever"
+            text += f", {counts.side_links_lost} lost" if counts.side_links_lost else ""
         if counts.resumed:
             text += f", {counts.resumed} lost links resumed"
         if self.wait_bound:

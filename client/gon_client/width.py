@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from gon.limits import KIB, SIDES_MAX
+from gon.limits import KIB
+from gon.side_limits import SIDES_MAX
 
 # A shorter round trip is that of a way on which one connection's window holds what it carries.
 ROUND_TRIP_S = 0.004

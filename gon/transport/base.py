@@ -17,6 +17,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -25,6 +26,9 @@ from gon.limits import ZMQ_CHUNK_BYTES
 Bytes: TypeAlias = bytes | bytearray | memoryview
 # Receives what is there while a send is blocked.
 WhileBlocked: TypeAlias = Callable[[], None] | None
+# Gives the payloads of the frame with that head once more, for as long as it is entered; none if
+# the peer has acknowledged it.
+PayloadsOf: TypeAlias = Callable[[bytes], AbstractContextManager[Sequence[Bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +70,24 @@ class Sides(Protocol):
     """Side links of a link: further connections to the same peer that carry its payloads, while
     heads stay on the link. Both ends number them from 0 and agree on how many there are.
 
-    Rules: `add` and `send_over` belong to whoever sends, `receive_over` to whoever receives. What
-    neither direction goes over any more is closed; so are all with their link, and it with any.
+    Rules: `add`, `send_over` and `mend` belong to whoever sends, `receive_over` to whoever
+    receives, `broken` to one other. What neither direction goes over any more is closed; so are all
+    with their link. Where it does not mend, or none is left, it is over with any that breaks.
     """
+
+    @property
+    def mends(self) -> bool:
+        """Whether both ends know how to go on with those that are left, if one breaks."""
+        ...
+
+    def agree(self, *, mends: bool) -> None:
+        """Hear that, before there are any."""
+        ...
+
+    @property
+    def bytes_again(self) -> int:
+        """How much was sent again for those that broke."""
+        ...
 
     @property
     def count(self) -> int:
@@ -85,6 +104,22 @@ class Sides(Protocol):
 
     def receive_over(self, count: int) -> None:
         """Expect the payloads of frames from here on on the first `count`."""
+        ...
+
+    def broken(self) -> list[int]:
+        """Look which have broken; return their numbers. They keep them."""
+        ...
+
+    def break_off(self, number: int) -> None:
+        """Take one as broken: the peer says so."""
+        ...
+
+    def mend(
+        self, payloads_of: PayloadsOf, while_blocked: Callable[[], None] | None = None
+    ) -> None:
+        """Send again, over the others, what broken ones may have lost. Raises LinkLost, and what
+        `payloads_of` raises.
+        """
         ...
 
 

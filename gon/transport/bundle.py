@@ -6,8 +6,10 @@
 Which payloads go how is not said with them: both ends agree on it by words between two frames
 (`send_over`, `receive_over`). While they go over none, this is the stream link alone.
 
-Rules: if one connection breaks, all are ended: what that loses is sent again by the session, on the
-next link. Must not know: what heads mean, sessions.
+Rules: where both ends know how (`mends`), a side link that breaks costs only itself: what it may
+have lost is sent again over the others, by `mend`. Otherwise, or if it was the last one, or the
+link itself, all are ended: the session goes on with the next link. Must not know: what heads mean,
+sessions.
 """
 
 from __future__ import annotations
@@ -15,22 +17,27 @@ from __future__ import annotations
 import os
 import select
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from gon.errors import LinkLost, LocalProtocolError, RemoteProtocolError
 from gon.limits import (
     BLOCKED_PAUSE_S,
     FRAME_STALL_S,
     PEER_SILENT_S,
-    SIDES_MAX,
     WAIT_SLICE_S,
 )
-from gon.transport.base import Bytes, Lane, Link, LinkStatistics
+from gon.side_limits import SIDES_MAX
+from gon.transport.base import Bytes, Lane, Link, LinkStatistics, PayloadsOf
+from gon.transport.chunks import Incoming, Outgoing
 from gon.transport.framing import as_bytes, check_frame
+from gon.transport.interlude import Interlude
 from gon.transport.keepalive import has_vanished
-from gon.transport.sides import ChunkError, Incoming, Outgoing, Side, Watch, fds_of
+from gon.transport.sides import ChunkError, Side, Watch, fds_of
 from gon.transport.stream import StreamLink
+
+T = TypeVar("T")
 
 # A payload of no bytes: the head is padded as before others, so that whoever has a whole frame
 # read ahead misses nothing that it would have to receive.
@@ -49,8 +56,8 @@ class Bundle:
         self._out, self._in = Outgoing(), Incoming()
         self._why_lost = ""
         self._lock = threading.Lock()
-        # The thread that is in `while_blocked` of a payload: it goes on sending where it receives.
-        self._in_callback = 0
+        # Who is in `while_blocked` of a payload goes on sending where it receives.
+        self._interlude = Interlude()
 
     @property
     def name(self) -> str:
@@ -75,6 +82,17 @@ class Bundle:
     @property
     def count(self) -> int:
         return len(self._out.sides)
+
+    @property
+    def mends(self) -> bool:
+        return self._out.mends
+
+    def agree(self, *, mends: bool) -> None:
+        self._out.mends = self._in.mends = mends
+
+    @property
+    def bytes_again(self) -> int:
+        return self._out.bytes_again
 
     def add(self, link: Link) -> None:
         assert isinstance(link, StreamLink), "side links are stream links"
@@ -107,6 +125,36 @@ class Bundle:
         for side in unused:
             side.close()
 
+    def broken(self) -> list[int]:
+        some = self._all
+        watch = Watch()
+        watch.add(fds_of(side for side in some if not side.is_broken), select.POLLRDHUP)
+        happened = watch.wait(0)
+        for side in some:
+            if happened.get(side.fd):
+                side.break_off()
+        return [number for number, side in enumerate(some) if side.is_broken]
+
+    def break_off(self, number: int) -> None:
+        self._all[number].break_off()
+
+    def mend(
+        self, payloads_of: PayloadsOf, while_blocked: Callable[[], None] | None = None
+    ) -> None:
+        whole = False
+        try:
+            while lost := self._out.lost(self._all):
+                for sent, chunks in lost:
+                    with payloads_of(sent.head) as payloads:
+                        if payloads:
+                            payload = as_bytes(payloads[sent.which])
+                            self._out.begin_again(sent, payload, chunks)
+                            self._send_chunks(while_blocked)
+            whole = True
+        finally:
+            if not whole:
+                self._end("a payload was sent again in part")
+
     # Sending --------------------------------------------------------------------------------------
     def send(
         self,
@@ -114,8 +162,7 @@ class Bundle:
         payloads: Sequence[Bytes] = (),
         while_blocked: Callable[[], None] | None = None,
     ) -> None:
-        if self._in_callback == threading.get_ident():
-            raise LocalProtocolError("a frame cannot be sent in the middle of another one")
+        self._interlude.refuse_here()
         if not payloads or not self._out.sides:
             self._main.send(head, payloads, while_blocked)
             return
@@ -123,8 +170,9 @@ class Bundle:
         whole = False
         try:
             self._main.send(head, _NOTHING, while_blocked)
-            for payload in payloads:
-                self._send_payload(as_bytes(payload), while_blocked)
+            for which, payload in enumerate(payloads):
+                self._out.begin(bytes(head), which, as_bytes(payload))
+                self._send_chunks(while_blocked)
             whole = True
         finally:
             if not whole:
@@ -143,12 +191,14 @@ class Bundle:
         else:
             self._main.send_rest(head, sent, while_blocked, payloads)
 
-    def _send_payload(self, payload: memoryview, while_blocked: Callable[[], None] | None) -> None:
-        out = self._out
-        out.begin(payload)
-        while waiting := out.waiting():
+    def _send_chunks(self, while_blocked: Callable[[], None] | None) -> None:
+        """Send what is at hand."""
+        while waiting := self._out.waiting():
             if not self._push(waiting):
                 self._wait_to_send(waiting, while_blocked)
+        if self._out.is_stuck:
+            raise self._lost("none is left")
+        self._out.finish()
 
     def _push(self, some: Sequence[Side]) -> int:
         try:
@@ -170,11 +220,7 @@ class Bundle:
         if while_blocked is None or not happened.get(self._main.fd):
             return
         before = self.statistics().bytes_received
-        self._in_callback = threading.get_ident()
-        try:
-            while_blocked()
-        finally:
-            self._in_callback = 0
+        self._interlude.call(while_blocked)
         if self.statistics().bytes_received == before:
             # As on the link alone: it had no room, and asking again would only burn the core.
             pause = Watch()
@@ -202,19 +248,28 @@ class Bundle:
 
     def _receive_payload(self, target: memoryview) -> None:
         coming, quiet_s = self._in, 0.0
-        coming.begin(target)
+        self._take(lambda: coming.begin(target))
         while not coming.is_whole:
-            if self._pull() or self._go_on():
+            if self._take(coming.pull) or self._go_on():
                 quiet_s = 0.0
             elif not coming.is_whole and not self._wait_to_receive():
                 quiet_s += WAIT_SLICE_S
                 self._check_peer(coming.sides)
-                if quiet_s >= FRAME_STALL_S or coming.has_ended:
+                if quiet_s >= FRAME_STALL_S or (coming.has_ended and not self._is_mended()):
                     raise self._lost(f"the peer stopped {quiet_s:.0f} s ago in a payload")
+        coming.finish()
 
-    def _pull(self) -> int:
+    def _is_mended(self) -> bool:
+        """Return whether the peer will send again what those that ended have lost: not if they were
+        to be closed.
+        """
+        kept = self._out.sides
+        return self.mends and all(side in kept for side in self._in.sides if side.has_ended)
+
+    def _take(self, step: Callable[[], T]) -> T:
+        """Let a step of receiving tell what breaks as a link does."""
         try:
-            return self._in.pull()
+            return step()
         except OSError as error:
             raise self._lost(error) from error
         except EOFError:
@@ -223,13 +278,9 @@ class Bundle:
             self._end(str(error))
             raise RemoteProtocolError(f"{error} on a side link to {self.name}") from None
 
-    def _is_sending(self) -> bool:
-        """Return whether this thread receives in the middle of a send."""
-        return self._in_callback == threading.get_ident()
-
     def _go_on(self) -> int:
         """Go on with what this thread is sending, if it is; return whether some of it went."""
-        if self._is_sending():
+        if self._interlude.is_here():
             return self._push(self._out.waiting())
         return 0
 
@@ -237,7 +288,7 @@ class Bundle:
         """Return once something may be done, True, or a slice is over."""
         watch = Watch()
         watch.add(fds_of(self._in.waiting()), select.POLLIN)
-        if self._is_sending():
+        if self._interlude.is_here():
             watch.add(fds_of(self._out.waiting()), select.POLLOUT)
         if self._main.go_on():
             watch.add((self._main.fd,), select.POLLOUT)
@@ -260,11 +311,16 @@ class Bundle:
         self._end(cause if isinstance(cause, str) else os.strerror(cause.errno or 0))
         return LinkLost(f"the link to {self.name} is over: a side link: {self._why_lost}")
 
-    def _check_peer(self, some: Sequence[Side]) -> None:
-        """Raise LinkLost if the peer's host has vanished."""
-        try:
-            vanished = any(has_vanished(side.sock) for side in some)
-        except OSError as error:
-            raise self._lost(error) from error
-        if vanished:
-            raise self._lost(f"the peer's host has not answered for {PEER_SILENT_S:.0f} s")
+    def _check_peer(self, some: Iterable[Side]) -> None:
+        """Break off side links whose peer's host has vanished. Raises LinkLost if one may not
+        break, or none is left.
+        """
+        for side in some:
+            try:
+                vanished = has_vanished(side.sock)
+            except OSError as error:
+                raise self._lost(error) from error
+            if vanished:
+                side.break_off()
+                if not self.mends or all(each.is_broken for each in self._all):
+                    raise self._lost(f"the peer's host has not answered for {PEER_SILENT_S:.0f} s")

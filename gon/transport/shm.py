@@ -23,7 +23,7 @@ from mmap import mmap
 from typing import TYPE_CHECKING
 
 from gon.clock import SYSTEM_CLOCK, Clock
-from gon.errors import LinkLost, LocalProtocolError, RemoteProtocolError
+from gon.errors import LinkLost, RemoteProtocolError
 from gon.limits import (
     BLOCKED_PAUSE_S,
     BLOCKED_SLICE_S,
@@ -33,6 +33,7 @@ from gon.limits import (
 from gon.native import NATIVE
 from gon.transport.base import Bytes, LinkStatistics
 from gon.transport.framing import MAGIC, PREFIX, as_bytes, check_frame
+from gon.transport.interlude import Interlude
 from gon.transport.shm_bell import Bell, wait_for_either
 from gon.transport.shm_frames import FrameReader
 from gon.transport.shm_lane import PlainShmLane
@@ -74,9 +75,9 @@ class ShmLink:
         self._name = name
         self._now_s = clock.now_s
         self._write_spin = SpinPolicy()
-        # What is left of the frame being sent, and which thread is in its `while_blocked`, if any.
+        # What is left of the frame being sent, and who may go on with it where it receives.
         self._outgoing: list[memoryview] = []
-        self._caller = 0
+        self._interlude = Interlude()
         self._why_lost = ""
         self._close_lock = threading.Lock()
         self._frames_sent = self._frames_received = 0
@@ -113,8 +114,7 @@ class ShmLink:
         payloads: Sequence[Bytes] = (),
         while_blocked: Callable[[], None] | None = None,
     ) -> None:
-        if self._caller == threading.get_ident():
-            raise LocalProtocolError("a frame cannot be sent in the middle of another one")
+        self._interlude.refuse_here()
         if self._why_lost:
             raise self._lost("")
         if payloads or not self.lane.send(head):
@@ -174,11 +174,7 @@ class ShmLink:
 
     def _call(self, while_blocked: Callable[[], None]) -> None:
         received = self._reader.total
-        self._caller = threading.get_ident()
-        try:
-            while_blocked()
-        finally:
-            self._caller = 0
+        self._interlude.call(while_blocked)
         if self._reader.total == received:
             # It took nothing of what is there: asking again at once would only burn the core.
             self._await_room(BLOCKED_PAUSE_S)
@@ -292,7 +288,7 @@ class ShmLink:
         In the middle of sending it goes on with that. The peer may be doing the same: if both only
         received, each would wait for what the other is holding back.
         """
-        if self._caller != threading.get_ident() or not self._outgoing:
+        if not (self._interlude.is_here() and self._outgoing):
             return self._await_data(SHM_SLEEP_S)
         reader = self._reader
         while not reader.has_some():

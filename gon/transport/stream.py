@@ -20,7 +20,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gon.clock import SYSTEM_CLOCK, Clock
-from gon.errors import LinkLost, LocalProtocolError, RemoteProtocolError
+from gon.errors import LinkLost, RemoteProtocolError
 from gon.limits import (
     BLOCKED_PAUSE_S,
     BLOCKED_SLICE_S,
@@ -31,6 +31,7 @@ from gon.limits import (
 from gon.native import NATIVE
 from gon.transport.base import Bytes, LinkStatistics
 from gon.transport.framing import JOIN_BYTES_MAX, PREFIX, after, parts_of
+from gon.transport.interlude import Interlude
 from gon.transport.keepalive import configure, has_vanished, timeval, wait_for
 from gon.transport.read_ahead import ReadAhead
 from gon.transport.stream_lane import PlainStreamLane
@@ -63,10 +64,9 @@ class StreamLink:
         self._receive_some = sock.recv_into
         # The short way, and what it carries; the counts here are those of the long way.
         self.lane = StreamLane(sock, self._ahead)
-        # What is left of the frame being sent, and the thread that is in `while_blocked` of it: it
-        # alone may go on sending where it receives.
+        # What is left of the frame being sent, and who may go on with it where it receives.
         self._outgoing: list[memoryview] = []
-        self._in_callback = 0
+        self._interlude = Interlude()
         self._why_lost = ""
         self._close_lock = threading.Lock()
         self._receive_bound_s = self._send_bound_s = 0.0
@@ -108,8 +108,7 @@ class StreamLink:
         payloads: Sequence[Bytes] = (),
         while_blocked: Callable[[], None] | None = None,
     ) -> None:
-        if self._in_callback == threading.get_ident():
-            raise LocalProtocolError("a frame cannot be sent in the middle of another one")
+        self._interlude.refuse_here()
         size = len(head)
         if payloads or size > JOIN_BYTES_MAX:
             self._send_parts(parts_of(head, payloads), while_blocked)
@@ -134,7 +133,7 @@ class StreamLink:
         """Go on, without waiting, with a frame whose sender is in `while_blocked` here; return
         whether there is more of it.
         """
-        if self._outgoing and self._in_callback == threading.get_ident():
+        if self._outgoing and self._interlude.is_here():
             self._push(socket.MSG_DONTWAIT)
             return bool(self._outgoing)
         return False
@@ -197,11 +196,7 @@ class StreamLink:
         if not events or events & select.POLLOUT:
             return
         received = self._bytes_received
-        self._in_callback = threading.get_ident()
-        try:
-            while_blocked()
-        finally:
-            self._in_callback = 0
+        self._interlude.call(while_blocked)
         if self._bytes_received == received:
             # It had no room for more. What is readable stays so: asking for that at once would
             # only burn the core.
@@ -239,7 +234,7 @@ class StreamLink:
             return
         whole = False
         try:
-            if self._in_callback == threading.get_ident():
+            if self._interlude.is_here():
                 self._read_while_sending(target[held:])
             else:
                 self._read_all(target[held:])

@@ -83,10 +83,14 @@ class SideLinks(msgspec.Struct, frozen=True, array_like=True):
     From the client: payloads that it sends behind this come over the first `keep` it had, and then
     those with these tickets. The worker answers with how many it keeps now, which its payloads come
     over from there on. As first and only frame on a side link: the ticket that the worker gives it.
+
+    With `broken` (version 11), from the client and not answered: nothing has changed but that these
+    side links, by number, are over; what they may have lost is sent again over the others.
     """
 
     keep: int
     tickets: tuple[bytes, ...] = ()
+    broken: tuple[int, ...] = ()
 
 
 class Bye(msgspec.Struct, frozen=True, array_like=True):

@@ -16,7 +16,7 @@ import threading
 from contextlib import suppress
 
 from gon.errors import LinkLost, RemoteProtocolError
-from gon.limits import SIDE_TICKET_BYTES, SIDES_MAX
+from gon.side_limits import SIDE_TICKET_BYTES, SIDES_MAX
 from gon.transport.base import Link
 from gon.wire.batch import SideLinks, encode
 from gon.wire.frame import Kind, encode_head
@@ -50,6 +50,17 @@ class Anteroom:
             gone, self._waiting = list(self._waiting.values()), {}
         for each in gone:
             each.close()
+
+    @staticmethod
+    def break_off(link: Link, word: SideLinks) -> None:
+        """Take side links of `link` as broken, as its client says. Raises RemoteProtocolError."""
+        sides = link.sides
+        if sides is None or not sides.mends:
+            raise RemoteProtocolError(f"{link.name} does not go on without a side link")
+        if not all(0 <= number < sides.count for number in word.broken):
+            raise RemoteProtocolError(f"{word.broken} have broken of {sides.count} side links")
+        for number in word.broken:
+            sides.break_off(number)
 
     def follow(self, link: Link, word: SideLinks) -> int:
         """Do on `link` what its client says; return how many side links that leaves: what is sent

@@ -39,7 +39,7 @@ from gon.wire.frame import Head, Kind
 from gon.wire.ledger import Frame
 from gon.wire.repeats import PlainUnfolds, is_folded
 from gon.wire.session import Role, Session, SessionStatistics
-from gon.wire.versions import agree
+from gon.wire.versions import MENDING, agree
 from gon_server.anteroom import Anteroom
 from gon_server.downloads import Downloads
 from gon_server.executor import Executor
@@ -129,6 +129,8 @@ class Conversation:
         again = session.join(hello.received)
         self._name = hello.session
         self.owed = 0
+        if link.sides is not None:
+            link.sides.agree(mends=version >= MENDING)
         common = [each for each in hello.compressions if each in COMPRESSIONS]
         self._compression = common[0] if common else ""
         self.downloads.on_another_link(
@@ -201,7 +203,13 @@ class Conversation:
         link.send(self._session.word(Kind.ACK))
 
     def _spread(self, link: Link, word: SideLinks) -> None:
-        """Let payloads go over more side links, or fewer, as the client says."""
+        """Let payloads go over more side links, or fewer, as the client says; or send again what
+        broken ones may have lost.
+        """
+        if word.broken:
+            self._anteroom.break_off(link, word)
+            self.downloads.mend(link)
+            return
         count = self._anteroom.follow(link, word)
         link.send(self._session.word(Kind.SIDES, encode(SideLinks(count))))
         assert link.sides is not None, "followed"

@@ -13,6 +13,8 @@ client is heard first. Must not know: batches, what comes between.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gon.clock import SYSTEM_CLOCK, Clock
@@ -183,8 +185,30 @@ class Downloads:
         if piece is None:
             link.send(frame.head, frame.payloads)
             return
+        with self._bytes_of(piece) as payload:
+            link.send(frame.head, [payload])
+
+    def mend(self, link: Link) -> None:
+        """Send again what broken side links may have lost. Raises LinkLost, RemoteProtocolError."""
+        assert link.sides is not None, "some have broken"
+        link.sides.mend(self._payloads_of)
+
+    @contextmanager
+    def _payloads_of(self, head: bytes) -> Generator[Sequence[memoryview]]:
+        self.forget_received()
+        numbers = (frame.seq for frame in self._session.kept() if frame.head == head)
+        piece = self._unacked.get(next(numbers, 0))
+        if piece is None:
+            yield ()
+            return
+        with self._bytes_of(piece) as payload:
+            yield (payload,)
+
+    @contextmanager
+    def _bytes_of(self, piece: _Piece) -> Generator[memoryview]:
+        """Give the bytes of a piece as they went. Raises RemoteProtocolError."""
         if piece.compressed is not None:
-            link.send(frame.head, [memoryview(piece.compressed)])
+            yield memoryview(piece.compressed)
             return
         try:
             window = self._executor.begin_read(piece.op, piece.at, piece.size_bytes)
@@ -193,6 +217,6 @@ class Downloads:
                 f"what a large read reads is gone before it was received: {error.message}"
             ) from error
         try:
-            link.send(frame.head, [window])
+            yield window
         finally:
             self._executor.end_window()

@@ -258,6 +258,9 @@ class Executor:
     def _make_or_free(self, op: ops.Allocate | ops.Free) -> None:
         key = (Noun.BUFFER, op.buffer)
         if isinstance(op, ops.Allocate):
+            if self.pins.late:
+                # This very frame may say that the reads which hold up frees are there.
+                self.pins.look()
             self._quota.ask(op.size_bytes, "a buffer of")
             self._device.allocate(Handle(op.buffer), op.size_bytes)
             self._quota.add(op.buffer, op.size_bytes)

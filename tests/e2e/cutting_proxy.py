@@ -32,6 +32,10 @@ class CuttingProxy:
         for pair in self._pairs:
             self._break(pair)
 
+    def break_one(self, number: int) -> None:
+        """Cut one connection, by the order in which they came."""
+        self._break(self._pairs[number])
+
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:

@@ -18,7 +18,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from gon.errors import LinkLost, LocalProtocolError, RemoteProtocolError
-from gon.transport.base import Bytes, Link, LinkStatistics
+from gon.transport.base import Bytes, Link, LinkStatistics, PayloadsOf
 from tests.inproc_worker import PATIENCE_S
 
 
@@ -153,8 +153,25 @@ class LockstepSides:
     gon.transport.base.Sides. Whoever receives a payload sees that both ends agree on it.
     """
 
+    # None of them breaks by itself.
+    mends = False
+    bytes_again = 0
+
     def __init__(self) -> None:
         self.count = self.coming = self.there = 0
+
+    def agree(self, *, mends: bool) -> None: ...
+
+    def broken(self) -> list[int]:
+        return []
+
+    def break_off(self, number: int) -> None:
+        raise AssertionError("none breaks")
+
+    def mend(
+        self, payloads_of: PayloadsOf, while_blocked: Callable[[], None] | None = None
+    ) -> None:
+        raise AssertionError("none breaks")
 
     def add(self, link: Link) -> None:
         del link

@@ -144,6 +144,26 @@ def test_an_interrupt_while_an_upload_is_copied_neither(monkeypatch: pytest.Monk
     test_an_interrupt_anywhere_loses_and_doubles_nothing(upload, inproc_pair)
 
 
+def test_a_second_one_while_an_upload_is_secured_neither(monkeypatch: pytest.MonkeyPatch) -> None:
+    with trial(inproc_pair) as made:
+        bulk = made.link.bulk
+        secure_now, calls = bulk.secure_now, iter((True, False))
+
+        def interrupted(_seq: int) -> None:
+            raise KeyboardInterrupt
+
+        def interrupted_once() -> None:
+            if next(calls):
+                raise KeyboardInterrupt
+            secure_now()
+
+        monkeypatch.setattr(bulk, "secure", interrupted)
+        monkeypatch.setattr(bulk, "secure_now", interrupted_once)
+        with pytest.raises(KeyboardInterrupt):
+            upload(made)
+        made.end()
+
+
 # Finalizers --------------------
 class Forgotten:
     """Something that only the collector finds, and that does something then."""

@@ -21,7 +21,7 @@ from gon_client.remote import RemoteDevice
 from gon_server.devices.sim import SimDevice
 from tests.inproc_worker import PATIENCE_S, InprocWorker, MakePair, open_session, stream_pair
 
-BUFFER = Handle(7)
+BUFFER, OTHER = Handle(7), Handle(8)
 SIZE = 120 * KIB
 CONTENT = random.Random(1).randbytes(SIZE)
 
@@ -63,7 +63,8 @@ def test_a_buffer_that_another_thread_frees_lives_until_its_read_is_here(
         first, is_first = False, first
         return Meanwhile(here, free) if is_first else here, there
 
-    worker = InprocWorker(SimDevice(), pair)
+    # Room for this buffer and half of another one.
+    worker = InprocWorker(SimDevice(), pair, memory_bytes=SIZE + SIZE // 2)
     executor = worker.conversation._executor
     run = executor.run_op
 
@@ -82,6 +83,10 @@ def test_a_buffer_that_another_thread_frees_lives_until_its_read_is_here(
         place = bytearray(SIZE)
         far.read_now(DEFAULT_STREAM, BUFFER, 0, memoryview(place), PATIENCE_S)
         assert place == CONTENT
+        # Its memory counts until the read is here, and no longer.
+        far.allocate(OTHER, SIZE)
+        far.sync_all().wait(PATIENCE_S)
+        far.free(OTHER)
         for _ in range(2):  # the first tells the worker that all is here
             far.sync_all().wait(PATIENCE_S)
         assert "0 buffers" in repr(executor)

@@ -6,28 +6,25 @@ import random
 import socket
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 
 import pytest
 
 from gon.clock import SYSTEM_CLOCK
-from gon.errors import HostUnreachable, LinkLost, LocalProtocolError, RemoteProtocolError
-from gon.limits import SIDE_CHUNK_BYTES_MAX, SIDES_MAX
+from gon.errors import HostUnreachable, LinkLost, RemoteProtocolError
 from gon.model import Handle
 from gon.testing.faulty_link import Cut, FaultyLink
 from gon.transport.base import Link
 from gon.transport.bundle import Bundle
-from gon.transport.inproc import inproc_pair
-from gon.transport.sides import CHUNK
 from gon.transport.stream import StreamLink
-from gon.wire.batch import SideLinks, decode
-from gon.wire.frame import decode_head
+from gon.wire.frame import Kind, encode_head
+from gon_client.counts import LinkCounts
 from gon_client.remote import RemoteDevice
-from gon_client.side_links import Opening
+from gon_client.side_links import Opening, receive_ticket
+from gon_client.width import Width
 from gon_server.anteroom import Anteroom
 from gon_server.devices.sim import SimDevice
-from tests.bundles import bundle_pair, stream_ends
-from tests.forced_side_links import force_side_links
+from tests.bundles import lose, stream_ends
+from tests.forced_side_links import MOST, force_side_links
 from tests.inproc_worker import PATIENCE_S, InprocWorker, open_session
 
 PIECE = 40_000
@@ -42,14 +39,18 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Place:
-    """A worker, and how its client's links and side links are opened and broken."""
+    """A worker, and how its client's links and side links are opened and broken: `breaks` is how
+    likely it is that a side link breaks before a transfer.
+    """
 
-    def __init__(self, seed: int, cuts: int) -> None:
+    def __init__(self, seed: int, cuts: int, breaks: float = 0) -> None:
         self._chance = random.Random(seed)
         self._cuts = cuts
+        self._breaks = 0.05 if cuts else breaks
         self._links = 0
+        self._lock, self._is_over = threading.Lock(), False
         # Ends of side links, to break them by.
-        self._sockets: list[socket.socket] = []
+        self.sockets: list[socket.socket] = []
         self.worker = InprocWorker(SimDevice(seed), self._pair)
 
     def _pair(self) -> tuple[Link, Link]:
@@ -63,19 +64,25 @@ class Place:
         if self._cuts and self._chance.random() < 0.1:
             raise HostUnreachable("no more connections")
         here, there = socket.socketpair()
-        self._sockets.append(there.dup())
+        with self._lock:
+            if self._is_over:
+                here.close()
+                there.close()
+                raise HostUnreachable("it is over")
+            self.sockets += here.dup(), there.dup()
         self.worker.take_side(StreamLink(there, "side:client"))
         return StreamLink(here, "side:worker")
 
     def perhaps_break(self) -> None:
-        if self._cuts and self._sockets and self._chance.random() < 0.05:
-            with suppress(OSError):  # it is over
-                self._chance.choice(self._sockets).shutdown(socket.SHUT_RDWR)
+        if self.sockets and self._chance.random() < self._breaks:
+            lose(self._chance.choice(self.sockets[-2 * MOST :]))
 
     def close(self) -> None:
         self.worker.close()
-        for each in self._sockets:
-            each.close()
+        with self._lock:
+            self._is_over = True
+            for each in self.sockets:
+                each.close()
 
 
 def _transfer(far: RemoteDevice, place: Place, number: int, turns: int) -> None:
@@ -104,6 +111,10 @@ def test_every_byte_arrives_whatever_breaks(seed: int, monkeypatch: pytest.Monke
     """Real threads, so no two runs are alike; whatever they do, every byte is as it should be."""
     force_side_links(monkeypatch, seed, threads=True)
     place = Place(seed, cuts=12 if seed % 4 else 0)
+    _transfer_from_two_threads(place)
+
+
+def _transfer_from_two_threads(place: Place) -> LinkCounts:
     far = RemoteDevice(open_session(place.worker, open_side=place.open_side))
     failures: list[BaseException] = []
 
@@ -122,9 +133,34 @@ def test_every_byte_arrives_whatever_breaks(seed: int, monkeypatch: pytest.Monke
             assert not thread.is_alive()
         assert not failures, failures
         assert all(isinstance(each, LinkLost) for each in place.worker.endings)
+        return far.counts()
     finally:
         far.close()
         place.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_that_breaks_costs_only_itself(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of four are always left; whatever the others lose is sent again."""
+
+    class Kept(Width):
+        def look(self, now_s: float) -> None:
+            self.wanted = max(self.wanted, MOST)
+
+    monkeypatch.setattr("gon_client.side_links.Width", Kept)
+    monkeypatch.setattr("gon_client.side_links.ROUND_TRIP_S", 0.0)
+    place = Place(seed, cuts=0)
+    spared = 0
+
+    def break_some() -> None:
+        nonlocal spared
+        spared += 1
+        if spared % 10 == 0 and spared <= 20 and len(place.sockets) == 2 * MOST:
+            lose(place.sockets[spared // 10 * 2 + seed % 2])
+
+    monkeypatch.setattr(place, "perhaps_break", break_some)
+    counts = _transfer_from_two_threads(place)
+    assert (counts.resumed, counts.side_links_lost, counts.side_links) == (0, 2, MOST - 2)
 
 
 def _until(far: RemoteDevice, place: Place, done: Callable[[], bool]) -> None:
@@ -182,6 +218,41 @@ def test_what_cannot_be_opened_is_done_without(monkeypatch: pytest.MonkeyPatch) 
         place.close()
 
 
+def test_a_link_that_is_lost_while_a_word_is_said_is_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The pump goes on; and a finalizer that runs in it finds whose the sending lock is."""
+    force_side_links(monkeypatch, 1, threads=True)
+    place = Place(1, cuts=0)
+    link = open_session(place.worker, open_side=place.open_side)
+    far, keeper = RemoteDevice(link), link.side_links
+    say, owned = keeper._say_word, list[bool]()
+
+    def lost(word: bytes) -> None:
+        owned.append(link._sending.owner.is_here())
+        if len(owned) == 1:
+            raise LinkLost("in this moment")
+        say(word)
+
+    monkeypatch.setattr(keeper, "_say_word", lost)
+    try:
+        _until(far, place, lambda: far.counts().side_links > 0)
+        assert far.counts().resumed == 1
+        assert all(owned)
+    finally:
+        far.close()
+        place.close()
+
+
+def test_what_is_no_ticket_is_none() -> None:
+    here, there = stream_ends()
+    there.send(encode_head(Kind.ACK, 0, 0, (), b""))
+    with pytest.raises(RemoteProtocolError, match="where a ticket was due"):
+        receive_ticket(here)
+    here.close()
+    there.close()
+
+
 def test_those_opened_for_nobody_are_closed() -> None:
     anteroom = Anteroom()
     ends: list[Link] = []
@@ -199,139 +270,3 @@ def test_those_opened_for_nobody_are_closed() -> None:
     for end in ends:
         with pytest.raises(LinkLost):
             end.receive(PATIENCE_S)
-
-
-# The host's end --------------------
-def ticket_of(link: Link) -> bytes:
-    raw = link.receive(PATIENCE_S)
-    assert raw is not None
-    (ticket,) = decode(SideLinks, decode_head(raw).body).tickets
-    return ticket
-
-
-def test_so_many_wait_at_most_and_the_oldest_goes() -> None:
-    anteroom = Anteroom()
-    ends = [stream_ends() for _ in range(SIDES_MAX + 1)]
-    for _, there in ends:
-        anteroom.admit(there)
-    first, *others = [ticket_of(here) for here, _ in ends]
-    with pytest.raises(LinkLost):
-        ends[0][0].receive(PATIENCE_S)
-    link, peer = bundle_pair(0)
-    with pytest.raises(LinkLost, match="gone before"):
-        anteroom.follow(link, SideLinks(0, (first,)))
-    assert anteroom.follow(link, SideLinks(0, tuple(others))) == SIDES_MAX
-    for each in (link, peer, *(here for here, _ in ends)):
-        each.close()
-
-
-@pytest.mark.parametrize(
-    "word",
-    [
-        SideLinks(-1),
-        SideLinks(3),
-        SideLinks(1, (b"t",)),
-        SideLinks(2, (b"t",) * (SIDES_MAX - 1)),
-    ],
-)
-def test_words_that_cannot_be_meant_end_the_link(word: SideLinks) -> None:
-    link, peer = bundle_pair(2)
-    with pytest.raises(RemoteProtocolError):
-        Anteroom().follow(link, word)
-    link.close()
-    peer.close()
-
-
-def test_a_link_that_takes_none_refuses_them() -> None:
-    here, there = inproc_pair()
-    with pytest.raises(RemoteProtocolError):
-        Anteroom().follow(here, SideLinks(0))
-    here.close()
-    there.close()
-
-
-# What lies on them --------------------
-@pytest.mark.parametrize(
-    "chunks",
-    [
-        [(0, 0)],
-        [(0, SIDE_CHUNK_BYTES_MAX + 1)],
-        [(0, 10), (5, 10)],
-    ],
-)
-def test_chunks_that_nobody_sends_end_the_link(chunks: list[tuple[int, int]]) -> None:
-    bundle, peer = bundle_pair(0)
-    mine, theirs = socket.socketpair()
-    bundle.add(StreamLink(mine, "side"))
-    bundle.receive_over(1)
-    for at, size in chunks:
-        theirs.sendall(CHUNK.pack(at, size) + bytes(min(size, 100)))
-    with pytest.raises(RemoteProtocolError):
-        bundle.receive_into(memoryview(bytearray(15)))
-    with pytest.raises(LinkLost):
-        peer.receive(PATIENCE_S)
-    for each in (bundle, peer, theirs):
-        each.close()
-
-
-def test_one_that_breaks_ends_all() -> None:
-    here, there = bundle_pair(3)
-    here._all[1].close()
-    with pytest.raises(LinkLost):
-        _send_for_ever(here)
-    with pytest.raises(LinkLost):
-        _receive_for_ever(there)
-    there.close()
-
-
-def test_no_head_is_received_behind_a_payload_that_was_lost() -> None:
-    here, there = bundle_pair(1)
-    here.send(b"first", [bytes(100)])
-    here.send(b"second")
-    assert there.receive(PATIENCE_S) == b"first"
-    there._all[0].close()
-    with pytest.raises(LinkLost):
-        there.receive_into(memoryview(bytearray(100)))
-    assert there.lane is None
-    with pytest.raises(LinkLost):
-        there.receive(None)
-    here.close()
-
-
-def _send_for_ever(link: Link) -> None:
-    while True:
-        link.send(b"head", [bytes(PIECE)])
-
-
-def _receive_for_ever(link: Link) -> None:
-    while link.receive(PATIENCE_S) is not None:
-        link.receive_into(memoryview(bytearray(PIECE)))
-
-
-def test_no_more_than_so_many_are_taken() -> None:
-    here, there = bundle_pair(SIDES_MAX)
-    end, other = stream_ends()
-    with pytest.raises(LocalProtocolError):
-        here.add(end)
-    for each in (here, there, end, other):
-        each.close()
-
-
-def test_fewer_close_the_others_and_the_link_goes_on() -> None:
-    here, there = bundle_pair(3)
-    last = here._all[2]
-    here.send_over(1)
-    there.receive_over(1)
-    assert here.count == 1
-    here.send(b"up", [b"x" * PIECE])
-    there.send(b"down", [b"y" * PIECE])
-    for end, byte in ((there, b"x"), (here, b"y")):
-        assert end.receive(PATIENCE_S) is not None
-        place = bytearray(PIECE)
-        end.receive_into(memoryview(place))
-        assert place == byte * PIECE
-    there.send_over(1)
-    here.receive_over(1)
-    assert last.sock.fileno() == -1
-    here.close()
-    there.close()

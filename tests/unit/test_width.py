@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gon.limits import MIB, SIDES_MAX
+from gon.limits import MIB
+from gon.side_limits import SIDES_MAX
 from gon_client.width import AGAIN_FIRST_S, FIRST, IDLE_S, ROUND_TRIP_S, WINDOW_BYTES, Way, Width
 
 ROUND_TRIP = 0.03

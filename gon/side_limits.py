@@ -1,0 +1,20 @@
+"""Every maximum of side links, with its reason; see gon.limits."""
+
+from __future__ import annotations
+
+from gon.limits import DOWNLOAD_PIECES_MAX, KIB, UPLOAD_BYTES_MAX, UPLOAD_PIECES_MAX
+
+# Side links of a link, and of a worker that its client has not added yet, each known by a ticket:
+# eight windows of 256 KiB carry 70 MB/s at 30 ms.
+SIDES_MAX, SIDE_TICKET_BYTES = 8, 16
+# Of a payload one side link takes its share at a time, within these sizes; and what its socket
+# takes beyond what the network has taken: eight of them, 2 MiB.
+SIDE_CHUNK_BYTES_MIN = 16 * KIB
+SIDE_CHUNK_BYTES_MAX = 256 * KIB
+SIDE_UNSENT_BYTES = 256 * KIB
+# Payloads that may have to be sent again in part, if a side link breaks: as many as either end has
+# on their way that the other has not acknowledged.
+SIDE_PAYLOADS_KEPT = max(UPLOAD_PIECES_MAX, DOWNLOAD_PIECES_MAX)
+# What a receiver holds of later payloads while it waits for what a broken side link has lost: as
+# much as is on its way at most, and no more if a peer means harm.
+SIDE_EARLY_BYTES_MAX = UPLOAD_BYTES_MAX

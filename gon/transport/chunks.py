@@ -1,0 +1,298 @@
+"""The two streams of payloads that go over side links: what goes over which, and where what comes
+belongs.
+
+A receiver puts a chunk where it belongs, and leaves what belongs to a later payload in the socket.
+Where a side link that breaks is to cost only itself (`mends`), the chunks that went over it are
+sent again over others, as they were, unless the peer has acknowledged their frames. Its receiver
+then takes chunks of later payloads too, beside their place: the one that it waits for comes behind
+them. What comes twice is dropped.
+
+Rules: who sends uses Outgoing, who receives Incoming. Must not know: frames, acknowledgements.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from gon.side_limits import (
+    SIDE_CHUNK_BYTES_MAX,
+    SIDE_CHUNK_BYTES_MIN,
+    SIDE_EARLY_BYTES_MAX,
+    SIDE_PAYLOADS_KEPT,
+)
+from gon.transport.sides import CHUNK, Chunk, ChunkError, Side
+
+_NOTHING = memoryview(b"")
+
+
+class Sent(NamedTuple):
+    """A payload that was sent: the head of its frame, which of the frame's payloads it is, and
+    where in the stream it lies.
+    """
+
+    head: bytes
+    which: int
+    begin: int
+    end: int
+
+    def has(self, chunk: Chunk) -> bool:
+        return self.begin <= chunk.at < self.end
+
+
+class Outgoing:
+    """The stream of payloads that one end sends."""
+
+    def __init__(self) -> None:
+        self.sides: tuple[Side, ...] = ()
+        self.mends = False
+        # Where in the stream the next payload begins; the payload at hand and where that does.
+        self._end = self._begin = 0
+        self._payload = _NOTHING
+        # What of it is in no chunk yet, and the chunks of it that are to be sent again first.
+        self._at = 0
+        self._again: list[Chunk] = []
+        self._share = 0
+        # The last payloads, and the chunks of them that broken side links may have lost.
+        self._sent: deque[Sent] = deque(maxlen=SIDE_PAYLOADS_KEPT)
+        self._lost: list[Chunk] = []
+        self.bytes_sent = self.bytes_again = 0
+
+    def begin(self, head: bytes, which: int, payload: memoryview) -> None:
+        """Take a payload to send; `finish` is to follow once it has gone."""
+        self._begin = self._at = self._end
+        self._end += payload.nbytes
+        self._payload = payload
+        share = -(-payload.nbytes // max(1, len(self.sides)))
+        self._share = min(SIDE_CHUNK_BYTES_MAX, max(SIDE_CHUNK_BYTES_MIN, share))
+        self._sent.append(Sent(head, which, self._begin, self._end))
+        oldest = self._sent[0].begin
+        for side in self.sides:
+            while side.sent and side.sent[0].at < oldest:
+                side.sent.popleft()
+
+    def begin_again(self, sent: Sent, payload: memoryview, chunks: Sequence[Chunk]) -> None:
+        """Take these chunks of a payload, to be sent again; `finish` is to follow."""
+        self._begin, self._at, self._payload = sent.begin, sent.end, payload
+        self._again.extend(chunks)
+        self.bytes_again += sum(chunk.size for chunk in chunks)
+
+    def finish(self) -> None:
+        """Let go of the payload."""
+        self._begin = self._at = self._end
+        self._payload = _NOTHING
+
+    def waiting(self) -> list[Side]:
+        """Return the side links that have something to send; none once all has gone."""
+        self._look(self.sides)
+        some = [side for side in self.sides if not side.is_broken]
+        if self._again or self._left():
+            return some
+        return [side for side in some if side.parts]
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether something is left to send, and no side link that takes it."""
+        return bool(self._again or self._left())
+
+    def _left(self) -> int:
+        return self._begin + self._payload.nbytes - self._at
+
+    def push(self, some: Iterable[Side]) -> int:
+        """Send over these what they take, a chunk each; return how much.
+
+        Raises OSError if none is left, or none may break.
+        """
+        pushed = 0
+        for side in some:
+            if side.is_broken:
+                continue
+            if not side.parts and (self._again or self._left()):
+                side.parts = self._next_chunk(side)
+            if side.parts:
+                try:
+                    pushed += side.push()
+                except OSError:
+                    side.is_broken = True
+                    if not self.mends or all(each.is_broken for each in self.sides):
+                        raise
+                    side.break_off()
+        self.bytes_sent += pushed
+        return pushed
+
+    def _next_chunk(self, side: Side) -> list[memoryview]:
+        if self._again:
+            chunk = self._again.pop()
+        else:
+            chunk = Chunk(self._at, min(self._share, self._left()))
+            self._at += chunk.size
+        if self.mends:
+            side.sent.append(chunk)
+        start = chunk.at - self._begin
+        header = memoryview(CHUNK.pack(*chunk))
+        return [header, self._payload[start : start + chunk.size]]
+
+    def _look(self, sides: Iterable[Side]) -> None:
+        """Note what broken side links may have lost."""
+        for side in sides:
+            if side.is_broken and (side.sent or side.parts):
+                side.parts = []
+                at_hand = self._begin, self._begin + self._payload.nbytes
+                for chunk in side.sent:
+                    here = at_hand[0] <= chunk.at < at_hand[1]
+                    (self._again if here else self._lost).append(chunk)
+                    self.bytes_again += chunk.size if here else 0
+                side.sent.clear()
+
+    def lost(self, sides: Iterable[Side]) -> list[tuple[Sent, list[Chunk]]]:
+        """Return what may have been lost since the last time, by payload."""
+        self._look(sides)
+        lost, self._lost = self._lost, []
+        by_payload = ((sent, [chunk for chunk in lost if sent.has(chunk)]) for sent in self._sent)
+        return [(sent, chunks) for sent, chunks in by_payload if chunks]
+
+
+class Incoming:
+    """The stream of payloads that one end receives."""
+
+    def __init__(self) -> None:
+        self.sides: tuple[Side, ...] = ()
+        self.mends = False
+        self._begin = 0
+        self._target = _NOTHING
+        self._missing = 0
+        # The chunks of this payload that are here, and those of later ones.
+        self._here: set[int] = set()
+        self._early: dict[int, bytearray] = {}
+        self._early_bytes = 0
+        self.bytes_received = 0
+
+    def begin(self, target: memoryview) -> None:
+        """Take the place of the bytes that come next; `finish` is to follow once they are here."""
+        self._target, self._missing = target, target.nbytes
+        for at in [at for at in self._early if at < self._end]:
+            self._take(at, self._early.pop(at))
+
+    @property
+    def _end(self) -> int:
+        return self._begin + self._target.nbytes
+
+    def finish(self) -> None:
+        """Let go of the place: what still comes of a chunk that is here already goes elsewhere."""
+        self._begin, self._target = self._end, _NOTHING
+        self._here.clear()
+        for side in self.sides:
+            if side.place is not None and side.early is None:
+                side.place = memoryview(bytearray(side.place.nbytes))
+
+    def waiting(self) -> list[Side]:
+        """Return the side links on which some of them may come."""
+        some = (side for side in self.sides if not side.has_ended)
+        return [side for side in some if side.coming is None or side.place is not None]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all bytes are here."""
+        return not self._missing
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the peer has closed a side link, and so perhaps will send no more."""
+        return any(side.has_ended for side in self.sides)
+
+    def pull(self) -> int:
+        """Receive what is there; return how much.
+
+        Raises ChunkError; OSError and EOFError if no side link is left, or none may break.
+        """
+        pulled = 0
+        for side in self.sides:
+            if side.has_ended:
+                continue
+            try:
+                pulled += self._pull(side)
+            except (OSError, EOFError):
+                side.has_ended = True
+                if not self.mends:
+                    raise
+            if side.has_ended and self.mends:
+                self._drop_coming(side)
+                side.break_off()
+        self.bytes_received += pulled
+        if self._missing and all(side.has_ended for side in self.sides):
+            raise EOFError
+        return pulled
+
+    def _pull(self, side: Side) -> int:
+        pulled = 0
+        while self._missing and self._has_place(side):
+            got = side.pull()
+            if not got:
+                break
+            pulled += got
+            if not side.place:
+                self._take_from(side)
+        return pulled
+
+    def _has_place(self, side: Side) -> bool:
+        """Return whether what comes next has a place now."""
+        if side.place is not None:
+            return True
+        if not side.pull_header():
+            return False
+        assert side.coming is not None, "pulled"
+        at, size = side.coming
+        if at >= self._end:
+            # It is left where it is, unless what is waited for comes behind it.
+            if self.has_ended and self._early_bytes + size <= SIDE_EARLY_BYTES_MAX:
+                side.early = bytearray(size)
+                self._early_bytes += size
+                side.place = memoryview(side.early)
+        elif at < self._begin or at in self._here:
+            if not self.mends:
+                raise ChunkError(f"bytes {at} of a stream that is at {self._begin}")
+            side.place = memoryview(bytearray(size))
+        elif at + size > self._end:
+            raise ChunkError("a chunk of two payloads")
+        else:
+            side.place = self._target[at - self._begin : at - self._begin + size]
+        return side.place is not None
+
+    def _take_from(self, side: Side) -> None:
+        """Take a chunk that has come whole."""
+        assert side.coming is not None, "whole"
+        (at, size), early = side.coming, side.early
+        side.forget_coming()
+        if early is not None:
+            self._take(at, early)
+        elif at >= self._begin:
+            self._count(at, size)
+
+    def _take(self, at: int, early: bytearray) -> None:
+        """Take a chunk that came beside its place."""
+        if at >= self._end and at not in self._early:
+            self._early[at] = early
+            return
+        self._early_bytes -= len(early)
+        if self._begin <= at < self._end and at not in self._here:
+            start = at - self._begin
+            if start + len(early) > self._target.nbytes:
+                raise ChunkError("a chunk of two payloads")
+            self._target[start : start + len(early)] = early
+            self._count(at, len(early))
+
+    def _count(self, at: int, size: int) -> None:
+        """Count a chunk of this payload, once."""
+        if at in self._here:
+            return
+        self._here.add(at)
+        self._missing -= size
+        if self._missing < 0:
+            raise ChunkError("chunks that overlap")
+
+    def _drop_coming(self, side: Side) -> None:
+        """Forget the chunk that a broken side link has brought in part."""
+        if side.early is not None:
+            self._early_bytes -= len(side.early)
+        side.forget_coming()

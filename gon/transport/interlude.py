@@ -1,0 +1,37 @@
+"""The time in which a send that is blocked lets its caller receive: `while_blocked` of a link.
+
+Rules: whoever is in it may go on with that send where it receives, and must not begin another one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from gon.errors import LocalProtocolError
+
+
+class Interlude:
+    """Which thread is in the `while_blocked` of one link, if any."""
+
+    __slots__ = ("_thread",)
+
+    def __init__(self) -> None:
+        self._thread = 0
+
+    def is_here(self) -> bool:
+        """Return whether it is this thread."""
+        return self._thread == threading.get_ident()
+
+    def refuse_here(self) -> None:
+        """Raise LocalProtocolError if it is this thread, which is about to send."""
+        if self._thread == threading.get_ident():
+            raise LocalProtocolError("a frame cannot be sent in the middle of another one")
+
+    def call(self, while_blocked: Callable[[], None]) -> None:
+        """Let this thread be in it for the time of the call."""
+        self._thread = threading.get_ident()
+        try:
+            while_blocked()
+        finally:
+            self._thread = 0
