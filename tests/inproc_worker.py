@@ -23,6 +23,7 @@ from gon_client.dial import Dialer
 from gon_client.link import SessionLink
 from gon_client.remote import RemoteDevice
 from gon_server.conversation import Conversation
+from gon_server.pages import Pages
 from gon_server.recalling import Contents
 from gon_server.worker import GivenLinks
 
@@ -48,10 +49,15 @@ class InprocWorker:
         make_pair: MakePair = inproc_pair,
         memory_bytes: int = QUOTA_BYTES,
         contents: Contents | None = None,
+        pages: Pages | None = None,
     ) -> None:
         self._given = GivenLinks()
         self.conversation = Conversation(
-            device, memory_bytes, contents=contents, anteroom=self._given.anteroom
+            device,
+            memory_bytes,
+            contents=contents,
+            anteroom=self._given.anteroom,
+            pages=pages,
         )
         # How links ended, but for goodbyes.
         self.endings: list[LinkLost | RemoteProtocolError] = []

@@ -23,7 +23,8 @@ class LinkCounts:
     ops that went as repeats of earlier ones, `repeated_bytes` what was not sent for it;
     `compressed` pieces of transfers, either way, that went so, `compressed_bytes` what did not
     travel; `side_links` further connections that large transfers go over now, `side_links_added`
-    those that there ever were.
+    those that there ever were; `mapped_bytes` those of buffers that lie where this process reaches
+    them, `direct_copies` transfers that it did there by itself, `direct_bytes` what they moved.
     """
 
     ops: int
@@ -43,6 +44,9 @@ class LinkCounts:
     compressed_bytes: int = 0
     side_links: int = 0
     side_links_added: int = 0
+    mapped_bytes: int = 0
+    direct_copies: int = 0
+    direct_bytes: int = 0
 
 
 NOTHING_CARRIED = LinkCounts(0, 0, 0, 0, 0, 0, 0, 0, 0)

@@ -108,6 +108,7 @@ class RemoteDevice:
         self._express = link.express
         self._waiting: Waiting = link.express or link
         self._transfers = Transfers(link, link.express) if link.express else None
+        self._mapped = link.mapped if link.mapped.is_there else None
         self._known = KnownContents(link)
 
     def __repr__(self) -> str:
@@ -129,15 +130,21 @@ class RemoteDevice:
             compressed_bytes=spared,
             side_links=side_links.count,
             side_links_added=side_links.added,
+            mapped_bytes=self._link.mapped.mapped_bytes,
+            direct_copies=self._link.mapped.copies,
+            direct_bytes=self._link.mapped.copied_bytes,
         )
 
     # Buffers --------------------
     def allocate(self, buffer: Handle, size_bytes: int) -> None:
         _check_numbers(size_bytes)
         self._post(ops.Allocate(buffer, size_bytes))
+        if self._mapped is not None:
+            self._mapped.allocated(buffer, size_bytes)
 
     def free(self, buffer: Handle) -> None:
-        self._post(ops.Free(buffer))
+        if self._mapped is None or not self._mapped.holds_up(buffer):
+            self._post(ops.Free(buffer))
 
     def write(self, stream: Handle, buffer: Handle, offset: int, data: memoryview) -> None:
         _check_numbers(offset)
@@ -147,6 +154,8 @@ class RemoteDevice:
                 quick.write(stream, buffer, offset, data)
             else:
                 self._post(ops.Write(stream, buffer, offset, size, bytes(data)), size)
+        elif self._mapped is not None and self._mapped.upload(stream, buffer, offset, data):
+            return
         elif self._transfers is None or not self._transfers.upload(stream, buffer, offset, data):
             op = ops.Write(stream, buffer, offset, size, None)
             self._link.bulk.upload(op, data, caller(2))
@@ -184,7 +193,9 @@ class RemoteDevice:
     ) -> None:
         _check_target(out)
         _check_numbers(offset)
-        transfers = self._transfers
+        mapped, transfers = self._mapped, self._transfers
+        if mapped and mapped.download(stream, buffer, offset, out, timeout_s):
+            return
         if timeout_s is None and transfers and transfers.download(stream, buffer, offset, out):
             return
         answer = Answer(self._waiting, out, caller(2))

@@ -42,6 +42,11 @@ class DeviceStatistics:
             text += f", {counts.compressed} pieces compressed, {counts.compressed_bytes} bytes less"
         if counts.side_links_added:
             text += f", {counts.side_links} side links, {counts.side_links_added} ever"
+        if counts.direct_copies:
+            text += (
+                f", {counts.direct_copies} direct copies of {counts.direct_bytes} bytes, "
+                f"{counts.mapped_bytes} bytes mapped"
+            )
         if counts.resumed:
             text += f", {counts.resumed} lost links resumed"
         if self.wait_bound:

@@ -48,7 +48,9 @@ class Welcome(msgspec.Struct, frozen=True, array_like=True):
     `received` is the last batch that took effect: what follows it is sent again. `content_key` is
     what digests of contents are keyed with (gon.contents); empty, as an older worker leaves it,
     where none are kept. `compression` is one that both sides know: payloads of pieces may come so,
-    either way; empty, as an older worker leaves it, where there is none.
+    either way; empty, as an older worker leaves it, where there is none. `mapped_bytes` is the size
+    of the memory that the worker has lent on this link (gon.transport.base.Loan); 0, as an older
+    worker leaves it, where it lends none.
     """
 
     version: int
@@ -59,6 +61,7 @@ class Welcome(msgspec.Struct, frozen=True, array_like=True):
     device: DeviceInfo
     content_key: bytes = b""
     compression: str = ""
+    mapped_bytes: int = 0
 
 
 class Refuse(msgspec.Struct, frozen=True, array_like=True):
@@ -144,6 +147,7 @@ _Message = TypeVar(
     float,
     Outcome,
     Configuration,
+    int,
 )
 
 Sent: TypeAlias = (
@@ -158,6 +162,7 @@ Sent: TypeAlias = (
     | float
     | Outcome
     | Configuration
+    | int
 )
 
 # Returns the body that carries a message.

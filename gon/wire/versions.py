@@ -29,11 +29,14 @@ STEPS = (
     Step(6, "2026-11-28", "compressed pieces: the hello's compressions, the welcome's compression"),
     Step(7, "2026-11-28", "side links: large transfers over several connections: SIDES"),
     Step(8, "2026-11-28", "personalities: Reconfigure, shapes in signatures"),
+    Step(10, "2026-11-28", "device memory mapped by clients of the same host: Reach"),
 )
 # From this version on a worker unfolds what is folded.
 FOLDING = 4
 # From this version on a worker takes side links.
 SIDE_LINKS = 7
+# From this version on a client may map its device's memory.
+MAPPING = 10
 
 VERSION_MIN = STEPS[0].version
 VERSION_MAX = STEPS[-1].version

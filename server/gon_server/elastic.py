@@ -34,6 +34,7 @@ from gon.model import (
     Program,
 )
 from gon.personalities import Personality
+from gon.placement import Memory, Placed
 from gon_server.devices.graphs import GraphLoop
 from gon_server.engines.admission import check_format, check_program, formats_of
 from gon_server.engines.base import Building, EngineProgram
@@ -111,6 +112,17 @@ class ElasticUnit(GraphLoop):
                 f"the memory of {self.info.name} is not this host's: engines cannot reach it"
             )
         return self._base.memory_of(buffer)
+
+    def lie_in(self, memory: Memory) -> bool:
+        """Only where the unit takes kernels: who may run machine code in this process gains nothing
+        by changing what an engine is reading.
+        """
+        if not any(each.kernels for each in self._may_be.values()):
+            return False
+        return isinstance(self._base, Placed) and self._base.lie_in(memory)
+
+    def place_of(self, buffer: Handle) -> int | None:
+        return self._base.place_of(buffer) if isinstance(self._base, Placed) else None
 
     def free(self, buffer: Handle) -> None:
         self._programs.forget_buffer(buffer)

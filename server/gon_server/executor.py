@@ -26,6 +26,7 @@ from gon_server.module_variables import ModuleVariables
 from gon_server.overwriting import Overwriting
 from gon_server.pins import Pins
 from gon_server.quota import Quota
+from gon_server.reaching import name_of, reached, unreached
 from gon_server.recalling import Contents, Recalling, recall_failed, recalled
 from gon_server.reconfiguring import reconfigured
 from gon_server.replaying import Replaying
@@ -108,7 +109,7 @@ class Executor:
                 return Reply(op.reply)
             return self._step(op)
         except GonError as error:
-            return self.fail(op, Failure.of(error, type(op).__name__, number))
+            return self.fail(op, Failure.of(error, name_of(op), number))
 
     def _replay(self, op: ops.RunGraph, number: int) -> None:
         clean = not self._poison
@@ -210,6 +211,8 @@ class Executor:
                 return Reply(op.reply, encode(self._told(op)))
             case ops.Recall() | ops.Keep():
                 return self._recalling.run(op)
+            case ops.Reach():
+                return reached(self._device, op, clean=not self._poison)
             case _:
                 if not (isinstance(op, ops.Free) and self.pins.holds_up(op)):
                     self._make_or_forget(op)
@@ -292,7 +295,7 @@ class Executor:
         touched = self._footprint(op)
         failure = self._poisoned_by(touched)
         match op:
-            case ops.SyncAll():
+            case ops.SyncAll() | ops.Reach():
                 return self._step(op)
             case ops.Sync() | ops.SyncEvent():
                 # The work queued before the failure is waited for all the same.
@@ -333,6 +336,8 @@ class Executor:
         answer: Reply | None = None
         if isinstance(op, ops.Recall):
             answer = recall_failed(op)  # it fails as a write does
+        elif isinstance(op, ops.Reach) and op.write:
+            answer = unreached(op)
         elif (reply := getattr(op, "reply", None)) is not None:
             return Reply(reply, failure=failure)
         touched = self._footprint(op)

@@ -70,7 +70,9 @@ def footprint(
             stream, written = _stream(op.stream), map(_buffer, written_by(op))
             kernel = (Noun.KERNEL, op.kernel)
             return Footprint((stream, kernel, *buffers_of(op.args)), (stream, *written))
-        case ops.Write() | ops.WritePart() | ops.Fill() | ops.Recall():
+        case ops.Reach() if not op.write:
+            return Footprint((_stream(op.stream), _buffer(op.buffer)))
+        case ops.Write() | ops.WritePart() | ops.Fill() | ops.Recall() | ops.Reach():
             stream, buffer = _stream(op.stream), _buffer(op.buffer)
             begin, size = op.offset, op.size_bytes
             if isinstance(op, ops.WritePart):

@@ -185,6 +185,12 @@ class Taken(Order, frozen=True, tag=22):
     """gond → worker: I am done with what you offered first, kept or not."""
 
 
+class Lent(Order, frozen=True, tag=23):
+    """worker → gond: the file that rides along is my lease's device memory, which its client maps;
+    empty it once I am gone, for a client may keep what it maps.
+    """
+
+
 AnyOrder: TypeAlias = (
     Spawn
     | Kill
@@ -203,6 +209,7 @@ AnyOrder: TypeAlias = (
     | Found
     | Offer
     | Taken
+    | Lent
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -29,6 +29,7 @@ from gon.device import Builder, HostDevice
 from gon.errors import ConfigError, GonError, LinkLost, RemoteProtocolError, Unsupported
 from gon.limits import PREAMBLE_MAGIC, TRIAL_BYTES_MAX
 from gon.personalities import Personality
+from gon.placement import Placed
 from gon.transport.base import Link
 from gon.transport.bundle import Bundle
 from gon.transport.shm_setup import share
@@ -49,6 +50,7 @@ from gon_server.orders import (
     End,
     Found,
     GiveLink,
+    Lent,
     LinkState,
     Ready,
     Recruit,
@@ -57,6 +59,7 @@ from gon_server.orders import (
     receive_order,
     send_order,
 )
+from gon_server.pages import open_pages
 
 # Line buffered, in C's <stdio.h>.
 _IOLBF = 1
@@ -195,7 +198,11 @@ def _serve_lease(sock: socket.socket, backend: HostDevice, assign: Assign) -> No
         build = None if elsewhere is None else elsewhere.build
         device = unit = _elastic(backend, load, build, assign.personalities)
         load = unit.load
-    conversation = Conversation(device, assign.memory_bytes, load, known, given.anteroom)
+    lends = assign.link == "shm" and isinstance(device, Placed)
+    pages = open_pages(assign.memory_bytes) if lends else None
+    if pages is not None:
+        send_order(sock, Lent(), pages.fd)
+    conversation = Conversation(device, assign.memory_bytes, load, known, given.anteroom, pages)
     _converse(sock, source, conversation, assign.lease)
 
 

@@ -1,8 +1,8 @@
 """A buffer's memory on an OpenCL device, in two kinds: the host's own, or the driver's.
 
-On a device that shares the host's memory, a buffer is a private mapping of ours that the driver
-uses in place: a host window is that memory itself. On any other device the driver allocates, and
-the host sees mappings.
+On a device that shares the host's memory, a buffer is memory of ours that the driver uses in
+place, private pages or a part of what the device was given: a host window is that memory itself. On
+any other device the driver allocates, and the host sees mappings.
 
 Rules: sizes and ranges have been checked before. Whoever drops the last reference gives the memory
 back, so references are kept until queued work has finished.
@@ -18,6 +18,8 @@ import pyopencl as cl
 
 from gon.errors import InvalidArgument, OutOfMemory
 from gon.limits import MIB, VIEWS_CACHED_MAX
+from gon.mapped_limits import MAPPED_BUFFER_BYTES_MIN
+from gon.placement import Memory
 from gon_server.devices import opencl_driver as driver
 
 # From here on pages of 2 MiB are worth asking for: first touch is 3 to 9 times as fast (measured).
@@ -26,10 +28,11 @@ HUGE_PAGES_FROM_BYTES: Final = 2 * MIB
 
 class DeviceBuffer:
     """One buffer: `memory` is the driver's handle, `host` our memory behind it or None; `whole` the
-    buffer that it is a part of, whose memory it is.
+    buffer that it is a part of, whose memory it is; `place` where it lies in a memory that was
+    given to the device, if there.
     """
 
-    __slots__ = ("_views", "any_address", "host", "memory", "size_bytes", "whole")
+    __slots__ = ("_views", "any_address", "host", "memory", "place", "size_bytes", "whole")
 
     def __init__(
         self,
@@ -39,8 +42,10 @@ class DeviceBuffer:
         *,
         any_address: bool,
         whole: DeviceBuffer | None = None,
+        place: int | None = None,
     ) -> None:
         self.memory = memory
+        self.place = place
         self.size_bytes = size_bytes
         self.host = host
         self.any_address = any_address
@@ -86,10 +91,62 @@ class DeviceBuffer:
         return DeviceBuffer(memory, size_bytes, host, any_address=self.any_address, whole=self)
 
 
+class BufferMemory:
+    """Where a device's buffers come from: the host's pages, large ones `within` a memory if given
+    one, or, with the queue `apart`, the driver.
+    """
+
+    def __init__(
+        self, context: driver.Context, apart: driver.Queue | None, *, any_address: bool
+    ) -> None:
+        self.within: Memory | None = None
+        self._context = context
+        self._apart = apart
+        self._any_address = any_address
+
+    def __repr__(self) -> str:
+        return f"BufferMemory({'the host' if self._apart is None else 'the driver'}'s)"
+
+    def buffer(self, size_bytes: int) -> DeviceBuffer:
+        """Return a zeroed buffer. Raises OutOfMemory, DriverError."""
+        if self._apart is not None:
+            return allocate_on_device(self._context, self._apart, size_bytes)
+        return allocate_on_host(
+            self._context, size_bytes, any_address=self._any_address, within=self.within
+        )
+
+    def filled(self, content: bytes) -> DeviceBuffer:
+        """Return a buffer of a module's own. Raises OutOfMemory, DriverError."""
+        buffer = self.buffer(len(content))
+        if self._apart is None:
+            assert buffer.host is not None, "the host's pages"
+            buffer.host[:] = content
+        else:
+            driver.enqueue_write(self._apart, buffer.memory, content, 0, None, True)
+        return buffer
+
+
 def allocate_on_host(
-    context: driver.Context, size_bytes: int, *, any_address: bool
+    context: driver.Context, size_bytes: int, *, any_address: bool, within: Memory | None = None
 ) -> DeviceBuffer:
-    """Return a buffer on zeroed pages of ours. Raises OutOfMemory, DriverError."""
+    """Return a buffer on zeroed pages of ours, a large one `within` a memory where there is room.
+
+    Raises OutOfMemory, DriverError.
+    """
+    place, host = None, None
+    if within is not None and size_bytes >= MAPPED_BUFFER_BYTES_MIN:
+        taken = within.take(size_bytes)
+        if taken is not None:
+            place, host = taken[0], taken[1].data
+    if host is None:
+        host = _private_pages(size_bytes)
+    flags = cl.mem_flags.READ_WRITE | cl.mem_flags.USE_HOST_PTR
+    memory = cl.Buffer(context, flags, 0, host)
+    return DeviceBuffer(memory, size_bytes, host, any_address=any_address, place=place)
+
+
+def _private_pages(size_bytes: int) -> memoryview:
+    """Return zeroed pages that nobody else sees. Raises OutOfMemory."""
     try:
         pages = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     except (OSError, OverflowError) as error:
@@ -97,11 +154,7 @@ def allocate_on_host(
     if size_bytes >= HUGE_PAGES_FROM_BYTES:
         with contextlib.suppress(OSError):  # a kernel without them gives small pages
             pages.madvise(mmap.MADV_HUGEPAGE)
-    host = memoryview(pages)
-    flags = cl.mem_flags.READ_WRITE | cl.mem_flags.USE_HOST_PTR
-    return DeviceBuffer(
-        cl.Buffer(context, flags, 0, host), size_bytes, host, any_address=any_address
-    )
+    return memoryview(pages)
 
 
 def allocate_on_device(
