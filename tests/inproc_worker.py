@@ -127,9 +127,10 @@ def remote(
     make_pair: MakePair = inproc_pair,
     memory_bytes: int = QUOTA_BYTES,
     contents: Contents | None = None,
+    pages: Pages | None = None,
 ) -> Generator[RemoteDevice]:
     """Give `device` from afar; close both ends of the session, and then the device."""
-    worker = InprocWorker(device, make_pair, memory_bytes, contents)
+    worker = InprocWorker(device, make_pair, memory_bytes, contents, pages)
     try:
         far = RemoteDevice(open_session(worker))
         try:

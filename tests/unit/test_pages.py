@@ -29,6 +29,7 @@ def test_what_is_taken_is_zero_apart_and_as_the_client_sees_it(seed: int) -> Non
     chance, pages = random.Random(seed), SmallPages(SIZE_BYTES)
     seen = np.frombuffer(mmap.mmap(pages.fd, SIZE_BYTES), np.uint8)
     held: list[tuple[int, npt.NDArray[np.uint8], int]] = []
+    array: npt.NDArray[np.uint8] | None = None
     for step in range(1, 40):
         taken = pages.take(chance.randint(1, 3 * MIB))
         if taken is None or (held and chance.random() < 0.4):
@@ -45,9 +46,8 @@ def test_what_is_taken_is_zero_apart_and_as_the_client_sees_it(seed: int) -> Non
         # A client may write where nothing is: that is zero all the same for who comes next.
         seen[chance.randrange(SIZE_BYTES)] |= 0
         assert all((each == value).all() for _, each, value in held)
-    taken = None
+    taken = array = None
     held.clear()
-    del array
     assert pages.used_bytes <= MAPPED_SPARE_PAGES * HUGE_PAGE_BYTES
     assert blocks_bytes(pages) <= pages.used_bytes
     whole = pages.take(SIZE_BYTES)
