@@ -40,7 +40,7 @@ class _Waiting:
     """A side link that nothing goes over but its ticket."""
 
     lane = None
-    sides = None
+    sides = loan = None
     name = "waiting"
 
     def __init__(self) -> None:

@@ -23,6 +23,7 @@ from gon_client.dial import Dialer
 from gon_client.link import SessionLink
 from gon_client.remote import RemoteDevice
 from gon_server.conversation import Conversation
+from gon_server.pages import Pages
 from gon_server.recalling import Contents
 from gon_server.worker import GivenLinks
 
@@ -49,6 +50,7 @@ class InprocWorker:
         memory_bytes: int = QUOTA_BYTES,
         contents: Contents | None = None,
         program_bytes: int = 0,
+        pages: Pages | None = None,
     ) -> None:
         self._given = GivenLinks()
         self.conversation = Conversation(
@@ -56,6 +58,7 @@ class InprocWorker:
             memory_bytes,
             contents=contents,
             anteroom=self._given.anteroom,
+            pages=pages,
             program_bytes=program_bytes,
         )
         # How links ended, but for goodbyes.
@@ -127,9 +130,10 @@ def remote(
     memory_bytes: int = QUOTA_BYTES,
     contents: Contents | None = None,
     program_bytes: int = 0,
+    pages: Pages | None = None,
 ) -> Generator[RemoteDevice]:
     """Give `device` from afar; close both ends of the session, and then the device."""
-    worker = InprocWorker(device, make_pair, memory_bytes, contents, program_bytes)
+    worker = InprocWorker(device, make_pair, memory_bytes, contents, program_bytes, pages)
     try:
         far = RemoteDevice(open_session(worker))
         try:

@@ -48,6 +48,8 @@ cdef class Express:
     cdef object _batches
     cdef object _cookies
     cdef public uint64_t waits
+    cdef uint64_t _waited_stream
+    cdef uint64_t _waited_number
     # Set while a graph is captured: launches go the long way, which knows of that.
     cdef public bint capturing
 

@@ -212,6 +212,11 @@ cdef class Outbox:
         at = put_array(put_number(put_array(opening, 2), self.first), self.count)
         return session.seal(opening, at - opening, self._data, self._size)
 
+    @property
+    def number(self):
+        """What the next op's will be."""
+        return self.first + self.count
+
     def seal(self, Ledger session not None):
         cdef list fresh = []
         cdef uint64_t first = self.first
@@ -273,9 +278,11 @@ cdef class Express:
         cdef SyncAnswer answer = SyncAnswer.__new__(SyncAnswer)
         # It goes out with the wait, so nobody needs to be told of it.
         self._outbox.put(op, self._code_sync(op, stream, answer), NO_ORIGIN)
+        cdef uint64_t number = self._outbox.first + self._outbox.count
         self._wait(answer)
         if answer.error is not None:
             raise once_more(answer.error)
+        self._waited_stream, self._waited_number = stream, number
 
     cdef Py_ssize_t _code_sync(self, uint8_t* op, uint64_t stream, SyncAnswer answer) except -1:
         """Expect an answer to a sync, and code that; return its size."""
@@ -343,6 +350,11 @@ cdef class Express:
         self._answers[cookie] = answer
         self.queue(op, at - op, origin)
         return answer
+
+    @property
+    def waited(self):
+        """The stream that was waited for last, and what the number of the next op was then."""
+        return self._waited_stream, self._waited_number
 
     def wait(self, answer, timeout_s):
         """Return when the answer is settled, as SessionLink.wait does."""

@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from gon.errors import InvalidArgument
 from gon.model import BufferAt, LaunchArg
 from gon_client.buffer import Buffer, HostArray, ReadFuture, check_kind
-from gon_client.mapped import mapped
+from gon_client.maps import mapped
 
 if TYPE_CHECKING:
     from gon_client.device import Device

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +75,11 @@ def _check_unused(stream: Stream | None, what: str) -> None:
     """Raise InvalidArgument for a second stream where there is one device."""
     if stream is not None:
         raise InvalidArgument(f"{what} is for copies between two devices")
+
+
+def _waits(contract: object) -> TypeGuard[Waiting]:
+    """As `isinstance`, in a tenth of the time: that of a protocol takes longer than small reads."""
+    return hasattr(contract, "read_now")
 
 
 class Buffer:
@@ -188,7 +193,7 @@ class Buffer:
         """Read into the whole of `out`, and wait for it. Raises as `Pending.wait`."""
         check_kind(out, np.ndarray, "out")
         contract = self.device.contract
-        if out.nbytes <= INLINE_BYTES_MAX or not isinstance(contract, Waiting):
+        if out.nbytes <= INLINE_BYTES_MAX or not _waits(contract):
             self.read(out, offset=offset, stream=stream).wait(timeout_s)
             return
         view = host_bytes(out, "out", writable=True)

@@ -24,6 +24,8 @@ class LinkCounts:
     `compressed` pieces of transfers, either way, that went so, `compressed_bytes` what did not
     travel; `side_links` further connections that large transfers go over now, `side_links_added`
     those that there ever were, `side_links_lost` those that broke and cost only themselves.
+    those that there ever were; `mapped_bytes` those of buffers that lie where this process reaches
+    them, `direct_copies` transfers that it did there by itself, `direct_bytes` what they moved.
     """
 
     ops: int
@@ -44,6 +46,9 @@ class LinkCounts:
     side_links: int = 0
     side_links_added: int = 0
     side_links_lost: int = 0
+    mapped_bytes: int = 0
+    direct_copies: int = 0
+    direct_bytes: int = 0
 
 
 NOTHING_CARRIED = LinkCounts(0, 0, 0, 0, 0, 0, 0, 0, 0)

@@ -24,6 +24,7 @@ from gon.wire.batch import Hello, Refuse, Welcome, decode, encode
 from gon.wire.frame import Kind
 from gon.wire.session import Session
 from gon.wire.versions import VERSION_MAX, VERSION_MIN
+from gon_client.mapped import Borrowed, borrow
 from gon_client.side_links import OpenSide
 
 
@@ -60,6 +61,8 @@ class Dialer:
         self.through: Callable[[Link], Link] = _as_it_is
         # Of the last handshake: the worker does nothing else, or is still busy with what came last.
         self.round_trip_s = 0.0
+        # The device's memory and what holds it, where the worker of the last handshake lends it.
+        self.borrowed: Borrowed | None = None
 
     def first(self, session: Session) -> tuple[Link, Welcome]:
         """Open the session's first link. Raises LinkLost, HostUnreachable, RemoteProtocolError."""
@@ -103,7 +106,9 @@ class Dialer:
             head = session.open(raw)
             if head.kind is Kind.REFUSE:
                 raise RemoteProtocolError(f"refused: {decode(Refuse, head.body).message}")
-            return self.through(link), decode(Welcome, head.body)
+            welcome = decode(Welcome, head.body)
+            self.borrowed = borrow(link, welcome.mapped_bytes)
+            return self.through(link), welcome
         except BaseException:
             link.close()
             raise

@@ -45,6 +45,7 @@ from gon_client.dial import Dialer
 from gon_client.expected import Expected
 from gon_client.intake import Intake
 from gon_client.interruption import Whole
+from gon_client.mapped import MappedBuffers
 from gon_client.outbox import outbox_for
 from gon_client.pending import Answer, Origin, Origins, caller
 from gon_client.pump import Pump
@@ -88,6 +89,7 @@ class SessionLink:
             self, self._session, self._outbox, self._expected, self._sending, self._tally, clock
         )
         self.bulk.on_another_link(self._link, dialer.round_trip_s, welcome.compression)
+        self.mapped = MappedBuffers(self, dialer, self._outbox, self._origins)
         self._pump = Pump(self._tick, self._batcher, clock)
         self.express: Express | None = Express(self) if NATIVE else None
 

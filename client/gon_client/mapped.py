@@ -1,92 +1,225 @@
-"""Maps: an array of a device as one of NumPy's, while a `with` block lasts.
+"""The device's memory, where the worker lends it: large transfers are one copy, by this process.
 
-    a device of this process, on the host's memory ──▶ that memory itself: nothing is copied
-    any other ──▶ read where the block begins; what was changed is written where it ends
+    unless the stream is known to be quiet:   Reach ─▶ ◀─ where the buffer begins
+    download    the memory ──▶ the caller's array
+    upload      the caller's array ──▶ the memory
 
-So the same program costs no copy where host and device are one, and no byte that nobody changed
-where they are not. Rules: what queued work does to the array meanwhile is not defined. However the
-block ends, what was changed is the array's.
+A stream is quiet while a wait for it that was answered is the last op of the session: nothing that
+it orders is on its way then. Nothing is poisoned, as far as the order of the streams tells, while
+no wait has told of a failure; from then on the worker is always asked.
+
+Rules: which ranges may be touched when is the worker's to say, or follows from its answers, never
+from time. What was read while the peer was going away is not believed: the lease may be over, and
+its memory empty. Whatever is not plain goes by payload, as everywhere. A buffer that is freed
+during a copy is freed behind it. Must not know: arrays, how memory comes to be lent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+import threading
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+import numpy.typing as npt
 
-from gon.elastic import InPlace
-from gon.errors import InvalidArgument, Unsupported
-from gon_client.buffer import HostArray, host_bytes
+from gon.errors import RemoteProtocolError, Unsupported
+from gon.mapped_limits import MAPPED_BUFFER_BYTES_MIN
+from gon.transport.base import Link, Loan
+from gon.wire import ops
+from gon.wire.batch import decode
+from gon_client.outbox import PlainOutbox
+from gon_client.pending import Answer, Origins, caller
 
 if TYPE_CHECKING:
-    from gon_client.array import DeviceArray
-    from gon_client.stream import Stream
-
-# What is compared, and written, as one: large beside what an operation costs on a link, so that
-# changes strewn over an array cost little more than the array.
-_PIECE_BYTES: Final = 4096
+    from gon_client._express import Outbox
+    from gon_client.dial import Dialer
+    from gon_client.link import SessionLink
 
 
-@contextmanager
-def mapped(
-    array: DeviceArray, *, read: bool, write: bool, stream: Stream | None, timeout_s: float | None
-) -> Generator[HostArray]:
-    """As `DeviceArray.map` says. Raises InvalidArgument."""
-    if not (read or write):
-        raise InvalidArgument("a map that is neither read nor written")
-    device = array.device
-    device.check_free("a map")
-    array.buffer.check_range(array.offset, array.nbytes, "mapped")
-    memory = _memory_of(array)
-    before: HostArray | None = None
-    if memory is not None:
-        device.contract.sync(device.handle_of(stream)).wait(timeout_s)
-        view: HostArray = np.ndarray(array.shape, array.dtype, memory, array.offset)
-    else:
-        view = np.zeros(array.shape, array.dtype)
-        if read:
-            array.get(view, stream=stream, timeout_s=timeout_s)
-            before = view.copy() if write else None
-    view.flags.writeable = write
-    try:
-        yield view
-    finally:
-        view.flags.writeable = False
-        if write and memory is None:
-            _write_back(array, view, before, stream)
+class Borrowed(NamedTuple):
+    """Memory that the worker lends, and the loan that tells whether it still does."""
+
+    memory: npt.NDArray[np.uint8]
+    loan: Loan
 
 
-def _memory_of(array: DeviceArray) -> memoryview | None:
-    """Return the memory of the array's buffer, None where it is not this process's."""
-    contract = array.device.contract
-    if not isinstance(contract, InPlace):
+def borrow(link: Link, size_bytes: int) -> Borrowed | None:
+    """Return the memory that a worker says it has lent on this link, None where there is none, or
+    this process has no addresses for it. Raises RemoteProtocolError.
+    """
+    if not size_bytes or link.loan is None:
         return None
     try:
-        return contract.memory_of(array.buffer.handle)
+        return Borrowed(np.frombuffer(link.loan.borrow(size_bytes), np.uint8), link.loan)
     except Unsupported:
         return None
 
 
-def _write_back(
-    array: DeviceArray, view: HostArray, before: HostArray | None, stream: Stream | None
-) -> None:
-    """Queue the write of what differs from `before`, or of everything."""
-    octets = np.frombuffer(host_bytes(view, "view"), np.uint8)
-    ranges = [(0, octets.size)]
-    if before is not None:
-        ranges = list(_changed(np.frombuffer(host_bytes(before, "view"), np.uint8), octets))
-    for begin, end in ranges:
-        array.buffer.copy_from(octets[begin:end], offset=array.offset + begin, stream=stream)
+class _Buffer:
+    """A buffer that may lie in the memory: `place` is where, None if that is not known yet."""
+
+    __slots__ = ("freed", "handle", "place", "size_bytes", "uses")
+
+    def __init__(self, handle: int, size_bytes: int) -> None:
+        self.handle = handle
+        self.size_bytes = size_bytes
+        self.place: int | None = None
+        # Copies of it that go on; whether it is to be freed behind them.
+        self.uses = 0
+        self.freed = False
 
 
-def _changed(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Iterator[tuple[int, int]]:
-    """Give the ranges of whole pieces (the last may be short) in which bytes differ."""
-    if not after.size:
-        return
-    pieces = np.logical_or.reduceat(before != after, np.arange(0, after.size, _PIECE_BYTES))
-    edges = np.flatnonzero(np.diff(pieces, prepend=False, append=False)).reshape(-1, 2)
-    for begin, end in edges.tolist():
-        yield begin * _PIECE_BYTES, min(end * _PIECE_BYTES, after.size)
+class MappedBuffers:
+    """The large buffers of one session, as far as this process can reach them."""
+
+    def __init__(
+        self,
+        link: SessionLink,
+        dialer: Dialer,
+        outbox: PlainOutbox | Outbox,
+        origins: Origins,
+    ) -> None:
+        self._link = link
+        self._dialer = dialer
+        self._outbox = outbox
+        self._origins = origins
+        self._buffers: dict[int, _Buffer] = {}
+        self._lock = threading.Lock()
+        # The stream that was asked for last and found quiet, and the number of the next op then;
+        # no op has the number 0.
+        self._quiet = (0, 0)
+        self.copies = self.copied_bytes = 0
+
+    def __repr__(self) -> str:
+        return f"MappedBuffers({self.mapped_bytes} bytes, {self.copies} copies)"
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the worker lends memory."""
+        return self._dialer.borrowed is not None
+
+    @property
+    def mapped_bytes(self) -> int:
+        """The sizes of all buffers that are known to lie there."""
+        known = list(self._buffers.values())
+        return sum(each.size_bytes for each in known if each.place is not None and each.place >= 0)
+
+    def allocated(self, buffer: int, size_bytes: int) -> None:
+        """Hear of a new buffer."""
+        if size_bytes >= MAPPED_BUFFER_BYTES_MIN:
+            self._buffers[buffer] = _Buffer(buffer, size_bytes)
+
+    def holds_up(self, buffer: int) -> bool:
+        """Hear that a buffer is freed; return whether that is left to the copies that go on."""
+        known = self._buffers.pop(buffer, None)
+        if known is None:
+            return False
+        with self._lock:
+            known.freed = known.uses > 0
+            return known.freed
+
+    # Copies ---------------------------------------------------------------------------------------
+    def upload(self, stream: int, buffer: int, offset: int, data: memoryview) -> bool:
+        """Write `data` into the buffer and return True, its bytes then needed no more; False where
+        they are to be sent. Raises as a wait does.
+        """
+        size = data.nbytes
+        known = self._use(buffer, offset, size)
+        if known is None:
+            return False
+        copied = 0
+        try:
+            place = known.place
+            if place is None or not self._is_quiet(stream):
+                op = ops.Reach(stream, buffer, offset, size, True, next(self._link.cookies))
+                place = self._reach(op, known, None)
+            memory = self._memory_at(place + offset, size) if place >= 0 else None
+            if memory is not None:
+                np.copyto(memory, np.frombuffer(data, np.uint8))
+                copied = size
+        finally:
+            self._used(known, copied)
+        return copied > 0
+
+    def download(
+        self, stream: int, buffer: int, offset: int, out: memoryview, timeout_s: float | None
+    ) -> bool:
+        """Read into `out` and return True; False where its bytes are to be sent for. Raises as a
+        wait does.
+        """
+        size = out.nbytes
+        known = self._use(buffer, offset, size)
+        if known is None:
+            return False
+        copied = 0
+        try:
+            place = known.place
+            if place is None or not self._is_quiet(stream):
+                op = ops.Reach(stream, buffer, offset, size, False, next(self._link.cookies))
+                place = self._reach(op, known, timeout_s)
+            memory = self._memory_at(place + offset, size) if place >= 0 else None
+            if memory is not None:
+                np.copyto(np.frombuffer(out, np.uint8), memory)
+                copied = size if self._is_held() else 0
+        finally:
+            self._used(known, copied)
+        return copied > 0
+
+    def _use(self, buffer: int, offset: int, size_bytes: int) -> _Buffer | None:
+        """Return the buffer, to be given to `_used` afterwards; None if it is not for this."""
+        known = self._buffers.get(buffer)
+        if known is None or known.place == ops.ELSEWHERE:
+            return None
+        if not size_bytes or offset + size_bytes > known.size_bytes:
+            return None
+        with self._lock:
+            if buffer not in self._buffers:
+                return None
+            known.uses += 1
+        return known
+
+    def _used(self, known: _Buffer, copied_bytes: int) -> None:
+        with self._lock:
+            known.uses -= 1
+            if copied_bytes:
+                self.copies += 1
+                self.copied_bytes += copied_bytes
+            is_last = known.freed and not known.uses
+        if is_last:
+            self._link.post(ops.Free(known.handle))
+
+    def _memory_at(self, begin: int, size_bytes: int) -> npt.NDArray[np.uint8] | None:
+        """Return a range of the memory, None if the worker of the last link lends none."""
+        borrowed = self._dialer.borrowed
+        return None if borrowed is None else borrowed.memory[begin : begin + size_bytes]
+
+    def _is_held(self) -> bool:
+        """Return whether what was just read is what the worker had there."""
+        borrowed = self._dialer.borrowed
+        return borrowed is not None and borrowed.loan.is_held()
+
+    def _reach(self, op: ops.Reach, known: _Buffer, timeout_s: float | None) -> int:
+        """Ask where the buffer begins; return that, or why not. Raises as a wait does."""
+        link = self._link
+        answer = Answer(link.express or link, None, caller(4))
+        before = self._outbox.number
+        link.ask(op, op.reply, answer)
+        number = self._outbox.number
+        answer.wait(timeout_s)
+        place, borrowed = decode(int, answer.data), self._dialer.borrowed
+        most = 0 if borrowed is None else borrowed.memory.nbytes - known.size_bytes
+        if not ops.NOT_NOW <= place <= most:
+            raise RemoteProtocolError(f"a buffer of {known.size_bytes} bytes at {place}")
+        if place != ops.NOT_NOW:
+            known.place = place
+        if before and number == before + 1:
+            self._quiet = (op.stream, number)
+        return place
+
+    def _is_quiet(self, stream: int) -> bool:
+        """Return whether a range may be touched without asking."""
+        number, express = self._outbox.number, self._link.express
+        if not number or self._origins.failures:
+            return False
+        last = (stream, number)
+        return self._quiet == last or (express is not None and express.waited == last)

@@ -28,7 +28,7 @@ if TYPE_CHECKING or NATIVE:
 class PlainOutbox:
     """Ops gathered."""
 
-    __slots__ = ("_gathered", "ended", "first", "folds", "inline_bytes")
+    __slots__ = ("_gathered", "ended", "first", "folds", "inline_bytes", "number")
 
     def __init__(self) -> None:
         self._gathered: list[tuple[bytes, Origin, int]] = []
@@ -38,6 +38,8 @@ class PlainOutbox:
         self.inline_bytes = 0
         self.ended = False
         self.folds: None = None
+        # What the next op's will be; 0: in Python that cannot be told in one step.
+        self.number = 0
 
     @property
     def count(self) -> int:

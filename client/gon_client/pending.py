@@ -64,11 +64,13 @@ def name_origin(origin: Origin) -> str:
 class Origins:
     """The origins of the latest ops, by their number in the session; bounded."""
 
-    __slots__ = ("batches",)
+    __slots__ = ("batches", "failures")
 
     def __init__(self) -> None:
         # The number of each batch's first op, and the origins from there on.
         self.batches: deque[tuple[int, list[Origin]]] = deque(maxlen=_BATCHES_KEPT)
+        # How many failures have been told: each is asked here for where it comes from.
+        self.failures = 0
 
     def keep(self, first: int, origins: list[Origin]) -> None:
         if len(origins) == 1 and self.batches:
@@ -81,7 +83,10 @@ class Origins:
         self.batches.append((first, origins))
 
     def name(self, number: int) -> str:
-        """Return "file:line" where op `number` was queued, "" if that is too long ago."""
+        """Return "file:line" where the op `number` was queued that has failed, "" if that is too
+        long ago.
+        """
+        self.failures += 1
         for first, origins in self.batches:
             if first <= number < first + len(origins):
                 return name_origin(origins[number - first])

@@ -117,6 +117,7 @@ class RemoteDevice:
         self._express = link.express
         self._waiting: Waiting = link.express or link
         self._transfers = Transfers(link, link.express) if link.express else None
+        self._mapped = link.mapped if link.mapped.is_there else None
         self._known = KnownContents(link)
 
     def __repr__(self) -> str:
@@ -139,6 +140,9 @@ class RemoteDevice:
             side_links=side_links.alive,
             side_links_added=side_links.added,
             side_links_lost=side_links.lost,
+            mapped_bytes=self._link.mapped.mapped_bytes,
+            direct_copies=self._link.mapped.copies,
+            direct_bytes=self._link.mapped.copied_bytes,
         )
 
     # Buffers --------------------
@@ -148,8 +152,12 @@ class RemoteDevice:
             self._express.allocate(buffer, size_bytes)
         else:
             self._post(ops.Allocate(buffer, size_bytes))
+        if self._mapped is not None:
+            self._mapped.allocated(buffer, size_bytes)
 
     def free(self, buffer: Handle) -> None:
+        if self._mapped is not None and self._mapped.holds_up(buffer):
+            return
         if self._express is not None:
             self._express.free(buffer)
         else:
@@ -163,6 +171,8 @@ class RemoteDevice:
                 quick.write(stream, buffer, offset, data)
             else:
                 self._post(ops.Write(stream, buffer, offset, size, bytes(data)), size)
+        elif self._mapped is not None and self._mapped.upload(stream, buffer, offset, data):
+            return
         elif self._transfers is None or not self._transfers.upload(stream, buffer, offset, data):
             op = ops.Write(stream, buffer, offset, size, None)
             self._link.bulk.upload(op, data, caller(2))
@@ -200,7 +210,9 @@ class RemoteDevice:
     ) -> None:
         _check_target(out)
         _check_numbers(offset)
-        transfers = self._transfers
+        mapped, transfers = self._mapped, self._transfers
+        if mapped and mapped.download(stream, buffer, offset, out, timeout_s):
+            return
         if timeout_s is None and transfers and transfers.download(stream, buffer, offset, out):
             return
         answer = Answer(self._waiting, out, caller(2))

@@ -43,6 +43,11 @@ class DeviceStatistics:
         if counts.side_links_added:
             text += f", {counts.side_links} side links, {counts.side_links_added} ever"
             text += f", {counts.side_links_lost} lost" if counts.side_links_lost else ""
+        if counts.direct_copies:
+            text += (
+                f", {counts.direct_copies} direct copies of {counts.direct_bytes} bytes, "
+                f"{counts.mapped_bytes} bytes mapped"
+            )
         if counts.resumed:
             text += f", {counts.resumed} lost links resumed"
         if self.wait_bound:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gon.errors import LinkLost
-from gon.transport.base import Bytes, Link, LinkStatistics, Sides
+from gon.transport.base import Bytes, Link, LinkStatistics, Loan, Sides
 
 
 class Direction(Enum):
@@ -67,6 +67,10 @@ class FaultyLink:
     @property
     def sides(self) -> Sides | None:
         return self._link.sides
+
+    @property
+    def loan(self) -> Loan | None:
+        return self._link.loan
 
     def __repr__(self) -> str:
         return f"FaultyLink({self._link!r}, {self._cut}, {self._passed} bytes through)"

@@ -123,6 +123,24 @@ class Sides(Protocol):
         ...
 
 
+class Loan(Protocol):
+    """Memory that one peer of a link lends the other, beside what the link itself may share."""
+
+    def lend(self, fd: int) -> None:
+        """Give the peer a file of memory, once, before it may wait for room. Raises LinkLost."""
+        ...
+
+    def borrow(self, size_bytes: int) -> memoryview:
+        """Return the memory that the peer has lent, writable. Raises RemoteProtocolError where
+        there is none of that size that can never shrink, Unsupported where it cannot be mapped.
+        """
+        ...
+
+    def is_held(self) -> bool:
+        """Return whether the peer was there just now, and what it lent is as it left it."""
+        ...
+
+
 class Link(Protocol):
     """One connection."""
 
@@ -134,6 +152,11 @@ class Link(Protocol):
     @property
     def sides(self) -> Sides | None:
         """Its side links, where it can have some."""
+        ...
+
+    @property
+    def loan(self) -> Loan | None:
+        """Memory that the peers share besides, where they can."""
         ...
 
     @property

@@ -47,6 +47,8 @@ _NOTHING = (b"",)
 class Bundle:
     """A stream link that can have side links. See gon.transport.base.Link, and Sides for it."""
 
+    loan = None
+
     def __init__(self, main: StreamLink) -> None:
         self._main = main
         # That of the stream link, which knows nothing of side links: so none once this is over. No

@@ -66,7 +66,7 @@ class InprocLink:
     """One end of a pair. See gon.transport.base.Link; `inproc_pair` makes both."""
 
     lane = None
-    sides = None
+    sides = loan = None
 
     def __init__(
         self,

@@ -37,6 +37,7 @@ from gon.transport.interlude import Interlude
 from gon.transport.shm_bell import Bell, wait_for_either
 from gon.transport.shm_frames import FrameReader
 from gon.transport.shm_lane import PlainShmLane
+from gon.transport.shm_loan import ShmLoan
 from gon.transport.shm_ring import PlainRingReader, PlainRingWriter
 from gon.transport.spin import SpinPolicy, spin_on_memory
 
@@ -70,6 +71,7 @@ class ShmLink:
         self._reader = RingReader(memory, 1 - number, room.ring)
         self._frames = FrameReader(self._reader)
         self._data, self._room = data, room
+        self.loan = ShmLoan(data, room)
         # The short way; the counts here are those of the long way.
         self.lane = ShmLane(self._writer, self._reader, data, room)
         self._name = name

@@ -59,6 +59,11 @@ class Bell:
     def __repr__(self) -> str:
         return f"Bell({'hung up' if self.hung_up else 'open'})"
 
+    @property
+    def end(self) -> socket.socket:
+        """This end's socket, for what goes with a ring."""
+        return self._socket
+
     def fileno(self) -> int:
         return self._fd
 

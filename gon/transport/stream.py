@@ -51,7 +51,7 @@ class StreamLink:
     hands.
     """
 
-    sides = None
+    sides = loan = None
 
     def __init__(self, sock: socket.socket, name: str, clock: Clock = SYSTEM_CLOCK) -> None:
         self._socket = sock

@@ -41,7 +41,7 @@ class ZmqLink:
     """
 
     lane = None
-    sides = None
+    sides = loan = None
 
     def __init__(
         self,

@@ -57,6 +57,8 @@ class Welcome(msgspec.Struct, frozen=True, array_like=True):
     where none are kept. `compression` is one that both sides know: payloads of pieces may come so,
     either way; empty, as an older worker leaves it, where there is none. `program_bytes` is the
     largest program that may be uploaded; 0, as an older worker leaves it, where none may be.
+    `mapped_bytes` is the size of the memory that the worker has lent on this link
+    (gon.transport.base.Loan); 0, as an older worker leaves it, where it lends none.
     """
 
     version: int
@@ -68,6 +70,7 @@ class Welcome(msgspec.Struct, frozen=True, array_like=True):
     content_key: bytes = b""
     compression: str = ""
     program_bytes: int = 0
+    mapped_bytes: int = 0
 
 
 class Refuse(msgspec.Struct, frozen=True, array_like=True):
@@ -168,6 +171,7 @@ _Message = TypeVar(
     float,
     Outcome,
     Configuration,
+    int,
 )
 
 Sent: TypeAlias = (
@@ -182,6 +186,7 @@ Sent: TypeAlias = (
     | float
     | Outcome
     | Configuration
+    | int
 )
 
 # Returns the body that carries a message.

@@ -251,6 +251,29 @@ class LoadUploaded(Op, frozen=True, tag=61):
     reply: int
 
 
+class Reach(Op, frozen=True, tag=62):
+    """Say where the buffer lies in the memory that the client has mapped, once all work queued on
+    `stream` has finished, so that the client reads or (`write`) writes the range there by itself.
+
+    Answered by ELSEWHERE or NOT_NOW where the client is to send a `Read` or `Write` instead: the
+    buffer lies nowhere there, or something is poisoned, which those then heed. What waiting for the
+    stream meets itself fails it as it would them. The client may do without, once it knows the
+    place, while no wait has told it of a failure and it has sent nothing since a wait for `stream`
+    was answered. Only for hosts whose welcome maps memory.
+    """
+
+    stream: int
+    buffer: int
+    offset: int
+    size_bytes: int
+    write: bool
+    reply: int
+
+
+# Answers of a `Reach` that are no place: the buffer never has one there; it is not to be told now.
+ELSEWHERE, NOT_NOW = -1, -2
+
+
 def inline_data(op: Write | WritePart) -> bytes:
     """Return the bytes that a write carries itself. Raises InvalidArgument if it does not."""
     data = op.data if isinstance(op, Write) else None
@@ -280,7 +303,7 @@ AnyOp: TypeAlias = (
     | CreateEvent | CloseEvent | Record | WaitEvent | SyncEvent | Elapsed
     | Load | Unload | GetKernel | CloseKernel | Launch | GetGlobal
     | DefineGraph | RunGraph | CloseGraph
-    | WritePart | Reconfigure | LoadUploaded
+    | WritePart | Reconfigure | LoadUploaded | Reach
 )  # fmt: skip
 
 
@@ -329,4 +352,5 @@ TABLE: tuple[Row, ...] = (
     Row(50, WritePart, "", 5),
     Row(60, Reconfigure, "Configuration, msgpack", 8),
     Row(61, LoadUploaded, "ModuleInfo, msgpack", 9),
+    Row(62, Reach, "a number: where the buffer begins, -1 elsewhere, -2 not now", 10),
 )

@@ -30,12 +30,15 @@ STEPS = (
     Step(7, "2026-11-28", "side links: large transfers over several connections: SIDES"),
     Step(8, "2026-11-28", "personalities: Reconfigure, shapes in signatures"),
     Step(9, "2026-11-28", "large programs: LoadUploaded, the welcome's program_bytes"),
+    Step(10, "2026-11-28", "device memory mapped by clients of the same host: Reach"),
     Step(11, "2026-11-28", "side links that break cost only themselves: the broken ones of SIDES"),
 )
 # From this version on a worker unfolds what is folded.
 FOLDING = 4
 # From this version on a worker takes side links.
 SIDE_LINKS = 7
+# From this version on a client may map its device's memory.
+MAPPING = 10
 # From this version on both ends go on with the side links that are left, if one breaks.
 MENDING = 11
 

@@ -22,6 +22,7 @@ from gon.limits import (
     UNACKED_FRAMES_MAX,
 )
 from gon.native import NATIVE
+from gon.placement import Placed
 from gon.transport.base import Link, drop_payload
 from gon.wire import ops
 from gon.wire.batch import (
@@ -39,12 +40,13 @@ from gon.wire.frame import Head, Kind
 from gon.wire.ledger import Frame
 from gon.wire.repeats import PlainUnfolds, is_folded
 from gon.wire.session import Role, Session, SessionStatistics
-from gon.wire.versions import MENDING, agree
+from gon.wire.versions import MAPPING, MENDING, agree
 from gon_server.anteroom import Anteroom
 from gon_server.downloads import Downloads
 from gon_server.executor import Executor
 from gon_server.lease_modules import LoadModule
 from gon_server.overwriting import Parts
+from gon_server.pages import Pages
 from gon_server.recalling import Contents
 
 if TYPE_CHECKING or NATIVE:
@@ -70,9 +72,14 @@ class Conversation:
         contents: Contents | None = None,
         anteroom: Anteroom | None = None,
         program_bytes: int = 0,
+        pages: Pages | None = None,
     ) -> None:
-        """`program_bytes` is the most that an uploaded program may have."""
+        """`program_bytes` is the most that an uploaded program may have; `pages` is memory to lend
+        the client: large buffers then lie in it, if they can.
+        """
         self._device = device
+        lies = pages is not None and isinstance(device, Placed) and device.lie_in(pages)
+        self._pages = pages if lies else None
         self._executor = Executor(device, memory_bytes, load, contents, program_bytes)
         self._program_bytes = program_bytes
         self._content_key = b"" if contents is None else contents.key
@@ -131,6 +138,7 @@ class Conversation:
         self.owed = 0
         if link.sides is not None:
             link.sides.agree(mends=version >= MENDING)
+        mapped_bytes = self._lend(link) if version >= MAPPING else 0
         common = [each for each in hello.compressions if each in COMPRESSIONS]
         self._compression = common[0] if common else ""
         self.downloads.on_another_link(
@@ -146,10 +154,18 @@ class Conversation:
             content_key=self._content_key,
             compression=self._compression,
             program_bytes=self._program_bytes,
+            mapped_bytes=mapped_bytes,
         )
         link.send(session.word(Kind.WELCOME, encode(welcome)))
         for frame in again:
             self.downloads.send_again(link, frame)
+
+    def _lend(self, link: Link) -> int:
+        """Lend the client the buffers' memory; return its size, 0 where that cannot be."""
+        if self._pages is None or link.loan is None:
+            return 0
+        link.loan.lend(self._pages.fd)
+        return self._pages.size_bytes
 
     def _converse(self, link: Link) -> bool:
         session = self._session

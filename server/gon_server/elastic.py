@@ -35,6 +35,7 @@ from gon.model import (
 )
 from gon.native import NATIVE
 from gon.personalities import Personality
+from gon.placement import Memory, Placed
 from gon_server.devices.graphs import GraphLoop
 from gon_server.engines.admission import check_format, check_program, formats_of
 from gon_server.engines.base import Building, EngineProgram
@@ -120,6 +121,17 @@ class ElasticUnit(GraphLoop):
     def watch(self, gone: Callable[[memoryview], None]) -> None:
         if isinstance(self._base, InPlace):
             self._base.watch(gone)
+
+    def lie_in(self, memory: Memory) -> bool:
+        """Only where the unit takes kernels: who may run machine code in this process gains nothing
+        by changing what an engine is reading.
+        """
+        if not any(each.kernels for each in self._may_be.values()):
+            return False
+        return isinstance(self._base, Placed) and self._base.lie_in(memory)
+
+    def place_of(self, buffer: Handle) -> int | None:
+        return self._base.place_of(buffer) if isinstance(self._base, Placed) else None
 
     # Programs -------------------------------------------------------------------------------------
     def load(self, module: Handle, program: Program) -> ModuleInfo:

@@ -26,6 +26,7 @@ from gon_server.lease_modules import LeaseModules, LoadModule
 from gon_server.overwriting import Overwriting
 from gon_server.pins import Pins
 from gon_server.quota import Quota
+from gon_server.reaching import name_of, reached, unreached
 from gon_server.recalling import Contents, Recalling, recall_failed, recalled
 from gon_server.replaying import Replaying
 
@@ -108,7 +109,7 @@ class Executor:
                 return None
             return self._step(op)
         except GonError as error:
-            return self.fail(op, Failure.of(error, type(op).__name__, number))
+            return self.fail(op, Failure.of(error, name_of(op), number))
 
     def _replay(self, op: ops.RunGraph, number: int) -> None:
         clean = not self._poison
@@ -212,6 +213,8 @@ class Executor:
                 return self._recalling.run(op)
             case ops.Allocate() | ops.Free():
                 self._make_or_free(op)
+            case ops.Reach():
+                return reached(self._device, op, clean=not self._poison)
             case _:
                 self._make_or_forget(op)
         return None
@@ -284,7 +287,7 @@ class Executor:
         touched = self._footprint(op)
         failure = self._poisoned_by(touched)
         match op:
-            case ops.SyncAll():
+            case ops.SyncAll() | ops.Reach():
                 return self._step(op)
             case ops.Sync() | ops.SyncEvent():
                 # The work queued before the failure is waited for all the same.
@@ -325,6 +328,8 @@ class Executor:
         answer: Reply | None = None
         if isinstance(op, ops.Recall):
             answer = recall_failed(op)  # it fails as a write does
+        elif isinstance(op, ops.Reach) and op.write:
+            answer = unreached(op)
         elif (reply := getattr(op, "reply", None)) is not None:
             return Reply(reply, failure=failure)
         touched = self._footprint(op)

@@ -72,7 +72,9 @@ def footprint(
             stream, written = _stream(op.stream), map(_buffer, written_by(op))
             kernel = (Noun.KERNEL, op.kernel)
             return Footprint((stream, kernel, *buffers_of(op.args)), (stream, *written))
-        case ops.Write() | ops.WritePart() | ops.Fill() | ops.Recall():
+        case ops.Read() | ops.Reach(write=False):
+            return Footprint((_stream(op.stream), _buffer(op.buffer)))
+        case ops.Write() | ops.WritePart() | ops.Fill() | ops.Recall() | ops.Reach():
             stream, buffer = _stream(op.stream), _buffer(op.buffer)
             begin, size = op.offset, op.size_bytes
             if isinstance(op, ops.WritePart):
@@ -87,8 +89,6 @@ def footprint(
         case ops.LoadUploaded():
             reads = (_stream(op.stream), _buffer(op.buffer))
             return Footprint(reads, makes=((Noun.MODULE, op.module),))
-        case ops.Read():
-            return Footprint((_stream(op.stream), _buffer(op.buffer)))
         case ops.Copy():
             stream, target = _stream(op.stream), _buffer(op.target)
             return Footprint((stream, _buffer(op.source), target), (stream, target))

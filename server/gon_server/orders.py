@@ -199,6 +199,12 @@ class Became(Order, frozen=True, tag=23):
     personality: str
 
 
+class Lent(Order, frozen=True, tag=24):
+    """worker → gond: the file that rides along is my lease's device memory, which its client maps;
+    empty it once I am gone, for a client may keep what it maps.
+    """
+
+
 AnyOrder: TypeAlias = (
     Spawn
     | Kill
@@ -218,6 +224,7 @@ AnyOrder: TypeAlias = (
     | Offer
     | Taken
     | Became
+    | Lent
 )
 
 _encoder = msgspec.msgpack.Encoder()

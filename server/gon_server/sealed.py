@@ -8,7 +8,9 @@ which nobody can read. What is wrong with one is the fault of who sent it.
 from __future__ import annotations
 
 import fcntl
+import mmap
 import os
+from contextlib import suppress
 
 from gon.errors import RemoteProtocolError
 
@@ -58,3 +60,14 @@ def read_sealed(fd: int, bytes_max: int) -> bytes:
     if len(data) != size_bytes:
         raise RemoteProtocolError(f"a file of {size_bytes} bytes gave {len(data)}")
     return data
+
+
+def empty(fd: int) -> None:
+    """Take all pages out of a file in memory, whoever else has it mapped, and close it."""
+    try:
+        with suppress(OSError, ValueError):
+            fcntl.fcntl(fd, fcntl.F_GET_SEALS)  # no other file has any
+            with mmap.mmap(fd, 0) as pages:
+                pages.madvise(mmap.MADV_REMOVE)
+    finally:
+        os.close(fd)

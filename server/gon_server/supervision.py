@@ -34,6 +34,7 @@ from gon_server.orders import (
     Find,
     Found,
     GiveLink,
+    Lent,
     LinkState,
     Offer,
     Ready,
@@ -43,6 +44,7 @@ from gon_server.orders import (
     receive_order,
     send_order,
 )
+from gon_server.sealed import empty
 
 log = logging.getLogger("gond.supervision")
 
@@ -97,6 +99,8 @@ class SupervisedWorker:
         self._content_key = False
         self._finds = False
         self._offers = 0
+        # Its device's memory, where its client maps that; -1 where not.
+        self._lent = -1
         self._doom: asyncio.TimerHandle | None = None
         self._set_doom(WORKER_START_S, "it did not open its device in time")
 
@@ -196,6 +200,9 @@ class SupervisedWorker:
         self._cancel_doom()
         self._hang_up()
         self._refuse()
+        if self._lent >= 0:
+            # Gigabytes take a while.
+            self._loop.run_in_executor(None, empty, self._lent)
         for order, content in offers:
             self._events.content(self, order, content)
         self._gone.set_result(None)
@@ -213,6 +220,8 @@ class SupervisedWorker:
                 elif isinstance(order, Offer) and self._may_offer and fd is not None:
                     self._offers += 1
                     offers.append((order, fd))
+                elif isinstance(order, Lent) and self._may_lend and fd is not None:
+                    self._lent = fd
                 elif fd is not None:
                     os.close(fd)
         return offers
@@ -257,10 +266,16 @@ class SupervisedWorker:
             case Offer() if self._may_offer and fd is not None:
                 self._offers += 1
                 self._events.content(self, order, fd)
+            case Lent() if self._may_lend and fd is not None:
+                self._lent = fd
             case _:
                 if fd is not None:
                     os.close(fd)
                 self._heard(order)
+
+    @property
+    def _may_lend(self) -> bool:
+        return self._lent < 0 and self.stage in (Stage.SERVING, Stage.ENDING)
 
     @property
     def _may_ask(self) -> bool:

@@ -29,6 +29,7 @@ from gon.device import Builder, HostDevice
 from gon.errors import ConfigError, GonError, LinkLost, RemoteProtocolError, Unsupported
 from gon.limits import PREAMBLE_MAGIC, TRIAL_BYTES_MAX
 from gon.personalities import Personality
+from gon.placement import Placed
 from gon.transport.base import Link
 from gon.transport.bundle import Bundle
 from gon.transport.shm_setup import share
@@ -51,6 +52,7 @@ from gon_server.orders import (
     End,
     Found,
     GiveLink,
+    Lent,
     LinkState,
     Ready,
     Recruit,
@@ -59,6 +61,7 @@ from gon_server.orders import (
     receive_order,
     send_order,
 )
+from gon_server.pages import open_pages
 
 # Line buffered, in C's <stdio.h>.
 _IOLBF = 1
@@ -200,8 +203,12 @@ def _serve_lease(sock: socket.socket, backend: HostDevice, assign: Assign) -> No
         device = unit = _elastic(backend, load, build, assign.personalities)
         unit.changed = lambda personality: send_order(sock, Became(personality))
         load = unit.load
+    lends = assign.link == "shm" and isinstance(device, Placed)
+    pages = open_pages(assign.memory_bytes) if lends else None
+    if pages is not None:
+        send_order(sock, Lent(), pages.fd)
     conversation = Conversation(
-        device, assign.memory_bytes, load, known, given.anteroom, assign.program_bytes
+        device, assign.memory_bytes, load, known, given.anteroom, assign.program_bytes, pages
     )
     _converse(sock, source, conversation, assign.lease)
 

@@ -15,6 +15,7 @@ import gon
 from gon.clock import SYSTEM_CLOCK
 from gon.device import Device, HostDevice
 from gon.errors import CompileError, GonError, LeaseLost
+from gon.limits import MIB
 from gon.model import DEFAULT_STREAM, Handle, Program
 from gon.personalities import PERSONALITIES
 from gon.testing.device_trial import FIRST_HANDLE
@@ -30,6 +31,7 @@ from gon_server.engines.shelf import Shelf
 from tests.e2e.gond_process import Gond
 from tests.fake_cuda import open_fake
 from tests.inproc_worker import MakePair, remote, stream_pair
+from tests.loans import SmallPages, shm_pair
 
 # Bounded, so that what checks leave behind stays far from the limits of a session.
 CHECKS_PER_LEASE = 16
@@ -46,6 +48,18 @@ def afar(
     open_device: Callable[[], HostDevice], make_pair: MakePair
 ) -> Callable[[], AbstractContextManager[Device]]:
     return lambda: remote(open_device(), make_pair)
+
+
+def lent(open_device: Callable[[], HostDevice]) -> Callable[[], AbstractContextManager[Device]]:
+    @contextmanager
+    def opened() -> Generator[Device]:
+        with pytest.MonkeyPatch.context() as patch:
+            for module in ("gon_client.mapped", "gon_server.devices.opencl_memory"):
+                patch.setattr(f"{module}.MAPPED_BUFFER_BYTES_MIN", 1)
+            with remote(open_device(), shm_pair, pages=SmallPages(256 * MIB)) as device:
+                yield device
+
+    return opened
 
 
 def elastic(base: HostDevice) -> HostDevice:
@@ -68,6 +82,9 @@ OPENERS: dict[str, Callable[[], AbstractContextManager[Device]]] = {
     "elastic-sim": direct(lambda: elastic(sim.open_device("3"))),
     "elastic-opencl": direct(lambda: elastic(opencl.open_device(""))),
     "elastic-opencl-stream": afar(lambda: elastic(opencl.open_device("")), stream_pair),
+    # In memory that the client reaches, even the smallest buffers.
+    "sim-lent": lent(lambda: sim.open_device("4")),
+    "opencl-lent": lent(lambda: opencl.open_device("")),
     # The CUDA backend without a GPU; the number draws the order in which streams run.
     "cuda-fake-0": direct(lambda: open_fake(0)),
     "cuda-fake-7": direct(lambda: open_fake(7)),

@@ -14,6 +14,7 @@ import pytest
 import gon
 import gon_client.connect
 from gon.limits import MIB, PREAMBLE_MAGIC
+from gon.mapped_limits import MAPPED_BUFFER_BYTES_MIN
 from gon.testing.faulty_link import Cut, Direction, FaultyLink
 from gon.transport.base import Link
 from gon.transport.registry import connect
@@ -34,6 +35,7 @@ class Cutting:
     def __init__(self) -> None:
         self.seed = 0
         self.cuts = 0
+        self.bytes_max = 300_000
         self.links: list[FaultyLink] = []
 
     def connect(self, uri: str, preamble: bytes, timeout_s: float) -> Link:
@@ -42,8 +44,8 @@ class Cutting:
         if len(self.links) == self.cuts:
             return link
         # The first must live to greet: whoever acquires is told of a host that does not.
-        first = Cut(Direction.OUT, 20_000)
-        later = Cut.seeded(1000 * self.seed + len(self.links), 300_000)
+        first = Cut(Direction.OUT, self.bytes_max // 15)
+        later = Cut.seeded(1000 * self.seed + len(self.links), self.bytes_max)
         self.links.append(FaultyLink(link, later if self.links else first))
         return self.links[-1]
 
@@ -58,29 +60,34 @@ def cutting(monkeypatch: pytest.MonkeyPatch) -> Cutting:
     return cutting
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("seed", "size"), [(0, 200_000), (1, 200_000), (2, 400_000), (3, 400_000)])
 def test_everything_happens_once_however_often_the_link_breaks(
-    soft_gond: Gond, cutting: Cutting, seed: int
+    soft_gond: Gond, cutting: Cutting, seed: int, size: int
 ) -> None:
+    """Whether the bytes are sent, or the client copies them by itself."""
     cutting.seed, cutting.cuts = seed, 12
+    if size >= MAPPED_BUFFER_BYTES_MIN:
+        cutting.bytes_max = 15_000  # the large transfers do not pass it
     chance = np.random.default_rng(seed)
     with gon.connect(soft_gond.unix) as host, host.acquire(link="shm") as device:
         add = device.compile(ADD).get_kernel("add")
         counters = device.zeros(256, np.int32)
         expected = np.zeros(256, np.int32)
-        bulk = device.allocate(200_000)
+        bulk = device.allocate(size)
         for _ in range(40):
             for by in chance.integers(1, 100, int(chance.integers(1, 40))).tolist():
                 gon.launch(device.default_stream, gon.LaunchConfig(256), add, counters, by)
                 expected += by
-            mirror = chance.integers(0, 255, 200_000, np.uint8)
+            mirror = chance.integers(0, 255, size, np.uint8)
             bulk.copy_from(mirror)
             back = np.empty_like(mirror)
             bulk.copy_to(back)
             np.testing.assert_array_equal(back, mirror)
         np.testing.assert_array_equal(counters.get(), expected)
         assert any(link.is_cut for link in cutting.links)
-        assert gon.stats(device).counts.resumed > 1
+        counts = gon.stats(device).counts
+        assert counts.resumed > 1
+        assert (counts.direct_copies > 0) == (size >= MAPPED_BUFFER_BYTES_MIN)
 
 
 @pytest.fixture

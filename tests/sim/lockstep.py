@@ -18,7 +18,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from gon.errors import LinkLost, LocalProtocolError, RemoteProtocolError
-from gon.transport.base import Bytes, Link, LinkStatistics, PayloadsOf
+from gon.transport.base import Bytes, Link, LinkStatistics, Loan, PayloadsOf
 from tests.inproc_worker import PATIENCE_S
 
 
@@ -199,6 +199,7 @@ class LockstepLink:
 
     def __init__(self, baton: Baton, side: Side, room: int) -> None:
         self.sides = LockstepSides()
+        self.loan: Loan | None = None
         self._over_now = 0
         self._baton = baton
         self._side = side

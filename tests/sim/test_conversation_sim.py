@@ -30,10 +30,12 @@ from gon_client.round_trip import RoundTrip
 from gon_server.anteroom import Anteroom
 from gon_server.conversation import Conversation
 from gon_server.devices.sim import SimDevice
+from gon_server.pages import Pages
 from tests.forced_compression import force_compression
 from tests.forced_side_links import force_side_links, open_waiting_side
 from tests.held_clock import HeldClock
 from tests.inproc_worker import PATIENCE_S
+from tests.loans import PassedLoan, SmallPages
 from tests.sim.lockstep import (
     Baton,
     LockstepClock,
@@ -160,7 +162,9 @@ class Simulation:
         cuts: int = CUTS,
         room: int = ROOM,
         open_side: Callable[[Anteroom], Link] | None = None,
+        pages: Pages | None = None,
     ) -> None:
+        self._lends = pages is not None
         self.baton = Baton(seed)
         self.links: list[LockstepLink | FaultyLink] = []
         self._seed = seed
@@ -168,7 +172,7 @@ class Simulation:
         self._room = room
         self._refusals = 3 if cuts else 0
         self._anteroom = Anteroom()
-        self._conversation = Conversation(device, QUOTA_BYTES, anteroom=self._anteroom)
+        self._conversation = Conversation(device, QUOTA_BYTES, anteroom=self._anteroom, pages=pages)
         self._next: LockstepLink | None = None
         self._current: LockstepLink | None = None
         self._over = False
@@ -214,6 +218,8 @@ class Simulation:
             self._refusals -= 1
             raise LinkLost("nobody answers")
         here, there = lockstep_pair(baton, self._room)
+        if self._lends:
+            here.loan = there.loan = PassedLoan(self._seed)
         # As the worker's orders thread does it: a newer link ends the one before.
         if self._current is not None:
             self._current.close()
@@ -315,6 +321,37 @@ def test_there_are_side_links_often_enough(monkeypatch: pytest.MonkeyPatch) -> N
         simulation.play(Maker(seed, 4 * STEPS).steps)
         added += simulation.session.side_links.added
     assert added >= 20
+
+
+@pytest.fixture
+def lent(monkeypatch: pytest.MonkeyPatch) -> Pages:
+    """Let buffers of all sizes lie in memory that the client reaches."""
+    monkeypatch.setattr("gon_client.mapped.MAPPED_BUFFER_BYTES_MIN", 1)
+    return SmallPages(16 << 20)
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_what_the_client_copies_by_itself_is_as_if_it_was_sent(seed: int, lent: Pages) -> None:
+    program = Maker(seed, STEPS, faults=0.1 if seed % 2 else 0.0).steps
+    expected = execute(program, SimDevice(seed), PIECE_BYTES)
+    outcomes = Simulation(seed, SimDevice(seed), pages=lent).play(program)
+    # What is not sent has no number.
+    assert {k: without_number(v) for k, v in outcomes.items()} == {
+        k: without_number(v) for k, v in expected.items()
+    }
+
+
+def without_number(outcome: bytes | Failed) -> object:
+    return outcome[:2] if isinstance(outcome, Failed) else outcome
+
+
+def test_the_client_copies_by_itself_often_enough(lent: Pages) -> None:
+    copies = 0
+    for seed in range(10):
+        simulation = Simulation(seed, SimDevice(seed), pages=lent)
+        simulation.play(Maker(seed, 4 * STEPS).steps)
+        copies += simulation.session.mapped.copies
+    assert copies >= 50
 
 
 def test_a_seed_tells_everything() -> None:

@@ -12,6 +12,7 @@ OURS = ("gon", "gon_server", "gon_client", "gon_shim")
 PB = "gon.pb"
 CONTROL = ("gon_server.control", "gon_client.control")
 ROOTS = (
+    *("gon.model", "gon.limits", "gon.mapped_limits", "gon.errors", "gon.clock", "gon.addresses"),
     "gon.model",
     "gon.limits",
     "gon.side_limits",
@@ -26,6 +27,7 @@ ROOTS = (
 MAY_IMPORT: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("gon.limits", ()),
     ("gon.side_limits", ("gon.limits",)),
+    ("gon.mapped_limits", ("gon.limits",)),
     ("gon.errors", ("gon.limits",)),
     ("gon.clock", ("gon.limits",)),
     ("gon.addresses", ("gon.errors", "gon.limits")),
@@ -52,6 +54,8 @@ MAY_IMPORT: tuple[tuple[str, tuple[str, ...]], ...] = (
             "gon.model",
             "gon.errors",
             "gon.limits",
+            "gon.mapped_limits",
+            "gon.placement",
             "gon_server.cuda_c",
             "gon_server.devices",
         ),

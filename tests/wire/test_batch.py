@@ -76,6 +76,8 @@ def an_op(kind: type[ops.Op]) -> st.SearchStrategy[ops.Op]:
         return st.builds(kind, **numbers, ops=CAPTURED, slots=SLOTS)
     if kind is ops.RunGraph:
         return st.builds(kind, **numbers, changes=CHANGES)
+    if kind is ops.Reach:
+        return st.builds(kind, **numbers, write=st.booleans())
     return st.builds(kind, **numbers)
 
 
@@ -116,6 +118,7 @@ def test_the_table_is_the_union_and_its_numbers_are_for_ever() -> None:
         50: "WritePart",
         60: "Reconfigure",
         61: "LoadUploaded",
+        62: "Reach",
     }
     for row in ops.TABLE:
         assert row.op.__struct_config__.tag == row.number
@@ -126,6 +129,14 @@ def test_golden_bytes_of_known_contents() -> None:
     batch = Batch(7, [ops.Recall(1, 2, 3, 4, b"d", 9), ops.Keep(1, 2, 3, 4, b"d")])
     assert encode(batch) == bytes.fromhex("9207 92 9707010203 04c40164 09 960801020304c40164")
     assert [encode(outcome) for outcome in ops.Outcome] == [b"\0", b"\1", b"\2"]
+
+
+def test_golden_bytes_of_reach() -> None:
+    batch = Batch(7, [ops.Reach(0, 3, 16, 4096, write=True, reply=9)])
+    body = encode(batch)
+    assert body.hex(" ") == "92 07 91 97 3e 00 03 10 cd 10 00 c3 09"
+    assert decode_batch(memoryview(body), ()) == batch
+    assert encode(ops.NOT_NOW).hex() == "fe"
 
 
 def test_golden_bytes_of_reconfigure() -> None:

@@ -20,7 +20,7 @@ from gon.limits import (
     TRACE_ORIGINS_MAX,
     UNACKED_FRAMES_MAX,
 )
-from gon.transport.base import Bytes, Link, LinkStatistics, Sides
+from gon.transport.base import Bytes, Link, LinkStatistics, Loan, Sides
 from gon.wire.frame import HEADER, HEADER_BYTES, Kind
 from gon_client.pending import Origin, caller, name_origin
 from gon_client.predict.trace import Event, Sent, Taken, Trace, Way, Why
@@ -164,6 +164,10 @@ class RecordingLink:
     @property
     def sides(self) -> Sides | None:
         return self.below.sides
+
+    @property
+    def loan(self) -> Loan | None:
+        return self.below.loan
 
     def __repr__(self) -> str:
         return f"RecordingLink({self.below!r}, {'on' if self._recorder.is_on else 'off'})"

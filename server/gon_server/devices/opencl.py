@@ -27,6 +27,7 @@ from gon.limits import (
 )
 from gon.model import DEFAULT_STREAM, DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo, Program
 from gon.native import NATIVE
+from gon.placement import Memory
 from gon_server.devices import opencl_driver as driver
 from gon_server.devices.books import (
     Table,
@@ -39,7 +40,7 @@ from gon_server.devices.books import (
 )
 from gon_server.devices.graphs import GraphLoop
 from gon_server.devices.opencl_driver import DriverError, enqueue_kernel
-from gon_server.devices.opencl_memory import DeviceBuffer, Memory
+from gon_server.devices.opencl_memory import BufferMemory, DeviceBuffer
 from gon_server.devices.opencl_programs import Programs
 from gon_server.devices.opencl_runtime import discover, info_of, kind_of, prepare_workers, select
 from gon_server.devices.opencl_stream import Record, Stream
@@ -75,7 +76,7 @@ class OpenClDevice(GraphLoop):
         alignment = 1 if any_address else max(unit.mem_base_addr_align // 8, 1)
         self._info = info_of(unit, address, alignment)
         self._buffer_bytes_max = unit.max_mem_alloc_size
-        self._memory = Memory(
+        self._memory = BufferMemory(
             self._context, self._service, in_place=self._in_place, any_address=any_address
         )
         self._memory.most_bytes = self._info.memory_bytes
@@ -85,7 +86,7 @@ class OpenClDevice(GraphLoop):
         self._buffers: Table[DeviceBuffer] = Table("buffer", BUFFERS_MAX)
         self._streams: Table[Stream] = Table("stream", STREAMS_MAX)
         self._events: Table[Record] = Table("event", EVENTS_MAX)
-        self._programs = Programs(self._context, unit, self._info, tried, self._filled)
+        self._programs = Programs(self._context, unit, self._info, tried, self._memory.filled)
         self._kernels = self._programs.kernels
         self._streams[DEFAULT_STREAM] = Stream(driver.create_queue(self._context, unit))
         ports = (self._streams, self._kernels, self._buffers)
@@ -119,15 +120,6 @@ class OpenClDevice(GraphLoop):
 
     def bound_memory(self, size_bytes: int) -> None:
         self._memory.most_bytes = min(size_bytes, self._info.memory_bytes)
-
-    def _filled(self, content: bytes) -> DeviceBuffer:
-        """Return a buffer of a module's own. Raises DriverError."""
-        buffer = self._memory.fresh(len(content))
-        if buffer.host is not None:
-            buffer.host[:] = content
-        else:
-            driver.enqueue_write(self._service, buffer.memory, content, 0, None, True)
-        return buffer
 
     def free(self, buffer: Handle) -> None:
         freed = self._buffers.remove(buffer)
@@ -369,6 +361,14 @@ class OpenClDevice(GraphLoop):
         if host is None:
             raise Unsupported(f"the memory of buffer {buffer} is the device's own")
         return host
+
+    def lie_in(self, memory: Memory) -> bool:
+        if self._in_place:
+            self._memory.within = memory
+        return self._in_place
+
+    def place_of(self, buffer: Handle) -> int | None:
+        return self._buffers[buffer].place
 
     def close(self) -> None:
         if self._closed:

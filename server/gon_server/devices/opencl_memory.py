@@ -1,8 +1,8 @@
 """A buffer's memory on an OpenCL device, in two kinds: the host's own, or the driver's.
 
-On a device that shares the host's memory, a buffer is a private mapping of ours that the driver
-uses in place: a host window is that memory itself. On any other device the driver allocates, and
-the host sees mappings.
+On a device that shares the host's memory, a buffer is memory of ours that the driver uses in
+place, private pages or a part of what the device was given: a host window is that memory itself. On
+any other device the driver allocates, and the host sees mappings.
 
 Memory of a small buffer that was freed is kept for the next one of its size: a program that makes
 new arrays for each call has them at the same few addresses.
@@ -23,6 +23,8 @@ import pyopencl as cl
 
 from gon.errors import InvalidArgument, OutOfMemory
 from gon.limits import MIB, VIEWS_CACHED_MAX
+from gon.mapped_limits import MAPPED_BUFFER_BYTES_MIN
+from gon.placement import Memory
 from gon_server.devices import opencl_driver as driver
 from gon_server.devices.limits import SPARE_BUFFER_BYTES_MAX, SPARE_BUFFERS_MAX, SPARE_BYTES_MAX
 
@@ -33,10 +35,11 @@ _ZEROS: Final = memoryview(bytes(SPARE_BUFFER_BYTES_MAX))
 
 class DeviceBuffer:
     """One buffer: `memory` is the driver's handle, `host` our memory behind it or None; `whole` the
-    buffer that it is a part of, whose memory it is.
+    buffer that it is a part of, whose memory it is; `place` where it lies in a memory that was
+    given to the device, if there.
     """
 
-    __slots__ = ("_views", "any_address", "host", "memory", "size_bytes", "whole")
+    __slots__ = ("_views", "any_address", "host", "memory", "place", "size_bytes", "whole")
 
     def __init__(
         self,
@@ -46,8 +49,10 @@ class DeviceBuffer:
         *,
         any_address: bool,
         whole: DeviceBuffer | None = None,
+        place: int | None = None,
     ) -> None:
         self.memory = memory
+        self.place = place
         self.size_bytes = size_bytes
         self.host = host
         self.any_address = any_address
@@ -93,12 +98,15 @@ class DeviceBuffer:
         return DeviceBuffer(memory, size_bytes, host, any_address=self.any_address, whole=self)
 
 
-class Memory:
-    """What a device's buffers are made of; `in_place` says whether that is the host's memory."""
+class BufferMemory:
+    """What a device's buffers are made of: the host's pages, large ones `within` a memory if given
+    one, or, unless `in_place`, the driver's.
+    """
 
     def __init__(
         self, context: driver.Context, service: driver.Queue, *, in_place: bool, any_address: bool
     ) -> None:
+        self.within: Memory | None = None
         self._context = context
         self._service = service
         self._in_place = in_place
@@ -112,7 +120,7 @@ class Memory:
         self._gone: list[Callable[[memoryview], None]] = []
 
     def __repr__(self) -> str:
-        return f"Memory({self.taken_bytes} bytes taken, {self._spare_bytes} spare)"
+        return f"BufferMemory({self.taken_bytes} bytes taken, {self._spare_bytes} spare)"
 
     def watch(self, gone: Callable[[memoryview], None]) -> None:
         """Call `gone` with the memory of every buffer whose memory goes, before it does."""
@@ -137,8 +145,19 @@ class Memory:
     def fresh(self, size_bytes: int) -> DeviceBuffer:
         """Return a zeroed buffer of new memory, not counted. Raises OutOfMemory, DriverError."""
         if self._in_place:
-            return allocate_on_host(self._context, size_bytes, any_address=self._any_address)
+            return allocate_on_host(
+                self._context, size_bytes, any_address=self._any_address, within=self.within
+            )
         return allocate_on_device(self._context, self._service, size_bytes)
+
+    def filled(self, content: bytes) -> DeviceBuffer:
+        """Return a buffer of a module's own, not counted. Raises OutOfMemory, DriverError."""
+        buffer = self.fresh(len(content))
+        if buffer.host is not None:
+            buffer.host[:] = content
+        else:
+            driver.enqueue_write(self._service, buffer.memory, content, 0, None, True)
+        return buffer
 
     def take_back(self, freed: DeviceBuffer, *, used: bool) -> None:
         """Take a buffer that was freed; `used` says whether queued work may still use it."""
@@ -169,9 +188,26 @@ class Memory:
 
 
 def allocate_on_host(
-    context: driver.Context, size_bytes: int, *, any_address: bool
+    context: driver.Context, size_bytes: int, *, any_address: bool, within: Memory | None = None
 ) -> DeviceBuffer:
-    """Return a buffer on zeroed pages of ours. Raises OutOfMemory, DriverError."""
+    """Return a buffer on zeroed pages of ours, a large one `within` a memory where there is room.
+
+    Raises OutOfMemory, DriverError.
+    """
+    place, host = None, None
+    if within is not None and size_bytes >= MAPPED_BUFFER_BYTES_MIN:
+        taken = within.take(size_bytes)
+        if taken is not None:
+            place, host = taken[0], taken[1].data
+    if host is None:
+        host = _private_pages(size_bytes)
+    flags = cl.mem_flags.READ_WRITE | cl.mem_flags.USE_HOST_PTR
+    memory = cl.Buffer(context, flags, 0, host)
+    return DeviceBuffer(memory, size_bytes, host, any_address=any_address, place=place)
+
+
+def _private_pages(size_bytes: int) -> memoryview:
+    """Return zeroed pages that nobody else sees. Raises OutOfMemory."""
     try:
         pages = mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     except (OSError, OverflowError) as error:
@@ -179,11 +215,7 @@ def allocate_on_host(
     if size_bytes >= HUGE_PAGES_FROM_BYTES:
         with contextlib.suppress(OSError):  # a kernel without them gives small pages
             pages.madvise(mmap.MADV_HUGEPAGE)
-    host = memoryview(pages)
-    flags = cl.mem_flags.READ_WRITE | cl.mem_flags.USE_HOST_PTR
-    return DeviceBuffer(
-        cl.Buffer(context, flags, 0, host), size_bytes, host, any_address=any_address
-    )
+    return memoryview(pages)
 
 
 def allocate_on_device(

@@ -23,6 +23,7 @@ from gon.device import Pending
 from gon.errors import InvalidArgument, OutOfMemory, Unsupported
 from gon.limits import BUFFERS_MAX, EVENTS_MAX, GIB, KERNELS_MAX, MODULES_MAX, STREAMS_MAX
 from gon.model import DEFAULT_STREAM, DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo, Program
+from gon.placement import Memory
 from gon_server.devices.books import (
     Table,
     bytes_view,
@@ -79,6 +80,8 @@ class SimDevice(GraphLoop):
         # What was asked for by `memory_of`.
         self._views: dict[int, memoryview] = {}
         self._gone: list[Callable[[memoryview], None]] = []
+        self._memory: Memory | None = None
+        self._places: dict[Handle, int] = {}
         self._streams: Table[Stream] = Table("stream", STREAMS_MAX)
         self._events: Table[Event] = Table("event", EVENTS_MAX)
         self._modules: Table[dict[str, SimKernel]] = Table("module", MODULES_MAX)
@@ -105,9 +108,14 @@ class SimDevice(GraphLoop):
         check_size(size_bytes, INFO.memory_bytes)
         if size_bytes > INFO.memory_bytes - self._allocated_bytes:
             raise OutOfMemory(f"a buffer of {size_bytes} bytes; the device has {INFO.memory_bytes}")
-        room = np.zeros(size_bytes + _ALIGNMENT_BYTES, np.uint8)
-        start = -room.ctypes.data % _ALIGNMENT_BYTES
-        self._buffers.add(buffer, room[start : start + size_bytes])
+        taken = None if self._memory is None else self._memory.take(size_bytes)
+        if taken is not None:
+            self._places[buffer], array = taken
+        else:
+            room = np.zeros(size_bytes + _ALIGNMENT_BYTES, np.uint8)
+            start = -room.ctypes.data % _ALIGNMENT_BYTES
+            array = room[start : start + size_bytes]
+        self._buffers.add(buffer, array)
         self._allocated_bytes += size_bytes
 
     def free(self, buffer: Handle) -> None:
@@ -117,6 +125,7 @@ class SimDevice(GraphLoop):
         if view is not None:
             for gone in self._gone:
                 gone(view)
+        self._places.pop(buffer, None)
 
     def write(self, stream: Handle, buffer: Handle, offset: int, data: memoryview) -> None:
         snapshot = bytes(bytes_view(data))
@@ -276,6 +285,14 @@ class SimDevice(GraphLoop):
 
     def watch(self, gone: Callable[[memoryview], None]) -> None:
         self._gone.append(gone)
+
+    def lie_in(self, memory: Memory) -> bool:
+        self._memory = memory
+        return True
+
+    def place_of(self, buffer: Handle) -> int | None:
+        self._buffers.check(buffer)
+        return self._places.get(buffer)
 
     def close(self) -> None:
         for table in (self._kernels, self._modules, self._events, self._buffers, self._streams):
