@@ -87,6 +87,18 @@ def built(driver: Driver, cache: Path | None = None) -> Path:
     return final
 
 
+def missing() -> str:
+    """Return what is not here that a driver is made with, "" if nothing."""
+    compiler = shlex.split(os.environ.get("CC") or "cc")[0]
+    if shutil.which(compiler) is None:
+        return f"the C compiler {compiler}"
+    library = Path(sysconfig.get_config_var("LIBDIR")) / sysconfig.get_config_var("LDLIBRARY")
+    # Debian's python3 has none of its own; the package libpython3-dev brings it.
+    if library.suffix != ".so" or not library.exists():
+        return f"Python's shared library {library}"
+    return ""
+
+
 def default_cache() -> Path:
     """Return where what is built for this user lies."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gon"
@@ -100,6 +112,8 @@ def _places() -> list[str]:
 
 
 def _build(driver: Driver, final: Path, source: str, start: str) -> None:
+    if lacking := missing():
+        raise ConfigError(f"{driver.file} cannot be built: there is not {lacking}")
     ffi = FFI()
     ffi.cdef(driver.types)
     ffi.embedding_api(driver.prototypes)
@@ -135,8 +149,6 @@ def _compile(source: Path, target: Path) -> None:
         subprocess.run(  # noqa: S603
             command, check=True, capture_output=True, text=True, timeout=COMPILE_S
         )
-    except FileNotFoundError as error:
-        raise ConfigError(f"a driver needs a C compiler: there is no {compiler[0]}") from error
     except subprocess.SubprocessError as error:
         said = getattr(error, "stderr", "") or ""
         raise ConfigError(f"{target.name} does not compile: {error}", log=said) from error

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from gon_shim.cuda import build
+from gon_shim.embedding import missing
 from tests.e2e.gond_process import PATIENCE_S, Gond, until
 
 HERE = Path(__file__).parent
+pytestmark = pytest.mark.skipif(bool(missing()), reason=f"there is not {missing()}")
 
 
 @pytest.fixture(scope="module")

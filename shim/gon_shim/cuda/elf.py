@@ -16,5 +16,6 @@ _TABLES: Final = struct.Struct("<32x2Q6x4H2x")
 
 def size_of(head: bytes) -> int:
     """Return the file's size by its first HEAD_BYTES bytes: one of the two tables is its end."""
-    segments_at, sections_at, segment, segments, section, sections = _TABLES.unpack(head)
+    tables: tuple[int, ...] = _TABLES.unpack(head)
+    segments_at, sections_at, segment, segments, section, sections = tables
     return max(segments_at + segment * segments, sections_at + section * sections)
