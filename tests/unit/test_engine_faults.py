@@ -73,5 +73,5 @@ def test_memory_that_a_tensor_does_not_fit_into_is_an_error() -> None:
     x = placed(floats(4))
     with pytest.raises(InvalidArgument, match="exceeds"):
         Runtime().load(read_built(built(TWICE, "")).image).call(
-            "main", [Given(x.ctypes.data, 16, "f32", (1024,))], [], in_place=True
+            "main", [Given(x.ctypes.data, 16, "f32", (1024,))], [], in_place=True, fixed=True
         )

@@ -52,6 +52,7 @@ class Adder:
 
 class Sum:
     uses = Uses(frozenset({"uint8"}))
+    size_bytes = 0
 
     def __init__(self, bound: list[tuple[int, ...]], *, keyed: bool) -> None:
         tensors = [tensor(name, "uint8", ("n",), writes=name == "y") for name in "aby"]
