@@ -28,6 +28,7 @@ from gon.errors import DeviceError, InvalidArgument
 from gon.limits import KIB
 from gon.model import DeviceInfo
 from gon_server.devices import opencl_driver as driver
+from gon_server.devices.opencl_properties import properties_of
 
 VENDORS_VARIABLE: Final = "OCL_ICD_VENDORS"
 HOST_VENDORS: Final = Path("/etc/OpenCL/vendors")
@@ -258,4 +259,5 @@ def info_of(unit: driver.Unit, address: str, view_alignment_bytes: int) -> Devic
         local_bytes=unit.local_mem_size,
         compute_units=unit.max_compute_units,
         view_alignment_bytes=view_alignment_bytes,
+        properties=properties_of(unit),
     )

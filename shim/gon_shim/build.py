@@ -1,0 +1,119 @@
+"""Builds the driver `libgon_opencl.so`, once for this Python, into the user's cache:
+
+    python -m gon_shim.build
+
+prints the directory that OCL_ICD_VENDORS is to name. `gon run` does the same by itself. Needs cffi
+(`gon[opencl-icd]`) and a C compiler; Khronos' headers are not needed.
+
+Rules: what is built is found by a digest of all that it is made of, and comes into being whole, by
+a rename.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import gon
+import gon_client
+import gon_shim
+from gon.errors import ConfigError
+from gon_shim.opencl import library
+
+LIBRARY: Final = "libgon_opencl.so"
+VENDOR_FILE: Final = "gon.icd"
+COMPILE_S: Final = 120
+# Where the Python in the driver finds what it needs, wherever it is loaded.
+_START: Final = """
+import site, sys
+for place in {places!r}:
+    if place not in sys.path:
+        site.addsitedir(place)
+        if place not in sys.path:
+            sys.path.append(place)
+import gon_shim.opencl.entries
+"""
+
+
+def vendors(cache: Path | None = None) -> Path:
+    """Return the directory with the driver's vendor file, built if it is not there yet.
+
+    Raises ConfigError where it cannot be built.
+    """
+    cache = default_cache() if cache is None else cache
+    source = library.c_source()
+    start = _START.format(places=_places())
+    parts = (source, library.c_types(), library.python_prototypes(), start, sys.version)
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    final = cache / f"opencl-{digest}"
+    if not (final / VENDOR_FILE).is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        _build(final, source, start)
+    return final
+
+
+def default_cache() -> Path:
+    """Return where what is built for this user lies."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gon"
+
+
+def _places() -> list[str]:
+    """Return the directories that hold what the driver imports."""
+    packages = (gon, gon_client, gon_shim)
+    own = [str(Path(package.__path__[0]).resolve().parent) for package in packages]
+    return [*dict.fromkeys([*own, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])]
+
+
+def _build(final: Path, source: str, start: str) -> None:
+    try:
+        from cffi import FFI
+    except ImportError as error:
+        raise ConfigError("the OpenCL driver needs cffi: pip install 'gon[opencl-icd]'") from error
+    ffi = FFI()
+    ffi.cdef(library.c_types())
+    ffi.embedding_api(library.python_prototypes())
+    ffi.embedding_init_code(start)
+    ffi.set_source("_gon_opencl", source)
+    fresh = Path(tempfile.mkdtemp(prefix=f"{final.name}-", dir=final.parent))
+    try:
+        ffi.emit_c_code(str(fresh / "driver.c"))
+        _compile(fresh / "driver.c", fresh / LIBRARY)
+        (fresh / VENDOR_FILE).write_text(f"{final / LIBRARY}\n")
+        try:
+            fresh.rename(final)
+        except OSError:  # somebody was quicker
+            if not (final / VENDOR_FILE).is_file():
+                raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _compile(source: Path, target: Path) -> None:
+    """Compile and link with this Python's library. Raises ConfigError."""
+    config = sysconfig.get_config_vars()
+    compiler = shlex.split(os.environ.get("CC") or "cc")
+    folder = str(config["LIBDIR"])
+    command = [
+        *compiler, "-shared", "-fPIC", "-O2", "-fvisibility=hidden", "-Wl,-Bsymbolic", "-Wl,-z,defs", "-w",
+        f"-I{sysconfig.get_path('include')}", str(source), "-o", str(target),
+        f"-L{folder}", f"-Wl,-rpath,{folder}", f"-lpython{config['LDVERSION']}", "-ldl", "-lpthread",
+    ]  # fmt: skip
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=COMPILE_S)  # noqa: S603
+    except FileNotFoundError as error:
+        raise ConfigError(f"the OpenCL driver needs a C compiler: no {compiler[0]}") from error
+    except subprocess.SubprocessError as error:
+        said = getattr(error, "stderr", "") or ""
+        raise ConfigError(f"the OpenCL driver does not compile: {error}", log=said) from error
+
+
+if __name__ == "__main__":
+    print(vendors())  # noqa: T201
