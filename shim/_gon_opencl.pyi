@@ -1,33 +1,33 @@
-"""What the driver's library shows to the Python in it (made by cffi; gon_shim.build)."""
+# What the driver's library shows to the Python in it (made by cffi; gon_shim.build).
 
 from collections.abc import Callable
 from typing import TypeVar
 
 class CData:
-    """A pointer, or something in C."""
+    # A pointer, or something in C.
 
     def __bool__(self) -> bool: ...
     def __hash__(self) -> int: ...
 
 class Numbers(CData):
-    """A pointer to numbers."""
+    # A pointer to numbers.
 
     def __getitem__(self, index: int) -> int: ...
     def __setitem__(self, index: int, value: int) -> None: ...
 
 class Handles(CData):
-    """A pointer to handles, or to any other pointers."""
+    # A pointer to handles, or to any other pointers.
 
     def __getitem__(self, index: int) -> CData: ...
     def __setitem__(self, index: int, value: CData) -> None: ...
 
 class Callback(CData):
-    """A function of the program."""
+    # A function of the program.
 
     def __call__(self, *arguments: object) -> None: ...
 
 class Object(CData):
-    """What a handle points to."""
+    # What a handle points to.
 
     dispatch: CData
 

@@ -236,6 +236,22 @@ class Reconfigure(Op, frozen=True, tag=60):
     reply: int
 
 
+class LaunchRange(Op, frozen=True, tag=65):
+    """A launch of `total` threads from `offset` on, in OpenCL's words: the last block of each
+    dimension may be smaller than `block`, and a block of zeros leaves the size to the driver. A
+    buffer of 0 is a null pointer.
+
+    For hosts of version 12 or later: an older one takes whole blocks from 0 on.
+    """
+
+    stream: int
+    kernel: int
+    offset: tuple[int, int, int]
+    total: tuple[int, int, int]
+    block: tuple[int, int, int]
+    args: tuple[int | bytes | BufferAt | LocalBytes, ...]
+
+
 def inline_data(op: Write | WritePart) -> bytes:
     """Return the bytes that a write carries itself. Raises InvalidArgument if it does not."""
     data = op.data if isinstance(op, Write) else None
@@ -265,7 +281,7 @@ AnyOp: TypeAlias = (
     | CreateEvent | CloseEvent | Record | WaitEvent | SyncEvent | Elapsed
     | Load | Unload | GetKernel | CloseKernel | Launch | GetGlobal
     | DefineGraph | RunGraph | CloseGraph
-    | WritePart | Reconfigure
+    | WritePart | Reconfigure | LaunchRange
 )  # fmt: skip
 
 
@@ -313,4 +329,5 @@ TABLE: tuple[Row, ...] = (
     Row(42, CloseGraph, "", 3),
     Row(50, WritePart, "", 5),
     Row(60, Reconfigure, "Configuration, msgpack", 8),
+    Row(65, LaunchRange, "", 12),
 )

@@ -29,6 +29,7 @@ STEPS = (
     Step(6, "2026-11-28", "compressed pieces: the hello's compressions, the welcome's compression"),
     Step(7, "2026-11-28", "side links: large transfers over several connections: SIDES"),
     Step(8, "2026-11-28", "personalities: Reconfigure, shapes in signatures"),
+    Step(12, "2026-11-28", "OpenCL's launches and properties: LaunchRange, the device's answers"),
 )
 # From this version on a worker unfolds what is folded.
 FOLDING = 4

@@ -21,11 +21,12 @@ from gon.model import DEFAULT_STREAM, Dim3, Handle, LaunchArg, ModuleInfo, Progr
 from gon.wire import ops
 from gon.wire.batch import Batch, Failure, Reply, Sent, encode
 from gon.wire.ops import AnyOp
-from gon_server.footprint import Footprint, Key, Noun, footprint
+from gon_server.footprint import AnyLaunch, Footprint, Key, Noun, footprint
 from gon_server.module_variables import ModuleVariables
 from gon_server.overwriting import Overwriting
 from gon_server.pins import Pins
 from gon_server.quota import Quota
+from gon_server.ranging import launch_range
 from gon_server.recalling import Contents, Recalling, recall_failed, recalled
 from gon_server.reconfiguring import reconfigured
 from gon_server.replaying import Replaying
@@ -192,6 +193,8 @@ class Executor:
                 device.write(Handle(op.stream), Handle(op.buffer), op.offset, data)
             case ops.Launch(stream, kernel, grid, block, shared_bytes, args):
                 self._launch(stream, kernel, grid, block, shared_bytes, args)
+            case ops.LaunchRange():
+                launch_range(device, op)
             case ops.Copy(stream, source, at, target, target_at, size):
                 device.copy(Handle(stream), Handle(source), at, Handle(target), target_at, size)
             case ops.Fill(stream, buffer, at, size, pattern):
@@ -344,7 +347,7 @@ class Executor:
     def _footprint(self, op: AnyOp) -> Footprint:
         return footprint(op, self._quota.sizes, self._written_by)
 
-    def _written_by(self, op: ops.Launch) -> list[Handle]:
+    def _written_by(self, op: AnyLaunch) -> list[Handle]:
         if (Noun.KERNEL, op.kernel) not in self._live:
             return []
         return self._device.written_by(Handle(op.kernel), op.args)

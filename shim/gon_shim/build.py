@@ -34,11 +34,14 @@ COMPILE_S: Final = 120
 # Where the Python in the driver finds what it needs, wherever it is loaded.
 _START: Final = """
 import site, sys
-for place in {places!r}:
+from _gon_opencl import lib
+places = {places!r}
+if lib.gon_is_embedding():
+    sys.path[:0] = places  # before what is installed beside the interpreter
+for place in places:
     if place not in sys.path:
-        site.addsitedir(place)
-        if place not in sys.path:
-            sys.path.append(place)
+        sys.path.append(place)
+    site.addsitedir(place)
 import gon_shim.opencl.entries
 """
 
@@ -81,7 +84,7 @@ def _build(final: Path, source: str, start: str) -> None:
     ffi.cdef(library.c_types())
     ffi.embedding_api(library.python_prototypes())
     ffi.embedding_init_code(start)
-    ffi.set_source("_gon_opencl", source)
+    ffi.set_source("_gon_opencl", source, compiler_verbose=0)
     fresh = Path(tempfile.mkdtemp(prefix=f"{final.name}-", dir=final.parent))
     try:
         ffi.emit_c_code(str(fresh / "driver.c"))
@@ -102,9 +105,10 @@ def _compile(source: Path, target: Path) -> None:
     compiler = shlex.split(os.environ.get("CC") or "cc")
     folder = str(config["LIBDIR"])
     command = [
-        *compiler, "-shared", "-fPIC", "-O2", "-fvisibility=hidden", "-Wl,-Bsymbolic", "-Wl,-z,defs", "-w",
+        *compiler, "-shared", "-fPIC", "-O2", "-w", "-fvisibility=hidden",
+        "-Wl,-Bsymbolic", "-Wl,-z,defs", f"-Wl,-rpath,{folder}", f"-L{folder}",
         f"-I{sysconfig.get_path('include')}", str(source), "-o", str(target),
-        f"-L{folder}", f"-Wl,-rpath,{folder}", f"-lpython{config['LDVERSION']}", "-ldl", "-lpthread",
+        f"-lpython{config['LDVERSION']}", "-ldl", "-lpthread",
     ]  # fmt: skip
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=COMPILE_S)  # noqa: S603

@@ -115,6 +115,7 @@ def test_the_table_is_the_union_and_its_numbers_are_for_ever() -> None:
         42: "CloseGraph",
         50: "WritePart",
         60: "Reconfigure",
+        65: "LaunchRange",
     }
     for row in ops.TABLE:
         assert row.op.__struct_config__.tag == row.number
@@ -125,6 +126,12 @@ def test_golden_bytes_of_known_contents() -> None:
     batch = Batch(7, [ops.Recall(1, 2, 3, 4, b"d", 9), ops.Keep(1, 2, 3, 4, b"d")])
     assert encode(batch) == bytes.fromhex("9207 92 9707010203 04c40164 09 960801020304c40164")
     assert [encode(outcome) for outcome in ops.Outcome] == [b"\0", b"\1", b"\2"]
+
+
+def test_golden_bytes_of_a_launch_of_a_range() -> None:
+    op = ops.LaunchRange(1, 2, (3, 0, 0), (100, 1, 1), (0, 0, 0), (0, b"v"))
+    expected = "9207 91 97 41 01 02 93030000 93640101 93000000 9200c40176"
+    assert encode(Batch(7, [op])) == bytes.fromhex(expected)
 
 
 def test_golden_bytes_of_reconfigure() -> None:

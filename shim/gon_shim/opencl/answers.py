@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
 
 from _gon_opencl import ffi
-
 from gon_shim.opencl.errors import ClError, require
 from gon_shim.opencl.khronos import constants as cl
 
 if TYPE_CHECKING:
-    from _gon_opencl import CData, Numbers
+    from _gon_opencl import CData, Handles, Numbers
+
+POINTER_BYTES: Final = 8
 
 _Thing = TypeVar("_Thing")
 # What each number of a query gives for a thing.
@@ -43,7 +44,12 @@ def pointer(value: CData) -> bytes:
 
 def address(value: CData) -> int:
     """Return a pointer as a number."""
-    return int(ffi.cast("uintptr_t", value))  # type: ignore[call-overload,no-any-return]  # pyright: ignore
+    return int(cast("int", ffi.cast("uintptr_t", value)))
+
+
+def pointer_at(at: CData) -> CData:
+    """Return the pointer that lies at an address."""
+    return cast("Handles", ffi.cast("void **", at))[0]
 
 
 def version(major: int, minor: int, patch: int = 0) -> int:
@@ -79,10 +85,10 @@ def properties_of(at: CData) -> tuple[tuple[int, int], ...]:
     """Return a list of properties and their values, which ends with a zero."""
     found: list[tuple[int, int]] = []
     if at:
-        values = ffi.cast("uint64_t *", at)
+        values = cast("Numbers", ffi.cast("uint64_t *", at))
         index = 0
-        while values[index]:  # type: ignore[index]  # pyright: ignore
-            found.append((values[index], values[index + 1]))  # type: ignore  # pyright: ignore
+        while values[index]:
+            found.append((values[index], values[index + 1]))
             index += 2
     return tuple(found)
 

@@ -6,11 +6,9 @@ shared virtual memory, pipes, queues on the device, partitions) is answered as n
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, Final
 
 from _gon_opencl import ffi
-
 from gon.clock import SYSTEM_CLOCK
 from gon_client.device import Device as Leased
 from gon_shim.opencl.answers import Answers, give, pointer, text, uint, version, word, words
@@ -24,9 +22,7 @@ from gon_shim.opencl.unit import UNIT
 if TYPE_CHECKING:
     from _gon_opencl import CData, Handles, Numbers
 
-QUEUE_PROPERTIES: Final = (
-    cl.CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE | cl.CL_QUEUE_PROFILING_ENABLE
-)
+QUEUE_PROPERTIES: Final = cl.CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE | cl.CL_QUEUE_PROFILING_ENABLE
 # Extensions of the language of kernels, and what else needs nothing of this driver.
 _EXTENSIONS: Final = (
     "cl_khr_byte_addressable_store",
@@ -78,7 +74,6 @@ class Device(Object):
     """The device of this process."""
 
     invalid = cl.CL_INVALID_DEVICE
-    live = {}
 
     def __init__(self, leased: Leased) -> None:
         super().__init__()
@@ -132,7 +127,11 @@ def _answers(leased: Leased) -> dict[int, bytes]:
         cl.CL_DEVICE_PARTITION_TYPE: b"",
         cl.CL_DEVICE_PREFERRED_INTEROP_USER_SYNC: uint(1),
         cl.CL_DEVICE_PROFILING_TIMER_RESOLUTION: word(1),
+        cl.CL_DEVICE_LATEST_CONFORMANCE_VERSION_PASSED: text(""),
     }
+    if int.from_bytes(made[cl.CL_DEVICE_NUMERIC_VERSION], "little") > version(3, 0):
+        made[cl.CL_DEVICE_VERSION] = text("OpenCL 3.0 GoN")
+        made[cl.CL_DEVICE_NUMERIC_VERSION] = uint(version(3, 0))
     features = made.get(cl.CL_DEVICE_OPENCL_C_FEATURES, b"")
     made[cl.CL_DEVICE_OPENCL_C_FEATURES] = b"".join(
         feature
@@ -143,8 +142,6 @@ def _answers(leased: Leased) -> dict[int, bytes]:
     return made
 
 
-
-
 def _told(leased: Leased) -> dict[int, bytes]:
     """Return what every unit tells, in OpenCL's numbers."""
     info = leased.info
@@ -152,7 +149,9 @@ def _told(leased: Leased) -> dict[int, bytes]:
     il = "SPIR-V_1.2 SPIR-V_1.1 SPIR-V_1.0" if "spir-v" in info.formats else ""
     largest = max(info.memory_bytes // 4, 1)
     floats = cl.CL_FP_ROUND_TO_NEAREST | cl.CL_FP_INF_NAN
-    lanes = range(cl.CL_DEVICE_PREFERRED_VECTOR_WIDTH_CHAR, cl.CL_DEVICE_PREFERRED_VECTOR_WIDTH_FLOAT + 1)
+    lanes = range(
+        cl.CL_DEVICE_PREFERRED_VECTOR_WIDTH_CHAR, cl.CL_DEVICE_PREFERRED_VECTOR_WIDTH_FLOAT + 1
+    )
     return {
         **{what: uint(1) for what in lanes},
         cl.CL_DEVICE_TYPE: word(kinds.get(info.kind, cl.CL_DEVICE_TYPE_ACCELERATOR)),
@@ -194,15 +193,13 @@ def _told(leased: Leased) -> dict[int, bytes]:
 def device() -> Device:
     """Return the device of this process. Raises ClError where there is none."""
     leased = UNIT.device
-    for known in Device.live.values():
+    for known in Device.all():
         return known
     return Device(leased)
 
 
 @entry("clGetDeviceIDs")
-def get_devices(
-    platform: CData, kind: int, room: int, devices: Handles, count: Numbers
-) -> None:
+def get_devices(platform: CData, kind: int, room: int, devices: Handles, count: Numbers) -> None:
     platform_of(platform)
     known = cl.CL_DEVICE_TYPE_ALL
     every = (
@@ -279,6 +276,3 @@ def devices_of(count: int, devices: Handles) -> list[Device]:
 def unpack_handle(value: int) -> CData:
     """Return a handle that was given as a number."""
     return ffi.cast("void *", value)
-
-
-assert struct.calcsize("P") == 8

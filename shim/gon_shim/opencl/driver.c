@@ -53,11 +53,30 @@ static int gon_refuses(void) {
   return gon_forked;
 }
 
+/* A Python program may call in the middle of an exception, which is no matter of ours. */
+struct gon_raised {
+  PyObject *kind, *value, *trace;
+};
+
+static struct gon_raised gon_enter(void) {
+  struct gon_raised raised = {NULL, NULL, NULL};
+  if (!gon_embeds && PyGILState_Check())
+    PyErr_Fetch(&raised.kind, &raised.value, &raised.trace);
+  return raised;
+}
+
+static void gon_leave(struct gon_raised raised) {
+  if (raised.kind)
+    PyErr_Restore(raised.kind, raised.value, raised.trace);
+}
+
 static int gon_unsupported(void) { return GON_INVALID_OPERATION; }
 
 /*** entries ***/
 
 const void *const *gon_dispatch(void) { return gon_table; }
+
+int gon_is_embedding(void) { return gon_embeds; }
 
 #define GON_EXPORT __attribute__((visibility("default")))
 

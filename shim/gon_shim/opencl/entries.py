@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from _gon_opencl import ffi
-
 from gon_shim.opencl import (
     device,
     event,

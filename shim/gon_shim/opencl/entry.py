@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from _gon_opencl import ffi
-
 from gon.errors import GonError
 from gon_shim.opencl import library
 from gon_shim.opencl.errors import ClError, code_of, say

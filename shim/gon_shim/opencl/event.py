@@ -1,4 +1,4 @@
-"""Events: commands as a program sees them; user events; callbacks, made by a thread of their own."""
+"""Events: commands as a program sees them; user events; callbacks, by a thread of their own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from gon_shim.opencl.unit import UNIT
 
 if TYPE_CHECKING:
     from _gon_opencl import Callback, CData, Handles, Numbers
-
     from gon_shim.opencl.queue import Queue
 
 
@@ -25,7 +24,6 @@ class Event(Object):
     """A command's event; a user event has no queue."""
 
     invalid = cl.CL_INVALID_EVENT
-    live = {}
 
     def __init__(self, scope: Scope, queue: Queue | None, kind: int, command: Command) -> None:
         super().__init__()

@@ -15,7 +15,9 @@ from typing import Final
 from gon.limits import SOURCE_BYTES_MAX
 from gon_shim.opencl.limits import INCLUDE_DEPTH_MAX
 
-_INCLUDE: Final = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>).*$', re.M)
+_INCLUDE: Final = re.compile(
+    r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>).*$', re.MULTILINE
+)
 # What a compiler of OpenCL C is told, and the host's need not be: debugging, and what it does
 # anyway.
 _LEFT_OUT: Final = frozenset({"-g", "-cl-kernel-arg-info"})
@@ -35,21 +37,27 @@ def split_options(options: str) -> tuple[str, list[Path]]:
 
 
 def expanded(
-    text: str, folders: Sequence[Path], headers: Mapping[str, str], depth: int = 0
+    text: str,
+    folders: Sequence[Path],
+    headers: Mapping[str, str],
+    depth: int = 0,
+    here: Path | None = None,
 ) -> str:
-    """Return a program's text with what it includes in the place of each `#include`."""
+    """Return a program's text with what it includes in the place of each `#include`; `headers` are
+    given by name, `here` is the directory of a header whose text this is.
+    """
     made: list[str] = []
     end = size = 0
     for found in _INCLUDE.finditer(text):
         line = text.count("\n", 0, found.end()) + 2
         name = found[1] or found[2]
-        body = headers.get(name)
+        body, folder = headers.get(name), None
         if body is None:
-            body = _read(name, folders)
+            body, folder = _read(name, folders if found[2] or here is None else [here, *folders])
         if body is None or depth >= INCLUDE_DEPTH_MAX or size > SOURCE_BYTES_MAX:
             body = f'#error "{name}: file not found"\n'
         else:
-            inner = expanded(body, folders, headers, depth + 1)
+            inner = expanded(body, folders, headers, depth + 1, folder)
             body = f'#line 1 "{name}"\n{inner}\n#line {line} "program"\n'
         size += len(body)
         made += (text[end : found.start()], body)
@@ -57,10 +65,12 @@ def expanded(
     return "".join([*made, text[end:]])
 
 
-def _read(name: str, folders: Sequence[Path]) -> str | None:
+def _read(name: str, folders: Sequence[Path]) -> tuple[str | None, Path | None]:
+    """Return a header's text and its directory."""
     for folder in (*folders, Path()):
+        path = folder / name
         try:
-            return (folder / name).read_text()
+            return path.read_text(), path.parent
         except (OSError, UnicodeDecodeError):
             continue
-    return None
+    return None, None

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, NamedTuple
 
 from _gon_opencl import ffi
-
 from gon.model import Dim3, KernelInfo, LaunchArg, LocalBytes, Param, ParamKind
 from gon_client.module import Kernel as Function
-from gon_shim.opencl.answers import Answers, answer, pointer, text, uint, word, words
+from gon_shim.opencl.answers import (
+    POINTER_BYTES,
+    Answers,
+    answer,
+    pointer,
+    pointer_at,
+    text,
+    uint,
+    word,
+    words,
+)
 from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require
 from gon_shim.opencl.khronos import constants as cl
@@ -19,14 +28,21 @@ from gon_shim.opencl.program import Program
 if TYPE_CHECKING:
     from _gon_opencl import CData, Handles, Numbers
 
-_POINTER_BYTES: Final = 8
+
+class Range(NamedTuple):
+    """The threads of a launch, as they travel; `offset` is None for whole blocks from 0 on: then
+    `size` counts blocks, not threads.
+    """
+
+    size: Dim3
+    block: Dim3
+    offset: Dim3 | None = None
 
 
 class Kernel(Object):
     """A kernel with its arguments."""
 
     invalid = cl.CL_INVALID_KERNEL
-    live = {}
 
     def __init__(self, program: Program, name: str, function: Function) -> None:
         super().__init__()
@@ -40,8 +56,8 @@ class Kernel(Object):
         self.memories: dict[int, Memory] = {}
         # The arguments as a launch takes them, None after one was set.
         self.ready: tuple[LaunchArg, ...] | None = None
-        # Grid and block of sizes that were launched before.
-        self.ranges: dict[tuple[bytes, bytes], tuple[Dim3, Dim3]] = {}
+        # What a launch of these sizes is, of those that were launched before.
+        self.ranges: dict[tuple[bytes, bytes, bytes], Range] = {}
         program.kernels += 1
         self.hold(program)
 
@@ -116,13 +132,16 @@ def set_kernel_arg(handle: CData, index: int, size: int, at: CData) -> None:
         require(size, cl.CL_INVALID_ARG_SIZE)
         kernel.args[index] = LocalBytes(size)
     else:
-        require(size == _POINTER_BYTES, cl.CL_INVALID_ARG_SIZE)
-        # No pointer to nothing can be given to a unit.
-        require(at, cl.CL_INVALID_ARG_VALUE)
-        memory = Memory.of(ffi.cast("void **", at)[0])  # type: ignore  # pyright: ignore
-        require(memory.scope is kernel.program.scope, cl.CL_INVALID_MEM_OBJECT)
-        kernel.args[index] = memory.arg
-        kernel.memories[index] = memory
+        require(size == POINTER_BYTES, cl.CL_INVALID_ARG_SIZE)
+        given = pointer_at(at) if at else ffi.NULL
+        if not given:  # a null pointer
+            kernel.args[index] = 0
+            kernel.memories.pop(index, None)
+        else:
+            memory = Memory.of(given)
+            require(memory.scope is kernel.program.scope, cl.CL_INVALID_MEM_OBJECT)
+            kernel.args[index] = memory.arg
+            kernel.memories[index] = memory
     kernel.ready = None
 
 

@@ -1,6 +1,7 @@
 """Launches: the hot path of most programs.
 
 A launch of sizes that were launched before, with arguments that were not set since, looks both up.
+Whole blocks from 0 on, as most launches have, go as every program's of GoN; others as OpenCL's own.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from _gon_opencl import ffi
-
-from gon.model import Dim3
+from gon.model import Dim3, LaunchArg
+from gon.ranges import ANY_BLOCK, Ranged
 from gon_shim.opencl.answers import numbers_of
 from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require
-from gon_shim.opencl.kernel import Kernel
+from gon_shim.opencl.kernel import Kernel, Range
 from gon_shim.opencl.khronos import constants as cl
-from gon_shim.opencl.limits import BLOCK_CHOSEN_MAX, RANGES_CACHED_MAX
+from gon_shim.opencl.limits import BLOCK_CHOSEN_MAX, BLOCK_CHOSEN_MIN, RANGES_CACHED_MAX
 from gon_shim.opencl.queue import Queue
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _buffer: Final = ffi.buffer
 _ONE: Final = cast("Numbers", ffi.new("size_t[]", [1]))
 _NOWHERE: Final = cast("Numbers", ffi.NULL)
+_NOTHING: Final = Range((0, 0, 0), (0, 0, 0))
+_ORIGIN: Final = (0, 0, 0)
 
 
 @entry("clEnqueueNDRangeKernel")
@@ -39,54 +42,82 @@ def enqueue_kernel(
     if not total:
         raise ClError(cl.CL_INVALID_GLOBAL_WORK_SIZE)
     size = 8 * dimensions
-    key = (_buffer(total, size)[:], _buffer(block, size)[:] if block else b"")
-    shape = kernel.ranges.get(key) or _checked(kernel, dimensions, total, block, key)
-    if offset and any(numbers_of(offset, dimensions)):
-        raise ClError(cl.CL_INVALID_GLOBAL_OFFSET)
+    key = (
+        _buffer(total, size)[:],
+        _buffer(block, size)[:] if block else b"",
+        _buffer(offset, size)[:] if offset else b"",
+    )
+    shape = kernel.ranges.get(key)
+    if shape is None:
+        shape = kernel.ranges[key] = _checked(kernel, dimensions, offset, total, block)
     args = kernel.ready
     if args is None:
         args = kernel.taken()
-    stream = queue.stream
     if event_at or count or queue.held or queue.measures:
-        launch = stream.device.contract.launch
         memories = [*kernel.memories.values()]
 
         def run() -> None:
-            assert memories is not None  # they live as long as this may be called
-            launch(stream.handle, kernel.function.handle, shape[0], shape[1], 0, args)
+            _launch(queue, kernel, shape, args)
+            memories.clear()  # they had to live until now
 
         queue.submit(cl.CL_COMMAND_NDRANGE_KERNEL, run, count, waits, event_at)
+    else:
+        _launch(queue, kernel, shape, args)
+
+
+def _launch(queue: Queue, kernel: Kernel, shape: Range, args: tuple[LaunchArg, ...]) -> None:
+    function, stream = kernel.function, queue.stream
+    if shape is _NOTHING:
         return
-    kernel.function.queue(
-        stream.handle, kernel.function.handle, shape[0], shape[1], 0, args
-    )
+    if shape.offset is None and 0 not in args:
+        function.queue(stream.handle, function.handle, shape.size, shape.block, 0, args)
+        return
+    contract = stream.device.contract
+    if not isinstance(contract, Ranged):
+        raise ClError(cl.CL_INVALID_OPERATION)
+    total, offset = shape.size, shape.offset
+    if offset is None:
+        offset = _ORIGIN
+        total = _three([size * part for size, part in zip(shape.size, shape.block, strict=True)])
+    contract.launch_range(stream.handle, function.handle, offset, total, shape.block, args)
 
 
 def _checked(
-    kernel: Kernel, dimensions: int, total_at: Numbers, block_at: Numbers, key: tuple[bytes, bytes]
-) -> tuple[Dim3, Dim3]:
-    """Return grid and block of a launch, and remember them. Raises ClError."""
-    device = kernel.program.scope.device.leased.info
-    total = _three(numbers_of(total_at, dimensions))
-    require(all(total), cl.CL_INVALID_GLOBAL_WORK_SIZE)
-    required = kernel.info.required_block
-    if block_at:
-        block = _three(numbers_of(block_at, dimensions))
-        require(required in (None, block), cl.CL_INVALID_WORK_GROUP_SIZE)
-    else:
-        block = required or chosen(total, min(kernel.info.max_block, BLOCK_CHOSEN_MAX))
-    require(all(block), cl.CL_INVALID_WORK_GROUP_SIZE)
-    fits = all(size <= most for size, most in zip(block, device.max_block_dims, strict=True))
-    require(fits, cl.CL_INVALID_WORK_ITEM_SIZE)
-    require(math.prod(block) <= kernel.info.max_block, cl.CL_INVALID_WORK_GROUP_SIZE)
-    whole = all(size % part == 0 for size, part in zip(total, block, strict=True))
-    require(whole, cl.CL_INVALID_WORK_GROUP_SIZE)
-    grid = (total[0] // block[0], total[1] // block[1], total[2] // block[2])
-    require(max(grid) < 1 << 32, cl.CL_INVALID_GLOBAL_WORK_SIZE)
+    kernel: Kernel, dimensions: int, offset_at: Numbers, total_at: Numbers, block_at: Numbers
+) -> Range:
+    """Return the threads of a launch. Raises ClError."""
+    one = kernel.program.scope.device
     if len(kernel.ranges) >= RANGES_CACHED_MAX:
         kernel.ranges.clear()
-    kernel.ranges[key] = (grid, block)
-    return grid, block
+    total = _three(numbers_of(total_at, dimensions))
+    if not all(total):  # a launch of nothing is over at once
+        return _NOTHING
+    padded = (*numbers_of(offset_at, dimensions), 0, 0) if offset_at else _ORIGIN
+    offset = (padded[0], padded[1], padded[2])
+    fits = all(first + size < 1 << 63 for first, size in zip(offset, total, strict=True))
+    require(fits, cl.CL_INVALID_GLOBAL_OFFSET)
+    block = kernel.info.required_block
+    if block_at:
+        given = _three(numbers_of(block_at, dimensions))
+        require(block in (None, given), cl.CL_INVALID_WORK_GROUP_SIZE)
+        block = given
+    if block is None:
+        block = chosen(total, min(kernel.info.max_block, BLOCK_CHOSEN_MAX))
+        if block == ANY_BLOCK:
+            return Range(total, ANY_BLOCK, offset)
+    require(all(block), cl.CL_INVALID_WORK_GROUP_SIZE)
+    most = one.leased.info.max_block_dims
+    fits = all(size <= limit for size, limit in zip(block, most, strict=True))
+    require(fits, cl.CL_INVALID_WORK_ITEM_SIZE)
+    require(math.prod(block) <= kernel.info.max_block, cl.CL_INVALID_WORK_GROUP_SIZE)
+    is_whole = all(size % part == 0 for size, part in zip(total, block, strict=True))
+    if is_whole and not any(offset):
+        grid = (total[0] // block[0], total[1] // block[1], total[2] // block[2])
+        require(max(grid) < 1 << 32, cl.CL_INVALID_GLOBAL_WORK_SIZE)
+        return Range(grid, block)
+    ends = one.number(cl.CL_DEVICE_NON_UNIFORM_WORK_GROUP_SUPPORT) and kernel.program.is_recent
+    require(is_whole or ends, cl.CL_INVALID_WORK_GROUP_SIZE)
+    return Range(total, block, offset)
 
 
 def _three(sizes: Sequence[int]) -> Dim3:
@@ -96,11 +127,13 @@ def _three(sizes: Sequence[int]) -> Dim3:
 
 def chosen(total: Dim3, most: int) -> Dim3:
     """Return a block for sizes that a program leaves to us: the largest that divides them, the
-    first dimension first.
+    first dimension first; ANY_BLOCK where that is too small for many threads.
     """
     first = _divisor(total[0], most)
     second = _divisor(total[1], most // first)
-    return first, second, _divisor(total[2], most // (first * second))
+    block = (first, second, _divisor(total[2], most // (first * second)))
+    least = min(math.prod(total), BLOCK_CHOSEN_MIN, most)
+    return block if math.prod(block) >= least else ANY_BLOCK
 
 
 def _divisor(number: int, most: int) -> int:
@@ -116,8 +149,6 @@ def enqueue_task(
 
 
 @entry("clEnqueueNativeKernel")
-def enqueue_native(
-    queue: CData, _function: Callable[..., object], *_given: object
-) -> None:
+def enqueue_native(queue: CData, _function: Callable[..., object], *_given: object) -> None:
     Queue.of(queue)
     raise ClError(cl.CL_INVALID_OPERATION)

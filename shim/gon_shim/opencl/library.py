@@ -62,8 +62,13 @@ class Entry:
         if self.is_foreign:
             return f"{head} {{ {failed} }}"
         call = f"gon_{self.name}({arguments});"
-        gives = "" if self.result == "void" else "return "
-        return f"{head} {{ if (gon_refuses()) {{ {failed} }} {gives}{call} }}"
+        taken, gives = (
+            (f"{self.result} given = ", "return given; ") if self.result != "void" else ("", "")
+        )
+        return (
+            f"{head} {{ if (gon_refuses()) {{ {failed} }} struct gon_raised raised = gon_enter(); "
+            f"{taken}{call} gon_leave(raised); {gives}}}"
+        )
 
 
 def _split(params: str) -> tuple[str, ...]:
@@ -105,7 +110,7 @@ def python_prototypes() -> str:
 def c_types() -> str:
     """Return what Python sees of the driver beside that."""
     extra = "struct gon_object { const void *const *dispatch; };"
-    return f"{types_text()}\n{extra}\nconst void *const *gon_dispatch(void);"
+    return f"{types_text()}\n{extra}\nconst void *const *gon_dispatch(void);\nint gon_is_embedding(void);"
 
 
 def c_source() -> str:

@@ -13,5 +13,7 @@ RANGES_CACHED_MAX: Final = 256
 # Threads of a block where a program leaves that to us: more gain nothing on a CPU, and every GPU
 # takes so many.
 BLOCK_CHOSEN_MAX: Final = 256
+# Below this the driver chooses.
+BLOCK_CHOSEN_MIN: Final = 32
 # A program's headers that include each other.
 INCLUDE_DEPTH_MAX: Final = 64

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from _gon_opencl import ffi
-
 from gon.device import Pending
 from gon_shim.opencl.answers import address
 from gon_shim.opencl.entry import entry

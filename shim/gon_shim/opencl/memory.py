@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from _gon_opencl import ffi
-
 from gon.device import KnownWrite
 from gon.model import BufferAt, LaunchArg
 from gon_shim.opencl.answers import (
@@ -31,7 +30,6 @@ from gon_shim.opencl.scope import Scope
 
 if TYPE_CHECKING:
     from _gon_opencl import Callback, CData, Handles, Numbers
-
     from gon_client.buffer import Buffer
     from gon_shim.opencl.mapping import Mapped
 
@@ -39,9 +37,7 @@ _ACCESS: Final = cl.CL_MEM_READ_WRITE | cl.CL_MEM_WRITE_ONLY | cl.CL_MEM_READ_ON
 _HOST_ACCESS: Final = (
     cl.CL_MEM_HOST_WRITE_ONLY | cl.CL_MEM_HOST_READ_ONLY | cl.CL_MEM_HOST_NO_ACCESS
 )
-_HOST_POINTER: Final = (
-    cl.CL_MEM_USE_HOST_PTR | cl.CL_MEM_ALLOC_HOST_PTR | cl.CL_MEM_COPY_HOST_PTR
-)
+_HOST_POINTER: Final = cl.CL_MEM_USE_HOST_PTR | cl.CL_MEM_ALLOC_HOST_PTR | cl.CL_MEM_COPY_HOST_PTR
 _KNOWN: Final = _ACCESS | _HOST_ACCESS | _HOST_POINTER
 
 
@@ -49,7 +45,6 @@ class Memory(Object):
     """A buffer, or a part of one: `offset` bytes into `buffer`, which is all of it."""
 
     invalid = cl.CL_INVALID_MEM_OBJECT
-    live = {}
 
     def __init__(
         self,

@@ -13,11 +13,11 @@ import threading
 from typing import TYPE_CHECKING, ClassVar, Self, cast
 
 from _gon_opencl import ffi, lib
-
 from gon_shim.opencl.errors import ClError
 
 if TYPE_CHECKING:
-    from _gon_opencl import CData, Object as Word
+    from _gon_opencl import CData
+    from _gon_opencl import Object as Word
 
 _COUNTING = threading.Lock()
 
@@ -28,7 +28,10 @@ class Object:
     # What an entry says of a handle that is none.
     invalid: ClassVar[int]
     # The objects of this kind, by handle; every kind has its own.
-    live: ClassVar[dict[CData, Self]]  # type: ignore[misc]
+    _live: ClassVar[dict[CData, Object]]
+
+    def __init_subclass__(cls) -> None:
+        cls._live = {}
 
     def __init__(self) -> None:
         self._word = cast("Word", ffi.new("struct gon_object *"))
@@ -37,7 +40,7 @@ class Object:
         self.references = 1
         self._holders = 0
         self._held: list[Object] = []
-        self.live[self.handle] = self
+        self._live[self.handle] = self
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.references} references, {self._holders} holders)"
@@ -45,10 +48,20 @@ class Object:
     @classmethod
     def of(cls, handle: CData) -> Self:
         """Return the object of a handle. Raises ClError."""
-        try:
-            return cls.live[handle]
-        except KeyError:
-            raise ClError(cls.invalid) from None
+        found = cls._live.get(handle)
+        if found is None:
+            raise ClError(cls.invalid)
+        return cast("Self", found)
+
+    @classmethod
+    def find(cls, handle: CData) -> Self | None:
+        """Return the object of a handle, None if there is none."""
+        return cast("Self | None", cls._live.get(handle))
+
+    @classmethod
+    def all(cls) -> list[Self]:
+        """Return the objects there are."""
+        return cast("list[Self]", [*cls._live.values()])
 
     def retain(self) -> None:
         with _COUNTING:
@@ -78,7 +91,7 @@ class Object:
         self._end_if_unused()
 
     def _end_if_unused(self) -> None:
-        if self.references or self._holders or self.live.pop(self.handle, None) is None:
+        if self.references or self._holders or self._live.pop(self.handle, None) is None:
             return
         self.end()
         held, self._held = self._held, []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from _gon_opencl import ffi
-
 from gon_shim.opencl.answers import Answers, answer, text, uint, version, word
 from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import require
@@ -22,7 +21,6 @@ class Platform(Object):
     """The platform."""
 
     invalid = cl.CL_INVALID_PLATFORM
-    live = {}
 
 
 PLATFORM = Platform()
@@ -53,9 +51,7 @@ def get_platforms(room: int, platforms: Handles, count: Numbers) -> None:
 
 
 @entry("clGetPlatformInfo")
-def get_platform_info(
-    platform: CData, what: int, room: int, at: CData, size_at: Numbers
-) -> None:
+def get_platform_info(platform: CData, what: int, room: int, at: CData, size_at: Numbers) -> None:
     answer(_ANSWERS, platform_of(platform), what, room, at, size_at)
 
 
@@ -72,5 +68,3 @@ def unload_platform_compiler(platform: CData) -> None:
 @entry("clUnloadCompiler")
 def unload_compiler() -> None:
     """Do nothing: compilers are the host's."""
-
-

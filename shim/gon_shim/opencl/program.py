@@ -6,16 +6,17 @@ later is building, as far as that goes without the other programs: the link buil
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from _gon_opencl import ffi
 
+from _gon_opencl import ffi
 from gon.errors import CompileError, InvalidArgument, Unsupported
 from gon_client.module import Module
-from gon_shim.opencl.answers import Answers, answer, address, pointer, text, uint, word
+from gon_shim.opencl.answers import Answers, answer, pointer, pointer_at, text, uint, word
 from gon_shim.opencl.device import devices_of
 from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require
@@ -45,7 +46,6 @@ class Program(Object):
     """A program."""
 
     invalid = cl.CL_INVALID_PROGRAM
-    live = {}
 
     def __init__(self, scope: Scope, made: Made, *, source: str = "", il: bytes = b"") -> None:
         super().__init__()
@@ -67,6 +67,12 @@ class Program(Object):
         if self.module is None:
             raise ClError(cl.CL_INVALID_PROGRAM_EXECUTABLE)
         return self.module
+
+    @property
+    def is_recent(self) -> bool:
+        """Whether the language it was built for has blocks that are smaller at the ends."""
+        standard = re.search(r"-cl-std=CL(?:C\+\+)?(\d)", self.made.options)
+        return standard is not None and int(standard[1]) >= 2
 
     def build(self, options: str) -> None:
         """Build for the device. Raises ClError."""
@@ -195,9 +201,7 @@ def create_with_built_in(context: CData, count: int, devices: Handles, names: CD
     raise ClError(cl.CL_INVALID_VALUE)
 
 
-def _finish(
-    program: Program, work: Callable[[], None], notify: Callback, data: CData
-) -> None:
+def _finish(program: Program, work: Callable[[], None], notify: Callback, data: CData) -> None:
     """Do the work and tell whoever wants to know. Raises ClError, as the entry does."""
     try:
         work()
@@ -290,8 +294,8 @@ def get_program_info(handle: CData, what: int, room: int, at: Handles, size_at: 
         size_at[0] = 8
     if at:
         require(room >= 8, cl.CL_INVALID_VALUE)
-        target = ffi.cast("void **", at)[0]  # type: ignore[index]  # pyright: ignore
-        if address(target):
+        target = pointer_at(at)
+        if target:
             binary = program.binary()
             ffi.memmove(target, binary, len(binary))
 

@@ -9,13 +9,21 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from _gon_opencl import ffi
-
 from gon.device import Pending
 from gon.errors import GonError
-from gon_shim.opencl.answers import Answers, answer, pointer, properties_of, uint, word, words_with_end
+from gon_shim.opencl.answers import (
+    Answers,
+    answer,
+    pointer,
+    properties_of,
+    uint,
+    word,
+    words_with_end,
+)
 from gon_shim.opencl.command import CHANGED, Command
 from gon_shim.opencl.device import QUEUE_PROPERTIES, Device, now_ns
 from gon_shim.opencl.entry import entry
@@ -28,7 +36,6 @@ from gon_shim.opencl.scope import Scope
 
 if TYPE_CHECKING:
     from _gon_opencl import CData, Handles, Numbers
-
     from gon_client.stream import Stream
 
 
@@ -44,7 +51,6 @@ class Queue(Object):
     """A command queue."""
 
     invalid = cl.CL_INVALID_COMMAND_QUEUE
-    live = {}
 
     def __init__(self, scope: Scope, properties: int, told: bytes) -> None:
         super().__init__()
@@ -109,7 +115,7 @@ class Queue(Object):
         require(bool(count) == bool(waits), cl.CL_INVALID_EVENT_WAIT_LIST)
         found: list[Command] = []
         for index in range(count):
-            event = Event.live.get(waits[index])
+            event = Event.find(waits[index])
             if event is None:
                 raise ClError(cl.CL_INVALID_EVENT_WAIT_LIST)
             require(event.scope is self.scope, cl.CL_INVALID_CONTEXT)
@@ -164,7 +170,8 @@ class Queue(Object):
         return bool(free)
 
     def end(self) -> None:
-        self.stream.close()
+        with suppress(GonError):  # of a lease that is over there is nothing left to close
+            self.stream.close()
 
     def finish(self) -> None:
         """Wait for everything. Raises what the device says."""
@@ -190,7 +197,8 @@ class Queue(Object):
 def advance() -> None:
     """Let go what is held no longer, in all queues."""
     with CHANGED:
-        while any([queue.let_go() for queue in list(Queue.live.values()) if queue.held]):
+        # Each once, not up to the first: what one lets go may be what another waits for.
+        while sum(queue.let_go() for queue in Queue.all() if queue.held):
             pass
 
 

@@ -28,7 +28,6 @@ class Scope(Object):
     """A context."""
 
     invalid = cl.CL_INVALID_CONTEXT
-    live = {}
 
     def __init__(self, one: Device, properties: tuple[tuple[int, int], ...]) -> None:
         super().__init__()
@@ -72,9 +71,7 @@ def create_context(
 
 
 @entry("clCreateContextFromType")
-def create_context_from_type(
-    properties: CData, kind: int, notify: Callback, data: CData
-) -> CData:
+def create_context_from_type(properties: CData, kind: int, notify: Callback, data: CData) -> CData:
     require(notify or not data, cl.CL_INVALID_VALUE)
     found = _checked(properties)
     require(is_of_kind(device(), kind), cl.CL_DEVICE_NOT_FOUND)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from _gon_opencl import ffi
-
 from gon.device import Pending, Waiting
 from gon.limits import INLINE_BYTES_MAX
 from gon_shim.opencl.entry import entry

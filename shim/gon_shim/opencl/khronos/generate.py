@@ -134,7 +134,11 @@ class Interface:
     def _need(self, node: c_ast.Node) -> None:
         """Note the types that a declaration is made of, before it itself if it is one."""
         for name in self._names(node):
-            if name in self._types and name.startswith(("cl_", "CLegl")) and name not in self.needed:
+            if (
+                name in self._types
+                and name.startswith(("cl_", "CLegl"))
+                and name not in self.needed
+            ):
                 self._need(self._types[name])
         if isinstance(node, c_ast.Typedef):
             self.needed.setdefault(node.name, f"{self._c.visit(node)};")
