@@ -19,6 +19,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -63,6 +64,19 @@ def vendors(cache: Path | None = None) -> Path:
     return final
 
 
+def variables() -> dict[str, str]:
+    """Return how a program's loader of OpenCL finds the driver; nothing where it cannot be built
+    for want of cffi or a compiler. Raises ConfigError where that fails.
+    """
+    if find_spec("cffi") is None or shutil.which(_compiler()[0]) is None:
+        return {}
+    return {"OCL_ICD_VENDORS": str(vendors()), "GON_ICD": "on"}
+
+
+def _compiler() -> list[str]:
+    return shlex.split(os.environ.get("CC") or "cc")
+
+
 def default_cache() -> Path:
     """Return where what is built for this user lies."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gon"
@@ -102,7 +116,7 @@ def _build(final: Path, source: str, start: str) -> None:
 def _compile(source: Path, target: Path) -> None:
     """Compile and link with this Python's library. Raises ConfigError."""
     config = sysconfig.get_config_vars()
-    compiler = shlex.split(os.environ.get("CC") or "cc")
+    compiler = _compiler()
     folder = str(config["LIBDIR"])
     command = [
         *compiler, "-shared", "-fPIC", "-O2", "-w", "-fvisibility=hidden",

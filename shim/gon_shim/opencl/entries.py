@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+
 from _gon_opencl import ffi
 from gon_shim.opencl import (
     device,
@@ -18,7 +20,6 @@ from gon_shim.opencl import (
     transfers,
 )
 from gon_shim.opencl.entry import bind_rest
-from gon_shim.opencl.unit import UNIT
 
 __all__ = [
     "device",
@@ -36,4 +37,11 @@ __all__ = [
 ]
 
 bind_rest()
-ffi.def_extern(name="gon_shutdown")(UNIT.close)
+
+
+def _at_exit() -> None:
+    """Do what Python does at a program's end: an interpreter in another's program never ends."""
+    atexit._run_exitfuncs()  # noqa: SLF001  # pyright: ignore
+
+
+ffi.def_extern(name="gon_shutdown")(_at_exit)

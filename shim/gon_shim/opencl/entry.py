@@ -52,7 +52,8 @@ def _creation(name: str, function: Callable[..., object]) -> Callable[..., objec
     has_code = _ENTRIES[name].has_code_last
 
     def call(*given: object) -> object:
-        code, made = cl.CL_SUCCESS, ffi.NULL
+        made: object = ffi.NULL
+        code = cl.CL_SUCCESS
         try:
             made = function(*given[:-1]) if has_code else function(*given)
         except ClError as error:
@@ -75,9 +76,12 @@ def bind_rest() -> None:
     """Let every entry that nobody wrote say so."""
     for name in _ENTRIES.keys() - _bound:
         if _ENTRIES[name].result == "void":
-            ffi.def_extern(name=f"gon_{name}")(lambda *_given: None)
+            ffi.def_extern(name=f"gon_{name}")(_do_nothing)
         else:
             entry(name)(_refuse)
+
+
+def _do_nothing(*_given: object) -> None: ...
 
 
 def _refuse(*_given: object) -> None:

@@ -6,6 +6,7 @@ there: that becomes an `#error`, which speaks only where it counts.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from gon_shim.opencl.limits import INCLUDE_DEPTH_MAX
 _INCLUDE: Final = re.compile(
     r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>).*$', re.MULTILINE
 )
+_ONCE: Final = re.compile(r"^[ \t]*#[ \t]*pragma[ \t]+once[ \t]*$", re.MULTILINE)
 # What a compiler of OpenCL C is told, and the host's need not be: debugging, and what it does
 # anyway.
 _LEFT_OUT: Final = frozenset({"-g", "-cl-kernel-arg-info"})
@@ -57,12 +59,22 @@ def expanded(
         if body is None or depth >= INCLUDE_DEPTH_MAX or size > SOURCE_BYTES_MAX:
             body = f'#error "{name}: file not found"\n'
         else:
-            inner = expanded(body, folders, headers, depth + 1, folder)
+            inner = expanded(_guarded(body), folders, headers, depth + 1, folder)
             body = f'#line 1 "{name}"\n{inner}\n#line {line} "program"\n'
         size += len(body)
         made += (text[end : found.start()], body)
         end = found.end() + 1
     return "".join([*made, text[end:]])
+
+
+def _guarded(body: str) -> str:
+    """Return a header's text that is there once, if it says so: no file is left to know it by."""
+    found = _ONCE.search(body)
+    if found is None:
+        return body
+    name = f"GON_ONCE_{hashlib.sha256(body.encode()).hexdigest()[:16]}"
+    text = f"{body[: found.start()]}{body[found.end() :]}"
+    return f"#ifndef {name}\n#define {name}\n#line 1\n{text}\n#endif\n"
 
 
 def _read(name: str, folders: Sequence[Path]) -> tuple[str | None, Path | None]:

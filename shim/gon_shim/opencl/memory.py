@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from _gon_opencl import ffi
 from gon.device import KnownWrite
+from gon.errors import GonError
 from gon.model import BufferAt, LaunchArg
 from gon_shim.opencl.answers import (
     Answers,
@@ -26,6 +28,7 @@ from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require
 from gon_shim.opencl.khronos import constants as cl
 from gon_shim.opencl.objects import Object
+from gon_shim.opencl.queue import Queue
 from gon_shim.opencl.scope import Scope
 
 if TYPE_CHECKING:
@@ -75,9 +78,12 @@ class Memory(Object):
         self.hold(scope if whole is None else whole)
 
     def end(self) -> None:
-        # The bytes go when nothing refers to the buffer any more: a command may be held.
         for call in reversed(self.on_end):
             call()
+        # A command that is held may be for it: then its bytes go with the last that refers to it.
+        if self.whole is None and not any(queue.held for queue in Queue.all()):
+            with suppress(GonError):  # of a lease that is over nothing is left to free
+                self.buffer.close()
 
     def check_range(self, offset: int, size: int) -> None:
         """Raise ClError unless the range is in it, and not empty."""

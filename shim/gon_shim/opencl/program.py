@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 MAGIC: Final = b"GoN program\n"
 _IL: Final = b"\x03\x02\x23\x07"
-_UNRESOLVED: Final = ("unresolved", "undefined reference", "undefined symbol")
+_AT_A_LINE: Final = re.compile(r":\d+:\d+: (?:fatal )?error:")
 
 
 class Made(msgspec.Struct, frozen=True, array_like=True):
@@ -93,7 +93,7 @@ class Program(Object):
         try:
             self._load(cl.CL_COMPILE_PROGRAM_FAILURE)
         except ClError:
-            if not any(word in self.log.lower() for word in _UNRESOLVED):
+            if _AT_A_LINE.search(self.log):  # anything else is what the link is for
                 raise
         self.module = None
         self.status = cl.CL_BUILD_SUCCESS

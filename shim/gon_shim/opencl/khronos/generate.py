@@ -9,6 +9,8 @@ table's order, its parameters named a0, a1, …. Those that Linux has no type fo
 Rules: nothing of the two files is written by hand; a test makes them again where the headers are.
 """
 
+# What pycparser gives has no types.
+# pyright: basic
 from __future__ import annotations
 
 import ast
@@ -126,8 +128,9 @@ class Interface:
             return
         function = pointer.type
         _name(function, PREFIX + member.name)
-        for index, param in enumerate(function.args.params):
-            _name(param, f"a{index}")
+        for index, param in enumerate(function.args.params or ()):
+            if self._c.visit(param) != "void":
+                _name(param, f"a{index}")
         self._need(function)
         self.entries.append(f"{self._c.visit(function)};")
 
@@ -152,11 +155,9 @@ class Interface:
 
 def _name(node: c_ast.Node, name: str) -> None:
     """Let what is declared have another name."""
-    inner = node.type
-    while not isinstance(inner, c_ast.TypeDecl):
-        inner = inner.type
-    if inner.type.names != ["void"] or not isinstance(node, c_ast.Typename) or node.type != inner:
-        inner.declname = name
+    while not isinstance(node, c_ast.TypeDecl):
+        node = node.type  # pyright: ignore[reportAttributeAccessIssue]
+    node.declname = name
 
 
 def header_text() -> str:
