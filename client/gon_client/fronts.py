@@ -1,5 +1,5 @@
-"""Fronts: what lets programs that know nothing of GoN find a device (`gon.fronts`), as the loader of
-OpenCL finds a driver where an environment variable says so.
+"""Fronts: what lets programs that know nothing of GoN find a device (`gon.fronts`), as the loader
+of OpenCL finds a driver where an environment variable says so.
 
 Must not know: which fronts there are.
 """
@@ -12,7 +12,7 @@ GROUP = "gon.fronts"
 
 
 def front_variables() -> dict[str, str]:
-    """Return the variables of all fronts that are installed. Raises what making one ready raises."""
+    """Return the variables of all fronts that are installed. Raises ConfigError, as they do."""
     made: dict[str, str] = {}
     for point in sorted(entry_points(group=GROUP), key=lambda each: each.name):
         made |= point.load()()

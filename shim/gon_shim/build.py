@@ -65,12 +65,23 @@ def vendors(cache: Path | None = None) -> Path:
 
 
 def variables() -> dict[str, str]:
-    """Return how a program's loader of OpenCL finds the driver; nothing where it cannot be built
-    for want of cffi or a compiler. Raises ConfigError where that fails.
-    """
-    if find_spec("cffi") is None or shutil.which(_compiler()[0]) is None:
+    """Return how a loader of OpenCL finds the driver; nothing where it cannot be built."""
+    if missing():
         return {}
     return {"OCL_ICD_VENDORS": str(vendors()), "GON_ICD": "on"}
+
+
+def missing() -> str:
+    """Return what the driver cannot be built for want of, "" where nothing is missing."""
+    if find_spec("cffi") is None:
+        return "cffi: pip install 'gon[opencl-icd]'"
+    if shutil.which(_compiler()[0]) is None:
+        return "a C compiler"
+    if not (Path(sysconfig.get_path("include")) / "Python.h").is_file():
+        return "Python's headers"
+    if not sysconfig.get_config_var("Py_ENABLE_SHARED"):
+        return "Python as a shared library"
+    return ""
 
 
 def _compiler() -> list[str]:
@@ -90,10 +101,11 @@ def _places() -> list[str]:
 
 
 def _build(final: Path, source: str, start: str) -> None:
-    try:
-        from cffi import FFI
-    except ImportError as error:
-        raise ConfigError("the OpenCL driver needs cffi: pip install 'gon[opencl-icd]'") from error
+    wanted = missing()
+    if wanted:
+        raise ConfigError(f"the OpenCL driver needs {wanted}")
+    from cffi import FFI
+
     ffi = FFI()
     ffi.cdef(library.c_types())
     ffi.embedding_api(library.python_prototypes())
@@ -125,9 +137,9 @@ def _compile(source: Path, target: Path) -> None:
         f"-lpython{config['LDVERSION']}", "-ldl", "-lpthread",
     ]  # fmt: skip
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=COMPILE_S)  # noqa: S603
-    except FileNotFoundError as error:
-        raise ConfigError(f"the OpenCL driver needs a C compiler: no {compiler[0]}") from error
+        subprocess.run(  # noqa: S603 - the compiler that this machine names
+            command, check=True, capture_output=True, text=True, timeout=COMPILE_S
+        )
     except subprocess.SubprocessError as error:
         said = getattr(error, "stderr", "") or ""
         raise ConfigError(f"the OpenCL driver does not compile: {error}", log=said) from error

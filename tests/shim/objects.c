@@ -150,7 +150,7 @@ static int kernels(void) {
   GOOD(clEnqueueReadBuffer(queue, x, CL_TRUE, 0, 4, back, 0, NULL, NULL));
   TRUE(back[0] == 1);
   char name[16];
-  cl_kernel_arg_address_qualifier space = 0;
+  cl_uint space = 0;
   GOOD(clGetKernelArgInfo(add, 1, CL_KERNEL_ARG_NAME, sizeof name, name, NULL));
   TRUE(!strcmp(name, "y"));
   GOOD(clGetKernelArgInfo(add, 2, CL_KERNEL_ARG_ADDRESS_QUALIFIER, sizeof space, &space, NULL));

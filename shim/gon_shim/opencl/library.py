@@ -109,8 +109,12 @@ def python_prototypes() -> str:
 
 def c_types() -> str:
     """Return what Python sees of the driver beside that."""
-    extra = "struct gon_object { const void *const *dispatch; };"
-    return f"{types_text()}\n{extra}\nconst void *const *gon_dispatch(void);\nint gon_is_embedding(void);"
+    own = (
+        "struct gon_object { const void *const *dispatch; };",
+        "const void *const *gon_dispatch(void);",
+        "int gon_is_embedding(void);",
+    )
+    return "\n".join([types_text(), *own])
 
 
 def c_source() -> str:

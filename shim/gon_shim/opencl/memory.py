@@ -70,7 +70,7 @@ class Memory(Object):
         self.told = told
         self.whole = whole
         self.origin = offset
-        self.offset = offset if whole is None else whole.offset + offset
+        self.offset: int = offset if whole is None else whole.offset + offset
         handle = buffer.handle
         self.arg: LaunchArg = BufferAt(handle, self.offset) if self.offset else handle
         self.maps: dict[int, list[Mapped]] = {}

@@ -70,7 +70,10 @@ def preprocessed(*flags: str) -> str:
             "-U__MMX__", "-D__STRICT_ANSI__", "-D__attribute__(x)=", "-D__extension__=",
             "-DCL_TARGET_OPENCL_VERSION=300", *flags, str(folder / "all.h"),
         ]  # fmt: skip
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
+        made = subprocess.run(  # noqa: S603 - the compiler that this machine names
+            command, check=True, capture_output=True, text=True
+        )
+        return made.stdout
 
 
 def constants() -> dict[str, int]:
