@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import numpy as np
 import pyopencl as cl
@@ -25,7 +26,7 @@ def main() -> None:
     data = np.arange(1001, dtype=np.float32)
     with TemporaryDirectory() as name:
         (Path(name) / "twice.h").write_text("#pragma once\nfloat twice(float x) { return 2 * x; }")
-        program = cl.Program(context, SOURCE).build(options=["-I", name], cache_dir=False)
+        program = cl.Program(context, SOURCE).build(options=["-I", name])
     kernel = cl.Kernel(program, "double_all")
     buffer = cl.Buffer(context, cl.mem_flags.COPY_HOST_PTR, hostbuf=data)
     done = threading.Event()
@@ -34,9 +35,8 @@ def main() -> None:
     event.wait()
     assert done.wait(60)
     assert event.profile.queued <= event.profile.start <= event.profile.end
-    array, _ = cl.enqueue_map_buffer(
-        queue, buffer, cl.map_flags.READ | cl.map_flags.WRITE, 0, data.shape, data.dtype
-    )
+    both = cast("cl.map_flags", cl.map_flags.READ | cl.map_flags.WRITE)
+    array, _ = cl.enqueue_map_buffer(queue, buffer, both, 0, data.shape, data.dtype)
     assert np.array_equal(array, 2 * data)
     array[0] = 7
     array.base.release(queue)
@@ -45,7 +45,8 @@ def main() -> None:
     assert back[0] == 7
     assert np.array_equal(back[1:], 2 * data[1:])
     # What a built program gives as its binary builds again.
-    again = cl.Program(context, [device], program.get_info(cl.program_info.BINARIES)).build()
+    binaries = cast("list[bytes]", program.get_info(cl.program_info.BINARIES))
+    again = cl.Program(context, [device], binaries).build()
     cl.Kernel(again, "double_all")(queue, data.shape, None, buffer)
     cl.enqueue_copy(queue, back, buffer)
     assert back[0] == 14

@@ -70,6 +70,8 @@ def an_op(kind: type[ops.Op]) -> st.SearchStrategy[ops.Op]:
     numbers = {field.name: U64 for field in msgspec.structs.fields(kind) if field.type is int}
     if kind is ops.Launch:
         return st.builds(kind, **numbers, args=ARGS, grid=DIM3, block=DIM3)
+    if kind is ops.LaunchRange:
+        return st.builds(kind, **numbers, args=ARGS, offset=DIM3, total=DIM3, block=DIM3)
     if kind is ops.Load:
         return st.builds(kind, **numbers, program=PROGRAM)
     if kind is ops.DefineGraph:

@@ -131,7 +131,7 @@ class Interface:
             return
         function = pointer.type
         _name(function, PREFIX + member.name)
-        for index, param in enumerate(function.args.params or ()):
+        for index, param in enumerate(function.args.params or []):
             if self._c.visit(param) != "void":
                 _name(param, f"a{index}")
         self._need(function)
@@ -152,7 +152,7 @@ class Interface:
     def _names(self, node: c_ast.Node) -> Iterator[str]:
         if isinstance(node, c_ast.IdentifierType):
             yield from node.names
-        for _where, child in node.children():
+        for _where, child in node.children() or ():
             yield from self._names(child)
 
 
