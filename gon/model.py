@@ -103,7 +103,9 @@ class Param:
     elements a pointer points to, "" where the type has none (structs); `size_bytes` the size of a
     value, 0 where unknown; `writes` whether a launch may write through it (a pointer that is not to
     const). Functions of engines take tensors: `shape` is then theirs, of elements of `size_bytes`,
-    and None for everything else; a host of an older version has no such thing.
+    and None for everything else; a host of an older version has no such thing. `qualifiers` are the
+    numbers that OpenCL has for the address space, the access and the type's qualifiers, where they
+    are known.
     """
 
     name: str
@@ -113,15 +115,25 @@ class Param:
     size_bytes: int = 0
     writes: bool = False
     shape: tuple[Dim, ...] | None = None
+    qualifiers: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class KernelInfo:
-    """A kernel's signature; `max_block` is the most threads one block of it may have."""
+    """A kernel's signature; `max_block` is the most threads one block of it may have.
+
+    Of a kernel of OpenCL also: the shape that its blocks must have, where the source says so, the
+    local and private memory that it takes by itself, and what sizes of blocks are best a multiple
+    of; a host of an older version tells none of them.
+    """
 
     name: str
     params: tuple[Param, ...]
     max_block: int
+    required_block: Dim3 | None = None
+    local_bytes: int = 0
+    private_bytes: int = 0
+    block_multiple: int = 1
 
 
 class Program(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -166,7 +178,11 @@ class ModuleInfo:
 
 @dataclass(frozen=True, slots=True)
 class DeviceInfo:
-    """What a device is and takes. Sizes in bytes; `max_block_dims` and `max_block` in threads."""
+    """What a device is and takes. Sizes in bytes; `max_block_dims` and `max_block` in threads.
+
+    `properties` are an OpenCL device's own answers to clGetDeviceInfo, by number; a host of an
+    older version tells none.
+    """
 
     name: str
     kind: str
@@ -179,6 +195,7 @@ class DeviceInfo:
     local_bytes: int
     compute_units: int
     view_alignment_bytes: int
+    properties: tuple[tuple[int, bytes], ...] = ()
 
 
 class Configuration(msgspec.Struct, frozen=True, array_like=True):

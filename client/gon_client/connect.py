@@ -26,6 +26,7 @@ from gon_client.link import SessionLink
 from gon_client.predict import TRACE_VARIABLE
 from gon_client.remote import RemoteDevice
 from gon_client.reserved import claim
+from gon_client.totals import count_life
 
 # Opens a data link: to an endpoint's URI, with a preamble, within seconds.
 LinkOpener: TypeAlias = Callable[[str, bytes, float], Link]
@@ -136,6 +137,7 @@ class Host:
                 from gon_client.predict.recording import record_life
 
                 record_life(os.environ, device)
+            count_life(os.environ, device)
         except BaseException:
             device.close()
             raise

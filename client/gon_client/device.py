@@ -85,7 +85,7 @@ class Device(Models):
         self.contract = self._own = contract
         self.express = express
         self._where = where
-        self._free_bytes = memory_bytes
+        self.memory_bytes = self._free_bytes = memory_bytes
         self._counts = counts
         self._on_close = on_close
         self.lead = lead
@@ -178,11 +178,7 @@ class Device(Models):
             if host.nbytes:
                 writes.append(KnownWrite(array.buffer.handle, 0, host_bytes(host, "data")))
         if writes:
-            # The stream carries nothing but first contents, so it is always idle and the write has
-            # taken effect before anything that is queued later, on whatever stream.
-            if self._upload_stream is None:
-                self._upload_stream = self.create_stream()
-            self.write(self._upload_stream.handle, writes, cache=cache)
+            self.write_first(writes, cache=cache)
         return arrays
 
     # Work --------------------
@@ -334,6 +330,14 @@ class Device(Models):
             return
         for buffer, offset, data in writes:
             contract.write(stream, buffer, offset, data)
+
+    def write_first(self, writes: Sequence[KnownWrite], *, cache: bool = False) -> None:
+        """Write first contents, there for whatever is queued later, on whatever stream: theirs
+        carries nothing else, so it is always idle.
+        """
+        if self._upload_stream is None:
+            self._upload_stream = self.create_stream()
+        self.write(self._upload_stream.handle, writes, cache=cache)
 
     def handle_of(self, stream: Stream | None) -> Handle:
         """Return the stream's handle, the default stream's for None. Raises BadHandle."""

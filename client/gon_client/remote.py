@@ -56,7 +56,7 @@ _UPLOADS = 1 << 63
 _LAUNCH, _SYNC, _RUN = ops.Launch, ops.Sync, ops.RunGraph
 # The first version whose hosts have graphs.
 _GRAPHS_SINCE = next(row.since for row in ops.TABLE if row.op is ops.DefineGraph)
-
+_RANGES_SINCE = next(row.since for row in ops.TABLE if row.op is ops.LaunchRange)
 _ELASTIC_SINCE = next(row.since for row in ops.TABLE if row.op is ops.Reconfigure)
 
 
@@ -346,6 +346,19 @@ class RemoteDevice:
             _check_numbers(shared_bytes)
         taken = args if isinstance(args, tuple) else tuple(args)
         self._post(_LAUNCH(stream, kernel, grid, block, shared_bytes, taken))
+
+    def launch_range(
+        self,
+        stream: Handle,
+        kernel: Handle,
+        offset: Dim3,
+        total: Dim3,
+        block: Dim3,
+        args: Sequence[LaunchArg],
+    ) -> None:
+        if self._link.version < _RANGES_SINCE:
+            raise Unsupported("the host's gond is of an older version, which launches whole blocks")
+        self._post(ops.LaunchRange(stream, kernel, offset, total, block, tuple(args)))
 
     # Personalities --------------------
     def reconfigure(self, personality: str, *, keep: bool) -> Configuration:

@@ -274,6 +274,22 @@ class Reach(Op, frozen=True, tag=62):
 ELSEWHERE, NOT_NOW = -1, -2
 
 
+class LaunchRange(Op, frozen=True, tag=65):
+    """A launch of `total` threads from `offset` on, in OpenCL's words: the last block of each
+    dimension may be smaller than `block`, and a block of zeros leaves the size to the driver. A
+    buffer of 0 is a null pointer.
+
+    For hosts of version 12 or later: an older one takes whole blocks from 0 on.
+    """
+
+    stream: int
+    kernel: int
+    offset: tuple[int, int, int]
+    total: tuple[int, int, int]
+    block: tuple[int, int, int]
+    args: tuple[int | bytes | BufferAt | LocalBytes, ...]
+
+
 def inline_data(op: Write | WritePart) -> bytes:
     """Return the bytes that a write carries itself. Raises InvalidArgument if it does not."""
     data = op.data if isinstance(op, Write) else None
@@ -303,7 +319,7 @@ AnyOp: TypeAlias = (
     | CreateEvent | CloseEvent | Record | WaitEvent | SyncEvent | Elapsed
     | Load | Unload | GetKernel | CloseKernel | Launch | GetGlobal
     | DefineGraph | RunGraph | CloseGraph
-    | WritePart | Reconfigure | LoadUploaded | Reach
+    | WritePart | Reconfigure | LoadUploaded | Reach | LaunchRange
 )  # fmt: skip
 
 
@@ -353,4 +369,5 @@ TABLE: tuple[Row, ...] = (
     Row(60, Reconfigure, "Configuration, msgpack", 8),
     Row(61, LoadUploaded, "ModuleInfo, msgpack", 9),
     Row(62, Reach, "a number: where the buffer begins, -1 elsewhere, -2 not now", 10),
+    Row(65, LaunchRange, "", 12),
 )

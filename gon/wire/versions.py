@@ -32,6 +32,7 @@ STEPS = (
     Step(9, "2026-11-28", "large programs: LoadUploaded, the welcome's program_bytes"),
     Step(10, "2026-11-28", "device memory mapped by clients of the same host: Reach"),
     Step(11, "2026-11-28", "side links that break cost only themselves: the broken ones of SIDES"),
+    Step(12, "2026-11-28", "OpenCL's launches and properties: LaunchRange, the device's answers"),
 )
 # From this version on a worker unfolds what is folded.
 FOLDING = 4

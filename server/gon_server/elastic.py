@@ -36,6 +36,7 @@ from gon.model import (
 from gon.native import NATIVE
 from gon.personalities import Personality
 from gon.placement import Memory, Placed
+from gon.ranges import Ranged
 from gon_server.devices.graphs import GraphLoop
 from gon_server.engines.admission import check_format, check_program, formats_of
 from gon_server.engines.base import Building, EngineProgram
@@ -220,6 +221,22 @@ class ElasticUnit(GraphLoop):
             )
         else:
             self._launch_kernel(stream, kernel, grid, block, shared_bytes, args)
+
+    def launch_range(
+        self,
+        stream: Handle,
+        kernel: Handle,
+        offset: Dim3,
+        total: Dim3,
+        block: Dim3,
+        args: Sequence[LaunchArg],
+    ) -> None:
+        if kernel in self._functions or kernel in self._gone_kernels:
+            self.launch(stream, kernel, total, block, 0, args)  # which says why not
+        elif isinstance(self._base, Ranged):
+            self._base.launch_range(stream, kernel, offset, total, block, args)
+        else:
+            raise Unsupported("this unit launches whole blocks of threads from 0 on")
 
     def written_by(self, kernel: Handle, args: Sequence[LaunchArg]) -> list[Handle]:
         function = self._functions.get(kernel)

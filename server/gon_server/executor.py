@@ -21,11 +21,12 @@ from gon.model import DEFAULT_STREAM, Dim3, Handle, LaunchArg
 from gon.wire import ops
 from gon.wire.batch import Batch, Failure, Reply, Sent, encode
 from gon.wire.ops import AnyOp
-from gon_server.footprint import Footprint, Key, Noun, footprint
+from gon_server.footprint import AnyLaunch, Footprint, Key, Noun, footprint
 from gon_server.lease_modules import LeaseModules, LoadModule
 from gon_server.overwriting import Overwriting
 from gon_server.pins import Pins
 from gon_server.quota import Quota
+from gon_server.ranging import launch_range
 from gon_server.reaching import name_of, reached, unreached
 from gon_server.recalling import Contents, Recalling, recall_failed, recalled
 from gon_server.replaying import Replaying
@@ -186,13 +187,15 @@ class Executor:
             case ops.Sync():
                 self._sync(op.stream).wait()
                 return Reply(op.reply)
-            case ops.Read():
+            case ops.Read() | ops.Reach():
                 return self._read(op)
             case ops.Write() | ops.WritePart():
                 data = memoryview(ops.inline_data(op))
                 device.write(Handle(op.stream), Handle(op.buffer), op.offset, data)
             case ops.Launch(stream, kernel, grid, block, shared_bytes, args):
                 self._launch(stream, kernel, grid, block, shared_bytes, args)
+            case ops.LaunchRange():
+                launch_range(device, op)
             case ops.Copy(stream, source, at, target, target_at, size):
                 device.copy(Handle(stream), Handle(source), at, Handle(target), target_at, size)
             case ops.Fill(stream, buffer, at, size, pattern):
@@ -213,8 +216,6 @@ class Executor:
                 return self._recalling.run(op)
             case ops.Allocate() | ops.Free():
                 self._make_or_free(op)
-            case ops.Reach():
-                return reached(self._device, op, clean=not self._poison)
             case _:
                 self._make_or_forget(op)
         return None
@@ -274,7 +275,9 @@ class Executor:
             self._live.discard(key)
             self._modules.forget(key)
 
-    def _read(self, op: ops.Read) -> Reply:
+    def _read(self, op: ops.Read | ops.Reach) -> Reply:
+        if isinstance(op, ops.Reach):
+            return reached(self._device, op, clean=not self._poison)
         if op.size_bytes > INLINE_BYTES_MAX:
             return Reply(op.reply, None, op.size_bytes)
         data = bytes(self.begin_read(op, 0, op.size_bytes))
@@ -341,7 +344,7 @@ class Executor:
     def _footprint(self, op: AnyOp) -> Footprint:
         return footprint(op, self._quota.sizes, self._written_by)
 
-    def _written_by(self, op: ops.Launch) -> list[Handle]:
+    def _written_by(self, op: AnyLaunch) -> list[Handle]:
         if (Noun.KERNEL, op.kernel) not in self._live:
             return []
         return self._device.written_by(Handle(op.kernel), op.args)

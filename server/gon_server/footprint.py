@@ -54,21 +54,24 @@ def _event(handle: int) -> Key:
     return (Noun.EVENT, handle)
 
 
+AnyLaunch: TypeAlias = ops.Launch | ops.LaunchRange
+
+
 def buffers_of(args: Sequence[LaunchArg]) -> tuple[Key, ...]:
     """Return the buffers among a launch's arguments."""
     return tuple(
         _buffer(arg.buffer if isinstance(arg, BufferAt) else arg)
         for arg in args
-        if isinstance(arg, int | BufferAt)
+        if isinstance(arg, BufferAt) or (isinstance(arg, int) and arg)
     )
 
 
 def footprint(
-    op: AnyOp, sizes: Mapping[int, int], written_by: Callable[[ops.Launch], Sequence[int]]
+    op: AnyOp, sizes: Mapping[int, int], written_by: Callable[[AnyLaunch], Sequence[int]]
 ) -> Footprint:
     """Return the footprint of `op`; `sizes` are those of the buffers that exist."""
     match op:
-        case ops.Launch():
+        case ops.Launch() | ops.LaunchRange():
             stream, written = _stream(op.stream), map(_buffer, written_by(op))
             kernel = (Noun.KERNEL, op.kernel)
             return Footprint((stream, kernel, *buffers_of(op.args)), (stream, *written))

@@ -1,1 +1,1 @@
-"""Fronts the client for foreign APIs; nothing is here yet but the place in the import graph."""
+"""Fronts the client for foreign APIs: the OpenCL driver (gon_shim.opencl)."""

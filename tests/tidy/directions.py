@@ -52,6 +52,7 @@ MAY_IMPORT: tuple[tuple[str, tuple[str, ...]], ...] = (
             "gon.native",
             "gon.device",
             "gon.model",
+            "gon.ranges",
             "gon.errors",
             "gon.limits",
             "gon.mapped_limits",

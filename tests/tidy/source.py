@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ("gon", "server", "client", "shim", "tests", "bench", "examples")
-GENERATED = ("gon/pb/",)
+GENERATED = ("gon/pb/", "shim/gon_shim/opencl/khronos/constants.py")
 # Directories that hold packages rather than being one.
 HOLDERS = ("server", "client", "shim")
 

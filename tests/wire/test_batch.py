@@ -70,6 +70,8 @@ def an_op(kind: type[ops.Op]) -> st.SearchStrategy[ops.Op]:
     numbers = {field.name: U64 for field in msgspec.structs.fields(kind) if field.type is int}
     if kind is ops.Launch:
         return st.builds(kind, **numbers, args=ARGS, grid=DIM3, block=DIM3)
+    if kind is ops.LaunchRange:
+        return st.builds(kind, **numbers, args=ARGS, offset=DIM3, total=DIM3, block=DIM3)
     if kind is ops.Load:
         return st.builds(kind, **numbers, program=PROGRAM)
     if kind is ops.DefineGraph:
@@ -119,6 +121,7 @@ def test_the_table_is_the_union_and_its_numbers_are_for_ever() -> None:
         60: "Reconfigure",
         61: "LoadUploaded",
         62: "Reach",
+        65: "LaunchRange",
     }
     for row in ops.TABLE:
         assert row.op.__struct_config__.tag == row.number
@@ -137,6 +140,12 @@ def test_golden_bytes_of_reach() -> None:
     assert body.hex(" ") == "92 07 91 97 3e 00 03 10 cd 10 00 c3 09"
     assert decode_batch(memoryview(body), ()) == batch
     assert encode(ops.NOT_NOW).hex() == "fe"
+
+
+def test_golden_bytes_of_a_launch_of_a_range() -> None:
+    op = ops.LaunchRange(1, 2, (3, 0, 0), (100, 1, 1), (0, 0, 0), (0, b"v"))
+    expected = "9207 91 97 41 01 02 93030000 93640101 93000000 9200c40176"
+    assert encode(Batch(7, [op])) == bytes.fromhex(expected)
 
 
 def test_golden_bytes_of_reconfigure() -> None:

@@ -1,16 +1,24 @@
 """`gon run`: a command that has a device for as long as it lives; its end, by exit status or by
 signal, becomes `gon run`'s own.
+
+Programs that know nothing of GoN find the device by the fronts that are installed.
 """
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import click
 
 from gon_client.commands.leased import Wanted, lease_options, live
+from gon_client.fronts import front_variables
+from gon_client.totals import STATS_VARIABLE, totals
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @lease_options
+@click.option("--stats", is_flag=True, help="Tell what it cost on the network, at its end.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(
     host: str | None,
@@ -18,10 +26,18 @@ def run(
     personality: str,
     memory_bytes: int,
     link: str | None,
+    stats: bool,
     command: tuple[str, ...],
 ) -> None:
     """Run COMMAND with a device leased for its life.
 
     Write -- before a command that has options of its own.
     """
-    live("gon run", Wanted(host, unit, personality, memory_bytes, link), command).end_as()
+    wanted = Wanted(host, unit, personality, memory_bytes, link)
+    variables = front_variables()
+    if not stats:
+        live("gon run", wanted, command, variables).end_as()
+    with tempfile.TemporaryDirectory(prefix="gon-stats-") as directory:
+        ended = live("gon run", wanted, command, {**variables, STATS_VARIABLE: directory})
+        click.echo(f"gon run: {totals(Path(directory))}, {ended.lived_s:.3f} s", err=True)
+    ended.end_as()

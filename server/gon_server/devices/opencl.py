@@ -42,6 +42,7 @@ from gon_server.devices.graphs import GraphLoop
 from gon_server.devices.opencl_driver import DriverError, enqueue_kernel
 from gon_server.devices.opencl_memory import BufferMemory, DeviceBuffer
 from gon_server.devices.opencl_programs import Programs
+from gon_server.devices.opencl_ranges import RangeLaunches
 from gon_server.devices.opencl_runtime import discover, info_of, kind_of, prepare_workers, select
 from gon_server.devices.opencl_stream import Record, Stream
 from gon_server.devices.opencl_trial import try_device
@@ -53,11 +54,10 @@ if TYPE_CHECKING or NATIVE:
 
 __all__ = ["OpenClDevice", "discover", "open_device", "prepare_workers"]
 
-# A pattern that the driver cannot fill in with is written in pieces of this size.
-PIECE_BYTES: Final = MIB
+PIECE_BYTES: Final = MIB  # of a pattern that the driver cannot fill in with
 
 
-class OpenClDevice(GraphLoop):
+class OpenClDevice(GraphLoop, RangeLaunches):
     """One OpenCL device, as gon.device.HostDevice and Builder; `open_device` makes it."""
 
     def __init__(

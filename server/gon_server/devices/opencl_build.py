@@ -39,7 +39,7 @@ _CHATTER: Final = re.compile(
 
 
 # To be raised with every change of `Built`, or of what it is built by.
-BUILT_FORMAT: Final = 1
+BUILT_FORMAT: Final = 2
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -220,5 +220,10 @@ def _signature(
     required = (int(asked[0]), int(asked[1]), int(asked[2]))
     max_block = int(cast(int, kernel.get_work_group_info(about.WORK_GROUP_SIZE, unit)))
     local_bytes = int(cast(int, kernel.get_work_group_info(about.LOCAL_MEM_SIZE, unit)))
-    info = KernelInfo(name=name, params=tuple(params), max_block=max_block)
-    return Signature(info, local_bytes, required if all(required) else None)
+    private_bytes = int(cast(int, kernel.get_work_group_info(about.PRIVATE_MEM_SIZE, unit)))
+    multiple = kernel.get_work_group_info(about.PREFERRED_WORK_GROUP_SIZE_MULTIPLE, unit)
+    needed = required if all(required) else None
+    info = KernelInfo(
+        name, tuple(params), max_block, needed, local_bytes, private_bytes, int(cast(int, multiple))
+    )
+    return Signature(info, local_bytes, needed)

@@ -131,6 +131,19 @@ class Mapping(Protocol):
     def release(self, queue: Queue, /) -> Event: ...
 
 
+class EnqueueRange(Protocol):
+    def __call__(
+        self,
+        queue: Queue,
+        kernel: Kernel,
+        total: tuple[int, ...],
+        block: tuple[int, ...] | None,
+        offset: tuple[int, ...],
+        /,
+    ) -> Event: ...
+
+
+enqueue_range = cast(EnqueueRange, _cl.enqueue_nd_range_kernel)
 enqueue_kernel = cast(EnqueueKernel, _cl.enqueue_nd_range_kernel)
 enqueue_write = cast(EnqueueTransfer, vars(_cl)["_enqueue_write_buffer"])
 enqueue_read = cast(EnqueueTransfer, vars(_cl)["_enqueue_read_buffer"])

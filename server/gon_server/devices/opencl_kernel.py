@@ -140,8 +140,26 @@ class BoundKernel:
 
         Raises LaunchTooLarge, InvalidArgument.
         """
-        if min(grid) < 1 or min(block) < 1:
+        if min(grid) < 1:
             raise InvalidArgument(f"kernel {self.name}: grid {grid} of blocks {block} is empty")
+        self.check_block(block)
+        total = (grid[0] * block[0], grid[1] * block[1], grid[2] * block[2])
+        if total[0] * total[1] * total[2] >= 1 << self._address_bits:
+            raise LaunchTooLarge(
+                f"kernel {self.name}: grid {grid} of blocks {block} has more threads than "
+                f"2**{self._address_bits}"
+            )
+        dimensions = 3 if total[2] > 1 else 2 if total[1] > 1 else 1
+        shape = (total[:dimensions], block[:dimensions])
+        if len(self.shapes) >= SHAPES_CACHED_MAX:
+            self.shapes.clear()
+        self.shapes[grid, block] = shape
+        return shape
+
+    def check_block(self, block: Dim3) -> None:
+        """Raise LaunchTooLarge, InvalidArgument for a block that the kernel cannot have."""
+        if min(block) < 1:
+            raise InvalidArgument(f"kernel {self.name}: a block {block} is empty")
         threads = block[0] * block[1] * block[2]
         if threads > self._signature.info.max_block:
             raise LaunchTooLarge(
@@ -160,23 +178,16 @@ class BoundKernel:
                 f"kernel {self.name} uses warps: a block of more than one dimension is a multiple "
                 f"of {WARP_SIZE} wide on this unit, not {block}"
             )
-        total = (grid[0] * block[0], grid[1] * block[1], grid[2] * block[2])
-        if total[0] * total[1] * total[2] >= 1 << self._address_bits:
-            raise LaunchTooLarge(
-                f"kernel {self.name}: grid {grid} of blocks {block} has more threads than "
-                f"2**{self._address_bits}"
-            )
-        dimensions = 3 if total[2] > 1 else 2 if total[1] > 1 else 1
-        shape = (total[:dimensions], block[:dimensions])
-        if len(self.shapes) >= SHAPES_CACHED_MAX:
-            self.shapes.clear()
-        self.shapes[grid, block] = shape
-        return shape
 
     def bind(
-        self, args: Sequence[LaunchArg], buffers: Mapping[int, DeviceBuffer], generation: int
+        self,
+        args: Sequence[LaunchArg],
+        buffers: Mapping[int, DeviceBuffer],
+        generation: int,
+        *,
+        nulls: bool = False,
     ) -> None:
-        """Set the arguments that changed.
+        """Set the arguments that changed; with `nulls` a buffer of 0 is a null pointer.
 
         Raises KernelArgumentError, BadHandle, LaunchTooLarge, DriverError.
         """
@@ -201,7 +212,7 @@ class BoundKernel:
             elif type(arg) is int:
                 if kind is not ParamKind.BUFFER:
                     raise self._mismatch(param, arg)
-                self._set_arg(index, buffers[arg].memory)
+                self._set_arg(index, buffers[arg].memory if arg or not nulls else None)
             else:
                 self._set_other(index, param, arg, buffers)
         if self._takes_local:
@@ -273,6 +284,6 @@ class BoundKernel:
             arg = args[index] if index < len(args) else None
             if isinstance(arg, BufferAt):
                 found.append(arg.buffer)
-            elif isinstance(arg, int):
+            elif isinstance(arg, int) and arg:
                 found.append(arg)
         return found

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final, TypeAlias, cast
 
 import pyopencl as cl
@@ -69,9 +70,11 @@ class ParamReader:
         if opaque or type_name in OPAQUE_TYPES:
             raise Unsupported(f"its parameter {name} is a {type_name}, which no argument can be")
         if space == driver.ADDRESS_PRIVATE:
-            return self._value(kernel, index, name, type_name)
-        const = space != driver.ADDRESS_GLOBAL or bool(qualifiers & driver.TYPE_CONST)
-        return _pointer(name, type_name, const=const, local=space == driver.ADDRESS_LOCAL)
+            param = self._value(kernel, index, name, type_name)
+        else:
+            const = space != driver.ADDRESS_GLOBAL or bool(qualifiers & driver.TYPE_CONST)
+            param = _pointer(name, type_name, const=const, local=space == driver.ADDRESS_LOCAL)
+        return replace(param, qualifiers=(space, access, qualifiers))
 
     def from_il(self, kernel: driver.Kernel, index: int, il: IlParam) -> Param:
         """Return a parameter as the SPIR-V module tells of it. Raises Unsupported."""

@@ -28,12 +28,15 @@ from gon.errors import DeviceError, InvalidArgument
 from gon.limits import KIB
 from gon.model import DeviceInfo
 from gon_server.devices import opencl_driver as driver
+from gon_server.devices.opencl_properties import properties_of
 
 VENDORS_VARIABLE: Final = "OCL_ICD_VENDORS"
 HOST_VENDORS: Final = Path("/etc/OpenCL/vendors")
 INTEL_LIBRARY: Final = "libintelocl.so"
 INTEL_COMPILER: Final = "libcommon_clang.so"
 INTEL_VENDOR_FILE: Final = "gon-intel.icd"
+OWN_VENDOR_FILE: Final = "gon.icd"
+OWN_DRIVER_VARIABLE: Final = "GON_ICD"
 VENDOR_FILES_MAX: Final = 64
 VENDOR_FILE_BYTES_MAX: Final = 4 * KIB
 # The host's default software unit, first found first.
@@ -89,8 +92,10 @@ def prepare_runtime() -> None:
     # Neither pyopencl nor PoCL keeps on disk what tenants compile.
     os.environ.setdefault("PYOPENCL_NO_CACHE", "1")
     os.environ.setdefault("POCL_KERNEL_CACHE", "0")
+    # Nor is a unit ever another one's, reached through GoN's own driver.
+    os.environ[OWN_DRIVER_VARIABLE] = "off"
     named = os.environ.get(VENDORS_VARIABLE)
-    if named and Path(named).exists():
+    if named and Path(named).exists() and not (Path(named) / OWN_VENDOR_FILE).exists():
         return
     intel = intel_library()
     if intel is None:
@@ -116,7 +121,11 @@ def prepare_workers() -> None:
 def _host_vendor_files() -> dict[str, bytes]:
     try:
         paths = sorted(HOST_VENDORS.glob("*.icd"))[:VENDOR_FILES_MAX]
-        return {path.name: path.read_bytes()[:VENDOR_FILE_BYTES_MAX] for path in paths}
+        return {
+            path.name: path.read_bytes()[:VENDOR_FILE_BYTES_MAX]
+            for path in paths
+            if path.name != OWN_VENDOR_FILE
+        }
     except OSError:  # unreadable vendor files are none
         return {}
 
@@ -258,4 +267,5 @@ def info_of(unit: driver.Unit, address: str, view_alignment_bytes: int) -> Devic
         local_bytes=unit.local_mem_size,
         compute_units=unit.max_compute_units,
         view_alignment_bytes=view_alignment_bytes,
+        properties=properties_of(unit),
     )

@@ -1,0 +1,57 @@
+"""Launches as OpenCL has them: any first thread, ends of blocks that are smaller, null pointers.
+
+Rules: what a usual launch checks is checked here too; what only the driver knows, whether a
+kernel's language has smaller blocks, it says itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from gon.errors import InvalidArgument, LaunchTooLarge
+from gon.model import Dim3, Handle, LaunchArg
+from gon.ranges import ANY_BLOCK
+from gon_server.devices import opencl_driver as driver
+from gon_server.devices.books import Table
+from gon_server.devices.opencl_kernel import BoundKernel
+from gon_server.devices.opencl_memory import DeviceBuffer
+from gon_server.devices.opencl_stream import Stream
+
+
+class RangeLaunches:
+    """`gon.ranges.Ranged` for an OpenCL device; a base of it."""
+
+    _streams: Table[Stream]
+    _kernels: Table[BoundKernel]
+    _buffers: Table[DeviceBuffer]
+    generation: int
+
+    def launch_range(
+        self,
+        stream: Handle,
+        kernel: Handle,
+        offset: Dim3,
+        total: Dim3,
+        block: Dim3,
+        args: Sequence[LaunchArg],
+    ) -> None:
+        queue, bound = self._streams[stream], self._kernels[kernel]
+        if min(total) < 1 or min(offset) < 0:
+            raise InvalidArgument(f"kernel {bound.name}: {total} threads from {offset} on")
+        if any(size + first >= 1 << 63 for size, first in zip(total, offset, strict=True)):
+            raise LaunchTooLarge(f"kernel {bound.name}: {total} threads from {offset} on")
+        local = None if block == ANY_BLOCK else block
+        if local is not None:
+            bound.check_block(local)
+        elif math.prod(total) >= 1 << 63:
+            raise LaunchTooLarge(f"kernel {bound.name}: {total} threads")
+        try:
+            if bound.shared_bytes:
+                bound.share(0)
+            bound.bind(args, self._buffers, self.generation, nulls=True)
+            queue.last = driver.enqueue_range(queue.queue, bound.kernel, total, local, offset)
+            if 0 in args:
+                bound.args = None  # to no other launch is this a buffer
+        except driver.DriverError as error:
+            raise driver.error_of(error, f"launching kernel {bound.name}") from error

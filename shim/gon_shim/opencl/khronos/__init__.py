@@ -1,0 +1,1 @@
+"""Khronos' types, constants and prototypes, generated."""

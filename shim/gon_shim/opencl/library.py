@@ -1,0 +1,134 @@
+"""From Khronos' prototypes to the driver's source: an entry in C for each function of the dispatch
+table, which calls Python's unless the process was forked, and the table of all of them.
+
+Rules: pure. No entry of the table is empty: programs call what is there without looking.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+HERE: Final = Path(__file__).parent
+MARK: Final = "/*** entries ***/"
+# Interfaces that no unit has; these are answered in C.
+_FOREIGN: Final = re.compile(r"GL|D3D|DX9")
+# What the loader asks the driver's library itself.
+_IN_C: Final = ("clGetExtensionFunctionAddress", "clGetExtensionFunctionAddressForPlatform")
+_PROTOTYPE: Final = re.compile(r"(.+?)gon_(cl\w+)\((.*)\);")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One function of the dispatch table; `result` is "" where Linux has no type for it."""
+
+    name: str
+    result: str = ""
+    params: tuple[str, ...] = ()
+
+    @property
+    def is_foreign(self) -> bool:
+        return bool(_FOREIGN.search(self.name)) or not self.result
+
+    @property
+    def is_in_python(self) -> bool:
+        return not self.is_foreign and self.name not in _IN_C
+
+    @property
+    def gives_code(self) -> bool:
+        """Whether it returns an error code; others that can fail have a place for it, last."""
+        return self.result == "cl_int"
+
+    @property
+    def has_code_last(self) -> bool:
+        return bool(self.params) and self.params[-1].startswith(("cl_int *", "int *"))
+
+    def prototype(self, prefix: str) -> str:
+        return f"{self.result} {prefix}{self.name}({', '.join(self.params)})"
+
+    def in_c(self) -> str:
+        """Return the entry's function."""
+        arguments = ", ".join(f"a{index}" for index in range(len(self.params)))
+        code = "GON_INVALID_OPERATION" if self.is_foreign else "GON_OUT_OF_HOST_MEMORY"
+        if self.gives_code:
+            failed = f"return {code};"
+        else:
+            last = f"a{len(self.params) - 1}"
+            note = f"if ({last}) *{last} = {code}; " if self.has_code_last else ""
+            failed = f"{note}return{'' if self.result == 'void' else ' NULL'};"
+        head = f"static {self.prototype('icd_')}"
+        if self.is_foreign:
+            return f"{head} {{ {failed} }}"
+        call = f"gon_{self.name}({arguments});"
+        taken, gives = (
+            (f"{self.result} given = ", "return given; ") if self.result != "void" else ("", "")
+        )
+        return (
+            f"{head} {{ if (gon_refuses()) {{ {failed} }} struct gon_raised raised = gon_enter(); "
+            f"{taken}{call} gon_leave(raised); {gives}}}"
+        )
+
+
+def _split(params: str) -> tuple[str, ...]:
+    """Return what stands between the outermost commas."""
+    parts, depth = [""], 0
+    for char in params:
+        depth += (char == "(") - (char == ")")
+        if char == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return tuple(part.strip() for part in parts if part.strip() not in ("", "void"))
+
+
+def types_text() -> str:
+    """Return the types' declarations."""
+    return (HERE / "khronos" / "opencl.h").read_text().partition("\n\n")[0]
+
+
+def entries() -> tuple[Entry, ...]:
+    """Return the dispatch table."""
+    found: list[Entry] = []
+    for line in (HERE / "khronos" / "opencl.h").read_text().partition("\n\n")[2].splitlines():
+        match = _PROTOTYPE.fullmatch(line)
+        if match is None:
+            found.append(Entry(line.strip("/* ")))
+            continue
+        result = " ".join(match[1].split()).replace(" *", "*")
+        found.append(Entry(match[2], result, _split(match[3])))
+    return tuple(found)
+
+
+def python_prototypes() -> str:
+    """Return what Python gives the driver: the entries, and what is called when a program ends."""
+    own = [f"{entry.prototype('gon_')};" for entry in entries() if entry.is_in_python]
+    return "\n".join([*own, "void gon_shutdown(void);"])
+
+
+def c_types() -> str:
+    """Return what Python sees of the driver beside that."""
+    own = (
+        "struct gon_object { const void *const *dispatch; };",
+        "const void *const *gon_dispatch(void);",
+        "int gon_is_embedding(void);",
+    )
+    return "\n".join([types_text(), *own])
+
+
+def c_source() -> str:
+    """Return the driver's source but for what cffi adds."""
+    before, _, after = (HERE / "driver.c").read_text().partition(MARK)
+    comments, _, rest = before.partition("/* What a handle points to")
+    declared = f"{types_text()}\n{python_prototypes()}\n"
+    table = entries()
+    made = [entry.in_c() for entry in table if entry.result and entry.name not in _IN_C]
+    made += [f"{entry.prototype('icd_')};" for entry in table if entry.name in _IN_C]
+    rows = [
+        f"  (const void *)icd_{entry.name}," if entry.result else "  (const void *)gon_unsupported,"
+        for entry in table
+    ]
+    listed = ["static const void *const gon_table[] = {", *rows, "};"]
+    rest = f"/* What a handle points to{rest}"
+    return "\n".join([comments, declared, rest, *made, *listed, after])

@@ -1,0 +1,19 @@
+"""Maxima of the OpenCL driver, each with its reason."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Reads on their way that a queue remembers before it looks which of them are here.
+READS_REMEMBERED: Final = 64
+# Alignment of memory that is mapped, as the largest type of OpenCL (long16) needs.
+MAP_ALIGNMENT_BYTES: Final = 128
+# Sizes of launches a kernel remembers, as far as they were checked.
+RANGES_CACHED_MAX: Final = 256
+# Threads of a block where a program leaves that to us: more gain nothing on a CPU, and every GPU
+# takes so many.
+BLOCK_CHOSEN_MAX: Final = 256
+# Below this the driver chooses.
+BLOCK_CHOSEN_MIN: Final = 32
+# A program's headers that include each other.
+INCLUDE_DEPTH_MAX: Final = 64

@@ -1,0 +1,92 @@
+"""Mapped memory: bytes of this process that are read from the buffer when they are mapped, and
+written to it when they are unmapped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from _gon_opencl import ffi
+from gon.device import Pending
+from gon_shim.opencl.answers import address
+from gon_shim.opencl.entry import entry
+from gon_shim.opencl.errors import ClError, require
+from gon_shim.opencl.khronos import constants as cl
+from gon_shim.opencl.limits import MAP_ALIGNMENT_BYTES
+from gon_shim.opencl.memory import Memory
+from gon_shim.opencl.queue import Queue
+from gon_shim.opencl.transfers import host_bytes, memory_for, read, write
+
+if TYPE_CHECKING:
+    from _gon_opencl import CData, Handles
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A range that is mapped; `memory` keeps its bytes alive."""
+
+    offset: int
+    size: int
+    at: CData
+    memory: CData
+    writes: bool
+
+
+def _room(memory: Memory, offset: int, size: int) -> tuple[CData, CData]:
+    """Return where a range is mapped, and what keeps it alive."""
+    if memory.host:
+        at = ffi.cast("char *", memory.host) + offset
+        return at, memory.host
+    room = ffi.new("char[]", size + MAP_ALIGNMENT_BYTES)
+    return room + -address(room) % MAP_ALIGNMENT_BYTES, room
+
+
+@entry("clEnqueueMapBuffer")
+def enqueue_map(
+    handle: CData, memory_handle: CData, blocks: int, flags: int, offset: int, size: int,
+    count: int, waits: Handles, event_at: Handles,
+) -> CData:  # fmt: skip
+    queue = Queue.of(handle)
+    memory = memory_for(queue, memory_handle)
+    memory.check_range(offset, size)
+    invalidates = flags & cl.CL_MAP_WRITE_INVALIDATE_REGION
+    writes = bool(flags & (cl.CL_MAP_WRITE | cl.CL_MAP_WRITE_INVALIDATE_REGION))
+    known = cl.CL_MAP_READ | cl.CL_MAP_WRITE | cl.CL_MAP_WRITE_INVALIDATE_REGION
+    require(flags and not flags & ~known, cl.CL_INVALID_VALUE)
+    require(not invalidates or flags == invalidates, cl.CL_INVALID_VALUE)
+    if flags & cl.CL_MAP_READ:
+        memory.check_host(cl.CL_MEM_HOST_WRITE_ONLY, cl.CL_MEM_HOST_NO_ACCESS)
+    if writes:
+        memory.check_host(cl.CL_MEM_HOST_READ_ONLY, cl.CL_MEM_HOST_NO_ACCESS)
+    at, room = _room(memory, offset, size)
+    out = host_bytes(at, size)
+    now = bool(blocks) and not count and not queue.held
+
+    def run() -> Pending | None:
+        return None if invalidates else read(queue, memory, offset, out, waits=now)
+
+    queue.submit(cl.CL_COMMAND_MAP_BUFFER, run, count, waits, event_at, blocks=bool(blocks))
+    mapped = Mapped(offset, size, at, room, writes)
+    memory.maps.setdefault(address(at), []).append(mapped)
+    return at
+
+
+@entry("clEnqueueUnmapMemObject")
+def enqueue_unmap(
+    handle: CData, memory_handle: CData, at: CData, count: int, waits: Handles, event_at: Handles
+) -> None:
+    queue = Queue.of(handle)
+    memory = memory_for(queue, memory_handle)
+    found = memory.maps.get(address(at))
+    if not found:
+        raise ClError(cl.CL_INVALID_VALUE)
+    mapped = found.pop()
+    if not found:
+        del memory.maps[address(at)]
+
+    def run() -> None:
+        if mapped.writes:
+            write(queue, memory, mapped.offset, host_bytes(mapped.at, mapped.size))
+
+    queue.submit(cl.CL_COMMAND_UNMAP_MEM_OBJECT, run, count, waits, event_at)

@@ -1,0 +1,102 @@
+"""What a handle stands for: an object with a count of references.
+
+A handle is the address of a word in C that holds the dispatch table, as the loader wants it; which
+object it is, a table of each kind knows, so that a handle that is none is noticed.
+
+Rules: an object lives while the program (`retain`, `release`) or another object (`hold`, `drop`)
+refers to it. Counts change under one lock.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, ClassVar, Self, cast
+
+from _gon_opencl import ffi, lib
+from gon_shim.opencl.errors import ClError
+
+if TYPE_CHECKING:
+    from _gon_opencl import CData
+    from _gon_opencl import Object as Word
+
+_COUNTING = threading.Lock()
+
+
+class Object:
+    """One object of OpenCL."""
+
+    # What an entry says of a handle that is none.
+    invalid: ClassVar[int]
+    # The objects of this kind, by handle; every kind has its own.
+    _live: ClassVar[dict[CData, Object]]
+
+    def __init_subclass__(cls) -> None:
+        cls._live = {}
+
+    def __init__(self) -> None:
+        self._word = cast("Word", ffi.new("struct gon_object *"))
+        self._word.dispatch = lib.gon_dispatch()
+        self.handle: CData = ffi.cast("void *", self._word)
+        self.references = 1
+        self._holders = 0
+        self._held: list[Object] = []
+        self._live[self.handle] = self
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.references} references, {self._holders} holders)"
+
+    @classmethod
+    def of(cls, handle: CData) -> Self:
+        """Return the object of a handle. Raises ClError."""
+        found = cls._live.get(handle)
+        if found is None:
+            raise ClError(cls.invalid)
+        return cast("Self", found)
+
+    @classmethod
+    def find(cls, handle: CData) -> Self | None:
+        """Return the object of a handle, None if there is none."""
+        return cast("Self | None", cls._live.get(handle))
+
+    @classmethod
+    def all(cls) -> list[Self]:
+        """Return the objects there are."""
+        return cast("list[Self]", [*cls._live.values()])
+
+    def retain(self) -> None:
+        with _COUNTING:
+            self.references += 1
+
+    def release(self) -> None:
+        with _COUNTING:
+            if self.references < 1:
+                raise ClError(self.invalid)
+            self.references -= 1
+        self._end_if_unused()
+
+    def hold(self, *others: Object) -> None:
+        """Let others live as long as this one does."""
+        for other in others:
+            other.pin()
+            self._held.append(other)
+
+    def pin(self) -> None:
+        """Let it live until `unpin`."""
+        with _COUNTING:
+            self._holders += 1
+
+    def unpin(self) -> None:
+        with _COUNTING:
+            self._holders -= 1
+        self._end_if_unused()
+
+    def _end_if_unused(self) -> None:
+        if self.references or self._holders or self._live.pop(self.handle, None) is None:
+            return
+        self.end()
+        held, self._held = self._held, []
+        for other in held:
+            other.unpin()
+
+    def end(self) -> None:
+        """Do what is to be done when nothing refers to it any more."""

@@ -1,0 +1,311 @@
+"""Command queues: streams of the device, and what is held here until a user event lets it go.
+
+A queue that may run out of order runs in order on its stream: that is one of the orders it may
+have. Only what is held differs: there, it holds up nothing but what waits for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from _gon_opencl import ffi
+from gon.device import Pending
+from gon.errors import GonError
+from gon_shim.opencl.answers import (
+    Answers,
+    answer,
+    pointer,
+    properties_of,
+    uint,
+    word,
+    words_with_end,
+)
+from gon_shim.opencl.command import CHANGED, Command
+from gon_shim.opencl.device import QUEUE_PROPERTIES, Device, now_ns
+from gon_shim.opencl.entry import entry
+from gon_shim.opencl.errors import ClError, code_of, require
+from gon_shim.opencl.event import Event
+from gon_shim.opencl.khronos import constants as cl
+from gon_shim.opencl.limits import READS_REMEMBERED
+from gon_shim.opencl.objects import Object
+from gon_shim.opencl.scope import Scope
+
+if TYPE_CHECKING:
+    from _gon_opencl import CData, Handles, Numbers
+    from gon_client.stream import Stream
+
+
+class Held(NamedTuple):
+    """A command that may not go to its stream yet: it waits for what is held too."""
+
+    command: Command
+    awaited: Sequence[Command]
+    run: Callable[[], Pending | None]
+
+
+class Queue(Object):
+    """A command queue."""
+
+    invalid = cl.CL_INVALID_COMMAND_QUEUE
+
+    def __init__(self, scope: Scope, properties: int, told: bytes) -> None:
+        super().__init__()
+        self.scope = scope
+        self.properties = properties
+        self.told = told
+        self.is_in_order = not properties & cl.CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE
+        self.measures = bool(properties & cl.CL_QUEUE_PROFILING_ENABLE)
+        self.stream: Stream = scope.device.leased.create_stream()
+        self.held: deque[Held] = deque()
+        self._barrier: Command | None = None
+        self._reads: list[Pending] = []
+        self._reading = threading.Lock()
+        # What device times are told from: a point of the stream, and the host's time then.
+        self._base = self.stream.record() if self.measures else None
+        self._base_ns = 0
+        if self._base is not None:
+            self._base.sync()
+            self._base_ns = now_ns()
+        self.hold(scope)
+
+    def submit(
+        self,
+        kind: int,
+        run: Callable[[], Pending | None],
+        count: int,
+        waits: Handles,
+        event_at: Handles,
+        *,
+        blocks: bool = False,
+        fence: bool = False,
+        barrier: bool = False,
+    ) -> None:
+        """Let `run` queue a command on the stream, now or when what it waits for allows it.
+
+        With `blocks`, return when it is over; a `fence` waits for all before it, a `barrier` holds
+        up all that follow. Raises ClError, what `run` does.
+        """
+        awaited = self._awaited(count, waits)
+        command = Command(self.stream)
+        if awaited or self.held:
+            with CHANGED:
+                awaited += self._in_the_way(fence=fence)
+                if barrier:
+                    self._barrier = command
+                if any(each.is_held for each in awaited):
+                    self.pin()
+                    self.held.append(Held(command, awaited, run))
+                else:
+                    self._start(command, awaited, run)
+        else:
+            self._start(command, (), run)
+        if event_at:
+            event_at[0] = Event(self.scope, self, kind, command).handle
+        if blocks:
+            status = command.settle()
+            if status < 0:
+                raise ClError(status)
+
+    def _awaited(self, count: int, waits: Handles) -> list[Command]:
+        """Return the commands of a wait list that are not over. Raises ClError."""
+        require(bool(count) == bool(waits), cl.CL_INVALID_EVENT_WAIT_LIST)
+        found: list[Command] = []
+        for index in range(count):
+            event = Event.find(waits[index])
+            if event is None:
+                raise ClError(cl.CL_INVALID_EVENT_WAIT_LIST)
+            require(event.scope is self.scope, cl.CL_INVALID_CONTEXT)
+            if event.command.status != cl.CL_COMPLETE:
+                found.append(event.command)
+        return found
+
+    def _in_the_way(self, *, fence: bool) -> list[Command]:
+        """Return the held commands of this queue that the next one waits for."""
+        if fence or (self.is_in_order and self.held):
+            return [each.command for each in self.held]
+        return [self._barrier] if self._barrier is not None and self._barrier.is_held else []
+
+    def _start(
+        self, command: Command, awaited: Sequence[Command], run: Callable[[], Pending | None]
+    ) -> None:
+        for each in awaited:
+            if each.status < 0:
+                command.lower(cl.CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST)
+                return
+            if each.stream not in (None, self.stream) and each.status > 0:
+                self.stream.wait(each.mark())
+        if self.measures:
+            command.began = self.stream.record()
+        pending = run()
+        if self.measures:
+            command.ended = self.stream.record()
+        if pending is not None:
+            with self._reading:
+                if len(self._reads) >= READS_REMEMBERED:
+                    self._reads = [read for read in self._reads if not read.done()]
+                self._reads.append(pending)
+        command.submit(pending)
+
+    def let_go(self) -> bool:
+        """Start the held commands that nothing holds any more; return whether there were any.
+
+        Needs CHANGED.
+        """
+        free = [each for each in self.held if not any(a.is_held for a in each.awaited)]
+        for each in free:
+            self.held.remove(each)
+            self.unpin()
+            try:
+                self._start(each.command, each.awaited, each.run)
+            except GonError as error:
+                each.command.lower(code_of(error))
+            except ClError as error:
+                each.command.lower(error.code)
+        if free:
+            CHANGED.notify_all()
+        return bool(free)
+
+    def end(self) -> None:
+        with suppress(GonError):  # of a lease that is over there is nothing left to close
+            self.stream.close()
+
+    def finish(self) -> None:
+        """Wait for everything. Raises what the device says."""
+        if self.held:
+            with CHANGED:
+                CHANGED.wait_for(lambda: not self.held)
+        with self._reading:
+            reads, self._reads = self._reads, []
+        for read in reads:
+            read.wait()
+        self.stream.sync()
+
+    def times_ns(self, command: Command) -> tuple[int, int, int, int]:
+        """Return when a command was queued and submitted, began and ended. Raises ClError."""
+        if self._base is None or command.began is None or command.ended is None:
+            raise ClError(cl.CL_PROFILING_INFO_NOT_AVAILABLE)
+        began = self._base_ns + int(command.began.elapsed_us(self._base) * 1000)
+        ended = self._base_ns + int(command.ended.elapsed_us(self._base) * 1000)
+        began = max(began, command.submitted_ns)
+        return command.queued_ns, command.submitted_ns, began, max(began, ended)
+
+
+def advance() -> None:
+    """Let go what is held no longer, in all queues."""
+    with CHANGED:
+        # Each once, not up to the first: what one lets go may be what another waits for.
+        while sum(queue.let_go() for queue in Queue.all() if queue.held):
+            pass
+
+
+_ANSWERS: Answers[Queue] = {
+    cl.CL_QUEUE_CONTEXT: lambda queue: pointer(queue.scope.handle),
+    cl.CL_QUEUE_DEVICE: lambda queue: pointer(queue.scope.device.handle),
+    cl.CL_QUEUE_REFERENCE_COUNT: lambda queue: uint(queue.references),
+    cl.CL_QUEUE_PROPERTIES: lambda queue: word(queue.properties),
+    cl.CL_QUEUE_PROPERTIES_ARRAY: lambda queue: queue.told,
+    cl.CL_QUEUE_DEVICE_DEFAULT: lambda _: word(0),
+}
+
+
+def _create(context: CData, device: CData, properties: int, told: bytes) -> CData:
+    scope, one = Scope.of(context), Device.of(device)
+    require(one is scope.device, cl.CL_INVALID_DEVICE)
+    known = QUEUE_PROPERTIES | cl.CL_QUEUE_ON_DEVICE | cl.CL_QUEUE_ON_DEVICE_DEFAULT
+    require(not properties & ~known, cl.CL_INVALID_VALUE)
+    require(not properties & ~QUEUE_PROPERTIES, cl.CL_INVALID_QUEUE_PROPERTIES)
+    return Queue(scope, properties, told).handle
+
+
+@entry("clCreateCommandQueue")
+def create_queue(context: CData, device: CData, properties: int) -> CData:
+    return _create(context, device, properties, b"")
+
+
+@entry("clCreateCommandQueueWithProperties")
+def create_queue_with_properties(context: CData, device: CData, properties: CData) -> CData:
+    found = properties_of(properties)
+    for name, _value in found:
+        require(name in (cl.CL_QUEUE_PROPERTIES, cl.CL_QUEUE_SIZE), cl.CL_INVALID_VALUE)
+    named = dict(found)
+    require(cl.CL_QUEUE_SIZE not in named, cl.CL_INVALID_QUEUE_PROPERTIES)
+    return _create(context, device, named.get(cl.CL_QUEUE_PROPERTIES, 0), words_with_end(found))
+
+
+@entry("clRetainCommandQueue")
+def retain_queue(handle: CData) -> None:
+    Queue.of(handle).retain()
+
+
+@entry("clReleaseCommandQueue")
+def release_queue(handle: CData) -> None:
+    Queue.of(handle).release()
+
+
+@entry("clGetCommandQueueInfo")
+def get_queue_info(handle: CData, what: int, room: int, at: CData, size_at: Numbers) -> None:
+    queue = Queue.of(handle)
+    require(what != cl.CL_QUEUE_SIZE, cl.CL_INVALID_COMMAND_QUEUE)
+    answer(_ANSWERS, queue, what, room, at, size_at)
+
+
+@entry("clSetUserEventStatus")
+def set_user_event_status(handle: CData, status: int) -> None:
+    event = Event.of(handle)
+    require(event.queue is None, cl.CL_INVALID_EVENT)
+    require(status <= cl.CL_COMPLETE, cl.CL_INVALID_VALUE)
+    with CHANGED:
+        require(event.command.status > cl.CL_COMPLETE, cl.CL_INVALID_OPERATION)
+        event.command.lower(status)
+    advance()
+
+
+@entry("clFlush")
+def flush(handle: CData) -> None:
+    """Do nothing: what is gathered goes out by itself, within a millisecond."""
+    Queue.of(handle)
+
+
+@entry("clFinish")
+def finish(handle: CData) -> None:
+    Queue.of(handle).finish()
+
+
+def _nothing() -> None: ...
+
+
+_NONE = cast("Handles", ffi.NULL)
+
+
+@entry("clEnqueueMarkerWithWaitList")
+def enqueue_marker(handle: CData, count: int, waits: Handles, event_at: Handles) -> None:
+    queue = Queue.of(handle)
+    queue.submit(cl.CL_COMMAND_MARKER, _nothing, count, waits, event_at, fence=not count)
+
+
+@entry("clEnqueueBarrierWithWaitList")
+def enqueue_barrier(handle: CData, count: int, waits: Handles, event_at: Handles) -> None:
+    queue = Queue.of(handle)
+    kind = cl.CL_COMMAND_BARRIER
+    queue.submit(kind, _nothing, count, waits, event_at, fence=not count, barrier=True)
+
+
+@entry("clEnqueueMarker")
+def enqueue_old_marker(handle: CData, event_at: Handles) -> None:
+    require(event_at, cl.CL_INVALID_VALUE)
+    enqueue_marker(handle, 0, _NONE, event_at)
+
+
+@entry("clEnqueueBarrier")
+def enqueue_old_barrier(handle: CData) -> None:
+    enqueue_barrier(handle, 0, _NONE, _NONE)
+
+
+@entry("clEnqueueWaitForEvents")
+def enqueue_wait(handle: CData, count: int, waits: Handles) -> None:
+    require(count and waits, cl.CL_INVALID_VALUE)
+    enqueue_barrier(handle, count, waits, _NONE)

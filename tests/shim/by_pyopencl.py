@@ -1,0 +1,57 @@
+"""A program of pyopencl: arrays, headers, events, mapped memory, on whatever unit there is."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
+
+import numpy as np
+import pyopencl as cl
+
+SOURCE = """
+#include "twice.h"
+kernel void double_all(global float *x) { x[get_global_id(0)] = twice(x[get_global_id(0)]); }
+"""
+
+
+def main() -> None:
+    """Do a little of everything; assert that it is right."""
+    (platform,) = (each for each in cl.get_platforms() if each.name == "GoN")
+    (device,) = platform.get_devices()
+    context = cl.Context([device])
+    flags = cl.command_queue_properties
+    queue = cl.CommandQueue(context, properties=flags.PROFILING_ENABLE)
+    data = np.arange(1001, dtype=np.float32)
+    with TemporaryDirectory() as name:
+        (Path(name) / "twice.h").write_text("#pragma once\nfloat twice(float x) { return 2 * x; }")
+        program = cl.Program(context, SOURCE).build(options=["-I", name])
+    kernel = cl.Kernel(program, "double_all")
+    buffer = cl.Buffer(context, cl.mem_flags.COPY_HOST_PTR, hostbuf=data)
+    done = threading.Event()
+    event = kernel(queue, data.shape, None, buffer)
+    event.set_callback(cl.command_execution_status.COMPLETE, lambda _status: done.set())
+    event.wait()
+    assert done.wait(60)
+    assert event.profile.queued <= event.profile.start <= event.profile.end
+    both = cast("cl.map_flags", cl.map_flags.READ | cl.map_flags.WRITE)
+    array, _ = cl.enqueue_map_buffer(queue, buffer, both, 0, data.shape, data.dtype)
+    assert np.array_equal(array, 2 * data)
+    array[0] = 7
+    array.base.release(queue)
+    back = np.empty_like(data)
+    cl.enqueue_copy(queue, back, buffer)
+    assert back[0] == 7
+    assert np.array_equal(back[1:], 2 * data[1:])
+    # What a built program gives as its binary builds again.
+    binaries = cast("list[bytes]", program.get_info(cl.program_info.BINARIES))
+    again = cl.Program(context, [device], binaries).build()
+    cl.Kernel(again, "double_all")(queue, data.shape, None, buffer)
+    cl.enqueue_copy(queue, back, buffer)
+    assert back[0] == 14
+    print("good")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,292 @@
+/* What the specification says of wrong arguments, references, events, mapped memory, rectangles and
+   parts, step by step; prints the line that is not so. */
+#define CL_TARGET_OPENCL_VERSION 300
+#include <CL/cl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define IS(call, wanted) do { cl_int is = (call); if (is != (wanted)) { \
+  printf("line %d: %s: %d, not %d\n", __LINE__, #call, is, wanted); return 1; } } while (0)
+#define GOOD(call) IS(call, CL_SUCCESS)
+#define TRUE(what) do { if (!(what)) { printf("line %d: %s\n", __LINE__, #what); return 1; } } while (0)
+
+static cl_device_id device;
+static cl_context context;
+static cl_command_queue queue;
+static cl_program program;
+static cl_int code;
+static int called;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+
+static const char *source =
+    "kernel void add(global int *x, const int y, local int *room) {"
+    "  x[get_global_id(0)] += y; }"
+    "kernel void is_null(global int *x, global int *y) { x[0] = y == 0; }"
+    "kernel void one(global int *x) { *x += 1; }";
+
+static void CL_CALLBACK on_event(cl_event event, cl_int status, void *data) {
+  pthread_mutex_lock(&lock);
+  called = status == *(cl_int *)data ? called + 1 : -100;
+  pthread_cond_broadcast(&changed);
+  pthread_mutex_unlock(&lock);
+}
+
+static void wait_called(int count) {
+  pthread_mutex_lock(&lock);
+  while (called >= 0 && called < count)
+    pthread_cond_wait(&changed, &lock);
+  pthread_mutex_unlock(&lock);
+}
+
+static cl_uint references(cl_mem memory) {
+  cl_uint count = 0;
+  clGetMemObjectInfo(memory, CL_MEM_REFERENCE_COUNT, sizeof count, &count, NULL);
+  return count;
+}
+
+static int memory(void) {
+  int data[64], back[64];
+  for (int i = 0; i < 64; i++)
+    data[i] = i;
+  clCreateBuffer(context, 0, 0, NULL, &code);
+  IS(code, CL_INVALID_BUFFER_SIZE);
+  clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, 16, NULL, &code);
+  IS(code, CL_INVALID_HOST_PTR);
+  clCreateBuffer(context, 0, 16, data, &code);
+  IS(code, CL_INVALID_HOST_PTR);
+  clCreateBuffer(context, CL_MEM_READ_ONLY | CL_MEM_WRITE_ONLY, 16, NULL, &code);
+  IS(code, CL_INVALID_VALUE);
+  clCreateBuffer(NULL, 0, 16, NULL, &code);
+  IS(code, CL_INVALID_CONTEXT);
+  cl_mem x = clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, sizeof data, data, &code);
+  GOOD(code);
+  GOOD(clRetainMemObject(x));
+  TRUE(references(x) == 2);
+  GOOD(clReleaseMemObject(x));
+  IS(clEnqueueReadBuffer(queue, x, CL_TRUE, 4, sizeof data, back, 0, NULL, NULL), CL_INVALID_VALUE);
+  IS(clEnqueueReadBuffer(queue, x, CL_TRUE, 0, 4, back, 1, NULL, NULL),
+     CL_INVALID_EVENT_WAIT_LIST);
+  IS(clEnqueueCopyBuffer(queue, x, x, 0, 4, 8, 0, NULL, NULL), CL_MEM_COPY_OVERLAP);
+  IS(clEnqueueFillBuffer(queue, x, data, 3, 0, 12, 0, NULL, NULL), CL_INVALID_VALUE);
+  /* A rectangle of 3 × 2 out of rows of 8, into rows of 4. */
+  size_t from[3] = {4, 1, 0}, to[3] = {0, 0, 0}, region[3] = {12, 2, 1};
+  memset(back, 0, sizeof back);
+  GOOD(clEnqueueReadBufferRect(queue, x, CL_TRUE, from, to, region, 32, 0, 16, 0, back, 0, NULL,
+                               NULL));
+  TRUE(back[0] == 9 && back[2] == 11 && back[3] == 0 && back[4] == 17 && back[6] == 19);
+  region[1] = 9;
+  IS(clEnqueueReadBufferRect(queue, x, CL_TRUE, from, to, region, 32, 0, 16, 0, back, 0, NULL,
+                             NULL), CL_INVALID_VALUE);
+  cl_buffer_region part = {128, 64}, crooked = {4, 8}, beyond = {128, 256};
+  clCreateSubBuffer(x, 0, CL_BUFFER_CREATE_TYPE_REGION, &crooked, &code);
+  IS(code, CL_MISALIGNED_SUB_BUFFER_OFFSET);
+  clCreateSubBuffer(x, 0, CL_BUFFER_CREATE_TYPE_REGION, &beyond, &code);
+  IS(code, CL_INVALID_VALUE);
+  cl_mem half = clCreateSubBuffer(x, 0, CL_BUFFER_CREATE_TYPE_REGION, &part, &code);
+  GOOD(code);
+  GOOD(clReleaseMemObject(x)); /* the part keeps it */
+  int *seen = clEnqueueMapBuffer(queue, half, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 4, 8, 0, NULL,
+                                 NULL, &code);
+  GOOD(code);
+  TRUE(seen[0] == 33 && seen[1] == 34);
+  seen[0] = -1;
+  GOOD(clEnqueueUnmapMemObject(queue, half, seen, 0, NULL, NULL));
+  IS(clEnqueueUnmapMemObject(queue, half, seen, 0, NULL, NULL), CL_INVALID_VALUE);
+  GOOD(clEnqueueReadBuffer(queue, half, CL_TRUE, 0, 8, back, 0, NULL, NULL));
+  TRUE(back[0] == 32 && back[1] == -1);
+  GOOD(clReleaseMemObject(half));
+  IS(clReleaseMemObject(half), CL_INVALID_MEM_OBJECT);
+  return 0;
+}
+
+static int kernels(void) {
+  int value = 0, five = 5;
+  size_t n = 1, seven = 7, none = 0, offset = 3, big = 1 << 30;
+  IS(clBuildProgram(program, 0, NULL, "-I", NULL, &value), CL_INVALID_VALUE);
+  const char *wrong = "kernel void f( {";
+  cl_program bad = clCreateProgramWithSource(context, 1, &wrong, NULL, &code);
+  GOOD(code);
+  clCreateKernel(bad, "f", &code);
+  IS(code, CL_INVALID_PROGRAM_EXECUTABLE);
+  IS(clBuildProgram(bad, 0, NULL, NULL, NULL, NULL), CL_BUILD_PROGRAM_FAILURE);
+  char log[4096] = "";
+  GOOD(clGetProgramBuildInfo(bad, device, CL_PROGRAM_BUILD_LOG, sizeof log, log, NULL));
+  TRUE(strstr(log, "error"));
+  clCreateKernel(program, "nothing", &code);
+  IS(code, CL_INVALID_KERNEL_NAME);
+  cl_kernel add = clCreateKernel(program, "add", &code);
+  GOOD(code);
+  cl_mem x = clCreateBuffer(context, 0, 4096, NULL, &code);
+  GOOD(code);
+  GOOD(clEnqueueFillBuffer(queue, x, &value, 4, 0, 4096, 0, NULL, NULL));
+  IS(clEnqueueNDRangeKernel(queue, add, 1, NULL, &n, NULL, 0, NULL, NULL), CL_INVALID_KERNEL_ARGS);
+  IS(clSetKernelArg(add, 3, 4, &five), CL_INVALID_ARG_INDEX);
+  IS(clSetKernelArg(add, 1, 8, &five), CL_INVALID_ARG_SIZE);
+  IS(clSetKernelArg(add, 1, 4, NULL), CL_INVALID_ARG_VALUE);
+  IS(clSetKernelArg(add, 2, 4, &five), CL_INVALID_ARG_VALUE);
+  GOOD(clSetKernelArg(add, 0, sizeof x, &x));
+  GOOD(clSetKernelArg(add, 1, 4, &five));
+  GOOD(clSetKernelArg(add, 2, 64, NULL));
+  IS(clEnqueueNDRangeKernel(queue, add, 4, NULL, &n, NULL, 0, NULL, NULL),
+     CL_INVALID_WORK_DIMENSION);
+  IS(clEnqueueNDRangeKernel(queue, add, 1, NULL, &seven, &big, 0, NULL, NULL),
+     CL_INVALID_WORK_ITEM_SIZE);
+  GOOD(clEnqueueNDRangeKernel(queue, add, 1, NULL, &none, NULL, 0, NULL, NULL));
+  GOOD(clEnqueueNDRangeKernel(queue, add, 1, &offset, &seven, NULL, 0, NULL, NULL));
+  size_t prime = 997;
+  GOOD(clEnqueueNDRangeKernel(queue, add, 1, NULL, &prime, NULL, 0, NULL, NULL));
+  int back[1024];
+  GOOD(clEnqueueReadBuffer(queue, x, CL_TRUE, 0, 4096, back, 0, NULL, NULL));
+  TRUE(back[2] == 5 && back[3] == 10 && back[9] == 10 && back[10] == 5 && back[996] == 5);
+  TRUE(back[997] == 0);
+  cl_kernel is_null = clCreateKernel(program, "is_null", &code);
+  GOOD(clSetKernelArg(is_null, 0, sizeof x, &x));
+  GOOD(clSetKernelArg(is_null, 1, sizeof x, NULL));
+  GOOD(clEnqueueNDRangeKernel(queue, is_null, 1, NULL, &n, NULL, 0, NULL, NULL));
+  GOOD(clEnqueueReadBuffer(queue, x, CL_TRUE, 0, 4, back, 0, NULL, NULL));
+  TRUE(back[0] == 1);
+  char name[16];
+  cl_uint space = 0;
+  GOOD(clGetKernelArgInfo(add, 1, CL_KERNEL_ARG_NAME, sizeof name, name, NULL));
+  TRUE(!strcmp(name, "y"));
+  GOOD(clGetKernelArgInfo(add, 2, CL_KERNEL_ARG_ADDRESS_QUALIFIER, sizeof space, &space, NULL));
+  TRUE(space == CL_KERNEL_ARG_ADDRESS_LOCAL);
+  GOOD(clReleaseKernel(is_null));
+  GOOD(clReleaseKernel(add));
+  IS(clReleaseKernel(add), CL_INVALID_KERNEL);
+  GOOD(clReleaseProgram(bad));
+  GOOD(clReleaseMemObject(x));
+  return 0;
+}
+
+static int events(void) {
+  int zero = 0, back = -1;
+  size_t n = 1;
+  cl_int done = CL_COMPLETE, status = -1;
+  cl_ulong at[4];
+  cl_queue_properties measuring[] = {
+      CL_QUEUE_PROPERTIES, CL_QUEUE_PROFILING_ENABLE | CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE, 0};
+  cl_command_queue other = clCreateCommandQueueWithProperties(context, device, measuring, &code);
+  GOOD(code);
+  cl_mem x = clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, 4, &zero, &code);
+  cl_kernel one = clCreateKernel(program, "one", &code);
+  GOOD(clSetKernelArg(one, 0, sizeof x, &x));
+  cl_event gate = clCreateUserEvent(context, &code), ran, read, marker;
+  GOOD(code);
+  GOOD(clEnqueueNDRangeKernel(queue, one, 1, NULL, &n, NULL, 1, &gate, &ran));
+  GOOD(clEnqueueReadBuffer(other, x, CL_FALSE, 0, 4, &back, 1, &ran, &read));
+  GOOD(clSetEventCallback(read, CL_COMPLETE, on_event, &done));
+  GOOD(clGetEventInfo(ran, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL));
+  TRUE(status == CL_QUEUED);
+  IS(clGetEventProfilingInfo(ran, CL_PROFILING_COMMAND_END, 8, at, NULL),
+     CL_PROFILING_INFO_NOT_AVAILABLE);
+  /* Out of order, what waits for nothing goes past what is held. */
+  GOOD(clEnqueueFillBuffer(other, x, &zero, 4, 0, 4, 0, NULL, &marker));
+  GOOD(clWaitForEvents(1, &marker));
+  TRUE(back == -1 && called == 0);
+  IS(clSetUserEventStatus(ran, CL_COMPLETE), CL_INVALID_EVENT);
+  IS(clSetUserEventStatus(gate, 1), CL_INVALID_VALUE);
+  GOOD(clSetUserEventStatus(gate, CL_COMPLETE));
+  IS(clSetUserEventStatus(gate, CL_COMPLETE), CL_INVALID_OPERATION);
+  GOOD(clWaitForEvents(1, &read));
+  TRUE(back == 1);
+  wait_called(1);
+  TRUE(called == 1);
+  for (int i = 0; i < 4; i++)
+    GOOD(clGetEventProfilingInfo(read, CL_PROFILING_COMMAND_QUEUED + i, 8, &at[i], NULL));
+  TRUE(at[0] <= at[1] && at[1] <= at[2] && at[2] <= at[3]);
+  IS(clGetEventProfilingInfo(ran, CL_PROFILING_COMMAND_END, 8, at, NULL),
+     CL_PROFILING_INFO_NOT_AVAILABLE);
+  clReleaseEvent(gate);
+  clReleaseEvent(ran);
+  /* A gate that fails takes what waits for it along. */
+  gate = clCreateUserEvent(context, &code);
+  GOOD(clEnqueueNDRangeKernel(queue, one, 1, NULL, &n, NULL, 1, &gate, &ran));
+  GOOD(clSetUserEventStatus(gate, -7));
+  IS(clWaitForEvents(1, &ran), CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST);
+  GOOD(clFinish(queue));
+  GOOD(clEnqueueReadBuffer(queue, x, CL_TRUE, 0, 4, &back, 0, NULL, NULL));
+  TRUE(back == 1);
+  cl_event all[] = {gate, ran, read, marker};
+  for (int i = 0; i < 4; i++)
+    GOOD(clReleaseEvent(all[i]));
+  IS(clReleaseEvent(gate), CL_INVALID_EVENT);
+  GOOD(clReleaseKernel(one));
+  GOOD(clReleaseMemObject(x));
+  GOOD(clReleaseCommandQueue(other));
+  return 0;
+}
+
+static void *add_often(void *given) {
+  cl_int made;
+  size_t n = 1;
+  cl_mem x = given;
+  cl_command_queue own = clCreateCommandQueueWithProperties(context, device, NULL, &made);
+  cl_kernel one = clCreateKernel(program, "one", &made);
+  if (clSetKernelArg(one, 0, sizeof x, &x))
+    return "argument";
+  for (int i = 0; i < 200; i++)
+    if (clEnqueueNDRangeKernel(own, one, 1, NULL, &n, NULL, 0, NULL, NULL))
+      return "launch";
+  if (clFinish(own))
+    return "finish";
+  clReleaseKernel(one);
+  clReleaseCommandQueue(own);
+  return NULL;
+}
+
+static int threads(void) {
+  enum { THREADS = 4 };
+  pthread_t running[THREADS];
+  cl_mem x[THREADS];
+  int zero = 0, back = 0;
+  for (int i = 0; i < THREADS; i++) {
+    x[i] = clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, 4, &zero, &code);
+    GOOD(code);
+    pthread_create(&running[i], NULL, add_often, x[i]);
+  }
+  for (int i = 0; i < THREADS; i++) {
+    void *failed;
+    pthread_join(running[i], &failed);
+    TRUE(!failed);
+    GOOD(clEnqueueReadBuffer(queue, x[i], CL_TRUE, 0, 4, &back, 0, NULL, NULL));
+    TRUE(back == 200);
+    GOOD(clReleaseMemObject(x[i]));
+  }
+  return 0;
+}
+
+static int forked(void) {
+  int status;
+  fflush(stdout);
+  pid_t child = fork();
+  if (!child)
+    _exit(clFinish(queue) == CL_OUT_OF_HOST_MEMORY ? 0 : 1);
+  waitpid(child, &status, 0);
+  TRUE(status == 0);
+  GOOD(clFinish(queue));
+  return 0;
+}
+
+int main(void) {
+  cl_platform_id platform;
+  GOOD(clGetPlatformIDs(1, &platform, NULL));
+  IS(clGetDeviceIDs(platform, CL_DEVICE_TYPE_CUSTOM, 1, &device, NULL), CL_DEVICE_NOT_FOUND);
+  IS(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 0, &device, NULL), CL_INVALID_VALUE);
+  GOOD(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &device, NULL));
+  context = clCreateContext(NULL, 1, &device, NULL, NULL, &code);
+  GOOD(code);
+  queue = clCreateCommandQueueWithProperties(context, device, NULL, &code);
+  GOOD(code);
+  program = clCreateProgramWithSource(context, 1, &source, NULL, &code);
+  GOOD(code);
+  GOOD(clBuildProgram(program, 1, &device, "-cl-std=CL2.0", NULL, NULL));
+  if (memory() || kernels() || events() || threads() || forked())
+    return 1;
+  printf("good\n");
+  return 0;
+}

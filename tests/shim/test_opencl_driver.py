@@ -1,0 +1,150 @@
+"""The OpenCL driver, as programs meet it: C programs and pyopencl find a unit of a real gond by the
+loader, and hold the driver to what the specification says.
+
+The programs are compiled against headers made of the driver's own tables, and linked with the
+loader that pyopencl brings along, so nothing else need be installed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyopencl
+import pytest
+
+from gon_shim.build import missing, vendors
+from gon_shim.opencl import library
+from gon_shim.opencl.khronos import constants, generate
+from tests.e2e.gond_process import ROOT, Gond, real_gond
+
+HERE = Path(__file__).parent
+PATIENCE_S = 200.0
+pytestmark = pytest.mark.skipif(bool(missing()), reason=f"there is not {missing()}")
+
+
+@pytest.fixture(scope="module")
+def gond(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gond]:
+    with real_gond(tmp_path_factory.mktemp("gond")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def environ(gond: Gond, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a program's environment says of the driver and of the host."""
+    found = {name: text for name, text in os.environ.items() if not name.startswith("GON_")}
+    return {
+        **found,
+        "OCL_ICD_VENDORS": str(vendors(tmp_path_factory.mktemp("cache"))),
+        "GON_HOST": gond.tcp,
+        "GON_ICD_VERBOSE": "1",
+    }
+
+
+def headers(folder: Path) -> None:
+    """Write a CL/cl.h of what the driver is made of."""
+    entries = (entry for entry in library.entries() if entry.result)
+    numbers = (
+        f"#define {name} ({value})"
+        for name, value in vars(constants).items()
+        if re.match("CL_(?!TARGET)", name) and -(1 << 31) <= value < 1 << 63
+    )
+    text = [
+        "#include <stddef.h>", "#include <stdint.h>", "#define CL_CALLBACK", library.types_text(),
+        *numbers, *(f"{entry.prototype('')};" for entry in entries),
+    ]  # fmt: skip
+    (folder / "CL").mkdir()
+    (folder / "CL" / "cl.h").write_text("\n".join(text))
+
+
+def compiled(name: str, folder: Path) -> Path:
+    """Return a program of this directory, compiled."""
+    package = Path(pyopencl.__path__[0])
+    loader = next(
+        found
+        for where in (package / ".libs", package.with_name("pyopencl.libs"))
+        for found in where.glob("libOpenCL*")
+    )
+    headers(folder)
+    made = folder / name
+    where = f"-Wl,-rpath,{loader.parent}"
+    command = ["cc", f"-I{folder}", str(HERE / f"{name}.c"), "-o", str(made), str(loader), where]
+    subprocess.run([*command, "-lpthread"], check=True)
+    return made
+
+
+def run(environ: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, env=environ, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
+
+
+def test_a_program_from_its_first_call_to_its_last(
+    environ: dict[str, str], gond: Gond, tmp_path: Path
+) -> None:
+    ended = run(environ, str(compiled("first", tmp_path)), "100")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "good: " in ended.stdout
+    assert "leased" in ended.stderr
+    # Its end has given the unit back: nobody waits for its grace to pass.
+    assert "has ended: released" in gond.output
+
+
+def test_what_the_specification_says(environ: dict[str, str], tmp_path: Path) -> None:
+    ended = run(environ, str(compiled("objects", tmp_path)))
+    assert ended.stdout == "good\n", ended.stdout + ended.stderr
+    assert "was forked" in ended.stderr
+    assert ended.returncode == 0
+
+
+def test_pyopencl_in_an_interpreter_of_its_own(environ: dict[str, str]) -> None:
+    ended = run(environ, sys.executable, str(HERE / "by_pyopencl.py"))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout == "good\n"
+
+
+def test_gon_run_leads_a_program_to_its_lease(
+    environ: dict[str, str], gond: Gond, tmp_path: Path
+) -> None:
+    program = compiled("first", tmp_path)
+    plain = {name: text for name, text in environ.items() if name != "OCL_ICD_VENDORS"}
+    plain["XDG_CACHE_HOME"] = str(tmp_path)
+    command = [sys.executable, "-m", "gon_client.cli", "run", "--host", gond.tcp, "--stats"]
+    command[1:3] = ["-c", "from gon_client.cli import main; main()"]
+    ended = run(plain, *command, "--", str(program), "100")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    told = re.search(r"gon run: 1 devices, (\d+) ops in (\d+) frames, (\d+) waits", ended.stderr)
+    assert told is not None, ended.stderr
+    ops, frames, waits = map(int, told.groups())
+    assert ops > 500  # five times a hundred launches
+    assert frames < 100
+    assert waits < 20
+
+
+def test_without_a_host_there_is_no_platform(environ: dict[str, str], tmp_path: Path) -> None:
+    program = str(compiled("first", tmp_path))
+    for name, text in (("GON_HOST", ""), ("GON_ICD", "off")):
+        ended = run({**environ, name: text}, program)
+        assert ended.returncode == 1
+        assert "clGetPlatformIDs" in ended.stdout
+        assert "no platform" in ended.stderr
+
+
+def test_every_entry_of_the_table_is_there() -> None:
+    table = library.entries()
+    assert len(table) == 149
+    assert sum(not entry.is_foreign for entry in table) == 118
+    source = library.c_source()
+    for entry in table:
+        filled = f"(const void *)icd_{entry.name}," if entry.result else "gon_unsupported,"
+        assert filled in source
+
+
+@pytest.mark.skipif(not generate.HEADERS.is_dir(), reason="Khronos' headers are not installed")
+def test_the_tables_are_those_of_the_headers() -> None:
+    assert (ROOT / "shim/gon_shim/opencl/khronos/opencl.h").read_text() == generate.header_text()
+    assert vars(constants).keys() >= generate.constants().keys()
