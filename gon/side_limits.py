@@ -18,3 +18,6 @@ SIDE_PAYLOADS_KEPT = max(UPLOAD_PIECES_MAX, DOWNLOAD_PIECES_MAX)
 # What a receiver holds of later payloads while it waits for what a broken side link has lost: as
 # much as is on its way at most, and no more if a peer means harm.
 SIDE_EARLY_BYTES_MAX = UPLOAD_BYTES_MAX
+# What is sent again has to find room: a peer that has all of it already takes nothing, for it waits
+# for the next head. After so many waits in vain, of so long, the next link has it.
+MEND_WAIT_S, MEND_WAITS_MAX = 0.2, 10

@@ -8,8 +8,8 @@ Which payloads go how is not said with them: both ends agree on it by words betw
 
 Rules: where both ends know how (`mends`), a side link that breaks costs only itself: what it may
 have lost is sent again over the others, by `mend`. Otherwise, or if it was the last one, or the
-link itself, all are ended: the session goes on with the next link. Must not know: what heads mean,
-sessions.
+link itself, or the peer takes nothing of that, all are ended: the session goes on with the next
+link. Must not know: what heads mean, sessions.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from gon.limits import (
     PEER_SILENT_S,
     WAIT_SLICE_S,
 )
-from gon.side_limits import SIDES_MAX
+from gon.side_limits import MEND_WAIT_S, MEND_WAITS_MAX, SIDES_MAX
 from gon.transport.base import Bytes, Lane, Link, LinkStatistics, PayloadsOf
 from gon.transport.chunks import Incoming, Outgoing
 from gon.transport.framing import as_bytes, check_frame
@@ -151,7 +151,7 @@ class Bundle:
                         if payloads:
                             payload = as_bytes(payloads[sent.which])
                             self._out.begin_again(sent, payload, chunks)
-                            self._send_chunks(while_blocked)
+                            self._send_chunks(while_blocked, MEND_WAITS_MAX)
             whole = True
         finally:
             if not whole:
@@ -193,11 +193,19 @@ class Bundle:
         else:
             self._main.send_rest(head, sent, while_blocked, payloads)
 
-    def _send_chunks(self, while_blocked: Callable[[], None] | None) -> None:
-        """Send what is at hand."""
+    def _send_chunks(
+        self, while_blocked: Callable[[], None] | None, waits_max: int | None = None
+    ) -> None:
+        """Send what is at hand; with `waits_max` only so many waits in a row may be in vain."""
+        waits, wait_s = 0, WAIT_SLICE_S if waits_max is None else MEND_WAIT_S
         while waiting := self._out.waiting():
-            if not self._push(waiting):
-                self._wait_to_send(waiting, while_blocked)
+            if self._push(waiting):
+                waits = 0
+                continue
+            if waits == waits_max:
+                raise self._lost("the peer takes nothing that is sent again")
+            waits += 1
+            self._wait_to_send(waiting, while_blocked, wait_s)
         if self._out.is_stuck:
             raise self._lost("none is left")
         self._out.finish()
@@ -209,14 +217,14 @@ class Bundle:
             raise self._lost(error) from error
 
     def _wait_to_send(
-        self, waiting: Sequence[Side], while_blocked: Callable[[], None] | None
+        self, waiting: Sequence[Side], while_blocked: Callable[[], None] | None, wait_s: float
     ) -> None:
-        """Return once the peer takes bytes, `while_blocked` was called, or a slice is over."""
+        """Return once the peer takes bytes, `while_blocked` was called, or the wait is over."""
         watch = Watch()
         watch.add(fds_of(waiting), select.POLLOUT)
         if while_blocked is not None:
             watch.add((self._main.fd,), select.POLLIN)
-        happened = watch.wait(WAIT_SLICE_S)
+        happened = watch.wait(wait_s)
         if not happened:
             self._check_peer(waiting)
         if while_blocked is None or not happened.get(self._main.fd):

@@ -27,6 +27,7 @@ from gon.transport.registry import connect as connect_link
 from gon.wire.batch import Batch, Hello, encode
 from gon.wire.frame import Kind, encode_head
 from gon.wire.ops import Free
+from gon.wire.versions import VERSION_MAX
 from gon_client.control import ControlChannel
 from tests.e2e.gond_process import PATIENCE_S, Gond, connect, dial, gone, is_closed, real_gond
 
@@ -260,6 +261,7 @@ def lease(soft_gond: Gond) -> Iterator[tuple[str, bytes]]:
     channel.close()
 
 
+NEWER = VERSION_MAX + 1
 HELLO = Hello(1, 1, b"s" * 16, 0, "test")
 
 
@@ -296,7 +298,7 @@ def test_strangers_on_the_data_port_are_sent_away(soft_gond: Gond, raw: bytes) -
         framed(b"\x01\x63" + bytes(30)),
         framed(encode_head(Kind.BATCH, 1, 0, (), b"")),
         framed(encode_head(Kind.HELLO, 0, 0, (), b"\xc1")),
-        framed(encode_head(Kind.HELLO, 0, 0, (), encode(Hello(9, 9, b"s" * 16, 0, "")))),
+        framed(encode_head(Kind.HELLO, 0, 0, (), encode(Hello(NEWER, NEWER, b"s" * 16, 0, "")))),
         framed(encode_head(Kind.HELLO, 0, 0, (), encode(Hello(1, 1, b"short", 0, "")))),
         framed(encode_head(Kind.HELLO, 0, 0, (), encode(Hello(1, 1, b"s" * 16, 5, "")))),
         framed(encode_head(Kind.HELLO, 0, 0, (), encode(HELLO)))

@@ -22,7 +22,7 @@ from tests.e2e.gond_process import PATIENCE_S, Gond
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 _PRINTS = re.compile(r"# prints (.*)$", re.MULTILINE)
-_EXTRA = re.compile(r"gon\[([a-z0-9,]+)\]")
+_EXTRA = re.compile(r"gon\[([a-z0-9,-]+)\]")
 
 
 def blocks(language: str) -> list[str]:
