@@ -102,11 +102,7 @@ class Bulk:
         try:
             self.secure(self.send(op, data, origin))
         except BaseException:
-            try:
-                self.secure_now()
-            except BaseException:  # interrupted again
-                self.secure_now()
-                raise
+            self.secure_now()
             raise
 
     def send(
@@ -243,7 +239,14 @@ class Bulk:
         self._copy(frames)
 
     def secure_now(self) -> None:
-        """Copy whatever is kept of callers' bytes: one of them was interrupted."""
+        """Copy whatever is kept of callers' bytes: one was interrupted, and may be again."""
+        try:
+            self._copy_kept()
+        except BaseException:
+            self._copy_kept()
+            raise
+
+    def _copy_kept(self) -> None:
         self._copy([frame for frame in self._session.kept() if _may_change(frame)])
 
     def _copy(self, frames: Sequence[Frame]) -> None:

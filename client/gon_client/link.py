@@ -350,6 +350,7 @@ class SessionLink:
         self._outbox.ended = True
         self._link.close()
         self.side_links.close()
+        self._dialer.borrowed = None
         self._expected.fail(error)
         self._pump.stop()
         self._turn.tell()

@@ -4,9 +4,10 @@
     download    the memory ──▶ the caller's array
     upload      the caller's array ──▶ the memory
 
-A stream is quiet while a wait for it that was answered is the last op of the session: nothing that
-it orders is on its way then. Nothing is poisoned, as far as the order of the streams tells, while
-no wait has told of a failure; from then on the worker is always asked.
+A stream is quiet while a `Reach` for it that was answered by a place is the last op of the session:
+nothing that it orders is on its way then, and nothing is poisoned. So is the default stream after a
+wait for it, while no other was ever made: another's failure would be told by a wait for that one
+alone. Once a wait has told of a failure, the worker is always asked.
 
 Rules: which ranges may be touched when is the worker's to say, or follows from its answers, never
 from time. What was read while the peer was going away is not believed: the lease may be over, and
@@ -84,7 +85,10 @@ class MappedBuffers:
         self._outbox = outbox
         self._origins = origins
         self._buffers: dict[int, _Buffer] = {}
-        self._lock = threading.Lock()
+        # A signal's handler may free a buffer in the middle of anything.
+        self._lock = threading.RLock()
+        # A wait for a stream tells of that stream alone: while there is but one, of everything.
+        self.has_streams = False
         # The stream that was asked for last and found quiet, and the number of the next op then;
         # no op has the number 0.
         self._quiet = (0, 0)
@@ -136,7 +140,7 @@ class MappedBuffers:
             memory = self._memory_at(place + offset, size) if place >= 0 else None
             if memory is not None:
                 np.copyto(memory, np.frombuffer(data, np.uint8))
-                copied = size
+                copied = size if self._is_held() else 0
         finally:
             self._used(known, copied)
         return copied > 0
@@ -168,7 +172,7 @@ class MappedBuffers:
     def _use(self, buffer: int, offset: int, size_bytes: int) -> _Buffer | None:
         """Return the buffer, to be given to `_used` afterwards; None if it is not for this."""
         known = self._buffers.get(buffer)
-        if known is None or known.place == ops.ELSEWHERE:
+        if known is None or known.place == ops.ELSEWHERE or self._dialer.borrowed is None:
             return None
         if not size_bytes or offset + size_bytes > known.size_bytes:
             return None
@@ -207,12 +211,15 @@ class MappedBuffers:
         number = self._outbox.number
         answer.wait(timeout_s)
         place, borrowed = decode(int, answer.data), self._dialer.borrowed
-        most = 0 if borrowed is None else borrowed.memory.nbytes - known.size_bytes
+        if borrowed is None:
+            return ops.NOT_NOW
+        most = borrowed.memory.nbytes - known.size_bytes
         if not ops.NOT_NOW <= place <= most:
             raise RemoteProtocolError(f"a buffer of {known.size_bytes} bytes at {place}")
         if place != ops.NOT_NOW:
             known.place = place
-        if before and number == before + 1:
+        # Only who is told a place was waited for.
+        if place >= 0 and before and number == before + 1:
             self._quiet = (op.stream, number)
         return place
 
@@ -222,4 +229,6 @@ class MappedBuffers:
         if not number or self._origins.failures:
             return False
         last = (stream, number)
-        return self._quiet == last or (express is not None and express.waited == last)
+        if self._quiet == last:
+            return True
+        return not self.has_streams and express is not None and express.waited == last

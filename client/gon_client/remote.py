@@ -244,6 +244,8 @@ class RemoteDevice:
     # Streams and events -------------
     def create_stream(self, stream: Handle) -> None:
         self._post(ops.CreateStream(stream))
+        if self._mapped is not None:
+            self._mapped.has_streams = True
 
     def close_stream(self, stream: Handle) -> None:
         self._post(ops.CloseStream(stream))

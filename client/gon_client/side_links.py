@@ -191,20 +191,19 @@ class SideLinkKeeper:
         sides = None if link is None else link.sides
         if link is None or sides is None or not sides.mends:
             return
-        # Those that it was asked to close it may have closed; or they broke before that.
+        # Those that it was asked to close it may have closed, when it had all that went over them.
         there = self.count if self._asked is None else self._asked
-        all_broken = set(sides.broken()) - self._broken
-        broken = {number for number in all_broken if number < there}
-        if not all_broken:
+        broken = {number for number in sides.broken() if number < there} - self._broken
+        if not broken:
             return
         with self._sending.line, self._sending.lock, self._sending.owner, Whole(link):
             if link is not self._present or not session.is_open:
                 return
-            self._broken |= broken
+            # Another set: who has the turn may be looking at the old one.
+            self._broken = self._broken | broken
             self.lost += len(broken)
-            if broken:
-                word = SideLinks(there, (), tuple(broken))
-                self._say_word(session.word(Kind.SIDES, encode(word)))
+            word = SideLinks(there, (), tuple(broken))
+            self._say_word(session.word(Kind.SIDES, encode(word)))
             sides.mend(self._payloads_of, self._receive)
 
     def _payloads_of(self, head: bytes) -> AbstractContextManager[Sequence[memoryview]]:

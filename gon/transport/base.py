@@ -21,7 +21,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from gon.limits import ZMQ_CHUNK_BYTES
+from gon.limits import PIECE_BYTES_MAX, ZMQ_CHUNK_BYTES
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 # Receives what is there while a send is blocked.
@@ -217,9 +217,10 @@ def drop_payload(link: Link, size: int) -> None:
     """Receive the next payload, of `size` bytes, and forget it.
 
     Whatever its size, this holds one piece: links give a payload also in pieces of
-    ZMQ_CHUNK_BYTES, the last one shorter.
+    ZMQ_CHUNK_BYTES, the last one shorter; but not what may have come in chunks, over side links,
+    which is no larger than a transfer's own pieces.
     """
-    scratch = memoryview(bytearray(min(size, ZMQ_CHUNK_BYTES)))
+    scratch = memoryview(bytearray(size if size <= PIECE_BYTES_MAX else ZMQ_CHUNK_BYTES))
     while size:
         piece = scratch[: min(size, len(scratch))]
         link.receive_into(piece)

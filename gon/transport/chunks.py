@@ -206,6 +206,20 @@ class Incoming:
 
         Raises ChunkError; OSError and EOFError if no side link is left, or none may break.
         """
+        ended = self._ended()
+        pulled = self._pull_each()
+        if not pulled and self._ended() > ended:
+            # What is waited for may now come behind what had no place before.
+            pulled = self._pull_each()
+        self.bytes_received += pulled
+        if self._missing and self._ended() == len(self.sides):
+            raise EOFError
+        return pulled
+
+    def _ended(self) -> int:
+        return sum(side.has_ended for side in self.sides)
+
+    def _pull_each(self) -> int:
         pulled = 0
         for side in self.sides:
             if side.has_ended:
@@ -219,9 +233,6 @@ class Incoming:
             if side.has_ended and self.mends:
                 self._drop_coming(side)
                 side.break_off()
-        self.bytes_received += pulled
-        if self._missing and all(side.has_ended for side in self.sides):
-            raise EOFError
         return pulled
 
     def _pull(self, side: Side) -> int:
@@ -245,9 +256,9 @@ class Incoming:
         at, size = side.coming
         if at >= self._end:
             # It is left where it is, unless what is waited for comes behind it.
-            if self.has_ended and self._early_bytes + size <= SIDE_EARLY_BYTES_MAX:
+            if self.has_ended and self._early_bytes + _cost(size) <= SIDE_EARLY_BYTES_MAX:
                 side.early = bytearray(size)
-                self._early_bytes += size
+                self._early_bytes += _cost(size)
                 side.place = memoryview(side.early)
         elif at < self._begin or at in self._here:
             if not self.mends:
@@ -274,7 +285,7 @@ class Incoming:
         if at >= self._end and at not in self._early:
             self._early[at] = early
             return
-        self._early_bytes -= len(early)
+        self._early_bytes -= _cost(len(early))
         if self._begin <= at < self._end and at not in self._here:
             start = at - self._begin
             if start + len(early) > self._target.nbytes:
@@ -294,5 +305,10 @@ class Incoming:
     def _drop_coming(self, side: Side) -> None:
         """Forget the chunk that a broken side link has brought in part."""
         if side.early is not None:
-            self._early_bytes -= len(side.early)
+            self._early_bytes -= _cost(len(side.early))
         side.forget_coming()
+
+
+def _cost(size_bytes: int) -> int:
+    """Return what a chunk that is held counts as: a peer that means harm sends tiny ones."""
+    return max(size_bytes, SIDE_CHUNK_BYTES_MIN)

@@ -32,11 +32,7 @@ class ShmLoan:
     """See gon.transport.base.Loan."""
 
     def __init__(self, data: Bell, room: Bell) -> None:
-        self._room = room
-        poller = select.poll()
-        for bell in (data, room):
-            poller.register(bell.fileno(), 0)  # nothing but the end
-        self._ended = poller.poll
+        self._data, self._room = data, room
 
     def lend(self, fd: int) -> None:
         try:
@@ -53,6 +49,9 @@ class ShmLoan:
         except OSError as error:
             raise RemoteProtocolError(f"no memory was lent: {error.strerror or error}") from error
         try:
+            if not fds:
+                # The kernel drops a file that this process has no descriptor left for.
+                raise Unsupported("no descriptor is left for what was lent")
             if len(fds) != 1:
                 raise RemoteProtocolError(f"{len(fds)} files were lent")
             return _mapped(fds[0], size_bytes)
@@ -61,8 +60,12 @@ class ShmLoan:
                 os.close(fd)
 
     def is_held(self) -> bool:
+        # One for each call: several threads may ask at once, and a poller takes one of them.
+        poller = select.poll()
         with suppress(OSError):
-            return not self._ended(0)
+            for bell in (self._data, self._room):
+                poller.register(bell.fileno(), 0)  # nothing but the end
+            return not poller.poll(0)
         return False
 
 

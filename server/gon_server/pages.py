@@ -51,6 +51,7 @@ _libc.mmap.argtypes = (
     ctypes.c_int,
     ctypes.c_long,
 )
+_libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
 
 class Pages:
@@ -147,8 +148,11 @@ class Pages:
         return ctypes.c_char.from_buffer(self._room, self._start + offset)
 
     def _advise(self, advice: int, first: int, last: int) -> None:
-        size = (last - first) * HUGE_PAGE_BYTES
-        self._room.madvise(advice, self._start + first * HUGE_PAGE_BYTES, size)
+        # mmap's own holds the GIL, and this may take seconds for gigabytes.
+        place, size = self._at(first * HUGE_PAGE_BYTES), (last - first) * HUGE_PAGE_BYTES
+        if _libc.madvise(ctypes.addressof(place), size, advice):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
 
     def _remove(self, first: int, last: int) -> None:
         self._advise(mmap.MADV_REMOVE, first, last)

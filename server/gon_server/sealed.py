@@ -7,8 +7,8 @@ which nobody can read. What is wrong with one is the fault of who sent it.
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
-import mmap
 import os
 from contextlib import suppress
 
@@ -16,6 +16,10 @@ from gon.errors import RemoteProtocolError
 
 _BLOCK_BYTES = 512  # of stat
 _PAGE_BYTES_MAX = 2 << 20
+# In Linux's <linux/falloc.h>.
+_KEEP_SIZE, _PUNCH_HOLE = 1, 2
+_libc = ctypes.CDLL(None)
+_libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
@@ -65,9 +69,9 @@ def read_sealed(fd: int, bytes_max: int) -> bytes:
 def empty(fd: int) -> None:
     """Take all pages out of a file in memory, whoever else has it mapped, and close it."""
     try:
-        with suppress(OSError, ValueError):
+        with suppress(OSError):
             fcntl.fcntl(fd, fcntl.F_GET_SEALS)  # no other file has any
-            with mmap.mmap(fd, 0) as pages:
-                pages.madvise(mmap.MADV_REMOVE)
+            # Not by mmap's madvise, which holds the GIL as long as that takes.
+            _libc.fallocate(fd, _KEEP_SIZE | _PUNCH_HOLE, 0, os.fstat(fd).st_size)
     finally:
         os.close(fd)

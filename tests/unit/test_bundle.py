@@ -11,7 +11,7 @@ import pytest
 
 from gon.errors import LinkLost, LocalProtocolError, RemoteProtocolError
 from gon.side_limits import SIDE_CHUNK_BYTES_MAX, SIDES_MAX
-from gon.transport.base import Link
+from gon.transport.base import Link, drop_payload
 from gon.transport.inproc import inproc_pair
 from gon.transport.sides import CHUNK
 from gon.transport.stream import StreamLink
@@ -104,6 +104,22 @@ def test_chunks_that_nobody_sends_end_the_link(chunks: list[tuple[int, int]]) ->
         peer.receive(PATIENCE_S)
     for each in (bundle, peer, theirs):
         each.close()
+
+
+@pytest.mark.parametrize("sides", [4, SIDES_MAX])
+def test_a_payload_that_nobody_wants_is_dropped_whole(sides: int) -> None:
+    here, there = bundle_pair(sides)
+    dropped, wanted = bytes(700_000), b"wanted" * 1000
+    sender = threading.Thread(target=here.send, args=(b"head", [dropped, wanted]))
+    sender.start()
+    assert there.receive(PATIENCE_S) is not None
+    drop_payload(there, len(dropped))
+    target = bytearray(len(wanted))
+    there.receive_into(memoryview(target))
+    sender.join(PATIENCE_S)
+    assert target == wanted
+    here.close()
+    there.close()
 
 
 def test_one_that_breaks_ends_all() -> None:

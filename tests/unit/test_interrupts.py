@@ -18,6 +18,7 @@ from gon.model import DEFAULT_STREAM, Handle
 from gon.testing.faulty_link import Cut, Direction, FaultyLink
 from gon.transport.base import Bytes, Link, WhileBlocked
 from gon.transport.inproc import inproc_pair
+from gon.wire.ledger import Frame
 from gon_client.remote import RemoteDevice
 from gon_client.round_trip import RoundTrip
 from gon_server.devices.sim import SimDevice
@@ -146,19 +147,19 @@ def test_an_interrupt_while_an_upload_is_copied_neither(monkeypatch: pytest.Monk
 
 def test_a_second_one_while_an_upload_is_secured_neither(monkeypatch: pytest.MonkeyPatch) -> None:
     with trial(inproc_pair) as made:
-        bulk = made.link.bulk
-        secure_now, calls = bulk.secure_now, iter((True, False))
+        left = [None]
 
         def interrupted(_seq: int) -> None:
             raise KeyboardInterrupt
 
-        def interrupted_once() -> None:
-            if next(calls):
+        def interrupted_once(_frame: Frame) -> bool:
+            if left:
+                left.clear()
                 raise KeyboardInterrupt
-            secure_now()
+            return True
 
-        monkeypatch.setattr(bulk, "secure", interrupted)
-        monkeypatch.setattr(bulk, "secure_now", interrupted_once)
+        monkeypatch.setattr(made.link.bulk, "secure", interrupted)
+        monkeypatch.setattr("gon_client.bulk._may_change", interrupted_once)
         with pytest.raises(KeyboardInterrupt):
             upload(made)
         made.end()
