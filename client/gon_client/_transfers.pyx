@@ -171,6 +171,8 @@ cdef class Transfers:
         if lane is None:
             return 0
         first = self._outbox.claim(1)
+        if not first:
+            return 0  # another thread has queued something meanwhile
         put_header(frame, _BATCH_AND_PAYLOAD, session.sent + 1, session.received)
         for index in range(_SIZE_BYTES):
             frame[HEADER_BYTES + index] = <uint8_t>(size >> (8 * index))
