@@ -25,6 +25,10 @@ FORMATS = {
     "python-sim": "names of the simulator's own kernels",
     "null": "kernels that do nothing",
     "onnx": "ONNX models, int8 ones too",
+    "stablehlo": "StableHLO programs, as jax.export gives them",
+    "vmvx": "modules of IREE's bytecode, with no machine code",
+    "dpu-flow": "flows of bytes: compress, encrypt, checksum, scan, and back",
+    "vision": "image graphs: decode, resize, colour, filters, key points, encode",
 }
 
 
