@@ -89,9 +89,12 @@ class DeviceFlow:
         that one's room, which is written anew. What is found wrong with the data is raised by the
         next wait: CorruptData, IntegrityError, LimitExceeded.
 
-        Raises InvalidArgument for values that are missing, unknown or of another size, OutOfMemory
-        where the device has no room for the result.
+        Raises InvalidArgument for values that are missing, unknown or of another size, and where a
+        flow that takes some is captured; OutOfMemory where the device has no room for the result.
         """
+        if self._arguments:
+            # Each launch of a graph would encrypt under the same nonce, and the graph keep the key.
+            self._device.check_free("a flow that takes keys")
         given = self._checked(values)
         if out is not None and result_bytes is not None:
             raise InvalidArgument("result_bytes is for a result that is made; out has its own")

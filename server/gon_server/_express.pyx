@@ -295,6 +295,8 @@ cdef class Express:
         cdef Py_ssize_t sent
         conversation = self._conversation
         if self._clean():
+            # Frees that were held up until now come first, and not between here and the send.
+            conversation.downloads.forget_received()
             memory = self._port.window(step.stream, step.buffer, step.offset, step.length, True)
         if memory != NULL:
             head = conversation.downloads.seal_whole(op)

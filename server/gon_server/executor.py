@@ -222,6 +222,7 @@ class Executor:
 
     def _told(self, op: ops.Elapsed | ops.Load | ops.LoadUploaded | ops.Reconfigure) -> Sent:
         if isinstance(op, ops.Load | ops.LoadUploaded):
+            self._look_at_pins()
             info = self._modules.load(op)
             self._live.update(self._footprint(op).makes)
             return info
@@ -262,18 +263,24 @@ class Executor:
     def _make_or_free(self, op: ops.Allocate | ops.Free) -> None:
         key = (Noun.BUFFER, op.buffer)
         if isinstance(op, ops.Allocate):
-            if self.pins.late:
-                # This very frame may say that the reads which hold up frees are there.
-                self.pins.look()
+            self._look_at_pins()
             self._quota.ask(op.size_bytes, "a buffer of")
             self._device.allocate(Handle(op.buffer), op.size_bytes)
             self._quota.add(op.buffer, op.size_bytes)
             self._live.add(key)
         elif not self.pins.holds_up(op):
-            self._device.free(Handle(op.buffer))
-            self._quota.drop(op.buffer)
-            self._live.discard(key)
-            self._modules.forget(key)
+            try:
+                self._device.free(Handle(op.buffer))
+            finally:
+                # Freed, even where that meets the failure of what was queued before it.
+                self._quota.drop(op.buffer)
+                self._live.discard(key)
+                self._modules.forget(key)
+
+    def _look_at_pins(self) -> None:
+        """Free what is held up by reads that this very frame says are there."""
+        if self.pins.late:
+            self.pins.look()
 
     def _read(self, op: ops.Read | ops.Reach) -> Reply:
         if isinstance(op, ops.Reach):

@@ -21,6 +21,7 @@ from gon.device import HostDevice
 from gon.elastic import HoldsPrograms
 from gon.errors import InvalidArgument, LimitExceeded, OutOfMemory
 from gon.model import Configuration, Handle, ModuleInfo, Program
+from gon.program_limits import UPLOADED_FORMATS
 from gon.wire import ops
 from gon.wire.ops import AnyOp
 from gon_server.footprint import Footprint, Key
@@ -86,6 +87,8 @@ class LeaseModules:
         size_bytes = op.size_bytes
         if op.program.code:
             raise InvalidArgument("a program that is uploaded and has code besides")
+        if op.program.code_format not in UPLOADED_FORMATS:
+            raise InvalidArgument(f"programs of {op.program.code_format} are not uploaded")
         if size_bytes > self._program_bytes:
             raise LimitExceeded(
                 f"a program of {size_bytes} bytes; this host takes {self._program_bytes}"

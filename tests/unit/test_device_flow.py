@@ -169,6 +169,16 @@ def test_every_nonce_is_drawn_anew(dev: Device) -> None:
     assert given.values == {"nonce": b"twelve bytes"}
 
 
+def test_a_flow_that_takes_keys_is_not_captured(dev: Device) -> None:
+    """A graph would use one nonce again and again, and keep the key."""
+    seal = dev.flow(Flow(stages=(Encrypt(),)))
+    text = dev.asarray(np.zeros(100, np.uint8))
+    first = seal(text, key=KEY)
+    with pytest.raises(InvalidArgument, match="keys"), dev.capture():
+        seal(text, out=first, key=KEY)
+    assert seal(text, out=first, key=KEY).values["nonce"] != first.values["nonce"]
+
+
 @pytest.mark.parametrize(
     ("values", "says"),
     [

@@ -131,6 +131,8 @@ class BufferMemory:
         spare = self._spare.get(size_bytes)
         if spare:
             made = spare.pop()
+            if not spare:
+                del self._spare[size_bytes]
             self._spares -= 1
             self._spare_bytes -= size_bytes
             assert made.host is not None, "only the host's memory is kept"

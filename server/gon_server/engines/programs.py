@@ -73,6 +73,8 @@ class EngineKernel:
         """
         if not self._data:
             return self._bounds.get(places)
+        if len(places) != len(self.info.params):
+            return None
         seen = self._seen.get(self._apart(places))
         if seen is None:
             return None
