@@ -7,6 +7,7 @@ The host is $GON_HOST, the lease that of `gon run` if nobody has claimed it yet.
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 
 import gon
@@ -23,6 +24,7 @@ class Leased:
         self._host: Host | None = None
         self._device: Device | None = None
         self._over = False
+        self._process = os.getpid()
         atexit.register(self.close)
 
     def __repr__(self) -> str:
@@ -40,7 +42,9 @@ class Leased:
             return self._device
 
     def close(self) -> None:
-        """Give the unit back; idempotent."""
+        """Give the unit back; idempotent. A process that was forked off has none to give."""
+        if os.getpid() != self._process:
+            return
         with self._lock:
             self._over = True
             device, self._device = self._device, None

@@ -156,6 +156,11 @@ class BoundKernel:
         self.shapes[grid, block] = shape
         return shape
 
+    @property
+    def threads_max(self) -> int:
+        """What of threads, and of places, the device can count."""
+        return (1 << min(self._address_bits, 63)) - 1
+
     def check_block(self, block: Dim3) -> None:
         """Raise LaunchTooLarge, InvalidArgument for a block that the kernel cannot have."""
         if min(block) < 1:

@@ -17,8 +17,9 @@ from gon_server.devices import opencl_driver as driver
 
 # Where the numbers of clGetDeviceInfo lie, vendors' own ones apart.
 NUMBERS: Final = range(0x1000, 0x1100)
-# Handles: the platform, the parent; and the count of references to this process's.
-_OURS: Final = frozenset({0x1031, 0x1042, 0x1047})
+# Handles: the platform, the parent; the count of references to this process's; and what tells one
+# device of the host from others: its and its driver's UUID, its LUID.
+_OURS: Final = frozenset({0x1031, 0x1042, 0x1047, 0x106A, 0x106B, 0x106C, 0x106D})
 ANSWER_BYTES_MAX: Final = 16 * KIB
 # The fourth function of the table.
 _GET_DEVICE_INFO: Final = 3

@@ -39,19 +39,19 @@ class RangeLaunches:
         queue, bound = self._streams[stream], self._kernels[kernel]
         if min(total) < 1 or min(offset) < 0:
             raise InvalidArgument(f"kernel {bound.name}: {total} threads from {offset} on")
-        if any(size + first >= 1 << 63 for size, first in zip(total, offset, strict=True)):
+        ends = [size + first for size, first in zip(total, offset, strict=True)]
+        if math.prod(total) > bound.threads_max or max(ends) > bound.threads_max:
             raise LaunchTooLarge(f"kernel {bound.name}: {total} threads from {offset} on")
         local = None if block == ANY_BLOCK else block
         if local is not None:
             bound.check_block(local)
-        elif math.prod(total) >= 1 << 63:
-            raise LaunchTooLarge(f"kernel {bound.name}: {total} threads")
         try:
             if bound.shared_bytes:
                 bound.share(0)
             bound.bind(args, self._buffers, self.generation, nulls=True)
             queue.last = driver.enqueue_range(queue.queue, bound.kernel, total, local, offset)
-            if 0 in args:
-                bound.args = None  # to no other launch is this a buffer
         except driver.DriverError as error:
             raise driver.error_of(error, f"launching kernel {bound.name}") from error
+        finally:
+            if 0 in args:
+                bound.args = None  # to no other launch is this a buffer

@@ -146,7 +146,9 @@ def get_profiling_info(handle: CData, what: int, room: int, at: CData, size_at: 
     place = _TIMES.get(what)
     if place is None:
         raise ClError(cl.CL_INVALID_VALUE)
-    if event.queue is None or event.command.look() != cl.CL_COMPLETE:
+    # It waits for a command that is on its way: after clFinish its end is not always heard yet.
+    command = event.command
+    if event.queue is None or command.is_held or command.settle() != cl.CL_COMPLETE:
         raise ClError(cl.CL_PROFILING_INFO_NOT_AVAILABLE)
     times = event.queue.times_ns(event.command)
     answer({what: lambda _: word(times[place])}, event, what, room, at, size_at)

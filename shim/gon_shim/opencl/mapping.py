@@ -33,13 +33,20 @@ class Mapped:
     writes: bool
 
 
-def _room(memory: Memory, offset: int, size: int) -> tuple[CData, CData]:
-    """Return where a range is mapped, and what keeps it alive."""
+def _room(memory: Memory, offset: int, size: int) -> tuple[CData, CData, memoryview]:
+    """Return where a range is mapped, what keeps it alive, and its bytes, which do so too: an
+    answer may come after it is unmapped.
+    """
     if memory.host:
         at = ffi.cast("char *", memory.host) + offset
-        return at, memory.host
+        return at, memory.host, host_bytes(at, size)
     room = ffi.new("char[]", size + MAP_ALIGNMENT_BYTES)
-    return room + -address(room) % MAP_ALIGNMENT_BYTES, room
+    begin = -address(room) % MAP_ALIGNMENT_BYTES
+    return (
+        room + begin,
+        room,
+        memoryview(ffi.buffer(room, size + MAP_ALIGNMENT_BYTES))[begin : begin + size],
+    )
 
 
 @entry("clEnqueueMapBuffer")
@@ -59,8 +66,7 @@ def enqueue_map(
         memory.check_host(cl.CL_MEM_HOST_WRITE_ONLY, cl.CL_MEM_HOST_NO_ACCESS)
     if writes:
         memory.check_host(cl.CL_MEM_HOST_READ_ONLY, cl.CL_MEM_HOST_NO_ACCESS)
-    at, room = _room(memory, offset, size)
-    out = host_bytes(at, size)
+    at, room, out = _room(memory, offset, size)
     now = bool(blocks) and not count and not queue.held
 
     def run() -> Pending | None:

@@ -158,13 +158,15 @@ class Queue(Object):
         free = [each for each in self.held if not any(a.is_held for a in each.awaited)]
         for each in free:
             self.held.remove(each)
-            self.unpin()
             try:
                 self._start(each.command, each.awaited, each.run)
             except GonError as error:
                 each.command.lower(code_of(error))
             except ClError as error:
                 each.command.lower(error.code)
+            finally:
+                # Last: that of a queue that was released closes its stream.
+                self.unpin()
         if free:
             CHANGED.notify_all()
         return bool(free)

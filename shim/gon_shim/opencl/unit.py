@@ -7,6 +7,7 @@ The host is $GON_HOST, the lease that of `gon run` if nobody has claimed it yet.
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 from collections.abc import Callable
 
@@ -27,6 +28,7 @@ class Unit:
         self._host: Host | None = None
         self._device: Device | None = None
         self._over = False
+        self._process = os.getpid()
         # What is to be done before it is given back.
         self.on_close: list[Callable[[], None]] = []
 
@@ -59,7 +61,9 @@ class Unit:
         return device
 
     def close(self) -> None:
-        """Give the unit back; idempotent."""
+        """Give the unit back; idempotent. A process that was forked off has none to give."""
+        if os.getpid() != self._process:
+            return
         with self._lock:
             self._over = True
             device, self._device = self._device, None
