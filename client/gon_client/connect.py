@@ -97,12 +97,14 @@ class Host:
         memory_bytes: int = 0,
         link: str = "",
         grace_s: float | None = None,
+        properties: bool = False,
     ) -> Device:
         """Lease (a slice of) a unit and return its device.
 
         `unit` is an id of `units()`, "" for the best free one; `memory_bytes` is rounded up to
         slices, 0 takes one; `personality` is what it is to be, "" for the first of `personalities`,
-        which are what `Device.reconfigure` may make of it; `link` is "tcp", "unix", "zmq" or, from
+        which are what `Device.reconfigure` may make of it; `properties` asks for the answers of the
+        device's own driver (`DeviceInfo.properties`); `link` is "tcp", "unix", "zmq" or, from
         the host itself, "shm", "" for the same as this connection; `grace_s` shortens how long a
         lost link is waited for before the lease counts as lost. Under `gon run` the first device
         that fits is the one leased there. Raises LeaseRefused saying why, HostUnreachable,
@@ -126,7 +128,8 @@ class Host:
         )
         lease = Lease(self._control, terms, SYSTEM_CLOCK)
         try:
-            session = SessionLink(self._dialer(terms, lease, grace_s), SYSTEM_CLOCK)
+            dialer = self._dialer(terms, lease, grace_s, properties=properties)
+            session = SessionLink(dialer, SYSTEM_CLOCK)
         except BaseException:
             lease.release()
             raise
@@ -156,7 +159,9 @@ class Host:
             personality=terms.personality,
         )
 
-    def _dialer(self, terms: LeaseTerms, lease: Lease, grace_s: float | None) -> Dialer:
+    def _dialer(
+        self, terms: LeaseTerms, lease: Lease, grace_s: float | None, *, properties: bool
+    ) -> Dialer:
         """Return what opens the data links of a lease, and their side links."""
 
         def open_link(magic: bytes) -> Link:
@@ -175,6 +180,7 @@ class Host:
             grace_s=terms.grace_s if grace_s is None else min(grace_s, terms.grace_s),
             clock=SYSTEM_CLOCK,
             open_side=partial(open_link, SIDE_MAGIC) if is_long else None,
+            properties=properties,
         )
 
     def close(self) -> None:

@@ -37,7 +37,7 @@ class Dialer:
 
     `connect` opens one link or raises LinkLost or HostUnreachable; `open_side` one of its side
     links, where it can have some. `alive` returns if the lease stands, raises LeaseLost if it has
-    ended, HostUnreachable if nobody can say.
+    ended, HostUnreachable if nobody can say. `properties` says whether the device's are wanted.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Dialer:
         grace_s: float,
         clock: Clock,
         open_side: OpenSide | None = None,
+        properties: bool = False,
     ) -> None:
         self._connect = connect
         self._alive = alive
@@ -56,6 +57,7 @@ class Dialer:
         self._grace_s = grace_s
         self._clock = clock
         self._name = os.urandom(16)
+        self._properties = properties
         self.open_side = open_side
         # What each link is led through before it carries the session.
         self.through: Callable[[Link], Link] = _as_it_is
@@ -93,7 +95,13 @@ class Dialer:
         of a long kernel answers after it. Return the link to use from now on.
         """
         hello = Hello(
-            VERSION_MIN, VERSION_MAX, self._name, session.received, self._client, COMPRESSIONS
+            VERSION_MIN,
+            VERSION_MAX,
+            self._name,
+            session.received,
+            self._client,
+            COMPRESSIONS,
+            self._properties,
         )
         try:
             began_s = self._clock.now_s()

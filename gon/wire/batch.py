@@ -38,7 +38,8 @@ class Hello(msgspec.Struct, frozen=True, array_like=True):
     """First word of a client on a link.
 
     `received` is the last reply frame that took effect, 0 on a first link. `compressions` are those
-    that the client knows; an older one knows none.
+    that the client knows; an older one knows none. `properties` asks for those of the device, which
+    take more than all of the rest.
     """
 
     version_min: int
@@ -47,6 +48,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True):
     received: int
     client: str
     compressions: tuple[str, ...] = ()
+    properties: bool = False
 
 
 class Welcome(msgspec.Struct, frozen=True, array_like=True):

@@ -8,6 +8,7 @@ Rules: no policy of its own. A peer that breaks the protocol ends its link, neve
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gon.compression import COMPRESSIONS, expand
@@ -144,13 +145,14 @@ class Conversation:
         self.downloads.on_another_link(
             pieces=version >= _PIECES_SINCE, compression=self._compression
         )
+        info = self._device.info
         welcome = Welcome(
             version=version,
             received=session.received,
             resumed=resumed,
             frames_max=UNACKED_FRAMES_MAX,
             bytes_max=UNACKED_BYTES_MAX,
-            device=self._device.info,
+            device=info if hello.properties else replace(info, properties=()),
             content_key=self._content_key,
             compression=self._compression,
             program_bytes=self._program_bytes,

@@ -49,7 +49,7 @@ class Unit:
             raise ClError(cl.CL_DEVICE_NOT_FOUND)
         try:
             self._host = gon.connect()
-            device = self._host.acquire()
+            device = self._host.acquire(properties=True)
         except GonError as error:
             say(f"no device: {error}")
             raise ClError(cl.CL_DEVICE_NOT_FOUND) from error
