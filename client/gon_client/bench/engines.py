@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import ClassVar, Final
@@ -78,7 +79,7 @@ PROGRAMS: Final[dict[str, Callable[[int], bytes]]] = {
 }
 
 
-class _Calls:
+class _Calls(ABC):
     """Calls of one program on a device of its own, by the size of what it is given."""
 
     personality: ClassVar[str]
@@ -106,16 +107,17 @@ class _Calls:
             taken.append((time.perf_counter_ns() - start) / 1e3)
         return taken
 
+    @abstractmethod
     def make(self, size_bytes: int) -> tuple[Callable[[], object], Callable[[], object]]:
         """Load the program and look at what it gives; return a call into outputs that are there,
         and one that makes them.
         """
-        raise NotImplementedError
 
 
 class _MatrixCalls(_Calls):
+    @abstractmethod
     def load(self, size_bytes: int) -> Callable[..., object]:
-        raise NotImplementedError
+        """Load the program for matrices of that size."""
 
     def make(self, size_bytes: int) -> tuple[Callable[[], object], Callable[[], object]]:
         function, stream, side = self.load(size_bytes), self.stream, _side(size_bytes)
