@@ -31,6 +31,8 @@ cdef class Outbox:
 cdef class SyncAnswer:
     cdef Express _express
     cdef readonly bint settled
+    # Something else than what was waited for has failed.
+    cdef readonly bint poisoned
     cdef readonly object error
 
 

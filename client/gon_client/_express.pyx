@@ -282,7 +282,8 @@ cdef class Express:
         self._wait(answer)
         if answer.error is not None:
             raise once_more(answer.error)
-        self._waited_stream, self._waited_number = stream, number
+        if not answer.poisoned:
+            self._waited_stream, self._waited_number = stream, number
 
     cdef Py_ssize_t _code_sync(self, uint8_t* op, uint64_t stream, SyncAnswer answer) except -1:
         """Expect an answer to a sync, and code that; return its size."""
@@ -575,6 +576,7 @@ cdef class SyncAnswer:
     def settle(self, reply, origins):
         if reply.failure is not None:
             self.error = reply.failure.exception(origins.name(reply.failure.number))
+        self.poisoned = reply.data is not None
         self.settled = True
 
     def fail(self, error):

@@ -4,10 +4,10 @@
     download    the memory ──▶ the caller's array
     upload      the caller's array ──▶ the memory
 
-A stream is quiet while a `Reach` for it that was answered by a place is the last op of the session:
-nothing that it orders is on its way then, and nothing is poisoned. So is the default stream after a
-wait for it, while no other was ever made: another's failure would be told by a wait for that one
-alone. Once a wait has told of a failure, the worker is always asked.
+A stream is quiet while a `Reach` for it that was answered by a place is the last op of the session,
+or a wait for it that went well, without a word of anything else that is poisoned: nothing that it
+orders is on its way then, and nothing has failed. A worker older than that word is asked once there
+is a second stream, whose failures a wait for the first does not tell, or a failure was told.
 
 Rules: which ranges may be touched when is the worker's to say, or follows from its answers, never
 from time. What was read while the peer was going away is not believed: the lease may be over, and
@@ -28,6 +28,7 @@ from gon.mapped_limits import MAPPED_BUFFER_BYTES_MIN
 from gon.transport.base import Link, Loan
 from gon.wire import ops
 from gon.wire.batch import decode
+from gon.wire.versions import TELLING_ALL
 from gon_client.outbox import PlainOutbox
 from gon_client.pending import Answer, Origins, caller
 
@@ -87,7 +88,7 @@ class MappedBuffers:
         self._buffers: dict[int, _Buffer] = {}
         # A signal's handler may free a buffer in the middle of anything.
         self._lock = threading.RLock()
-        # A wait for a stream tells of that stream alone: while there is but one, of everything.
+        # A wait for a stream may tell of that stream alone: while there is but one, of everything.
         self.has_streams = False
         # The stream that was asked for last and found quiet, and the number of the next op then;
         # no op has the number 0.
@@ -226,9 +227,11 @@ class MappedBuffers:
     def _is_quiet(self, stream: int) -> bool:
         """Return whether a range may be touched without asking."""
         number, express = self._outbox.number, self._link.express
-        if not number or self._origins.failures:
+        tells_all = self._link.version >= TELLING_ALL
+        if not number or (self._origins.failures and not tells_all):
             return False
         last = (stream, number)
         if self._quiet == last:
             return True
-        return not self.has_streams and express is not None and express.waited == last
+        tells = tells_all or not self.has_streams
+        return tells and express is not None and express.waited == last

@@ -109,6 +109,10 @@ class CloseStream(Op, frozen=True, tag=11):
 
 
 class Sync(Op, frozen=True, tag=12):
+    """Answer once all work queued on `stream` has finished. From version 13 on that it went well is
+    told with data, a true, while something else is poisoned; a `SyncEvent`'s answer is too.
+    """
+
     stream: int
     reply: int
 
@@ -258,8 +262,9 @@ class Reach(Op, frozen=True, tag=62):
     Answered by ELSEWHERE or NOT_NOW where the client is to send a `Read` or `Write` instead: the
     buffer lies nowhere there, or something is poisoned, which those then heed. What waiting for the
     stream meets itself fails it as it would them. The client may do without, once it knows the
-    place, while no wait has told it of a failure and it has sent nothing since a wait for `stream`
-    was answered. Only for hosts whose welcome maps memory.
+    place and has sent nothing since a wait for `stream` was answered without data: of a host of
+    version 12 or older only while it has no other stream and no wait has told it of a failure.
+    Only for hosts whose welcome maps memory.
     """
 
     stream: int
@@ -348,13 +353,13 @@ TABLE: tuple[Row, ...] = (
     Row(8, Keep, "", 2),
     Row(10, CreateStream, "", 1),
     Row(11, CloseStream, "", 1),
-    Row(12, Sync, "nothing", 1),
+    Row(12, Sync, "nothing, or a true", 1),
     Row(13, SyncAll, "nothing", 1),
     Row(20, CreateEvent, "", 1),
     Row(21, CloseEvent, "", 1),
     Row(22, Record, "", 1),
     Row(23, WaitEvent, "", 1),
-    Row(24, SyncEvent, "nothing", 1),
+    Row(24, SyncEvent, "nothing, or a true", 1),
     Row(25, Elapsed, "a float: µs", 1),
     Row(30, Load, "ModuleInfo, msgpack", 1),
     Row(31, Unload, "", 1),

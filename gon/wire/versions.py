@@ -33,6 +33,7 @@ STEPS = (
     Step(10, "2026-11-28", "device memory mapped by clients of the same host: Reach"),
     Step(11, "2026-11-28", "side links that break cost only themselves: the broken ones of SIDES"),
     Step(12, "2026-11-28", "OpenCL's launches and properties: LaunchRange, the device's answers"),
+    Step(13, "2026-11-28", "answers to waits that tell whether anything else is poisoned"),
 )
 # From this version on a worker unfolds what is folded.
 FOLDING = 4
@@ -40,6 +41,8 @@ FOLDING = 4
 SIDE_LINKS = 7
 # From this version on a client may map its device's memory.
 MAPPING = 10
+# From this version on an answer to a wait for one stream tells of all others too.
+TELLING_ALL = 13
 # From this version on both ends go on with the side links that are left, if one breaks.
 MENDING = 11
 

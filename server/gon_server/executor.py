@@ -27,7 +27,7 @@ from gon_server.overwriting import Overwriting
 from gon_server.pins import Pins
 from gon_server.quota import Quota
 from gon_server.ranging import launch_range
-from gon_server.reaching import name_of, reached, unreached
+from gon_server.reaching import name_of, poisoned_elsewhere, reached, unreached
 from gon_server.recalling import Contents, Recalling, recall_failed, recalled
 from gon_server.replaying import Replaying
 
@@ -302,7 +302,7 @@ class Executor:
             case ops.Sync() | ops.SyncEvent():
                 # The work queued before the failure is waited for all the same.
                 if failure is None:
-                    return self._step(op)
+                    return poisoned_elsewhere(self._step(op))
                 if touched.reads[0] in self._live:
                     self._step(op)
                 return self._report(op.reply, touched, failure)

@@ -16,6 +16,13 @@ from gon.wire import ops
 from gon.wire.batch import Reply, encode
 
 
+def poisoned_elsewhere(waited: Reply | None) -> Reply | None:
+    """Return the answer to a wait that went well, so that the client asks before it touches memory:
+    while something else is poisoned.
+    """
+    return None if waited is None else Reply(waited.reply, encode(True))
+
+
 def unreached(op: ops.Reach) -> Reply:
     """Return the answer that the client is to send a read or write this time."""
     return Reply(op.reply, encode(ops.NOT_NOW))

@@ -91,6 +91,37 @@ def test_nothing_is_asked_where_nothing_was_sent_since_a_wait(far: Far) -> None:
     assert far.ops() == asked + 4
 
 
+@pytest.mark.skipif(not NATIVE, reason="numbers of ops are known natively")
+def test_a_wait_for_one_of_several_streams_tells_of_the_others(far: Far) -> None:
+    express = far.session.express
+    assert express is not None
+    far.device.create_stream(Handle(9))
+    far.device.allocate(OTHER, SIZE_BYTES)
+    far.write(1)
+    far.device.fill(DEFAULT_STREAM, DATA, 0, SIZE_BYTES, b"\3")
+    express.sync_now(DEFAULT_STREAM)
+    asked = far.ops()
+    assert (far.read() == 3).all()
+    far.write(4)
+    assert far.ops() == asked
+    far.device.copy(Handle(9), Handle(77), 0, OTHER, 0, 4)
+    express.sync_now(DEFAULT_STREAM)
+    asked = far.ops()
+    with pytest.raises(InvalidArgument, match="77"):
+        far.read(OTHER)
+    far.write(5)
+    assert (far.read() == 5).all()
+    assert far.ops() > asked
+    # Once that is overwritten, and told, a wait is enough again.
+    far.write(6, OTHER)
+    with pytest.raises(InvalidArgument, match="77"):
+        far.device.sync(Handle(9)).wait()
+    express.sync_now(DEFAULT_STREAM)
+    asked = far.ops()
+    far.write(7)
+    assert far.ops() == asked
+
+
 def test_small_buffers_and_ranges_outside_go_as_ever(far: Far) -> None:
     far.device.allocate(OTHER, 100 * KIB)
     far.write(5, OTHER, 100 * KIB)
