@@ -23,6 +23,7 @@ import numpy as np
 from gon.clock import SYSTEM_CLOCK
 from gon.errors import GonError
 from gon.limits import KIB, MIB
+from gon.transport.base import Link
 from gon_client.bench.app import STEPS
 from gon_client.bench.distance import distance
 from gon_client.bench.messages import Play
@@ -134,6 +135,21 @@ def bandwidth_mbit(where: str, stage: Stage) -> float:
     return min(way.up_bytes_s, way.down_bytes_s) / MBIT_BYTES
 
 
+def renew(stage: Stage) -> None:
+    """Have the session begin on a new link, on which nothing is measured yet, as a program's is."""
+    link = stage.device.lead
+    assert link is not None, "a stage here has a device of another host's"
+    found: list[Link] = []
+
+    def look(each: Link) -> Link:
+        found.append(each)
+        return each
+
+    link(look)
+    found[0].close()
+    stage.device.sync()
+
+
 def check(effort: Effort, wheres: Sequence[str], names: Sequence[str]) -> list[Row]:
     """Record, predict and measure; return the rows."""
     chosen = {k: v for k, v in workloads(effort).items() if not names or k in names}
@@ -152,6 +168,7 @@ def check(effort: Effort, wheres: Sequence[str], names: Sequence[str]) -> list[R
                     work(near)
                 for where, stage in far.items():
                     row = rows[name, where]
+                    renew(stage)
                     predicted = trace.predict(rtt_s=sync_s(stage), bandwidth_mbit=mbit[where])
                     row.predicted_s.append(predicted.total_s)
                     row.measured_s.append(timed_s(work, stage))

@@ -89,6 +89,11 @@ class Bulk:
         self._compressor = Compressor(compression, self._clock)
         self._expected.compressed = bool(compression)
 
+    @property
+    def compression(self) -> str:
+        """What both ends compress by, "" for nothing."""
+        return self._compressor.compression
+
     def compressed(self) -> tuple[int, int]:
         """Return how many pieces, either way, went compressed, and what did not travel of them."""
         expected = self._expected

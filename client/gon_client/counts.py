@@ -21,11 +21,12 @@ class LinkCounts:
     `round_trips` counts the waits that had to receive something; `resumed` lost links replaced;
     `recalled` contents that the host had, `recalled_bytes` what was not sent of them; `repeated`
     ops that went as repeats of earlier ones, `repeated_bytes` what was not sent for it;
-    `compressed` pieces of transfers, either way, that went so, `compressed_bytes` what did not
-    travel; `side_links` further connections that large transfers go over now, `side_links_added`
-    those that there ever were, `side_links_lost` those that broke and cost only themselves.
-    those that there ever were; `mapped_bytes` those of buffers that lie where this process reaches
-    them, `direct_copies` transfers that it did there by itself, `direct_bytes` what they moved.
+    `compression` what both ends compress by, "" for nothing; `compressed` pieces of transfers,
+    either way, that went so, `compressed_bytes` what did not travel; `side_links` further
+    connections that large transfers go over now, `side_links_added` those that there ever were,
+    `side_links_lost` those that broke and cost only themselves; `mapped_bytes` those of buffers
+    that lie where this process reaches them, `direct_copies` transfers that it did there by itself,
+    `direct_bytes` what they moved.
     """
 
     ops: int
@@ -41,6 +42,7 @@ class LinkCounts:
     recalled_bytes: int = 0
     repeated: int = 0
     repeated_bytes: int = 0
+    compression: str = ""
     compressed: int = 0
     compressed_bytes: int = 0
     side_links: int = 0

@@ -135,6 +135,7 @@ class RemoteDevice:
             self._link.counts(),
             recalled=known.recalled,
             recalled_bytes=known.recalled_bytes,
+            compression=self._link.bulk.compression,
             compressed=compressed,
             compressed_bytes=spared,
             side_links=side_links.alive,

@@ -8,7 +8,6 @@ import pytest
 from rich.console import Console
 
 from gon.errors import InvalidArgument
-from gon.payoff import SAMPLE_BYTES
 from gon_client.commands.predict_table import LINES_SHOWN, shown
 from gon_client.predict.forecast import (
     ATTACH_ROUND_TRIPS,
@@ -24,7 +23,7 @@ from gon_client.predict.quantities import (
     rtt_s_of,
     rtt_text,
 )
-from gon_client.predict.trace import Sent, Taken, Trace, Way, Why
+from gon_client.predict.trace import Content, Sent, Taken, Trace, Way, Why
 
 ROUND_TRIPS = CONNECT_ROUND_TRIPS + ATTACH_ROUND_TRIPS
 
@@ -144,27 +143,21 @@ def test_answers_that_came_early_and_lost_links_are_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("compressions", "payload", "mbit", "told"),
+    ("contents", "mbit", "told"),
     [
-        (("zstd",), SAMPLE_BYTES, 100.0, True),
-        ((), SAMPLE_BYTES, 100.0, False),
-        (("zstd",), SAMPLE_BYTES - 1, 100.0, False),
-        (("zstd",), SAMPLE_BYTES, 10_000.0, False),
-        (("zstd",), SAMPLE_BYTES, None, False),
+        ([Content(0, 0.5, 1e9)], 100.0, True),
+        ([], 100.0, False),
+        ([Content(0, 0.5, 1e9)], 10_000.0, False),
+        ([Content(0, 0.5, 1e9)], None, False),
     ],
 )
 def test_what_may_travel_compressed_is_told(
-    monkeypatch: pytest.MonkeyPatch,
-    compressions: tuple[str, ...],
-    payload: int,
-    mbit: float | None,
-    told: bool,
+    contents: list[Content], mbit: float | None, told: bool
 ) -> None:
-    monkeypatch.setattr("gon_client.predict.forecast.COMPRESSIONS", compressions)
     trace = one_wait()
-    trace.events.append(Sent(1.7, 1.7, 2, 64, payload))
+    trace.contents = contents
     notes = forecast(["train"], 12.0, [trace], Asked([0.1], [mbit])).notes
-    assert any("compressed" in note for note in notes) is told
+    assert any("1 samples" in note for note in notes) is told
 
 
 def test_the_tables_say_what_was_measured_and_what_it_would_be(tmp_path: Path) -> None:

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gon.compression import COMPRESSIONS
 from gon.errors import InvalidArgument
 from gon.limits import HELD_BACK_S
-from gon.payoff import LINK_BYTES_PER_S, SAMPLE_BYTES
+from gon.payoff import LINK_BYTES_PER_S
 from gon_client.predict.model import Predicted, predict
 from gon_client.predict.recording import MBIT_BYTES, other_way
 from gon_client.predict.trace import Trace
@@ -135,10 +134,11 @@ def lines(
 
 def notes(traces: Sequence[Trace], asked: Asked) -> Iterable[str]:
     """Return what makes these predictions less than they look."""
-    if COMPRESSIONS and _is_slow(asked) and any(_is_bulky(trace) for trace in traces):
+    samples = sum(len(trace.contents) for trace in traces)
+    if samples and _is_slow(asked):
         yield (
-            "large transfers are taken to travel as they are: slow links may carry them "
-            "compressed, in less time"
+            f"large transfers travel compressed in this where it pays: as {samples} samples of "
+            "them were, here, on both sides"
         )
     if len(traces) > 1:
         yield f"{len(traces)} devices were used; they are taken to be used one after the other"
@@ -162,8 +162,3 @@ def _is_slow(asked: Asked) -> bool:
     """Return whether a bandwidth asked about is one at which compressing may pay."""
     asked_mbit = [mbit for mbit in asked.bandwidths_mbit if mbit is not None]
     return any(mbit * MBIT_BYTES < LINK_BYTES_PER_S for mbit in asked_mbit)
-
-
-def _is_bulky(trace: Trace) -> bool:
-    """Return whether a trace has payloads that are large enough to be compressed."""
-    return any(event.payload_bytes >= SAMPLE_BYTES for event in trace.events)

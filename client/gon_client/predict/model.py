@@ -14,8 +14,11 @@ differs from what was recorded.
 - Where the round trip is long enough, the bytes of an upload are copied, at the rate that the
   client goes by, instead of waited for (gon_client.round_trip).
 - What was posted together is posted together.
+- On a way so slow that compressing may pay, large payloads are cut and compressed as the sides
+  would (gon_client.predict.carrying).
 
-Everything else is sums and maxima of times: more round trip or less rate never makes it quicker.
+Everything else is sums and maxima of times: more round trip or less rate never makes it quicker,
+but where that makes the sides copy or compress.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from gon.limits import (
     UPLOAD_BYTES_MAX,
     UPLOAD_PIECES_MAX,
 )
+from gon_client.predict.carrying import WOKEN_BYTES, Carrier
 from gon_client.predict.trace import Sent, Taken, Trace, Way, Why
 from gon_client.predict.work import Work, rested, whole_s
 from gon_client.round_trip import RoundTrip
@@ -63,6 +67,8 @@ class Course:
         self._kept: list[int] = [0]
         self._uploaded: list[int] = [0]
         self._round_trip = RoundTrip(way.rtt_s)
+        self._up = Carrier(way.up_bytes_s, way.rtt_s)
+        self._down = Carrier(way.down_bytes_s, way.rtt_s, WOKEN_BYTES)
         # Acknowledgements on their way: the frame, counted from the trace's first, and when here.
         self._acks: list[int] = [0]
         self._here_s: list[float] = [0.0]
@@ -97,17 +103,25 @@ class Course:
         return Predicted(self.now_s, waiting_s, waits, pairs, is_whole=not trace.cut_s)
 
     def _send(self, event: Sent) -> None:
-        way = self._way
+        way, plain_bytes = self._way, event.payload_bytes
         if event.seq:
-            self._wait_for_credit(is_upload=event.payload_bytes > 0)
-        self._up_s = max(self._up_s, self.now_s) + way.up_s(event.size_bytes)
+            self._wait_for_credit(is_upload=plain_bytes > 0)
+        content = self._trace.content_of(event)
+        squeezed = content is not None and self._up.may_pay
+        if content is not None and self._up.may_pay:
+            self._up_s += way.up_s(event.head_bytes)
+            self.now_s, self._up_s, plain_bytes = self._up.carry(
+                event.payload_bytes, content, self.now_s, self._up_s
+            )
+        else:
+            self._up_s = max(self._up_s, self.now_s) + way.up_s(event.size_bytes)
         if event.seq:
             arrival_s = self._up_s + way.rtt_s / 2
             self._worker_s += self._takes_s(arrival_s - self._worker_s)
             self._done_s.append(self._worker_s)
             self._kept.append(self._kept[-1] + event.head_bytes)
-            self._uploaded.append(self._uploaded[-1] + event.payload_bytes)
-        if event.payload_bytes <= SENT_AHEAD_BYTES:
+            self._uploaded.append(self._uploaded[-1] + plain_bytes)
+        if event.payload_bytes <= SENT_AHEAD_BYTES and not squeezed:
             self.now_s += event.until_s - event.at_s
         # What is not ahead of the way any more has been carried.
         self.now_s = max(self.now_s, self._up_s - way.up_s(SENT_AHEAD_BYTES))
@@ -143,7 +157,14 @@ class Course:
         if number > 0:
             self._departed_s = max(self._departed_s, self._done_s[number - 1])
         self._departed_s += extra_s
-        self._down_s = max(self._down_s, self._departed_s) + way.down_s(event.size_bytes)
+        content = self._trace.content_of(event)
+        if content is not None and self._down.may_pay:
+            self._departed_s, self._down_s, _ = self._down.carry(
+                event.payload_bytes, content, self._departed_s, self._down_s
+            )
+            self._down_s += way.down_s(event.head_bytes)
+        else:
+            self._down_s = max(self._down_s, self._departed_s) + way.down_s(event.size_bytes)
         here_s = self._down_s + way.rtt_s / 2
         if number > self._acks[-1]:
             self._acks.append(number)

@@ -23,6 +23,7 @@ from gon.limits import (
 from gon.transport.base import Bytes, Link, LinkStatistics, Loan, Sides
 from gon.wire.frame import HEADER, HEADER_BYTES, Kind
 from gon_client.pending import Origin, caller, name_origin
+from gon_client.predict.samples import Samples
 from gon_client.predict.trace import Event, Sent, Taken, Trace, Way, Why
 
 _KINDS = {int(kind): kind for kind in Kind}
@@ -34,6 +35,7 @@ class Recorder:
 
     def __init__(self, clock: Clock, events_max: int = TRACE_EVENTS_MAX) -> None:
         self.now_s = clock.now_s
+        self.samples = Samples(clock)
         self._events_max = events_max
         self._events: list[Event] = []
         self._origins: dict[Origin, int] = {}
@@ -53,6 +55,7 @@ class Recorder:
         """Forget what was noted so far: the trace begins now."""
         self._events.clear()
         self._origins.clear()
+        self.samples.clear()
         self.is_on, self._cut_s = True, 0.0
         self.early, self.links = 0, 1
         self._began_s = self.now_s()
@@ -62,8 +65,12 @@ class Recorder:
         self.is_on = False
         self._ended_s = self._ended_s or self.now_s()
 
-    def trace(self, way: Way, probe_s: float, rest_s: float = 0.0) -> Trace:
-        """Return what was noted so far, recorded on `way`; see `Trace` for what was measured."""
+    def trace(
+        self, way: Way, probe_s: float, rest_s: float = 0.0, *, compresses: bool = False
+    ) -> Trace:
+        """Return what was noted so far, recorded on `way`; see `Trace` for what was measured.
+        `compresses` says that both ends compress what is large.
+        """
         return Trace(
             way,
             self._began_s,
@@ -75,19 +82,23 @@ class Recorder:
             list(self._events),
             [name_origin(origin) or _ELSEWHERE for origin in self._origins] or [_ELSEWHERE],
             rest_s,
+            self.samples.contents() if compresses else [],
         )
 
     # For its links --------------------
-    def sent(self, head: Bytes, payload_bytes: int) -> Sent | None:
+    def sent(self, head: Bytes, payloads: Sequence[Bytes]) -> Sent | None:
         """Note a frame that goes out now; return what is told when it has gone."""
         seq = HEADER.unpack_from(head)[1]
         if seq and seq <= self._sent:
             return None  # sent again on another link
         self._sent = max(self._sent, seq)
-        if payload_bytes:
+        payload_bytes = sum(memoryview(each).nbytes for each in payloads)
+        content = -1
+        if payloads:
             self._upload = seq
+            content = self.samples.take(payloads[0])
         at_s = self.now_s()
-        sent = Sent(at_s, at_s, seq, len(head), payload_bytes)
+        sent = Sent(at_s, at_s, seq, len(head), payload_bytes, content)
         self._note(sent)
         return sent
 
@@ -189,7 +200,7 @@ class RecordingLink:
             self.below.send(head, payloads, while_blocked)
             return
         # Noted before it goes: another thread may take the answer before this one goes on.
-        sent = recorder.sent(head, sum(memoryview(each).nbytes for each in payloads))
+        sent = recorder.sent(head, payloads)
         receive = None if while_blocked is None else self._receiving(while_blocked)
         self.below.send(head, payloads, receive)
         if sent is not None:
@@ -243,3 +254,4 @@ class RecordingLink:
         if (taken := self._taken) is not None:
             taken.payload_bytes += target.nbytes
             taken.until_s = self._recorder.now_s()
+            taken.content = self._recorder.samples.take(target)

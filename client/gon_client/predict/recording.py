@@ -52,6 +52,7 @@ class Recording:
         if device.lead is None:
             raise Unsupported("a device in this process has no link that could be recorded")
         self._lead = device.lead
+        self._compresses = bool(device.counts().compression)
         self._is_over = False
         self._recorder = Recorder(clock, events_max)
         self._lead(self._enter)
@@ -84,7 +85,9 @@ class Recording:
     @property
     def trace(self) -> Trace:
         """What has been recorded so far."""
-        return self._recorder.trace(self._way, self._probe_s, self._rest_s)
+        return self._recorder.trace(
+            self._way, self._probe_s, self._rest_s, compresses=self._compresses
+        )
 
     @cached_property
     def _whole(self) -> tuple[Trace, Work]:

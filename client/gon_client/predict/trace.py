@@ -10,6 +10,7 @@ part for the whole.
 
 from __future__ import annotations
 
+import bisect
 from enum import IntEnum
 from pathlib import Path
 from typing import TypeAlias
@@ -51,7 +52,8 @@ class Why(IntEnum):
 class Sent(msgspec.Struct, gc=False, tag=0, array_like=True):
     """A frame that went out: when its send began and returned. `seq` is 0 for one without effects.
 
-    `head_bytes` counts what is coded, `payload_bytes` what travels beside it.
+    `head_bytes` counts what is coded, `payload_bytes` what travels beside it; `content` numbers a
+    payload that might be compressed.
     """
 
     at_s: float
@@ -59,6 +61,7 @@ class Sent(msgspec.Struct, gc=False, tag=0, array_like=True):
     seq: int
     head_bytes: int
     payload_bytes: int
+    content: int = -1
 
     @property
     def size_bytes(self) -> int:
@@ -67,7 +70,7 @@ class Sent(msgspec.Struct, gc=False, tag=0, array_like=True):
 
 class Taken(msgspec.Struct, gc=False, tag=1, array_like=True):
     """A frame that came: when it was asked for, was here, and was whole; the frame of ours that it
-    acknowledges; whose wait it was, a place in the trace's `origins`.
+    acknowledges; whose wait it was, a place in the trace's `origins`; its `content` as of `Sent`.
     """
 
     asked_s: float
@@ -78,6 +81,7 @@ class Taken(msgspec.Struct, gc=False, tag=1, array_like=True):
     payload_bytes: int
     why: Why
     origin: int
+    content: int = -1
 
     @property
     def size_bytes(self) -> int:
@@ -87,13 +91,24 @@ class Taken(msgspec.Struct, gc=False, tag=1, array_like=True):
 Event: TypeAlias = Sent | Taken
 
 
+class Content(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What payloads from number `first` on are like: compressed, `left` of each byte is left, and
+    so many bytes a second are compressed.
+    """
+
+    first: int
+    left: float
+    bytes_s: float
+
+
 class Trace(msgspec.Struct):
     """One device's traffic. `way` is the one it was recorded on, `origins` are "file:line".
 
     `cut_s` is when the trace was full, 0 if it never was; `early` counts answers that were given
     out though nobody had waited for them yet, `links` lost links that were replaced; `probe_s` is
     what measuring the way took, before `began_s`, and `rest_s` how much longer the device's end was
-    found to take for a first op after `REST_S` without any.
+    found to take for a first op after `REST_S` without any; `contents` are what payloads are like,
+    in order, empty where the two ends compress nothing.
     """
 
     way: Way
@@ -106,6 +121,14 @@ class Trace(msgspec.Struct):
     events: list[Event] = []
     origins: list[str] = []
     rest_s: float = 0.0
+    contents: list[Content] = []
+
+    def content_of(self, event: Event) -> Content | None:
+        """Return what a frame's payload is like, None for one that nobody would compress."""
+        if event.content < 0 or not self.contents:
+            return None
+        place = bisect.bisect_right(self.contents, event.content, key=lambda each: each.first)
+        return self.contents[max(0, place - 1)]
 
     @property
     def measured_s(self) -> float:
