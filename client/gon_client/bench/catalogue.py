@@ -138,13 +138,13 @@ WORKLOADS = (
     Workload("app", "200 steps of three kernels, a read each tenth", "ms", "app", (1,), waits=20),
     Workload("mlp", "a training step, its loss read", "ms", "mlp", (40,), waits=1),
     Workload(
-        *("load_cached", "compile of a program that the host has built", "ms", "load", (20,)),
+        *("load_cached", "compile of a program that the host has built", "ms", "load", (10,)),
         waits=1,
     ),
     *_calls("onnx", MATRIX_SIZES),
     *_calls("stablehlo", MATRIX_SIZES),
     *_calls("flow", FLOW_SIZES),
-    Workload("attach", "acquire, first sync, release", "ms", "attach", (2,), waits=5),
+    Workload("attach", "acquire, first sync, release", "ms", "attach", (1,), waits=5),
     Workload("attach_cold", "a new process until its first launch is done", "ms", "cold", (1,)),
     Workload("attach_cold_call", "the same from gon.connect() on", "ms", "cold", (1,)),
 )
