@@ -33,6 +33,7 @@ MODULES = {
     "gon.wire._repeats": "gon/wire/_repeats.pyx",
     "gon_client._express": "client/gon_client/_express.pyx",
     "gon_client._launcher": "client/gon_client/_launcher.pyx",
+    "gon_client._mapped": "client/gon_client/_mapped.pyx",
     "gon_client._transfers": "client/gon_client/_transfers.pyx",
     "gon_server._elastic_port": "server/gon_server/_elastic_port.pyx",
     "gon_server._express": "server/gon_server/_express.pyx",

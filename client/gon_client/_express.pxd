@@ -52,6 +52,8 @@ cdef class Express:
     cdef public uint64_t waits
     cdef uint64_t _waited_stream
     cdef uint64_t _waited_number
+    # Copies in memory that the worker lends (gon_client._mapped), None where it lends none.
+    cdef public object copies
     # Set while a graph is captured: launches go the long way, which knows of that.
     cdef public bint capturing
 

@@ -357,6 +357,12 @@ cdef class Express:
         """The stream that was waited for last, and what the number of the next op was then."""
         return self._waited_stream, self._waited_number
 
+    def found_quiet(self, uint64_t stream, uint64_t number):
+        """Hear that nothing is on its way on a stream, and nothing has failed, as after a wait for
+        it, if the next op has that number.
+        """
+        self._waited_stream, self._waited_number = stream, number
+
     def wait(self, answer, timeout_s):
         """Return when the answer is settled, as SessionLink.wait does."""
         if timeout_s is None:

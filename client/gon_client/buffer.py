@@ -16,6 +16,7 @@ from gon.model import Handle
 from gon_client.peers import Place, copy_across
 
 if TYPE_CHECKING:
+    from gon_client._mapped import QuickCopies
     from gon_client.device import Device
     from gon_client.stream import Stream
 
@@ -146,6 +147,9 @@ class Buffer:
             )
             return
         _check_unused(source_stream, "source_stream")
+        quick = None if cache else self._quick()
+        if quick is not None and quick.upload(handle, self.handle, offset, source):
+            return
         data = host_bytes(source, "source")
         self.check_range(offset, data.nbytes, "target")
         if data.nbytes:
@@ -192,13 +196,22 @@ class Buffer:
     ) -> None:
         """Read into the whole of `out`, and wait for it. Raises as `Pending.wait`."""
         check_kind(out, np.ndarray, "out")
+        quick = self._quick()
+        handle = self.device.handle_of(stream)
+        if quick is not None and quick.download(handle, self.handle, offset, out):
+            return
         contract = self.device.contract
         if out.nbytes <= INLINE_BYTES_MAX or not _waits(contract):
             self.read(out, offset=offset, stream=stream).wait(timeout_s)
             return
         view = host_bytes(out, "out", writable=True)
         self.check_range(offset, view.nbytes, "source")
-        contract.read_now(self.device.handle_of(stream), self.handle, offset, view, timeout_s)
+        contract.read_now(handle, self.handle, offset, view, timeout_s)
+
+    def _quick(self) -> QuickCopies | None:
+        """Return the native copies in memory that the host lends, if it does."""
+        express = self.device.express
+        return None if express is None else express.copies
 
     def read(self, out: HostArray, *, offset: int = 0, stream: Stream | None = None) -> Pending:
         """Queue a read into the whole of `out`; its bytes are there once waited for."""

@@ -89,9 +89,9 @@ class SessionLink:
             self, self._session, self._outbox, self._expected, self._sending, self._tally, clock
         )
         self.bulk.on_another_link(self._link, dialer.round_trip_s, welcome.compression)
-        self.mapped = MappedBuffers(self, dialer, self._outbox, self._origins)
         self._pump = Pump(self._tick, self._batcher, clock)
         self.express: Express | None = Express(self) if NATIVE else None
+        self.mapped = MappedBuffers(self, dialer, self._outbox, self._origins)
 
     def __repr__(self) -> str:
         return f"SessionLink({self._link!r}, {self._session!r})"

@@ -18,19 +18,23 @@ during a copy is freed behind it. Must not know: arrays, how memory comes to be 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from gon.errors import RemoteProtocolError, Unsupported
 from gon.mapped_limits import MAPPED_BUFFER_BYTES_MIN
+from gon.native import NATIVE
 from gon.transport.base import Link, Loan
 from gon.wire import ops
 from gon.wire.batch import decode
 from gon.wire.versions import TELLING_ALL
 from gon_client.outbox import PlainOutbox
 from gon_client.pending import Answer, Origins, caller
+
+if TYPE_CHECKING or NATIVE:
+    from gon_client._mapped import QuickCopies
 
 if TYPE_CHECKING:
     from gon_client._express import Outbox
@@ -60,15 +64,18 @@ def borrow(link: Link, size_bytes: int) -> Borrowed | None:
 class _Buffer:
     """A buffer that may lie in the memory: `place` is where, None if that is not known yet."""
 
-    __slots__ = ("freed", "handle", "place", "size_bytes", "uses")
+    __slots__ = ("freed", "handle", "place", "quick_uses", "size_bytes", "uses")
 
     def __init__(self, handle: int, size_bytes: int) -> None:
         self.handle = handle
         self.size_bytes = size_bytes
         self.place: int | None = None
-        # Copies of it that go on; whether it is to be freed behind them.
-        self.uses = 0
+        # Copies of it that go on, here and natively; whether it is to be freed behind them.
+        self.uses = self.quick_uses = 0
         self.freed = False
+
+
+Buffers: TypeAlias = dict[int, _Buffer]
 
 
 class MappedBuffers:
@@ -85,7 +92,7 @@ class MappedBuffers:
         self._dialer = dialer
         self._outbox = outbox
         self._origins = origins
-        self._buffers: dict[int, _Buffer] = {}
+        self._buffers: Buffers = {}
         # A signal's handler may free a buffer in the middle of anything.
         self._lock = threading.RLock()
         # A wait for a stream may tell of that stream alone: while there is but one, of everything.
@@ -93,7 +100,11 @@ class MappedBuffers:
         # The stream that was asked for last and found quiet, and the number of the next op then;
         # no op has the number 0.
         self._quiet = (0, 0)
-        self.copies = self.copied_bytes = 0
+        self._copies = self._copied_bytes = 0
+        express = link.express
+        self.quick: QuickCopies | None = None
+        if NATIVE and express is not None and self.is_there and link.version >= TELLING_ALL:
+            express.copies = self.quick = QuickCopies(self, dialer, self._buffers, express)
 
     def __repr__(self) -> str:
         return f"MappedBuffers({self.mapped_bytes} bytes, {self.copies} copies)"
@@ -102,6 +113,16 @@ class MappedBuffers:
     def is_there(self) -> bool:
         """Whether the worker lends memory."""
         return self._dialer.borrowed is not None
+
+    @property
+    def copies(self) -> int:
+        """How many transfers were copies by this process."""
+        return self._copies + (0 if self.quick is None else self.quick.copies)
+
+    @property
+    def copied_bytes(self) -> int:
+        """What those moved."""
+        return self._copied_bytes + (0 if self.quick is None else self.quick.copied_bytes)
 
     @property
     def mapped_bytes(self) -> int:
@@ -120,7 +141,7 @@ class MappedBuffers:
         if known is None:
             return False
         with self._lock:
-            known.freed = known.uses > 0
+            known.freed = known.uses > 0 or known.quick_uses > 0
             return known.freed
 
     # Copies ---------------------------------------------------------------------------------------
@@ -187,9 +208,16 @@ class MappedBuffers:
         with self._lock:
             known.uses -= 1
             if copied_bytes:
-                self.copies += 1
-                self.copied_bytes += copied_bytes
-            is_last = known.freed and not known.uses
+                self._copies += 1
+                self._copied_bytes += copied_bytes
+        if known.freed:
+            self.settle(known)
+
+    def settle(self, known: _Buffer) -> None:
+        """Free a buffer that is to be freed, once no copy of it goes on."""
+        with self._lock:
+            is_last = known.freed and not known.uses and not known.quick_uses
+            known.freed = known.freed and not is_last
         if is_last:
             self._link.post(ops.Free(known.handle))
 
@@ -222,6 +250,8 @@ class MappedBuffers:
         # Only who is told a place was waited for.
         if place >= 0 and before and number == before + 1:
             self._quiet = (op.stream, number)
+            if self.quick is not None and link.express is not None:
+                link.express.found_quiet(op.stream, number)
         return place
 
     def _is_quiet(self, stream: int) -> bool:

@@ -33,6 +33,8 @@ class ShmLoan:
 
     def __init__(self, data: Bell, room: Bell) -> None:
         self._data, self._room = data, room
+        # Several threads may ask at once, and a poller takes one of them.
+        self._pollers: list[select.poll] = []
 
     def lend(self, fd: int) -> None:
         try:
@@ -60,13 +62,22 @@ class ShmLoan:
                 os.close(fd)
 
     def is_held(self) -> bool:
-        # One for each call: several threads may ask at once, and a poller takes one of them.
+        with suppress(IndexError):
+            return self._is_held(self._pollers.pop())
         poller = select.poll()
         with suppress(OSError):
             for bell in (self._data, self._room):
                 poller.register(bell.fileno(), 0)  # nothing but the end
-            return not poller.poll(0)
+            return self._is_held(poller)
         return False
+
+    def _is_held(self, poller: select.poll) -> bool:
+        ended = poller.poll(0)
+        # What is closed here has numbers that others may have got since.
+        if ended or self._data.end.fileno() < 0 or self._room.end.fileno() < 0:
+            return False
+        self._pollers.append(poller)
+        return True
 
 
 def _mapped(fd: int, size_bytes: int) -> memoryview:

@@ -122,6 +122,63 @@ def test_a_wait_for_one_of_several_streams_tells_of_the_others(far: Far) -> None
     assert far.ops() == asked
 
 
+@pytest.mark.skipif(not NATIVE, reason="the quick copies are native")
+def test_a_quick_copy_is_of_a_plain_array_of_a_known_buffer_on_a_quiet_stream(far: Far) -> None:
+    express = far.session.express
+    assert express is not None
+    quick = express.copies
+    assert quick is not None
+    source, out = np.full(SIZE_BYTES // 4, 7, np.int32), np.zeros(SIZE_BYTES // 4, np.int32)
+    assert not quick.upload(DEFAULT_STREAM, DATA, 0, source)  # where it lies is not known
+    far.write(1)
+    counts, asked = far.device.counts(), far.ops()
+    assert quick.upload(DEFAULT_STREAM, DATA, 0, source)
+    assert quick.download(DEFAULT_STREAM, DATA, 4, out[1:])
+    assert (out[1:] == 7).all()
+    assert out[0] == 0
+    after = far.device.counts()
+    assert (after.ops, after.direct_copies) == (asked, counts.direct_copies + 2)
+    assert after.direct_bytes == counts.direct_bytes + 2 * SIZE_BYTES - 4
+    # What is not plain is left to whoever refuses it, or can do it.
+    read_only = out.view()
+    read_only.flags.writeable = False
+    for array in (out[::2], read_only, np.empty(2, object), out[:0], out.data):
+        assert not quick.download(DEFAULT_STREAM, DATA, 0, array)  # type: ignore[arg-type]
+    for stream, buffer, offset in ((9, DATA, 0), (0, OTHER, 0), (0, DATA, 1), (0, DATA, -1)):
+        assert not quick.download(stream, buffer, offset, out)
+    assert not quick.download(DEFAULT_STREAM, DATA, 2**70, out)
+    far.device.fill(DEFAULT_STREAM, DATA, 0, SIZE_BYTES, b"\3")
+    assert not quick.download(DEFAULT_STREAM, DATA, 0, out)
+    assert (far.read() == 3).all()
+    far.device.free(DATA)
+    assert not quick.download(DEFAULT_STREAM, DATA, 0, out)
+
+
+@pytest.mark.skipif(not NATIVE, reason="the quick copies are native")
+def test_a_buffer_in_the_middle_of_a_quick_copy_is_freed_behind_it(far: Far) -> None:
+    far.write(1)
+    mapped = far.session.mapped
+    known = mapped._buffers[DATA]
+    known.quick_uses += 1
+    far.device.free(DATA)
+    asked = far.ops()
+    known.quick_uses -= 1
+    mapped.settle(known)
+    mapped.settle(known)
+    assert far.ops() == asked + 1
+
+
+@pytest.mark.skipif(not NATIVE, reason="the quick copies are native")
+def test_a_quick_copy_is_not_believed_once_the_worker_is_gone(far: Far) -> None:
+    far.write(1)
+    assert far.session.express is not None
+    quick = far.session.express.copies
+    assert quick is not None
+    far.worker.close()
+    assert not quick.download(DEFAULT_STREAM, DATA, 0, np.zeros(8, np.uint8))
+    assert quick.copies == 0
+
+
 def test_small_buffers_and_ranges_outside_go_as_ever(far: Far) -> None:
     far.device.allocate(OTHER, 100 * KIB)
     far.write(5, OTHER, 100 * KIB)
