@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
 from gon.model import BufferAt, LaunchArg
-from gon.wire import ops
+from gon.wire import image_ops, ops
 from gon.wire.ops import AnyOp
 
 
@@ -109,13 +109,33 @@ def footprint(
             # What its ops touch is theirs: each is run or skipped by itself.
             return Footprint((_stream(op.stream), (Noun.GRAPH, op.graph)), (_stream(op.stream),))
         case _:
-            return _life(op)
+            return _image_work(op) if isinstance(op, image_ops.ImageWork) else _life(op)
+
+
+def _image_work(op: image_ops.ImageWork) -> Footprint:
+    """An image is a buffer here; one that is poisoned stays so until it is freed."""
+    stream = _stream(op.stream)
+    match op:
+        case image_ops.CopyImage():
+            source, target = op.source, op.target
+        case image_ops.BufferToImage():
+            source, target = op.buffer, op.image
+        case image_ops.ImageToBuffer():
+            source, target = op.image, op.buffer
+        case image_ops.FillImage():
+            source = target = op.image
+        case _:
+            raise AssertionError(f"no work of images: {op}")
+    return Footprint((stream, _buffer(source), _buffer(target)), (stream, _buffer(target)))
 
 
 def _life(op: AnyOp) -> Footprint:
     match op:
         case ops.Allocate():
             return _made(_buffer(op.buffer))
+        case image_ops.CreateImage():
+            image = _buffer(op.image)
+            return Footprint((_buffer(op.buffer),) if op.buffer else (), (image,), (image,))
         case ops.CreateStream():
             return _made(_stream(op.stream))
         case ops.CreateEvent():

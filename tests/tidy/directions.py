@@ -52,6 +52,7 @@ MAY_IMPORT: tuple[tuple[str, tuple[str, ...]], ...] = (
             "gon.native",
             "gon.device",
             "gon.model",
+            "gon.images",
             "gon.ranges",
             "gon.errors",
             "gon.limits",
