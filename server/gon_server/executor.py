@@ -23,7 +23,7 @@ from gon.wire.batch import Batch, Failure, Reply, Sent, encode
 from gon.wire.ops import AnyOp
 from gon_server.besides import run_besides
 from gon_server.footprint import AnyLaunch, Footprint, Key, Noun, footprint
-from gon_server.imaging import create_image, image_bytes, image_formats
+from gon_server.imaging import create_image, image_formats, image_size
 from gon_server.lease_modules import LeaseModules, LoadModule
 from gon_server.making import make_or_forget
 from gon_server.overwriting import Overwriting
@@ -250,10 +250,10 @@ class Executor:
     def _make_or_free(self, op: ops.Allocate | ops.Free | image_ops.CreateImage) -> None:
         if isinstance(op, image_ops.CreateImage):
             self._look_at_pins()
-            size_bytes = image_bytes(op)
+            size_bytes, pixels = image_size(op)
             self._quota.ask(size_bytes, "an image of")
             create_image(self._device, op)
-            self._quota.add(op.image, size_bytes)
+            self._quota.add_image(op.image, size_bytes, pixels)
             self._live.add((Noun.BUFFER, op.image))
             return
         key = (Noun.BUFFER, op.buffer)
@@ -344,7 +344,7 @@ class Executor:
         return answer
 
     def _footprint(self, op: AnyOp) -> Footprint:
-        return footprint(op, self._quota.sizes, self._written_by)
+        return footprint(op, self._quota.sizes, self._written_by, self._quota.pixels)
 
     def _written_by(self, op: AnyLaunch) -> list[Handle]:
         if (Noun.KERNEL, op.kernel) not in self._live:

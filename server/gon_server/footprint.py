@@ -5,8 +5,10 @@ Pure. An op's stream counts as read and written by it: what fails on a stream fa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from gon.model import BufferAt, LaunchArg
@@ -28,6 +30,7 @@ class Noun(StrEnum):
 
 
 Key: TypeAlias = tuple[Noun, int]
+_NO_IMAGES: Mapping[int, int] = MappingProxyType({})
 
 
 class Footprint(NamedTuple):
@@ -67,9 +70,14 @@ def buffers_of(args: Sequence[LaunchArg]) -> tuple[Key, ...]:
 
 
 def footprint(
-    op: AnyOp, sizes: Mapping[int, int], written_by: Callable[[AnyLaunch], Sequence[int]]
+    op: AnyOp,
+    sizes: Mapping[int, int],
+    written_by: Callable[[AnyLaunch], Sequence[int]],
+    pixels: Mapping[int, int] = _NO_IMAGES,
 ) -> Footprint:
-    """Return the footprint of `op`; `sizes` are those of the buffers that exist."""
+    """Return the footprint of `op`; `sizes` are those of the buffers that exist, `pixels` how many
+    the images among them have.
+    """
     match op:
         case ops.Launch() | ops.LaunchRange():
             stream, written = _stream(op.stream), map(_buffer, written_by(op))
@@ -109,11 +117,11 @@ def footprint(
             # What its ops touch is theirs: each is run or skipped by itself.
             return Footprint((_stream(op.stream), (Noun.GRAPH, op.graph)), (_stream(op.stream),))
         case _:
-            return _image_work(op) if isinstance(op, image_ops.ImageWork) else _life(op)
+            return _image_work(op, pixels) if isinstance(op, image_ops.ImageWork) else _life(op)
 
 
-def _image_work(op: image_ops.ImageWork) -> Footprint:
-    """An image is a buffer here; one that is poisoned stays so until it is freed."""
+def _image_work(op: image_ops.ImageWork, pixels: Mapping[int, int]) -> Footprint:
+    """An image is a buffer here; a region is all of it if it has as many pixels."""
     stream = _stream(op.stream)
     match op:
         case image_ops.CopyImage():
@@ -126,6 +134,10 @@ def _image_work(op: image_ops.ImageWork) -> Footprint:
             source = target = op.image
         case _:
             raise AssertionError(f"no work of images: {op}")
+    if math.prod(op.region) == pixels.get(target):
+        before = () if source == target else (_buffer(source),)
+        whole = _buffer(target)
+        return Footprint((stream, *before), (stream, whole), cleans=(whole,))
     return Footprint((stream, _buffer(source), _buffer(target)), (stream, _buffer(target)))
 
 

@@ -50,11 +50,14 @@ def _asked(op: CreateImage) -> tuple[ImageFormat, ImageShape]:
     return ImageFormat(op.order, op.channel), shape
 
 
-def image_bytes(op: CreateImage) -> int:
-    """Return what an image takes of the lease's memory. Raises InvalidArgument, Unsupported."""
+def image_size(op: CreateImage) -> tuple[int, int]:
+    """Return what an image takes of the lease's memory, and how many pixels it has.
+
+    Raises InvalidArgument, Unsupported.
+    """
     image_format, shape = _asked(op)
     size_bytes = check_shape(shape, image_format)
-    return 0 if op.buffer else size_bytes
+    return 0 if op.buffer else size_bytes, shape.pixels
 
 
 def create_image(device: HostDevice, op: CreateImage) -> None:

@@ -123,6 +123,23 @@ static int creation(void) {
   TRUE(told(above, CL_IMAGE_BUFFER) == (size_t)buffer);
   GOOD(clReleaseMemObject(buffer));
   GOOD(clReleaseMemObject(above));
+  /* Rows over a buffer begin where the device's do. */
+  cl_uint pitch = 0;
+  GOOD(clGetDeviceInfo(device, CL_DEVICE_IMAGE_PITCH_ALIGNMENT, sizeof pitch, &pitch, NULL));
+  buffer = clCreateBuffer(context, 0, 4 * 8 * pitch, NULL, &code);
+  over = described(CL_MEM_OBJECT_IMAGE2D, pitch / 2, 4, 0, 0);
+  over.mem_object = buffer;
+  MAKE(CL_INVALID_IMAGE_DESCRIPTOR, context, 0, &bytes, &over, NULL);
+  over.image_row_pitch = 8 * pitch;
+  above = clCreateImage(context, 0, &bytes, &over, NULL, &code);
+  GOOD(code);
+  int second[4] = {2, 2, 2, 2}, seen = 0;
+  size_t row[3] = {0, 1, 0};
+  GOOD(clEnqueueFillImage(queue, above, second, row, one, 0, NULL, NULL));
+  GOOD(clEnqueueReadBuffer(queue, buffer, CL_TRUE, 8 * pitch, 4, &seen, 0, NULL, NULL));
+  TRUE(seen == 0x02020202);
+  GOOD(clReleaseMemObject(above));
+  GOOD(clReleaseMemObject(buffer));
   GOOD(clReleaseMemObject(array));
   GOOD(clReleaseMemObject(image));
   return 0;

@@ -19,6 +19,7 @@ from pyopencl import _cl  # pyright: ignore[reportPrivateUsage]
 from gon.errors import (
     DeviceError,
     GonError,
+    InvalidArgument,
     KernelArgumentError,
     LaunchTooLarge,
     OutOfMemory,
@@ -39,6 +40,7 @@ HostBytes: TypeAlias = bytes | bytearray | memoryview
 OUT_OF_MEMORY_CODES: Final = frozenset((-4, -6, -61))
 OUT_OF_RESOURCES: Final = -5
 TOO_LARGE_CODES: Final = frozenset((-53, -54, -55, -56, -63))
+IMAGE_CODES: Final = frozenset((-10, -39, -40, -65))
 ARGUMENT_CODES: Final = frozenset((-49, -50, -51, -52))
 ADDRESS_GLOBAL: Final = 0x119B
 ADDRESS_LOCAL: Final = 0x119C
@@ -310,4 +312,6 @@ def error_of(error: cl.Error, doing: str) -> GonError:
         return LaunchTooLarge(text)
     if code in ARGUMENT_CODES:
         return KernelArgumentError(text)
+    if code in IMAGE_CODES:
+        return InvalidArgument(text)
     return DeviceError(text)

@@ -161,7 +161,7 @@ def _create(
     require(scope.device.has_images, cl.CL_INVALID_OPERATION)
     image_format, described = _format_of(format_at), wanted()
     shape = described.shape
-    over = None if not described.over else _beneath(described, scope)
+    over = None if not described.over else _beneath(described, scope, image_format.pixel_bytes)
     if over is not None:
         flags = _inherited(over.flags, flags)
     check_flags(flags)
@@ -191,7 +191,19 @@ def _create(
     return Image(scope, flags, pixels, rows, kept, told, over).handle
 
 
-def _beneath(described: Described, scope: Scope) -> Memory:
+def _check_alignment(described: Described, over: Memory, pixel: int, one: Device) -> None:
+    """Raise ClError for rows over a buffer that begin where the device's must not: its alignments
+    are in pixels.
+    """
+    alignment = one.number(cl.CL_DEVICE_IMAGE_PITCH_ALIGNMENT)
+    require(alignment, cl.CL_INVALID_OPERATION)
+    row = described.row or described.shape.width * pixel
+    begins = one.number(cl.CL_DEVICE_IMAGE_BASE_ADDRESS_ALIGNMENT) or 1
+    fits = row % (alignment * pixel) == 0 and over.offset % (begins * pixel) == 0
+    require(fits, cl.CL_INVALID_IMAGE_DESCRIPTOR)
+
+
+def _beneath(described: Described, scope: Scope, pixel: int) -> Memory:
     """Return the buffer that an image is to lie over. Raises ClError."""
     kind = described.shape.kind
     require(kind in (ImageKind.IMAGE1D_BUFFER, ImageKind.IMAGE2D), cl.CL_INVALID_IMAGE_DESCRIPTOR)
@@ -199,6 +211,8 @@ def _beneath(described: Described, scope: Scope) -> Memory:
     if over is None or over.scope is not scope:
         raise ClError(cl.CL_INVALID_IMAGE_DESCRIPTOR)
     require(over.kind == cl.CL_MEM_OBJECT_BUFFER, cl.CL_INVALID_OPERATION)
+    if kind is ImageKind.IMAGE2D:
+        _check_alignment(described, over, pixel, scope.device)
     return over
 
 
