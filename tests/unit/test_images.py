@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import pytest
@@ -11,18 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gon
-from gon.errors import Code, InvalidArgument, Unsupported
-from gon.images import ImageFormat, ImageKind, ImageShape
+from gon.errors import Code, InvalidArgument, KernelArgumentError, Unsupported
+from gon.images import CLAMP, NEAREST, ImageFormat, ImageKind, ImageShape, SamplerTerms
 from gon.model import DEFAULT_STREAM, Dim3, Handle
 from gon.wire import image_ops, ops
 from gon.wire.batch import Batch, Reply, decode
 from gon.wire.ops import AnyOp
 from gon_client.device import Device
 from gon_client.image import create_image, has_images, parts_of
+from gon_client.remote import RemoteDevice
 from gon_server.devices.opencl import open_device
 from gon_server.devices.sim import SimDevice
 from gon_server.executor import Executor
-from tests.inproc_worker import remote
+from tests.inproc_worker import QUOTA_BYTES, InprocWorker, open_session, remote
 
 QUOTA = 1 << 16
 RGBA = ImageFormat(0x10B5, 0x10DA)
@@ -155,6 +157,62 @@ def test_parts_are_the_region_in_order(region: Dim3, most: int) -> None:
         assert width * height * depth <= most
         seen += numbers[z : z + depth, y : y + height, x : x + width].reshape(-1).tolist()
     assert seen == numbers.reshape(-1).tolist()
+
+
+SOURCE = """
+kernel void copy(read_only image2d_t from, sampler_t how, write_only image2d_t to) {
+    int2 at = (int2)(get_global_id(0), get_global_id(1));
+    write_imageui(to, at, read_imageui(from, how, at));
+}
+"""
+
+
+@contextmanager
+def afar() -> Generator[Device]:
+    """Give the software-defined unit from afar, with the quick way where that is built."""
+    worker = InprocWorker(open_device(""))
+    try:
+        link = open_session(worker)
+        far = RemoteDevice(link)
+        with Device(
+            far,
+            where="afar",
+            memory_bytes=QUOTA_BYTES,
+            counts=far.counts,
+            on_close=lambda: None,
+            express=link.express,
+        ) as device:
+            yield device
+    finally:
+        worker.close()
+
+
+@pytest.mark.parametrize("where", ["here", "afar"])
+def test_a_launch_takes_images_and_samplers(where: str) -> None:
+    with ExitStack() as stack:
+        if where == "here":
+            device = stack.enter_context(gon.local("opencl:"))
+        else:
+            device = stack.enter_context(afar())
+        copy = device.compile(SOURCE).get_kernel("copy")
+        source, target = (
+            create_image(device, RGBA, ImageShape(ImageKind.IMAGE2D, 8, 4)) for _ in range(2)
+        )
+        deep = create_image(device, RGBA, ImageShape(ImageKind.IMAGE3D, 8, 4, 2))
+        content = np.arange(SIZE, dtype=np.uint8)
+        source.write_first(content.data)
+        how = SamplerTerms(normalized=False, addressing=CLAMP, filtering=NEAREST)
+        stream, config = device.default_stream, gon.LaunchConfig((8, 4))
+        gon.launch(stream, config, copy, source, how, target)
+        out = np.zeros_like(content)
+        target.read(DEFAULT_STREAM, *WHOLE, out.data).wait()
+        assert np.array_equal(out, content)
+        array = device.zeros(SIZE, np.uint8)
+        for args in ((array, how, target), (deep, how, target), (source, how.coded, target)):
+            with pytest.raises(KernelArgumentError, match="is needed"):
+                gon.launch(stream, config, copy, *args)
+        with pytest.raises(InvalidArgument, match="image"), device.capture():
+            gon.launch(stream, config, copy, source, how, target)
 
 
 def test_a_handle_is_of_one_thing(device: Device) -> None:
