@@ -1,4 +1,4 @@
-"""Every maximum of images that both sides know, with its reason: as gon/limits.py."""
+"""Every maximum of images that a client knows, with its reason: as gon/limits.py."""
 
 from __future__ import annotations
 

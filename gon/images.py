@@ -11,8 +11,8 @@ each known by its type's name, and by having qualifiers, as types of OpenCL have
 that OpenCL has for them.
 
 Rules: what can be checked without a device is checked here, on both sides. An origin and a region
-are in pixels; which layer of an array is meant is the last of those that its images have not
-themselves. Must not know: wires, sockets, leases.
+are three numbers, in pixels; in an array the layer is the one behind those of a single image. Must
+not know: wires, sockets, leases.
 """
 
 from __future__ import annotations

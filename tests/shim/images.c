@@ -121,6 +121,9 @@ static int creation(void) {
   cl_mem above = clCreateImage(context, 0, &bytes, &over, NULL, &code);
   GOOD(code);
   TRUE(told(above, CL_IMAGE_BUFFER) == (size_t)buffer);
+  cl_mem beneath = NULL;
+  GOOD(clGetMemObjectInfo(above, CL_MEM_ASSOCIATED_MEMOBJECT, sizeof beneath, &beneath, NULL));
+  TRUE(beneath == buffer);
   GOOD(clReleaseMemObject(buffer));
   GOOD(clReleaseMemObject(above));
   /* Rows over a buffer begin where the device's do. */

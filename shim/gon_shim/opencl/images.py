@@ -71,6 +71,10 @@ class Image(Memory):
         if over is not None:
             self.hold(over)
 
+    @property
+    def beneath(self) -> Memory | None:
+        return self.over
+
     def check_region(self, origin: Dim3, region: Dim3) -> None:
         """Raise ClError unless the region is in it, and not empty."""
         for first, size, most in zip(origin, region, self.pixels.shape.extent, strict=True):

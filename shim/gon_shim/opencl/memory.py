@@ -79,6 +79,11 @@ class Memory(Object):
         self.on_end: list[Callable[[], None]] = []
         self.hold(scope if whole is None else whole)
 
+    @property
+    def beneath(self) -> Memory | None:
+        """What it is a part of, or lies over."""
+        return self.whole
+
     def end(self) -> None:
         for call in reversed(self.on_end):
             call()
@@ -199,7 +204,7 @@ _ANSWERS: Answers[Memory] = {
     cl.CL_MEM_REFERENCE_COUNT: lambda memory: uint(memory.references),
     cl.CL_MEM_CONTEXT: lambda memory: pointer(memory.scope.handle),
     cl.CL_MEM_ASSOCIATED_MEMOBJECT: lambda memory: (
-        word(0) if memory.whole is None else pointer(memory.whole.handle)
+        word(0) if memory.beneath is None else pointer(memory.beneath.handle)
     ),
     cl.CL_MEM_OFFSET: lambda memory: word(memory.origin),
     cl.CL_MEM_USES_SVM_POINTER: lambda _: uint(0),
