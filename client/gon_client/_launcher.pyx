@@ -13,6 +13,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 import numpy as np
 
+from gon.images import is_sampler, kind_of
 from gon.model import ParamKind
 from gon.wire import ops as _ops
 from gon_client.array import DeviceArray
@@ -49,6 +50,8 @@ cdef class Take:
 
     def __init__(self, param):
         self.kind = _OTHER
+        if kind_of(param) is not None or is_sampler(param):
+            return
         if param.kind is ParamKind.BUFFER:
             self.kind = _BUFFER
             self.dtype_name = np.dtype(param.dtype).str if param.dtype else ""

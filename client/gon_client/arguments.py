@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 import numpy as np
 
 from gon.errors import BadHandle, InvalidArgument, KernelArgumentError
+from gon.images import SamplerTerms, is_sampler, kind_of
 from gon.limits import VALUE_ARGS_BYTES_MAX
 from gon.model import KernelInfo, LaunchArg, LocalBytes, Param, ParamKind
 from gon_client.array import DeviceArray
 from gon_client.buffer import Buffer
+from gon_client.image import Image
 
 if TYPE_CHECKING:
     from gon_client.device import Device
@@ -66,7 +68,11 @@ def is_structure(param: Param) -> bool:
 
 
 def _take_of(kernel: str, param: Param, device: Device) -> Take:
+    if is_sampler(param):
+        return _take_sampler(kernel, param)
     match param.kind:
+        case ParamKind.BUFFER if kind_of(param) is not None:
+            return _take_image(kernel, param, device)
         case ParamKind.BUFFER:
             return _take_buffer(kernel, param, device)
         case ParamKind.LOCAL:
@@ -101,6 +107,30 @@ def _take_buffer(kernel: str, param: Param, device: Device) -> Take:
             why = "closed" if buffer.device is device else "another device's"
             raise BadHandle(f"kernel {kernel}, parameter {param.name!r}: the buffer is {why}")
         return arg
+
+    return take
+
+
+def _take_image(kernel: str, param: Param, device: Device) -> Take:
+    kind = kind_of(param)
+
+    def take(given: object) -> LaunchArg:
+        if not isinstance(given, Image) or given.shape.kind is not kind:
+            raise _wrong(kernel, param, "an image of that kind", given)
+        if given.closed or given.device is not device:
+            why = "closed" if given.device is device else "another device's"
+            raise BadHandle(f"kernel {kernel}, parameter {param.name!r}: the image is {why}")
+        device.check_free("a launch that takes an image")
+        return given.handle
+
+    return take
+
+
+def _take_sampler(kernel: str, param: Param) -> Take:
+    def take(given: object) -> LaunchArg:
+        if not isinstance(given, SamplerTerms):
+            raise _wrong(kernel, param, "a gon.images.SamplerTerms", given)
+        return given.coded
 
     return take
 

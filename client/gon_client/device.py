@@ -130,14 +130,7 @@ class Device(Models):
         """Return a new buffer of zeros. Raises OutOfMemory when the lease has no room for it."""
         if size_bytes < 1:
             raise InvalidArgument(f"a buffer of {size_bytes} bytes; at least 1 is needed")
-        self._collect()
-        if size_bytes > self._free_bytes:
-            raise OutOfMemory(
-                f"{size_bytes} bytes asked for, {self._free_bytes} bytes of this device are free"
-            )
-        handle = self._new_handle()
-        self.contract.allocate(handle, size_bytes)
-        self._free_bytes -= size_bytes
+        handle = self.hold(size_bytes, lambda new: self.contract.allocate(new, size_bytes))
         return Buffer(self, handle, size_bytes, size_bytes)
 
     def zeros(self, shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> DeviceArray:
@@ -353,6 +346,16 @@ class Device(Models):
             raise InvalidArgument(f"the {what} is none: {thing!r}")
         if thing.device is not self:
             raise BadHandle(f"the {what} belongs to another device: {thing!r}")
+
+    def hold(self, size_bytes: int, make: Callable[[Handle], None]) -> Handle:
+        """Return the handle of what `make` makes of so many bytes. Raises OutOfMemory."""
+        self._collect()
+        if size_bytes > (free := self._free_bytes):
+            raise OutOfMemory(f"{size_bytes} bytes asked for, {free} bytes of this device are free")
+        handle = self._new_handle()
+        make(handle)
+        self._free_bytes -= size_bytes
+        return handle
 
     def make_kernel(self, module: Handle, info: KernelInfo) -> Kernel:
         handle = self._new_handle()

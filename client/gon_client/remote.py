@@ -41,15 +41,17 @@ from gon.native import NATIVE
 from gon.program_limits import UPLOADED_FORMATS
 from gon.wire import ops
 from gon.wire.batch import decode, encode_op
+from gon.wire.versions import IMAGES
 from gon_client.counts import LinkCounts
 from gon_client.known import KnownContents
 from gon_client.link import SessionLink
+from gon_client.numbers import U64, check_numbers
 from gon_client.pending import Answer, Waiting, caller
+from gon_client.remote_images import RemoteImages
 
 if TYPE_CHECKING or NATIVE:
     from gon_client._transfers import Transfers
 
-_U64 = 1 << 64
 # What uploads of programs are known by: numbers beyond those of all other handles, and a module's.
 _UPLOADS = 1 << 63
 # Made for every launch: a module's name is found quicker than an attribute of one.
@@ -58,13 +60,6 @@ _LAUNCH, _SYNC, _RUN = ops.Launch, ops.Sync, ops.RunGraph
 _GRAPHS_SINCE = next(row.since for row in ops.TABLE if row.op is ops.DefineGraph)
 _RANGES_SINCE = next(row.since for row in ops.TABLE if row.op is ops.LaunchRange)
 _ELASTIC_SINCE = next(row.since for row in ops.TABLE if row.op is ops.Reconfigure)
-
-
-def _check_numbers(*numbers: int) -> None:
-    """Raise InvalidArgument for what cannot be said in 64 bits: it would spoil a whole batch."""
-    for number in numbers:
-        if not 0 <= number < _U64:
-            raise InvalidArgument(f"{number} is no number from 0 to 2**64 - 1")
 
 
 def _check_target(out: memoryview) -> None:
@@ -119,6 +114,7 @@ class RemoteDevice:
         self._transfers = Transfers(link, link.express) if link.express else None
         self._mapped = link.mapped if link.mapped.is_there else None
         self._known = KnownContents(link)
+        self.images = RemoteImages(link, self._waiting) if link.version >= IMAGES else None
 
     def __repr__(self) -> str:
         return f"RemoteDevice({self.info.name}, {self._link!r})"
@@ -148,7 +144,7 @@ class RemoteDevice:
 
     # Buffers --------------------
     def allocate(self, buffer: Handle, size_bytes: int) -> None:
-        _check_numbers(size_bytes)
+        check_numbers(size_bytes)
         if self._express is not None:
             self._express.allocate(buffer, size_bytes)
         else:
@@ -165,7 +161,7 @@ class RemoteDevice:
             self._post(ops.Free(buffer))
 
     def write(self, stream: Handle, buffer: Handle, offset: int, data: memoryview) -> None:
-        _check_numbers(offset)
+        check_numbers(offset)
         size, quick = data.nbytes, self._express
         if size <= INLINE_BYTES_MAX:
             if quick is not None:
@@ -179,16 +175,16 @@ class RemoteDevice:
             self._link.bulk.upload(op, data, caller(2))
 
     def write_known(self, stream: Handle, writes: Sequence[KnownWrite]) -> None:
-        _check_numbers(*(write.offset for write in writes))
+        check_numbers(*(write.offset for write in writes))
         known = self._known
         for write in known.write(stream, writes, self._cookies) if known.kept else writes:
             self.write(stream, *write)
 
     def read(self, stream: Handle, buffer: Handle, offset: int, out: memoryview) -> Pending:
         _check_target(out)
-        _check_numbers(offset)
+        check_numbers(offset)
         size = out.nbytes
-        if self._express is not None and size <= INLINE_BYTES_MAX and offset < _U64:
+        if self._express is not None and size <= INLINE_BYTES_MAX and offset < U64:
             quick = self._express.read(stream, buffer, offset, out)
             if quick is not None:
                 return quick
@@ -210,7 +206,7 @@ class RemoteDevice:
         timeout_s: float | None = None,
     ) -> None:
         _check_target(out)
-        _check_numbers(offset)
+        check_numbers(offset)
         mapped, transfers = self._mapped, self._transfers
         if mapped and mapped.download(stream, buffer, offset, out, timeout_s):
             return
@@ -233,11 +229,11 @@ class RemoteDevice:
         target_offset: int,
         size: int,
     ) -> None:
-        _check_numbers(source_offset, target_offset, size)
+        check_numbers(source_offset, target_offset, size)
         self._post(ops.Copy(stream, source, source_offset, target, target_offset, size))
 
     def fill(self, stream: Handle, buffer: Handle, offset: int, size: int, pattern: bytes) -> None:
-        _check_numbers(offset, size)
+        check_numbers(offset, size)
         if not 0 < len(pattern) <= FILL_PATTERN_BYTES_MAX:
             raise InvalidArgument(f"a pattern of {len(pattern)} bytes: 1 to 128 are possible")
         self._post(ops.Fill(stream, buffer, offset, size, pattern))
@@ -346,7 +342,7 @@ class RemoteDevice:
         args: Sequence[LaunchArg],
     ) -> None:
         if shared_bytes:
-            _check_numbers(shared_bytes)
+            check_numbers(shared_bytes)
         taken = args if isinstance(args, tuple) else tuple(args)
         self._post(_LAUNCH(stream, kernel, grid, block, shared_bytes, taken))
 

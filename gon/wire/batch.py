@@ -174,6 +174,7 @@ _Message = TypeVar(
     Outcome,
     Configuration,
     int,
+    tuple[tuple[int, int], ...],
 )
 
 Sent: TypeAlias = (
@@ -189,6 +190,7 @@ Sent: TypeAlias = (
     | Outcome
     | Configuration
     | int
+    | tuple[tuple[int, int], ...]
 )
 
 # Returns the body that carries a message.

@@ -15,14 +15,17 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias
 
-import msgspec
-
 from gon.errors import InvalidArgument
 from gon.model import BufferAt, GraphChange, GraphOp, GraphSlot, LocalBytes, Program
-
-
-class Op(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Base of all ops."""
+from gon.wire.image_ops import (
+    BufferToImage,
+    CopyImage,
+    CreateImage,
+    FillImage,
+    ImageFormats,
+    ImageToBuffer,
+)
+from gon.wire.op import Op
 
 
 class Allocate(Op, frozen=True, tag=1):
@@ -325,6 +328,7 @@ AnyOp: TypeAlias = (
     | Load | Unload | GetKernel | CloseKernel | Launch | GetGlobal
     | DefineGraph | RunGraph | CloseGraph
     | WritePart | Reconfigure | LoadUploaded | Reach | LaunchRange
+    | CreateImage | CopyImage | FillImage | BufferToImage | ImageToBuffer | ImageFormats
 )  # fmt: skip
 
 
@@ -375,4 +379,10 @@ TABLE: tuple[Row, ...] = (
     Row(61, LoadUploaded, "ModuleInfo, msgpack", 9),
     Row(62, Reach, "a number: where the buffer begins, -1 elsewhere, -2 not now", 10),
     Row(65, LaunchRange, "", 12),
+    Row(66, CreateImage, "", 14),
+    Row(67, CopyImage, "", 14),
+    Row(68, FillImage, "", 14),
+    Row(69, BufferToImage, "", 14),
+    Row(70, ImageToBuffer, "", 14),
+    Row(71, ImageFormats, "pairs of numbers: order and type of the channels", 14),
 )

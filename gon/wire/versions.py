@@ -34,6 +34,9 @@ STEPS = (
     Step(11, "2026-11-28", "side links that break cost only themselves: the broken ones of SIDES"),
     Step(12, "2026-11-28", "OpenCL's launches and properties: LaunchRange, the device's answers"),
     Step(13, "2026-11-28", "answers to waits that tell whether anything else is poisoned"),
+    Step(
+        14, "2026-11-28", "OpenCL's images and samplers: CreateImage and what copies and fills them"
+    ),
 )
 # From this version on a worker unfolds what is folded.
 FOLDING = 4
@@ -43,6 +46,8 @@ SIDE_LINKS = 7
 MAPPING = 10
 # From this version on an answer to a wait for one stream tells of all others too.
 TELLING_ALL = 13
+# From this version on a worker takes the ops of images.
+IMAGES = 14
 # From this version on both ends go on with the side links that are left, if one breaks.
 MENDING = 11
 

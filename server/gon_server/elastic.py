@@ -23,6 +23,7 @@ from gon.clock import Clock
 from gon.device import Bounded, HostDevice, Ported
 from gon.elastic import InPlace
 from gon.errors import BadHandle, GonError, InvalidArgument, LimitExceeded, Unsupported
+from gon.images import Imaging
 from gon.limits import KERNELS_MAX, MODULES_MAX
 from gon.model import (
     Configuration,
@@ -105,6 +106,7 @@ class ElasticUnit(GraphLoop):
         self.create_event, self.close_event = base.create_event, base.close_event
         self.record, self.wait_event = base.record, base.wait_event
         self.sync_event, self.elapsed_us = base.sync_event, base.elapsed_us
+        self.images = base.images if isinstance(base, Imaging) else None
         self.host_window, self.close_window = base.host_window, base.close_window
 
     def __repr__(self) -> str:

@@ -18,15 +18,17 @@ from gon.device import Bounded, HostDevice, Pending
 from gon.errors import GonError, RemoteProtocolError
 from gon.limits import INLINE_BYTES_MAX, POISONED_MAX
 from gon.model import DEFAULT_STREAM, Dim3, Handle, LaunchArg
-from gon.wire import ops
+from gon.wire import image_ops, ops
 from gon.wire.batch import Batch, Failure, Reply, Sent, encode
 from gon.wire.ops import AnyOp
+from gon_server.besides import run_besides
 from gon_server.footprint import AnyLaunch, Footprint, Key, Noun, footprint
+from gon_server.imaging import create_image, image_formats, image_size
 from gon_server.lease_modules import LeaseModules, LoadModule
+from gon_server.making import make_or_forget
 from gon_server.overwriting import Overwriting
 from gon_server.pins import Pins
 from gon_server.quota import Quota
-from gon_server.ranging import launch_range
 from gon_server.reaching import name_of, poisoned_elsewhere, reached, unreached
 from gon_server.recalling import Contents, Recalling, recall_failed, recalled
 from gon_server.replaying import Replaying
@@ -194,8 +196,8 @@ class Executor:
                 device.write(Handle(op.stream), Handle(op.buffer), op.offset, data)
             case ops.Launch(stream, kernel, grid, block, shared_bytes, args):
                 self._launch(stream, kernel, grid, block, shared_bytes, args)
-            case ops.LaunchRange():
-                launch_range(device, op)
+            case ops.LaunchRange() | image_ops.ImageWork():
+                run_besides(device, op)
             case ops.Copy(stream, source, at, target, target_at, size):
                 device.copy(Handle(stream), Handle(source), at, Handle(target), target_at, size)
             case ops.Fill(stream, buffer, at, size, pattern):
@@ -210,17 +212,23 @@ class Executor:
             case ops.SyncEvent():
                 device.sync_event(Handle(op.event)).wait()
                 return Reply(op.reply)
-            case ops.Elapsed() | ops.Load() | ops.LoadUploaded() | ops.Reconfigure():
+            case (
+                ops.Elapsed() | ops.Load() | ops.LoadUploaded() | ops.Reconfigure()
+                | image_ops.ImageFormats()
+            ):  # fmt: skip
                 return Reply(op.reply, encode(self._told(op)))
             case ops.Recall() | ops.Keep():
                 return self._recalling.run(op)
-            case ops.Allocate() | ops.Free():
+            case ops.Allocate() | ops.Free() | image_ops.CreateImage():
                 self._make_or_free(op)
             case _:
                 self._make_or_forget(op)
         return None
 
-    def _told(self, op: ops.Elapsed | ops.Load | ops.LoadUploaded | ops.Reconfigure) -> Sent:
+    def _told(
+        self,
+        op: ops.Elapsed | ops.Load | ops.LoadUploaded | ops.Reconfigure | image_ops.ImageFormats,
+    ) -> Sent:
         if isinstance(op, ops.Load | ops.LoadUploaded):
             self._look_at_pins()
             info = self._modules.load(op)
@@ -228,39 +236,26 @@ class Executor:
             return info
         if isinstance(op, ops.Reconfigure):
             return self._modules.reconfigure(op)
+        if isinstance(op, image_ops.ImageFormats):
+            return image_formats(self._device, op)
         return self._device.elapsed_us(Handle(op.start), Handle(op.end))
 
     def _make_or_forget(self, op: AnyOp) -> None:
-        device = self._device
-        match op:
-            case ops.CreateStream():
-                device.create_stream(Handle(op.stream))
-            case ops.CloseStream():
-                device.close_stream(Handle(op.stream))
-            case ops.CreateEvent():
-                device.create_event(Handle(op.event))
-            case ops.CloseEvent():
-                device.close_event(Handle(op.event))
-            case ops.Unload():
-                device.unload(Handle(op.module))
-            case ops.GetKernel():
-                device.get_kernel(Handle(op.kernel), Handle(op.module), op.name)
-            case ops.CloseKernel():
-                device.close_kernel(Handle(op.kernel))
-            case ops.DefineGraph():
-                self.replaying.define(op)
-            case ops.CloseGraph():
-                self.replaying.close(op)
-            case ops.GetGlobal():
-                device.get_global(Handle(op.buffer), Handle(op.module), op.name)
-            case _:
-                raise AssertionError(f"no step for {op}")
+        make_or_forget(self._device, self.replaying, op)
         touched = self._footprint(op)
         self._live.update(touched.makes)
         self._live.difference_update(touched.forgets)
         self._modules.follow(op, touched)
 
-    def _make_or_free(self, op: ops.Allocate | ops.Free) -> None:
+    def _make_or_free(self, op: ops.Allocate | ops.Free | image_ops.CreateImage) -> None:
+        if isinstance(op, image_ops.CreateImage):
+            self._look_at_pins()
+            size_bytes, pixels = image_size(op)
+            self._quota.ask(size_bytes, "an image of")
+            create_image(self._device, op)
+            self._quota.add_image(op.image, size_bytes, pixels)
+            self._live.add((Noun.BUFFER, op.image))
+            return
         key = (Noun.BUFFER, op.buffer)
         if isinstance(op, ops.Allocate):
             self._look_at_pins()
@@ -349,7 +344,7 @@ class Executor:
         return answer
 
     def _footprint(self, op: AnyOp) -> Footprint:
-        return footprint(op, self._quota.sizes, self._written_by)
+        return footprint(op, self._quota.sizes, self._written_by, self._quota.pixels)
 
     def _written_by(self, op: AnyLaunch) -> list[Handle]:
         if (Noun.KERNEL, op.kernel) not in self._live:

@@ -5,12 +5,14 @@ Pure. An op's stream counts as read and written by it: what fails on a stream fa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from gon.model import BufferAt, LaunchArg
-from gon.wire import ops
+from gon.wire import image_ops, ops
 from gon.wire.ops import AnyOp
 
 
@@ -28,6 +30,7 @@ class Noun(StrEnum):
 
 
 Key: TypeAlias = tuple[Noun, int]
+_NO_IMAGES: Mapping[int, int] = MappingProxyType({})
 
 
 class Footprint(NamedTuple):
@@ -67,9 +70,14 @@ def buffers_of(args: Sequence[LaunchArg]) -> tuple[Key, ...]:
 
 
 def footprint(
-    op: AnyOp, sizes: Mapping[int, int], written_by: Callable[[AnyLaunch], Sequence[int]]
+    op: AnyOp,
+    sizes: Mapping[int, int],
+    written_by: Callable[[AnyLaunch], Sequence[int]],
+    pixels: Mapping[int, int] = _NO_IMAGES,
 ) -> Footprint:
-    """Return the footprint of `op`; `sizes` are those of the buffers that exist."""
+    """Return the footprint of `op`; `sizes` are those of the buffers that exist, `pixels` how many
+    the images among them have.
+    """
     match op:
         case ops.Launch() | ops.LaunchRange():
             stream, written = _stream(op.stream), map(_buffer, written_by(op))
@@ -109,13 +117,37 @@ def footprint(
             # What its ops touch is theirs: each is run or skipped by itself.
             return Footprint((_stream(op.stream), (Noun.GRAPH, op.graph)), (_stream(op.stream),))
         case _:
-            return _life(op)
+            return _image_work(op, pixels) if isinstance(op, image_ops.ImageWork) else _life(op)
+
+
+def _image_work(op: image_ops.ImageWork, pixels: Mapping[int, int]) -> Footprint:
+    """An image is a buffer here; a region is all of it if it has as many pixels."""
+    stream = _stream(op.stream)
+    match op:
+        case image_ops.CopyImage():
+            source, target = op.source, op.target
+        case image_ops.BufferToImage():
+            source, target = op.buffer, op.image
+        case image_ops.ImageToBuffer():
+            source, target = op.image, op.buffer
+        case image_ops.FillImage():
+            source = target = op.image
+        case _:
+            raise AssertionError(f"no work of images: {op}")
+    if math.prod(op.region) == pixels.get(target):
+        before = () if source == target else (_buffer(source),)
+        whole = _buffer(target)
+        return Footprint((stream, *before), (stream, whole), cleans=(whole,))
+    return Footprint((stream, _buffer(source), _buffer(target)), (stream, _buffer(target)))
 
 
 def _life(op: AnyOp) -> Footprint:
     match op:
         case ops.Allocate():
             return _made(_buffer(op.buffer))
+        case image_ops.CreateImage():
+            image = _buffer(op.image)
+            return Footprint((_buffer(op.buffer),) if op.buffer else (), (image,), (image,))
         case ops.CreateStream():
             return _made(_stream(op.stream))
         case ops.CreateEvent():

@@ -10,12 +10,13 @@ from gon.errors import OutOfMemory
 
 
 class Quota:
-    """`sizes` are those of the buffers there are, by handle."""
+    """`sizes` are those of the buffers there are, by handle; `pixels` how many an image has."""
 
     def __init__(self, memory_bytes: int) -> None:
         self._memory_bytes = memory_bytes
         self._used_bytes = 0
         self.sizes: dict[int, int] = {}
+        self.pixels: dict[int, int] = {}
 
     def __repr__(self) -> str:
         used = f"{self._used_bytes} of {self._memory_bytes} bytes used"
@@ -39,6 +40,12 @@ class Quota:
         self.sizes[buffer] = size_bytes
         self._used_bytes += size_bytes
 
+    def add_image(self, image: int, size_bytes: int, pixels: int) -> None:
+        """Take a new image's memory."""
+        self.add(image, size_bytes)
+        self.pixels[image] = pixels
+
     def drop(self, buffer: int) -> None:
         """Give a buffer's memory back, if it has some of its own."""
         self._used_bytes -= self.sizes.pop(buffer, 0)
+        self.pixels.pop(buffer, None)

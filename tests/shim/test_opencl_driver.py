@@ -107,6 +107,18 @@ def test_pyopencl_in_an_interpreter_of_its_own(environ: dict[str, str]) -> None:
     assert ended.stdout == "good\n"
 
 
+def test_what_the_specification_says_of_images(environ: dict[str, str], tmp_path: Path) -> None:
+    ended = run(environ, str(compiled("images", tmp_path)))
+    assert ended.stdout == "good\n", ended.stdout + ended.stderr
+    assert ended.returncode == 0
+
+
+def test_images_by_pyopencl(environ: dict[str, str]) -> None:
+    ended = run(environ, sys.executable, str(HERE / "images_by_pyopencl.py"))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout == "good\n"
+
+
 def test_gon_run_leads_a_program_to_its_lease(
     environ: dict[str, str], gond: Gond, tmp_path: Path
 ) -> None:

@@ -32,13 +32,18 @@ MAY_IMPORT: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("gon.clock", ("gon.limits",)),
     ("gon.addresses", ("gon.errors", "gon.limits")),
     ("gon.model", ("gon.errors", "gon.limits")),
+    ("gon.images", ("gon.model", "gon.errors")),
+    ("gon.image_limits", ("gon.limits",)),
     ("gon.native", ()),
     ("gon._port", ()),
     ("gon.device", (*ROOTS, "gon._port")),
     ("gon.wire", (*ROOTS, "gon.wire")),
     ("gon.transport", (*ROOTS, "gon.transport")),
     # The shipped fakes and conformance suites speak of devices and links.
-    ("gon.testing", (*ROOTS, "gon.device", "gon.elastic", "gon.transport", "gon.testing")),
+    (
+        "gon.testing",
+        (*ROOTS, "gon.device", "gon.elastic", "gon.images", "gon.transport", "gon.testing"),
+    ),
     ("gon", ("gon",)),
     # A port is given launches as they are coded.
     (
@@ -52,6 +57,7 @@ MAY_IMPORT: tuple[tuple[str, tuple[str, ...]], ...] = (
             "gon.native",
             "gon.device",
             "gon.model",
+            "gon.images",
             "gon.ranges",
             "gon.errors",
             "gon.limits",

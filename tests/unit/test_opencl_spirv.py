@@ -60,6 +60,29 @@ def test_parameters_are_told() -> None:
     }
 
 
+def test_images_and_samplers_are_told() -> None:
+    """Of a kernel of an array of images to write, depths to read, a sampler, and one of samples."""
+    void, single, array, depths, how, many, form, function = range(2, 10)
+    images, depth, sampler, samples = range(10, 14)
+    words = [0x07230203, 0x00010000, 0, 20, 0]
+    words += _op(15, 6, function, *_string("look")) + _op(5, images, *_string("images"))
+    words += _op(19, void) + _op(22, single, 32)
+    words += _op(25, array, void, 1, 0, 1, 0, 0, 0, 1)  # two dimensions, of an array, write only
+    words += _op(25, depths, void, 1, 1, 0, 0, 0, 0)  # without an access it is to be read
+    words += _op(25, many, void, 1, 0, 0, 1, 0, 0, 0) + _op(26, how)
+    words += _op(33, form, void, array, depths, how, many) + _op(54, void, function, 0, form)
+    words += _op(55, array, images) + _op(55, depths, depth) + _op(55, how, sampler)
+    words += _op(55, many, samples) + _op(56)
+    assert kernels_of(struct.pack(f"<{len(words)}I", *words)) == {
+        "look": [
+            IlParam("images", "", "", True, "image2d_array_t", 0x11A1),
+            IlParam("", "", "", True, "image2d_depth_t", 0x11A0),
+            IlParam("", "", "", True, "sampler_t"),
+            IlParam("", "", "", True),
+        ]
+    }
+
+
 def test_a_module_loads_and_runs() -> None:
     device = opencl.open_device("")
     info = device.load(Handle(1), Program(store_module(), "spir-v"))

@@ -21,7 +21,7 @@ from gon.model import (
     ModuleInfo,
     Program,
 )
-from gon.wire import ops
+from gon.wire import image_ops, ops
 from gon.wire.batch import (
     Batch,
     Bye,
@@ -67,7 +67,11 @@ PROGRAM = st.builds(Program, st.binary(max_size=16), TEXT, TEXT, TEXTS, HEADERS)
 
 def an_op(kind: type[ops.Op]) -> st.SearchStrategy[ops.Op]:
     """Any op of one kind whose numbers fit the wire."""
-    numbers = {field.name: U64 for field in msgspec.structs.fields(kind) if field.type is int}
+    fields = msgspec.structs.fields(kind)
+    numbers = {field.name: U64 for field in fields if field.type is int}
+    if issubclass(kind, image_ops.ImageWork):
+        places = {field.name: DIM3 for field in fields if field.type == tuple[int, int, int]}
+        return st.builds(kind, **numbers, **places)
     if kind is ops.Launch:
         return st.builds(kind, **numbers, args=ARGS, grid=DIM3, block=DIM3)
     if kind is ops.LaunchRange:
@@ -122,6 +126,12 @@ def test_the_table_is_the_union_and_its_numbers_are_for_ever() -> None:
         61: "LoadUploaded",
         62: "Reach",
         65: "LaunchRange",
+        66: "CreateImage",
+        67: "CopyImage",
+        68: "FillImage",
+        69: "BufferToImage",
+        70: "ImageToBuffer",
+        71: "ImageFormats",
     }
     for row in ops.TABLE:
         assert row.op.__struct_config__.tag == row.number
@@ -146,6 +156,33 @@ def test_golden_bytes_of_a_launch_of_a_range() -> None:
     op = ops.LaunchRange(1, 2, (3, 0, 0), (100, 1, 1), (0, 0, 0), (0, b"v"))
     expected = "9207 91 97 41 01 02 93030000 93640101 93000000 9200c40176"
     assert encode(Batch(7, [op])) == bytes.fromhex(expected)
+
+
+def test_golden_bytes_of_images() -> None:
+    at, region = (1, 0, 0), (4, 2, 1)
+    batch = Batch(
+        7,
+        [
+            image_ops.CreateImage(3, 0x10F1, 0x10B5, 0x10D2, 8, 4, 1, 1, 0, 0, 0),
+            image_ops.CopyImage(1, 3, at, 4, at, region),
+            image_ops.FillImage(1, 3, at, region, b"0123456789abcdef"),
+            image_ops.BufferToImage(1, 5, 64, 3, at, region),
+            image_ops.ImageToBuffer(1, 3, at, region, 5, 64),
+            image_ops.ImageFormats(1, 0x10F1, 9),
+        ],
+    )
+    coded = encode(batch)
+    assert coded == bytes.fromhex(
+        "9207 96 9c 42 03 cd10f1 cd10b5 cd10d2 08 04 01 01 00 00 00"
+        "97 43 01 03 93010000 04 93010000 93040201"
+        "96 44 01 03 93010000 93040201 c41030313233343536373839616263646566"
+        "97 45 01 05 40 03 93010000 93040201"
+        "97 46 01 03 93010000 93040201 05 40"
+        "94 47 01 cd10f1 09"
+    )
+    assert decode_batch(memoryview(coded), ()) == batch
+    told = ((0x10B5, 0x10D2),)
+    assert decode(tuple[tuple[int, int], ...], encode(told)) == told
 
 
 def test_golden_bytes_of_reconfigure() -> None:

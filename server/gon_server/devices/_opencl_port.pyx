@@ -203,6 +203,8 @@ cdef class OpenClPort(Port):
         cdef uint32_t value_size = 0, old_size = 0, index = 0
         cdef uint64_t handle, old_handle
         cdef void* memory
+        if bound.takes_images:
+            return False
         if memcmp(known, coded, ready._shared_at):
             shape = self._known_shape(bound, coded, coded + ready._shared_at)
             if shape is None:

@@ -12,3 +12,6 @@ from gon.limits import KIB, MIB
 SPARE_BUFFER_BYTES_MAX = 512 * KIB
 SPARE_BUFFERS_MAX = 64
 SPARE_BYTES_MAX = 8 * MIB
+
+# Images of one device: far above what programs have, and the driver keeps some KiB for each.
+IMAGES_MAX = 16_384

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import pyopencl as cl
 
 from gon.device import SETTLED, Pending
-from gon.errors import GonError, InvalidArgument, OutOfMemory, Unsupported
+from gon.errors import BadHandle, GonError, InvalidArgument, OutOfMemory, Unsupported
 from gon.limits import (
     BUFFERS_MAX,
     DIRECT_BYTES_MAX,
@@ -25,7 +25,7 @@ from gon.limits import (
     MIB,
     STREAMS_MAX,
 )
-from gon.model import DEFAULT_STREAM, DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo, Program
+from gon.model import DEFAULT_STREAM, DeviceInfo, Dim3, Handle, LaunchArg
 from gon.native import NATIVE
 from gon.placement import Memory
 from gon_server.devices import opencl_driver as driver
@@ -40,8 +40,9 @@ from gon_server.devices.books import (
 )
 from gon_server.devices.graphs import GraphLoop
 from gon_server.devices.opencl_driver import DriverError, enqueue_kernel
+from gon_server.devices.opencl_images import DeviceImages
 from gon_server.devices.opencl_memory import BufferMemory, DeviceBuffer
-from gon_server.devices.opencl_programs import Programs
+from gon_server.devices.opencl_programs import ProgramCalls, Programs
 from gon_server.devices.opencl_ranges import RangeLaunches
 from gon_server.devices.opencl_runtime import discover, info_of, kind_of, prepare_workers, select
 from gon_server.devices.opencl_stream import Record, Stream
@@ -57,7 +58,7 @@ __all__ = ["OpenClDevice", "discover", "open_device", "prepare_workers"]
 PIECE_BYTES: Final = MIB  # of a pattern that the driver cannot fill in with
 
 
-class OpenClDevice(GraphLoop, RangeLaunches):
+class OpenClDevice(GraphLoop, RangeLaunches, ProgramCalls):
     """One OpenCL device, as gon.device.HostDevice and Builder; `open_device` makes it."""
 
     def __init__(
@@ -86,7 +87,10 @@ class OpenClDevice(GraphLoop, RangeLaunches):
         self._buffers: Table[DeviceBuffer] = Table("buffer", BUFFERS_MAX)
         self._streams: Table[Stream] = Table("stream", STREAMS_MAX)
         self._events: Table[Record] = Table("event", EVENTS_MAX)
-        self._programs = Programs(self._context, unit, self._info, tried, self._memory.filled)
+        self.images = self._open_images()
+        self._programs = Programs(
+            self._context, unit, self._info, tried, self._memory.filled, self.images
+        )
         self._kernels = self._programs.kernels
         self._streams[DEFAULT_STREAM] = Stream(driver.create_queue(self._context, unit))
         ports = (self._streams, self._kernels, self._buffers)
@@ -99,13 +103,19 @@ class OpenClDevice(GraphLoop, RangeLaunches):
             f"{len(self._buffers)} buffers, {len(self._streams)} streams)"
         )
 
+    def _open_images(self) -> DeviceImages | None:
+        if not self._unit.image_support:
+            return None
+        beside = (self._streams, self._buffers, self._memory)
+        return DeviceImages(self._context, self._unit, self._service, *beside)
+
     @property
     def info(self) -> DeviceInfo:
         return self._info
 
     # Buffers --------------------------------------------------------------------------------------
     def allocate(self, buffer: Handle, size_bytes: int) -> None:
-        self._buffers.check_new(buffer)
+        self._check_new(buffer)
         check_size(size_bytes, self._info.memory_bytes)
         free_bytes = self._info.memory_bytes - self._memory.taken_bytes
         if size_bytes > min(free_bytes, self._buffer_bytes_max):
@@ -118,16 +128,27 @@ class OpenClDevice(GraphLoop, RangeLaunches):
         except DriverError as error:
             raise driver.error_of(error, f"allocating {size_bytes} bytes") from error
 
+    def _check_new(self, buffer: Handle) -> None:
+        self._buffers.check_new(buffer)
+        if self.images is not None and buffer in self.images.table:
+            raise BadHandle(f"buffer {buffer} is there already: an image")
+
     def bound_memory(self, size_bytes: int) -> None:
         self._memory.most_bytes = min(size_bytes, self._info.memory_bytes)
 
     def free(self, buffer: Handle) -> None:
-        freed = self._buffers.remove(buffer)
+        images = self.images
+        image = None if images is None else images.table.pop(buffer, None)
+        freed = image or self._buffers.remove(buffer)
         self.generation += 1
         busy = [stream for stream in self._streams.values() if stream.last is not None]
         for stream in busy:
             stream.keep(freed, freed.size_bytes)
-        self._memory.take_back(freed, used=bool(busy))
+        if isinstance(freed, DeviceBuffer):
+            beneath = images is not None and images.lies_over(freed)
+            self._memory.take_back(freed, used=bool(busy) or beneath)
+        else:
+            self._memory.taken_bytes -= freed.size_bytes
         for stream in busy:
             stream.trim()
 
@@ -280,38 +301,9 @@ class OpenClDevice(GraphLoop, RangeLaunches):
         return time_ns
 
     # Programs -------------------------------------------------------------------------------------
-    def load(self, module: Handle, program: Program) -> ModuleInfo:
-        return self._programs.load(module, program)
-
-    @property
-    def build_identity(self) -> str:
-        return self._programs.build_identity
-
-    @property
-    def trial(self) -> bytes:
-        return self._programs.trial.built
-
-    def prepare_build(self) -> None:
-        self._programs.prepare_build()
-
-    def build(self, program: Program) -> bytes:
-        return self._programs.build(program)
-
-    def load_built(self, module: Handle, built: bytes) -> ModuleInfo:
-        return self._programs.load_built(module, built)
-
-    def unload(self, module: Handle) -> None:
-        self._programs.unload(module)
-
     def get_global(self, buffer: Handle, module: Handle, name: str) -> None:
-        self._buffers.check_new(buffer)
+        self._check_new(buffer)
         self._buffers.add(buffer, self._programs.variable(module, name))
-
-    def get_kernel(self, kernel: Handle, module: Handle, name: str) -> None:
-        self._programs.get_kernel(kernel, module, name)
-
-    def close_kernel(self, kernel: Handle) -> None:
-        self._kernels.remove(kernel)
 
     def launch(
         self,
@@ -380,6 +372,8 @@ class OpenClDevice(GraphLoop, RangeLaunches):
             except GonError:  # whose results nobody will see any more
                 continue
         self._programs.clear()
+        if self.images is not None:
+            self.images.table.clear()
         for table in (self._events, self._buffers, self._streams):
             table.clear()
         self._memory.clear()

@@ -39,7 +39,7 @@ _CHATTER: Final = re.compile(
 
 
 # To be raised with every change of `Built`, or of what it is built by.
-BUILT_FORMAT: Final = 2
+BUILT_FORMAT: Final = 3
 
 
 class Signature(msgspec.Struct, frozen=True):

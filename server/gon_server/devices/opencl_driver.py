@@ -19,6 +19,7 @@ from pyopencl import _cl  # pyright: ignore[reportPrivateUsage]
 from gon.errors import (
     DeviceError,
     GonError,
+    InvalidArgument,
     KernelArgumentError,
     LaunchTooLarge,
     OutOfMemory,
@@ -30,6 +31,8 @@ Queue: TypeAlias = cl.CommandQueue
 Context: TypeAlias = cl.Context
 Unit: TypeAlias = cl.Device
 Memory: TypeAlias = cl.Buffer
+Image: TypeAlias = cl.Image
+Sampler: TypeAlias = cl.Sampler
 Program: TypeAlias = _cl._Program  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 HostBytes: TypeAlias = bytes | bytearray | memoryview
 
@@ -37,11 +40,13 @@ HostBytes: TypeAlias = bytes | bytearray | memoryview
 OUT_OF_MEMORY_CODES: Final = frozenset((-4, -6, -61))
 OUT_OF_RESOURCES: Final = -5
 TOO_LARGE_CODES: Final = frozenset((-53, -54, -55, -56, -63))
+IMAGE_CODES: Final = frozenset((-10, -39, -40, -65))
 ARGUMENT_CODES: Final = frozenset((-49, -50, -51, -52))
 ADDRESS_GLOBAL: Final = 0x119B
 ADDRESS_LOCAL: Final = 0x119C
 ADDRESS_CONSTANT: Final = 0x119D
 ADDRESS_PRIVATE: Final = 0x119E
+ACCESS_READ_ONLY: Final = 0x11A0
 ACCESS_NONE: Final = 0x11A3
 TYPE_CONST: Final = 1
 COMPLETE: Final = 0
@@ -131,6 +136,36 @@ class Mapping(Protocol):
     def release(self, queue: Queue, /) -> Event: ...
 
 
+Origin: TypeAlias = tuple[int, int, int]
+
+
+class EnqueueImageCopy(Protocol):
+    def __call__(
+        self, queue: Queue, source: Image, target: Image, origin: Origin, goal: Origin,
+        region: Origin, /,
+    ) -> Event: ...  # fmt: skip
+
+
+class EnqueueToImage(Protocol):
+    def __call__(
+        self, queue: Queue, source: Memory, target: Image, offset: int, origin: Origin,
+        region: Origin, /,
+    ) -> Event: ...  # fmt: skip
+
+
+class EnqueueFromImage(Protocol):
+    def __call__(
+        self, queue: Queue, source: Image, target: Memory, origin: Origin, region: Origin,
+        offset: int, /,
+    ) -> Event: ...  # fmt: skip
+
+
+class EnqueueImageFill(Protocol):
+    def __call__(
+        self, queue: Queue, image: Image, color: HostBytes, origin: Origin, region: Origin, /
+    ) -> Event: ...
+
+
 class EnqueueRange(Protocol):
     def __call__(
         self,
@@ -152,12 +187,51 @@ enqueue_fill = cast(EnqueueFill, vars(_cl)["_enqueue_fill_buffer"])
 enqueue_map = cast(EnqueueMap, cl.enqueue_map_buffer)
 enqueue_marker = cast(EnqueueMark, vars(_cl)["_enqueue_marker_with_wait_list"])
 enqueue_barrier = cast(EnqueueMark, vars(_cl)["_enqueue_barrier_with_wait_list"])
+copy_image = cast(EnqueueImageCopy, vars(_cl)["_enqueue_copy_image"])
+copy_buffer_to_image = cast(EnqueueToImage, vars(_cl)["_enqueue_copy_buffer_to_image"])
+copy_image_to_buffer = cast(EnqueueFromImage, vars(_cl)["_enqueue_copy_image_to_buffer"])
+fill_image = cast(EnqueueImageFill, vars(_cl)["enqueue_fill_image"])
 create_from_il = cast(CreateFromIl, vars(_cl)["_create_program_with_il"])
 
 
 def create_queue(context: Context, unit: Unit) -> Queue:
     """Return an in-order queue whose events carry device times."""
     return cl.CommandQueue(context, unit, cl.command_queue_properties.PROFILING_ENABLE)
+
+
+def image_formats(context: Context, access: int, kind: int) -> list[tuple[int, int]]:
+    """Return the formats of a kind of images, by order and type of channels. Raises DriverError."""
+    # pyopencl's names of numbers are numbers.
+    flags, of = cast("cl.mem_flags", access), cast("cl.mem_object_type", int(kind))
+    told = cl.get_supported_image_formats(context, flags, of)
+    return [(int(each.channel_order), int(each.channel_data_type)) for each in told]
+
+
+def create_image(
+    context: Context,
+    access: int,
+    pixel: tuple[int, int],
+    kind: int,
+    shape: tuple[int, int, int],
+    layers: int,
+    over: Memory | None,
+    row_pitch: int,
+) -> Image:
+    """Return an image, of the memory of `over` if that is given. Raises DriverError."""
+    desc = cl.ImageDescriptor()
+    desc.image_type = cast("cl.mem_object_type", int(kind))
+    desc.shape = shape
+    desc.array_size = layers
+    desc.pitches = (row_pitch, 0)
+    desc.num_mip_levels = desc.num_samples = 0
+    desc.buffer = over
+    return cl.Image(context, cast("cl.mem_flags", access), cl.ImageFormat(*pixel), desc=desc)
+
+
+def create_sampler(context: Context, normalized: bool, addressing: int, filtering: int) -> Sampler:
+    """Return a sampler. Raises DriverError."""
+    how = cast("cl.addressing_mode", addressing), cast("cl.filter_mode", filtering)
+    return cl.Sampler(context, normalized, *how)
 
 
 def create_program(context: Context, text: str) -> Program:
@@ -238,4 +312,6 @@ def error_of(error: cl.Error, doing: str) -> GonError:
         return LaunchTooLarge(text)
     if code in ARGUMENT_CODES:
         return KernelArgumentError(text)
+    if code in IMAGE_CODES:
+        return InvalidArgument(text)
     return DeviceError(text)

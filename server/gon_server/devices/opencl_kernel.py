@@ -12,6 +12,7 @@ setting them fails half way.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -24,6 +25,7 @@ from gon_server.cuda_c.target import HiddenKind
 from gon_server.devices import opencl_driver as driver
 from gon_server.devices.opencl_build import Signature
 from gon_server.devices.opencl_cuda_c import WARP_SIZE
+from gon_server.devices.opencl_images import ArgSetter, DeviceImages
 from gon_server.devices.opencl_memory import DeviceBuffer
 
 Shape = tuple[tuple[int, ...], tuple[int, ...]]
@@ -48,6 +50,7 @@ class BoundKernel:
         "_params",
         "_set_arg",
         "_set_value",
+        "_setters",
         "_shared_index",
         "_signature",
         "_takes_local",
@@ -69,8 +72,12 @@ class BoundKernel:
         unit: DeviceInfo,
         address_bits: int,
         variables: DeviceBuffer | None = None,
+        images: DeviceImages | None = None,
     ) -> None:
-        """Bind `kernel`; `variables` holds those of its module. Raises DriverError."""
+        """Bind `kernel`; `variables` holds those of its module, `images` are the device's.
+
+        Raises DriverError.
+        """
         self.kernel = kernel
         self.name = signature.info.name
         self.args: tuple[LaunchArg, ...] | None = None
@@ -87,6 +94,14 @@ class BoundKernel:
         self._set_value = driver.value_setter(kernel)
         self._takes_local = any(param.kind is ParamKind.LOCAL for param in self._params)
         self._buffer_params = [i for i, param in enumerate(self._params) if param.writes]
+        # What sets those parameters that take images and samplers.
+        self._setters: dict[int, ArgSetter] = {}
+        for index, param in enumerate(self._params if images is not None else ()):
+            assert images is not None
+            named = self._named(param)
+            setter = images.setter(param, named, partial(self._set_arg, index))
+            if setter is not None:
+                self._setters[index] = setter
         self.shared_bytes = 0
         self._shared_index = -1
         self._variables = variables
@@ -134,6 +149,11 @@ class BoundKernel:
     def bounds_buffers(self) -> bool:
         """Whether not every size of buffer is taken."""
         return bool(self._most_bytes)
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether it has parameters that take no buffer, no value and no local memory."""
+        return bool(self._setters)
 
     def check_shape(self, grid: Dim3, block: Dim3) -> Shape:
         """Return the driver's sizes for a launch, remembered.
@@ -205,6 +225,9 @@ class BoundKernel:
         self.args = self.ready = None
         for index, arg in enumerate(args):
             if last is not None and arg == last[index]:
+                continue
+            if self._setters and index in self._setters:
+                self._setters[index](arg)
                 continue
             if self._most_bytes:
                 self._check_size(index, arg, buffers)

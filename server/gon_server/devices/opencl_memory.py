@@ -144,6 +144,15 @@ class BufferMemory:
         self.taken_bytes += size_bytes
         return made
 
+    def take(self, size_bytes: int) -> None:
+        """Count memory that is not a buffer's as taken. Raises OutOfMemory."""
+        free_bytes = self.most_bytes - self.taken_bytes
+        if size_bytes > free_bytes:
+            raise OutOfMemory(f"{size_bytes} bytes: {free_bytes} of {self.most_bytes} are free")
+        if size_bytes + self._spare_bytes > free_bytes:
+            self.clear()
+        self.taken_bytes += size_bytes
+
     def fresh(self, size_bytes: int) -> DeviceBuffer:
         """Return a zeroed buffer of new memory, not counted. Raises OutOfMemory, DriverError."""
         if self._in_place:

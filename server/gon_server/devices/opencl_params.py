@@ -17,6 +17,7 @@ from typing import Final, TypeAlias, cast
 import pyopencl as cl
 
 from gon.errors import Unsupported
+from gon.images import SAMPLER_BYTES, SAMPLER_TYPE, TYPES
 from gon.limits import VALUE_ARGS_BYTES_MAX
 from gon.model import Param, ParamKind
 from gon_server.devices import opencl_driver as driver
@@ -52,11 +53,12 @@ TYPE_PIPE: Final = 8
 class ParamReader:
     """Reads parameters of a program's kernels; `size_of` answers what the driver does not."""
 
-    __slots__ = ("_most", "_size_of")
+    __slots__ = ("_has_images", "_most", "_size_of")
 
     def __init__(self, unit: driver.Unit, size_of: SizeOf) -> None:
         self._most = min(unit.max_parameter_size, VALUE_ARGS_BYTES_MAX)
         self._size_of = size_of
+        self._has_images = bool(unit.image_support)
 
     def told(self, kernel: driver.Kernel, index: int) -> Param:
         """Return a parameter as the driver tells of it. Raises Unsupported, DriverError."""
@@ -66,6 +68,11 @@ class ParamReader:
         space = int(cast(int, kernel.get_arg_info(index, about.ADDRESS_QUALIFIER)))
         qualifiers = int(cast(int, kernel.get_arg_info(index, about.TYPE_QUALIFIER)))
         access = int(cast(int, kernel.get_arg_info(index, about.ACCESS_QUALIFIER)))
+        told = (space, access, qualifiers)
+        if self._has_images and type_name in TYPES:
+            return image(name, type_name, access)
+        if self._has_images and type_name == SAMPLER_TYPE:
+            return sampler(name)
         opaque = access != driver.ACCESS_NONE or qualifiers & TYPE_PIPE
         if opaque or type_name in OPAQUE_TYPES:
             raise Unsupported(f"its parameter {name} is a {type_name}, which no argument can be")
@@ -74,11 +81,15 @@ class ParamReader:
         else:
             const = space != driver.ADDRESS_GLOBAL or bool(qualifiers & driver.TYPE_CONST)
             param = _pointer(name, type_name, const=const, local=space == driver.ADDRESS_LOCAL)
-        return replace(param, qualifiers=(space, access, qualifiers))
+        return replace(param, qualifiers=told)
 
     def from_il(self, kernel: driver.Kernel, index: int, il: IlParam) -> Param:
         """Return a parameter as the SPIR-V module tells of it. Raises Unsupported."""
         name = il.name or f"#{index}"
+        if il.opaque:
+            if not self._has_images or il.opaque not in (*TYPES, SAMPLER_TYPE):
+                raise Unsupported(f"its parameter {name} is a {il.opaque}, which is not there")
+            return image(name, il.opaque, il.access) if il.opaque in TYPES else sampler(name)
         if il.space == "private":
             return self._value(kernel, index, name, il.element)
         if not il.space:
@@ -98,6 +109,19 @@ class ParamReader:
         if _takes(kernel, index, 3) and _takes(kernel, index, 5):
             return self._size_of(type_name)
         return next((size for size in _sizes(self._most) if _takes(kernel, index, size)), 0)
+
+
+def image(name: str, type_name: str, access: int) -> Param:
+    """Return a parameter that takes an image of OpenCL's access."""
+    told = (driver.ADDRESS_GLOBAL, access, 0)
+    writes = access != driver.ACCESS_READ_ONLY
+    return Param(name, ParamKind.BUFFER, type_name, writes=writes, qualifiers=told)
+
+
+def sampler(name: str) -> Param:
+    """Return a parameter that takes a sampler."""
+    told = (driver.ADDRESS_PRIVATE, driver.ACCESS_NONE, 0)
+    return Param(name, ParamKind.VALUE, SAMPLER_TYPE, "", SAMPLER_BYTES, qualifiers=told)
 
 
 def _takes(kernel: driver.Kernel, index: int, size: int) -> bool:

@@ -10,10 +10,46 @@ from gon_server.devices import opencl_driver as driver
 from gon_server.devices.books import Table, check_format
 from gon_server.devices.opencl_build import BUILT_FORMAT, Facts, build_program, pack, unpack
 from gon_server.devices.opencl_driver import DriverError
+from gon_server.devices.opencl_images import DeviceImages
 from gon_server.devices.opencl_kernel import BoundKernel
 from gon_server.devices.opencl_memory import DeviceBuffer
 from gon_server.devices.opencl_program import Module
 from gon_server.devices.opencl_trial import PROGRAM, Trial
+
+
+class ProgramCalls:
+    """What of the contract is programs alone; a base of the device."""
+
+    _programs: Programs
+
+    def load(self, module: Handle, program: Program) -> ModuleInfo:
+        return self._programs.load(module, program)
+
+    @property
+    def build_identity(self) -> str:
+        return self._programs.build_identity
+
+    @property
+    def trial(self) -> bytes:
+        return self._programs.trial.built
+
+    def prepare_build(self) -> None:
+        self._programs.prepare_build()
+
+    def build(self, program: Program) -> bytes:
+        return self._programs.build(program)
+
+    def load_built(self, module: Handle, built: bytes) -> ModuleInfo:
+        return self._programs.load_built(module, built)
+
+    def unload(self, module: Handle) -> None:
+        self._programs.unload(module)
+
+    def get_kernel(self, kernel: Handle, module: Handle, name: str) -> None:
+        self._programs.get_kernel(kernel, module, name)
+
+    def close_kernel(self, kernel: Handle) -> None:
+        self._programs.kernels.remove(kernel)
 
 
 class Programs:
@@ -26,10 +62,14 @@ class Programs:
         info: DeviceInfo,
         trial: Trial,
         allocate: Callable[[bytes], DeviceBuffer],
+        images: DeviceImages | None,
     ) -> None:
-        """`allocate` returns a buffer of given contents, for the variables of a module."""
+        """`allocate` returns a buffer of given contents, for the variables of a module; `images`
+        are what kernels may take besides.
+        """
         self.trial = trial
         self._allocate = allocate
+        self._images = images
         self._context = context
         self._unit = unit
         self._info = info
@@ -94,8 +134,9 @@ class Programs:
         loaded = self._modules[module]
         try:
             bound = BoundKernel(
-                *loaded.kernel(name), self._info, self._unit.address_bits, loaded.variables
-            )
+                *loaded.kernel(name), self._info, self._unit.address_bits, loaded.variables,
+                self._images,
+            )  # fmt: skip
         except DriverError as error:
             raise driver.error_of(error, f"getting kernel {name}") from error
         self.kernels.add(kernel, bound)

@@ -20,6 +20,7 @@ HEADER_WORDS: Final = 5
 KERNEL_MODEL: Final = 6
 OP_NAME, OP_ENTRY_POINT, OP_DECORATE = 5, 15, 71
 OP_TYPE_INT, OP_TYPE_FLOAT, OP_TYPE_VECTOR, OP_TYPE_POINTER = 21, 22, 23, 32
+OP_TYPE_IMAGE, OP_TYPE_SAMPLER = 25, 26
 OP_FUNCTION, OP_PARAMETER, OP_FUNCTION_END = 54, 55, 56
 # The least words of those, their own first word included.
 LEAST_WORDS: Final = {
@@ -30,11 +31,16 @@ LEAST_WORDS: Final = {
     OP_TYPE_FLOAT: 3,
     OP_TYPE_VECTOR: 4,
     OP_TYPE_POINTER: 4,
+    OP_TYPE_IMAGE: 9,
+    OP_TYPE_SAMPLER: 2,
     OP_FUNCTION: 5,
     OP_PARAMETER: 3,
     OP_FUNCTION_END: 1,
 }
 FUNC_PARAM_ATTR, NO_WRITE = 38, 6
+# What images are of, by number; OpenCL's number of the first access, to which others are added.
+IMAGES: Final = {0: "1d", 1: "2d", 2: "3d", 5: "1d_buffer"}
+READ_ONLY: Final = 0x11A0
 # Where a pointer points to.
 CONSTANT, LOCAL, GLOBAL, BY_VALUE = 0, 4, 5, 7
 SPACES: Final = {CONSTANT: "constant", LOCAL: "local", GLOBAL: "global", BY_VALUE: "private"}
@@ -44,12 +50,15 @@ SPACES: Final = {CONSTANT: "constant", LOCAL: "local", GLOBAL: "global", BY_VALU
 class IlParam:
     """One parameter: `space` is "private" for values; `element` is the type of it or of what it
     points to, as OpenCL C calls it, "" where it has no name; `const` whether the kernel never
-    writes through it."""
+    writes through it. `opaque` is the type of an image or a sampler, which has none of those, and
+    `access` OpenCL's number of how the image is accessed."""
 
     name: str
     space: str
     element: str
     const: bool
+    opaque: str = ""
+    access: int = 0
 
 
 @dataclass(slots=True)
@@ -58,6 +67,7 @@ class _Seen:
     kernels: dict[int, str] = field(default_factory=dict[int, str])
     types: dict[int, str] = field(default_factory=dict[int, str])
     pointers: dict[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])
+    opaque: dict[int, tuple[str, int]] = field(default_factory=dict[int, tuple[str, int]])
     read_only: set[int] = field(default_factory=set[int])
     functions: dict[int, list[tuple[int, int]]] = field(
         default_factory=dict[int, list[tuple[int, int]]]
@@ -111,6 +121,10 @@ def _note(seen: _Seen, op: int, words: tuple[int, ...]) -> None:
     elif op == OP_TYPE_VECTOR:
         element = seen.types.get(words[1], "")
         seen.types[words[0]] = f"{element}{words[2]}" if element else ""
+    elif op == OP_TYPE_IMAGE:
+        seen.opaque[words[0]] = _image(words)
+    elif op == OP_TYPE_SAMPLER:
+        seen.opaque[words[0]] = ("sampler_t", 0)
     elif op == OP_TYPE_POINTER:
         seen.pointers[words[0]] = (words[1], words[2])
     elif op == OP_FUNCTION:
@@ -126,8 +140,20 @@ def _note(seen: _Seen, op: int, words: tuple[int, ...]) -> None:
         seen.open_function = None
 
 
+def _image(words: tuple[int, ...]) -> tuple[str, int]:
+    """Return how OpenCL C calls an image's type, "" where it has none, and its access."""
+    dimensions, depth, arrayed = IMAGES.get(words[2], ""), words[3] == 1, bool(words[4])
+    if not dimensions or words[5]:  # with samples
+        return "", 0
+    name = f"image{dimensions}{'_array' if arrayed else ''}{'_depth' if depth else ''}_t"
+    return name, READ_ONLY + (words[8] if len(words) > 8 else 0)
+
+
 def _param(seen: _Seen, type_id: int, own_id: int) -> IlParam:
     name = seen.names.get(own_id, "")
+    if type_id in seen.opaque:
+        opaque, access = seen.opaque[type_id]
+        return IlParam(name, "", "", const=True, opaque=opaque, access=access)
     pointer = seen.pointers.get(type_id)
     if pointer is None:
         return IlParam(name, SPACES[BY_VALUE], seen.types.get(type_id, ""), const=True)

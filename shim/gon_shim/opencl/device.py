@@ -1,7 +1,7 @@
 """The device: the leased unit as OpenCL describes one.
 
-The unit's own answers are given where it is OpenCL itself; what does not cross the network (images,
-shared virtual memory, pipes, queues on the device, partitions) is answered as not there.
+The unit's own answers are given where it is OpenCL itself; what does not cross the network (shared
+virtual memory, pipes, queues on the device, partitions) is answered as not there.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from _gon_opencl import ffi
 from gon.clock import SYSTEM_CLOCK
 from gon_client.device import Device as Leased
+from gon_client.image import has_images
 from gon_shim.opencl.answers import Answers, give, pointer, text, uint, version, word, words
 from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require
@@ -43,18 +44,30 @@ _EXTENSIONS: Final = (
     "cl_khr_subgroup_shuffle_relative",
     "cl_khr_subgroups",
 )
-_NO_FEATURES: Final = ("__opencl_c_images", "__opencl_c_3d_image", "__opencl_c_read_write_images",
-                       "__opencl_c_pipes", "__opencl_c_device_enqueue")  # fmt: skip
+_IMAGE_EXTENSIONS: Final = (
+    "cl_khr_3d_image_writes",
+    "cl_khr_depth_images",
+    "cl_khr_image2d_from_buffer",
+)
+_NO_FEATURES: Final = ("__opencl_c_pipes", "__opencl_c_device_enqueue")
+_IMAGE_FEATURES: Final = (
+    "__opencl_c_images",
+    "__opencl_c_3d_image",
+    "__opencl_c_read_write_images",
+)
 _NAME_VERSION: Final = 68
+# What a unit without images says of them: numbers of 32 bits, and of 64.
+_NO_IMAGE_COUNTS: Final = (
+    cl.CL_DEVICE_IMAGE_SUPPORT, cl.CL_DEVICE_MAX_READ_IMAGE_ARGS, cl.CL_DEVICE_MAX_WRITE_IMAGE_ARGS,
+    cl.CL_DEVICE_MAX_READ_WRITE_IMAGE_ARGS, cl.CL_DEVICE_MAX_SAMPLERS,
+    cl.CL_DEVICE_IMAGE_PITCH_ALIGNMENT, cl.CL_DEVICE_IMAGE_BASE_ADDRESS_ALIGNMENT,
+)  # fmt: skip
 _NO_IMAGES: Final = (
     cl.CL_DEVICE_IMAGE2D_MAX_WIDTH, cl.CL_DEVICE_IMAGE2D_MAX_HEIGHT, cl.CL_DEVICE_IMAGE3D_MAX_WIDTH,
     cl.CL_DEVICE_IMAGE3D_MAX_HEIGHT, cl.CL_DEVICE_IMAGE3D_MAX_DEPTH,
     cl.CL_DEVICE_IMAGE_MAX_BUFFER_SIZE, cl.CL_DEVICE_IMAGE_MAX_ARRAY_SIZE,
 )  # fmt: skip
 _NOT_HERE: Final = (
-    cl.CL_DEVICE_IMAGE_SUPPORT, cl.CL_DEVICE_MAX_READ_IMAGE_ARGS, cl.CL_DEVICE_MAX_WRITE_IMAGE_ARGS,
-    cl.CL_DEVICE_MAX_READ_WRITE_IMAGE_ARGS, cl.CL_DEVICE_MAX_SAMPLERS,
-    cl.CL_DEVICE_IMAGE_PITCH_ALIGNMENT, cl.CL_DEVICE_IMAGE_BASE_ADDRESS_ALIGNMENT,
     cl.CL_DEVICE_PIPE_SUPPORT, cl.CL_DEVICE_MAX_PIPE_ARGS,
     cl.CL_DEVICE_PIPE_MAX_ACTIVE_RESERVATIONS, cl.CL_DEVICE_PIPE_MAX_PACKET_SIZE,
     cl.CL_DEVICE_QUEUE_ON_DEVICE_PREFERRED_SIZE, cl.CL_DEVICE_QUEUE_ON_DEVICE_MAX_SIZE,
@@ -82,6 +95,10 @@ class Device(Object):
         for what, make in _OWN.items():
             self.answers[what] = make(self)
 
+    @property
+    def has_images(self) -> bool:
+        return bool(self.number(cl.CL_DEVICE_IMAGE_SUPPORT))
+
     def number(self, what: int) -> int:
         """Return an answer that is a number; 0 where there is none."""
         return int.from_bytes(self.answers.get(what, b""), "little")
@@ -105,10 +122,14 @@ def _answers(leased: Leased) -> dict[int, bytes]:
     info = leased.info
     made = {**_told(leased), **dict(info.properties)}
     extensions = made[cl.CL_DEVICE_EXTENSIONS].rstrip(b"\0").decode().split()
-    kept = [name for name in extensions if name in _EXTENSIONS]
+    images = bool(any(made.get(cl.CL_DEVICE_IMAGE_SUPPORT, b""))) and has_images(leased)
+    known = (*_EXTENSIONS, *_IMAGE_EXTENSIONS) if images else _EXTENSIONS
+    kept = [name for name in extensions if name in known]
     memory = leased.memory_bytes
     largest = int.from_bytes(made[cl.CL_DEVICE_MAX_MEM_ALLOC_SIZE], "little")
-    made |= dict.fromkeys(_NOT_HERE, uint(0)) | dict.fromkeys((*_NO_BITS, *_NO_IMAGES), word(0))
+    made |= dict.fromkeys(_NOT_HERE, uint(0)) | dict.fromkeys(_NO_BITS, word(0))
+    if not images:
+        made |= dict.fromkeys(_NO_IMAGE_COUNTS, uint(0)) | dict.fromkeys(_NO_IMAGES, word(0))
     made |= {
         cl.CL_DEVICE_AVAILABLE: uint(1),
         cl.CL_DEVICE_COMPILER_AVAILABLE: uint(1),
@@ -132,12 +153,13 @@ def _answers(leased: Leased) -> dict[int, bytes]:
     if int.from_bytes(made[cl.CL_DEVICE_NUMERIC_VERSION], "little") > version(3, 0):
         made[cl.CL_DEVICE_VERSION] = text("OpenCL 3.0 GoN")
         made[cl.CL_DEVICE_NUMERIC_VERSION] = uint(version(3, 0))
+    denied = _NO_FEATURES if images else (*_NO_FEATURES, *_IMAGE_FEATURES)
     features = made.get(cl.CL_DEVICE_OPENCL_C_FEATURES, b"")
     made[cl.CL_DEVICE_OPENCL_C_FEATURES] = b"".join(
         feature
         for feature in (features[at : at + _NAME_VERSION]
                         for at in range(0, len(features), _NAME_VERSION))
-        if not feature[4:].partition(b"\0")[0].decode().startswith(_NO_FEATURES)
+        if not feature[4:].partition(b"\0")[0].decode().startswith(denied)
     )  # fmt: skip
     return made
 

@@ -9,6 +9,8 @@ from _gon_opencl import ffi
 from gon_shim.opencl import (
     device,
     event,
+    image_transfers,
+    images,
     kernel,
     launching,
     mapping,
@@ -17,6 +19,7 @@ from gon_shim.opencl import (
     program,
     queue,
     rectangles,
+    samplers,
     scope,
     transfers,
 )
@@ -25,6 +28,8 @@ from gon_shim.opencl.entry import bind_rest
 __all__ = [
     "device",
     "event",
+    "image_transfers",
+    "images",
     "kernel",
     "launching",
     "mapping",
@@ -33,6 +38,7 @@ __all__ = [
     "program",
     "queue",
     "rectangles",
+    "samplers",
     "scope",
     "transfers",
 ]

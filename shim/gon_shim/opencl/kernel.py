@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from _gon_opencl import ffi
+from gon.images import is_sampler, kind_of
 from gon.model import Dim3, KernelInfo, LaunchArg, LocalBytes, Param, ParamKind
 from gon_client.module import Kernel as Function
 from gon_shim.opencl.answers import (
@@ -20,10 +21,12 @@ from gon_shim.opencl.answers import (
 )
 from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require
+from gon_shim.opencl.images import image_argument
 from gon_shim.opencl.khronos import constants as cl
 from gon_shim.opencl.memory import Memory
 from gon_shim.opencl.objects import Object
 from gon_shim.opencl.program import Program
+from gon_shim.opencl.samplers import sampler_argument
 
 if TYPE_CHECKING:
     from _gon_opencl import CData, Handles, Numbers
@@ -54,6 +57,12 @@ class Kernel(Object):
         self.args: list[LaunchArg | None] = [None] * len(self.params)
         # The buffers behind the arguments: a command that is held needs them.
         self.memories: dict[int, Memory] = {}
+        # The parameters that take an image or a sampler.
+        self.opaque = {
+            index
+            for index, param in enumerate(self.params)
+            if kind_of(param) is not None or is_sampler(param)
+        }
         # The arguments as a launch takes them, None after one was set.
         self.ready: tuple[LaunchArg, ...] | None = None
         # What a launch of these sizes is, of those that were launched before.
@@ -123,7 +132,9 @@ def set_kernel_arg(handle: CData, index: int, size: int, at: CData) -> None:
     if index >= len(kernel.params):
         raise ClError(cl.CL_INVALID_ARG_INDEX)
     param = kernel.params[index]
-    if param.kind is ParamKind.VALUE:
+    if index in kernel.opaque:
+        _set_opaque(kernel, index, param, size, at)
+    elif param.kind is ParamKind.VALUE:
         require(at, cl.CL_INVALID_ARG_VALUE)
         require(size == param.size_bytes, cl.CL_INVALID_ARG_SIZE)
         kernel.args[index] = bytes(ffi.buffer(at, size))
@@ -139,10 +150,21 @@ def set_kernel_arg(handle: CData, index: int, size: int, at: CData) -> None:
             kernel.memories.pop(index, None)
         else:
             memory = Memory.of(given)
-            require(memory.scope is kernel.program.scope, cl.CL_INVALID_MEM_OBJECT)
+            fits = memory.scope is kernel.program.scope and memory.kind == cl.CL_MEM_OBJECT_BUFFER
+            require(fits, cl.CL_INVALID_MEM_OBJECT)
             kernel.args[index] = memory.arg
             kernel.memories[index] = memory
     kernel.ready = None
+
+
+def _set_opaque(kernel: Kernel, index: int, param: Param, size: int, at: CData) -> None:
+    scope = kernel.program.scope
+    if is_sampler(param):
+        kernel.args[index] = sampler_argument(scope, size, at)
+        return
+    image = image_argument(scope, param, size, at)
+    kernel.args[index] = image.arg
+    kernel.memories[index] = image
 
 
 _ANSWERS: Answers[Kernel] = {

@@ -16,7 +16,7 @@ from gon_shim.opencl.khronos import constants as cl
 from gon_shim.opencl.limits import MAP_ALIGNMENT_BYTES
 from gon_shim.opencl.memory import Memory
 from gon_shim.opencl.queue import Queue
-from gon_shim.opencl.transfers import host_bytes, memory_for, read, write
+from gon_shim.opencl.transfers import any_memory_for, host_bytes, memory_for, read, write
 
 if TYPE_CHECKING:
     from _gon_opencl import CData, Handles
@@ -32,8 +32,26 @@ class Mapped:
     memory: CData
     writes: bool
 
+    def put_back(self, queue: Queue, memory: Memory) -> None:
+        """Write to the memory object what the program has left here."""
+        write(queue, memory, self.offset, host_bytes(self.at, self.size))
 
-def _room(memory: Memory, offset: int, size: int) -> tuple[CData, CData, memoryview]:
+
+def check_map(memory: Memory, flags: int) -> tuple[bool, bool]:
+    """Return whether a map need not be read, and whether it is written back. Raises ClError."""
+    invalidates = bool(flags & cl.CL_MAP_WRITE_INVALIDATE_REGION)
+    writes = bool(flags & (cl.CL_MAP_WRITE | cl.CL_MAP_WRITE_INVALIDATE_REGION))
+    known = cl.CL_MAP_READ | cl.CL_MAP_WRITE | cl.CL_MAP_WRITE_INVALIDATE_REGION
+    require(flags and not flags & ~known, cl.CL_INVALID_VALUE)
+    require(not invalidates or flags == cl.CL_MAP_WRITE_INVALIDATE_REGION, cl.CL_INVALID_VALUE)
+    if flags & cl.CL_MAP_READ:
+        memory.check_host(cl.CL_MEM_HOST_WRITE_ONLY, cl.CL_MEM_HOST_NO_ACCESS)
+    if writes:
+        memory.check_host(cl.CL_MEM_HOST_READ_ONLY, cl.CL_MEM_HOST_NO_ACCESS)
+    return invalidates, writes
+
+
+def room_for(memory: Memory, offset: int, size: int) -> tuple[CData, CData, memoryview]:
     """Return where a range is mapped, what keeps it alive, and its bytes, which do so too: an
     answer may come after it is unmapped.
     """
@@ -57,16 +75,8 @@ def enqueue_map(
     queue = Queue.of(handle)
     memory = memory_for(queue, memory_handle)
     memory.check_range(offset, size)
-    invalidates = flags & cl.CL_MAP_WRITE_INVALIDATE_REGION
-    writes = bool(flags & (cl.CL_MAP_WRITE | cl.CL_MAP_WRITE_INVALIDATE_REGION))
-    known = cl.CL_MAP_READ | cl.CL_MAP_WRITE | cl.CL_MAP_WRITE_INVALIDATE_REGION
-    require(flags and not flags & ~known, cl.CL_INVALID_VALUE)
-    require(not invalidates or flags == invalidates, cl.CL_INVALID_VALUE)
-    if flags & cl.CL_MAP_READ:
-        memory.check_host(cl.CL_MEM_HOST_WRITE_ONLY, cl.CL_MEM_HOST_NO_ACCESS)
-    if writes:
-        memory.check_host(cl.CL_MEM_HOST_READ_ONLY, cl.CL_MEM_HOST_NO_ACCESS)
-    at, room, out = _room(memory, offset, size)
+    invalidates, writes = check_map(memory, flags)
+    at, room, out = room_for(memory, offset, size)
     now = bool(blocks) and not count and not queue.held
 
     def run() -> Pending | None:
@@ -83,7 +93,7 @@ def enqueue_unmap(
     handle: CData, memory_handle: CData, at: CData, count: int, waits: Handles, event_at: Handles
 ) -> None:
     queue = Queue.of(handle)
-    memory = memory_for(queue, memory_handle)
+    memory = any_memory_for(queue, memory_handle)
     found = memory.maps.get(address(at))
     if not found:
         raise ClError(cl.CL_INVALID_VALUE)
@@ -93,6 +103,6 @@ def enqueue_unmap(
 
     def run() -> None:
         if mapped.writes:
-            write(queue, memory, mapped.offset, host_bytes(mapped.at, mapped.size))
+            mapped.put_back(queue, memory)
 
     queue.submit(cl.CL_COMMAND_UNMAP_MEM_OBJECT, run, count, waits, event_at)

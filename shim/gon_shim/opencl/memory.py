@@ -34,6 +34,7 @@ from gon_shim.opencl.scope import Scope
 if TYPE_CHECKING:
     from _gon_opencl import Callback, CData, Handles, Numbers
     from gon_client.buffer import Buffer
+    from gon_client.image import Image as Pixels
     from gon_shim.opencl.mapping import Mapped
 
 _ACCESS: Final = cl.CL_MEM_READ_WRITE | cl.CL_MEM_WRITE_ONLY | cl.CL_MEM_READ_ONLY
@@ -45,15 +46,16 @@ _KNOWN: Final = _ACCESS | _HOST_ACCESS | _HOST_POINTER
 
 
 class Memory(Object):
-    """A buffer, or a part of one: `offset` bytes into `buffer`, which is all of it."""
+    """A buffer, or a part of one: `offset` bytes into `buffer`, which is all of it; or an image."""
 
     invalid = cl.CL_INVALID_MEM_OBJECT
+    kind: int = cl.CL_MEM_OBJECT_BUFFER
 
     def __init__(
         self,
         scope: Scope,
         flags: int,
-        buffer: Buffer,
+        buffer: Buffer | Pixels,
         size: int,
         host: CData,
         *,
@@ -76,6 +78,11 @@ class Memory(Object):
         self.maps: dict[int, list[Mapped]] = {}
         self.on_end: list[Callable[[], None]] = []
         self.hold(scope if whole is None else whole)
+
+    @property
+    def beneath(self) -> Memory | None:
+        """What it is a part of, or lies over."""
+        return self.whole
 
     def end(self) -> None:
         for call in reversed(self.on_end):
@@ -138,7 +145,8 @@ def create_buffer_with_properties(
 @entry("clCreateSubBuffer")
 def create_sub_buffer(handle: CData, flags: int, kind: int, region: CData) -> CData:
     whole = Memory.of(handle)
-    require(whole.whole is None, cl.CL_INVALID_MEM_OBJECT)
+    is_buffer = whole.kind == cl.CL_MEM_OBJECT_BUFFER
+    require(is_buffer and whole.whole is None, cl.CL_INVALID_MEM_OBJECT)
     require(kind == cl.CL_BUFFER_CREATE_TYPE_REGION and region, cl.CL_INVALID_VALUE)
     check_flags(flags)
     require(not flags & _HOST_POINTER, cl.CL_INVALID_VALUE)
@@ -188,7 +196,7 @@ def set_memory_destructor(handle: CData, notify: Callback, data: CData) -> None:
 
 
 _ANSWERS: Answers[Memory] = {
-    cl.CL_MEM_TYPE: lambda _: uint(cl.CL_MEM_OBJECT_BUFFER),
+    cl.CL_MEM_TYPE: lambda memory: uint(memory.kind),
     cl.CL_MEM_FLAGS: lambda memory: word(memory.flags),
     cl.CL_MEM_SIZE: lambda memory: word(memory.size),
     cl.CL_MEM_HOST_PTR: lambda memory: pointer(memory.host),
@@ -196,7 +204,7 @@ _ANSWERS: Answers[Memory] = {
     cl.CL_MEM_REFERENCE_COUNT: lambda memory: uint(memory.references),
     cl.CL_MEM_CONTEXT: lambda memory: pointer(memory.scope.handle),
     cl.CL_MEM_ASSOCIATED_MEMOBJECT: lambda memory: (
-        word(0) if memory.whole is None else pointer(memory.whole.handle)
+        word(0) if memory.beneath is None else pointer(memory.beneath.handle)
     ),
     cl.CL_MEM_OFFSET: lambda memory: word(memory.origin),
     cl.CL_MEM_USES_SVM_POINTER: lambda _: uint(0),
@@ -209,29 +217,10 @@ def get_memory_info(handle: CData, what: int, room: int, at: CData, size_at: Num
     answer(_ANSWERS, Memory.of(handle), what, room, at, size_at)
 
 
-@entry("clGetSupportedImageFormats")
-def get_image_formats(
-    context: CData, flags: int, kind: int, room: int, formats: CData, count: Numbers
-) -> None:
-    """Tell of no format: no unit has images here."""
-    Scope.of(context)
-    require(cl.CL_MEM_OBJECT_BUFFER < kind <= cl.CL_MEM_OBJECT_IMAGE1D_BUFFER, cl.CL_INVALID_VALUE)
-    require((flags & _ACCESS).bit_count() < 2, cl.CL_INVALID_VALUE)
-    require(room or not formats, cl.CL_INVALID_VALUE)
-    if count:
-        count[0] = 0
-
-
-def no_images(context: CData, *_given: object) -> CData:
+@entry("clCreatePipe")
+def no_pipes(context: CData, *_given: object) -> CData:
     Scope.of(context)
     raise ClError(cl.CL_INVALID_OPERATION)
-
-
-for _name in (
-    "clCreateImage", "clCreateImageWithProperties", "clCreateImage2D", "clCreateImage3D",
-    "clCreateSampler", "clCreateSamplerWithProperties", "clCreatePipe",
-):  # fmt: skip
-    entry(_name)(no_images)
 
 
 def memories_of(count: int, handles: Handles) -> list[Memory]:

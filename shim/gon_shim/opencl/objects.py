@@ -31,7 +31,9 @@ class Object:
     _live: ClassVar[dict[CData, Object]]
 
     def __init_subclass__(cls) -> None:
-        cls._live = {}
+        # A kind of its own, unless its class says whose it shares.
+        if "_live" not in vars(cls):
+            cls._live = {}
 
     def __init__(self) -> None:
         self._word = cast("Word", ffi.new("struct gon_object *"))

@@ -24,10 +24,17 @@ def host_bytes(at: CData, size: int) -> memoryview:
     return memoryview(ffi.buffer(at, size))
 
 
-def memory_for(queue: Queue, handle: CData) -> Memory:
+def any_memory_for(queue: Queue, handle: CData) -> Memory:
     """Return a memory object that a queue's commands may use. Raises ClError."""
     memory = Memory.of(handle)
     require(memory.scope is queue.scope, cl.CL_INVALID_CONTEXT)
+    return memory
+
+
+def memory_for(queue: Queue, handle: CData) -> Memory:
+    """Return a buffer that a queue's commands may use. Raises ClError."""
+    memory = any_memory_for(queue, handle)
+    require(memory.kind == cl.CL_MEM_OBJECT_BUFFER, cl.CL_INVALID_MEM_OBJECT)
     return memory
 
 

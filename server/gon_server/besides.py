@@ -1,4 +1,4 @@
-"""Launches a range of threads on a lease's device, as an op asks.
+"""Runs what a lease's device may give besides, as ops ask: launches of ranges, work on images.
 
 Must not know: links, sessions, frames.
 """
@@ -10,10 +10,15 @@ from gon.errors import Unsupported
 from gon.model import Handle
 from gon.ranges import Ranged
 from gon.wire import ops
+from gon.wire.image_ops import ImageWork
+from gon_server.imaging import work_on_images
 
 
-def launch_range(device: HostDevice, op: ops.LaunchRange) -> None:
-    """Launch it. Raises Unsupported where the device has no such launches, and what it raises."""
+def run_besides(device: HostDevice, op: ops.LaunchRange | ImageWork) -> None:
+    """Do it. Raises Unsupported where the device has no such thing, and what it raises."""
+    if isinstance(op, ImageWork):
+        work_on_images(device, op)
+        return
     if not isinstance(device, Ranged):
         raise Unsupported("this unit launches whole blocks of threads from 0 on")
     stream, kernel = Handle(op.stream), Handle(op.kernel)
