@@ -77,16 +77,17 @@ class Device(Models):
         express: Express | None = None,
         lead: Callable[[Callable[[Link], Link]], None] | None = None,
         personality: str = GPU,
+        held_up: Callable[[], int] = int,
     ) -> None:
         """`express` is the quick way of launches, `lead` leads the device's links through another,
-        where it has these.
+        where it has these. `held_up` tells how many bytes of freed buffers are not back yet.
         """
         # What is called: `_own`, or what stands for it while a graph is captured.
         self.contract = self._own = contract
         self.express = express
         self._where = where
         self.memory_bytes = self._free_bytes = memory_bytes
-        self._counts = counts
+        self._counts, self._held_up = counts, held_up
         self._on_close = on_close
         self.lead = lead
         self.configuration = Configuration(personality)
@@ -131,9 +132,9 @@ class Device(Models):
         if size_bytes < 1:
             raise InvalidArgument(f"a buffer of {size_bytes} bytes; at least 1 is needed")
         self._collect()
-        if size_bytes > self._free_bytes:
+        if size_bytes > (free_bytes := self._free_bytes - self._held_up()):
             raise OutOfMemory(
-                f"{size_bytes} bytes asked for, {self._free_bytes} bytes of this device are free"
+                f"{size_bytes} bytes asked for, {free_bytes} bytes of this device are free"
             )
         handle = self._new_handle()
         self.contract.allocate(handle, size_bytes)
