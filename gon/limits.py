@@ -230,6 +230,9 @@ CONTENT_DISK_FREE_BYTES = 1 * GIB
 # Contents on their way to the disk, of one worker and of a host (a tenant may have half): each is
 # an open file of gond, and memory that no lease is charged for.
 CONTENTS_OFFERED_MAX = 4
+# Orders that are still read of a worker that is given up: more than its socket holds, unless it
+# goes on.
+LAST_WORDS_MAX = 512
 CONTENTS_ARRIVING_MAX = 64
 # A worker waits this long for gond to find a content, and until it may offer one more; then the
 # bytes are sent as ever, and not kept. A disk may be slow.

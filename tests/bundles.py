@@ -19,7 +19,7 @@ def bundle_pair(sides: int, *, mends: bool = False) -> tuple[Bundle, Bundle]:
     """Return the two ends of a link whose payloads go over so many side links, both ways."""
     here, there = (Bundle(end) for end in stream_ends())
     for bundle in (here, there):
-        bundle.agree(mends=mends)
+        bundle.agree(mends=mends, heal=lambda _sides, _between: True)
     for _ in range(sides):
         for bundle, end in zip((here, there), stream_ends(), strict=True):
             bundle.add(end)

@@ -88,11 +88,13 @@ class Buffer:
     that is a module's variable; freed when forgotten.
     """
 
-    __slots__ = ("__weakref__", "_held_bytes", "closed", "device", "handle", "size_bytes")
+    __slots__ = ("__weakref__", "_held_bytes", "closed", "device", "handle", "maps", "size_bytes")
 
     def __init__(self, device: Device, handle: Handle, size_bytes: int, held_bytes: int) -> None:
         """`held_bytes` of the lease's memory come back when the buffer is freed."""
         self._held_bytes = held_bytes
+        # Maps of it that go on (gon_client.maps).
+        self.maps = 0
         self.device = device
         self.handle = handle
         self.size_bytes = size_bytes
@@ -260,8 +262,13 @@ class Buffer:
             )
 
     def close(self) -> None:
-        """Give the memory back once the work queued before is done; idempotent."""
+        """Give the memory back once the work queued before is done; idempotent.
+
+        Raises InvalidArgument while it is mapped: the map may be this very memory.
+        """
         self.device.check_free("closing a buffer")
+        if self.maps:
+            raise InvalidArgument("a mapped buffer cannot be closed before its map's block ends")
         if not self.closed:
             self.closed = True
             self.device.forget_buffer(self.handle, self._held_bytes)

@@ -257,9 +257,10 @@ class Bulk:
     def _copy(self, frames: Sequence[Frame]) -> None:
         """Put copies in the place of frames' payloads."""
         copies = [tuple(memoryview(bytes(each)) for each in frame.payloads) for frame in frames]
-        # Whoever replaces a lost link holds it too, while what is kept is sent again.
-        sending = self._sending
-        with sending.line, sending.lock, sending.owner:
+        # Whoever replaces a lost link holds it too, while what is kept is sent again; and whoever
+        # copies some of it for side links the other.
+        sending, payloads = self._sending, self._link.side_links.payloads
+        with sending.line, sending.lock, sending.owner, payloads:
             for frame, copied in zip(frames, copies, strict=True):
                 frame.payloads = copied
 

@@ -157,6 +157,7 @@ class Host:
             express=session.express,
             lead=session.lead,
             personality=terms.personality,
+            held_up=session.mapped.held_up_bytes,
         )
 
     def _dialer(

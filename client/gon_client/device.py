@@ -77,18 +77,18 @@ class Device(Models):
         express: Express | None = None,
         lead: Callable[[Callable[[Link], Link]], None] | None = None,
         personality: str = GPU,
+        held_up: Callable[[], int] = int,
     ) -> None:
         """`express` is the quick way of launches, `lead` leads the device's links through another,
-        where it has these.
+        where it has these. `held_up` tells how many bytes of freed buffers are not back yet.
         """
         # What is called: `_own`, or what stands for it while a graph is captured.
         self.contract = self._own = contract
         self.express = express
         self._where = where
         self.memory_bytes = self._free_bytes = memory_bytes
-        self._counts = counts
-        self._on_close = on_close
-        self.lead = lead
+        self._counts, self._held_up = counts, held_up
+        self._on_close, self.lead = on_close, lead
         self.configuration = Configuration(personality)
         self._handles = itertools.count(1)
         # What finalizers leave: they run anywhere, so they only note what is to be given back.
@@ -350,7 +350,7 @@ class Device(Models):
     def hold(self, size_bytes: int, make: Callable[[Handle], None]) -> Handle:
         """Return the handle of what `make` makes of so many bytes. Raises OutOfMemory."""
         self._collect()
-        if size_bytes > (free := self._free_bytes):
+        if size_bytes > (free := self._free_bytes - self._held_up()):
             raise OutOfMemory(f"{size_bytes} bytes asked for, {free} bytes of this device are free")
         handle = self._new_handle()
         make(handle)

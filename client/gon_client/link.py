@@ -68,9 +68,8 @@ class SessionLink:
         )
         self._batcher, self._origins = Batcher(), Origins()
         self._expected = Expected()
-        send, receive = self._send, self._receive_while_blocked
         self.side_links = SideLinkKeeper(
-            self, self._session, self._sending, send, receive, dialer.open_side, clock
+            self, self._session, self._sending, self._send, dialer.open_side, clock
         )
         self._intake = Intake(
             self._session, self._expected, self._origins, self._batcher, self.side_links

@@ -105,6 +105,8 @@ class MappedBuffers:
         self.quick: QuickCopies | None = None
         if NATIVE and express is not None and self.is_there and link.version >= TELLING_ALL:
             express.copies = self.quick = QuickCopies(self, dialer, self._buffers, express)
+        # The sizes of freed buffers that copies still hold.
+        self._held_up_bytes = 0
 
     def __repr__(self) -> str:
         return f"MappedBuffers({self.mapped_bytes} bytes, {self.copies} copies)"
@@ -142,7 +144,12 @@ class MappedBuffers:
             return False
         with self._lock:
             known.freed = known.uses > 0 or known.quick_uses > 0
+            self._held_up_bytes += known.size_bytes if known.freed else 0
             return known.freed
+
+    def held_up_bytes(self) -> int:
+        """Return how much of what was freed has still to be given back."""
+        return self._held_up_bytes
 
     # Copies ---------------------------------------------------------------------------------------
     def upload(self, stream: int, buffer: int, offset: int, data: memoryview) -> bool:
@@ -220,6 +227,8 @@ class MappedBuffers:
             known.freed = known.freed and not is_last
         if is_last:
             self._link.post(ops.Free(known.handle))
+            with self._lock:
+                self._held_up_bytes -= known.size_bytes
 
     def _memory_at(self, begin: int, size_bytes: int) -> npt.NDArray[np.uint8] | None:
         """Return a range of the memory, None if the worker of the last link lends none."""

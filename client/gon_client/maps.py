@@ -5,7 +5,7 @@
 
 So the same program costs no copy where host and device are one, and no byte that nobody changed
 where they are not. Rules: what queued work does to the array meanwhile is not defined. However the
-block ends, what was changed is the array's.
+block ends, what was changed is the array's. It cannot be closed before.
 """
 
 from __future__ import annotations
@@ -51,9 +51,11 @@ def mapped(
             array.get(view, stream=stream, timeout_s=timeout_s)
             before = view.copy() if write else None
     view.flags.writeable = write
+    array.buffer.maps += 1
     try:
         yield view
     finally:
+        array.buffer.maps -= 1
         view.flags.writeable = False
         if write and memory is None:
             _write_back(array, view, before, stream)

@@ -2,25 +2,28 @@
 
     width says more ─▶ [gon-sides thread] opens them, each gets its ticket ─▶ tick: SIDES, tickets
     width says fewer ─▶ tick: SIDES          the worker's answer ─▶ what there is now
-    one breaks ─▶ tick: SIDES, broken        both ends send again what it may have lost
+    one breaks ─▶ heal: SIDES, broken        both ends send again what it may have lost
 
 Rules: one word that is answered is on its way at a time. Opening has a thread of its own, while it
-lasts; all else happens in the pump's tick, but for the worker's answer, in the receiving turn. What
-cannot be opened is done without. A broken one keeps its number until the others are fewer. A link
-that is lost takes its side links along.
+lasts; all else happens in the pump's tick, but for the worker's answer, in the receiving turn, and
+for a break: whoever meets it heals it, also in the middle of a send or a receive, for the worker
+may be waiting for just that, and everybody here for the worker. What cannot be opened is done
+without. A broken one keeps its number until the others are fewer. A link that is lost takes its
+side links along.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 from gon.clock import Clock
 from gon.errors import GonError, LinkLost, RemoteProtocolError
 from gon.limits import HANDSHAKE_TIMEOUT_S
-from gon.transport.base import Link
+from gon.side_limits import TELL_S
+from gon.transport.base import Link, Sides
 from gon.wire.batch import SideLinks, decode, encode
 from gon.wire.frame import Kind, decode_head
 from gon.wire.session import Session
@@ -114,8 +117,8 @@ def _close(opened: list[Ticketed]) -> None:
 class SideLinkKeeper:
     """Keeps as many side links as pay.
 
-    `say` sends a word on the session's link, under the sending lock, and `receive` takes what comes
-    while that is blocked. `open_side` is None where there can be none: near by, or through memory.
+    `say` sends a word on the session's link, under the sending lock. `open_side` is None where
+    there can be none: near by, or through memory.
     """
 
     def __init__(
@@ -124,12 +127,11 @@ class SideLinkKeeper:
         session: Session,
         sending: Sending,
         say: Callable[[bytes], None],
-        receive: Callable[[], None],
         open_side: OpenSide | None,
         clock: Clock,
     ) -> None:
         self._link, self._session, self._sending = link, session, sending
-        self._say_word, self._receive = say, receive
+        self._say_word = say
         self._open_side = open_side
         self._clock = clock
         # Transfers of several threads and the pump use it.
@@ -143,6 +145,8 @@ class SideLinkKeeper:
         # The session's link of now: what was opened for one is not for the next.
         self._present: Link | None = None
         self._moved_s = float("-inf")
+        # Held while payloads that are kept are copied here, or others are put in their place.
+        self.payloads = threading.RLock()
 
     def __repr__(self) -> str:
         return f"SideLinkKeeper({self.alive} of {self.count} side links, {self._width!r})"
@@ -179,37 +183,68 @@ class SideLinkKeeper:
             self._width.look(now_s)
             wanted = self._width.wanted
         if wanted < self.count:
-            self._say(self._present, wanted, [])
+            self._keep(wanted)
         elif wanted > self.count:
             self._opening = Opening(open_side, wanted - self.count, self._clock)
             self._opening.start()
         return self.count > 0 or now_s - self._moved_s < PAUSE_S
 
     def _look(self) -> None:
-        """Tell the worker which side links have broken, and send again what they may have lost."""
-        link, session = self._present, self._session
-        sides = None if link is None else link.sides
-        if link is None or sides is None or not sides.mends:
-            return
+        """See whether some have broken, for nobody else may be waiting."""
+        link = self._present
+        if link is not None and link.sides is not None and link.sides.mends:
+            with Whole(link):
+                link.sides.look()
+
+    def _heal(self, sides: Sides, _between: bool) -> bool:
+        """Send again what broken side links may have lost, and tell the worker which they are;
+        return whether it knows. It may be called by any thread, in the middle of anything.
+        """
+        if self._untold(sides) is None:
+            return True
+        sides.mend(self._payloads_of)
+        if sides.sends_here:
+            self._tell(sides)
+        else:
+            self._sending.hold(lambda: self._tell(sides), TELL_S)
+        return not self._untold(sides)
+
+    def _untold(self, sides: Sides) -> set[int] | None:
+        """Return which have broken that the worker does not know of; None where that is over."""
+        link = self._present
+        if link is None or link.sides is not sides or not self._session.is_open:
+            return None
         # Those that it was asked to close it may have closed, when it had all that went over them.
         there = self.count if self._asked is None else self._asked
-        broken = {number for number in sides.broken() if number < there} - self._broken
-        if not broken:
-            return
-        with self._sending.line, self._sending.lock, self._sending.owner, Whole(link):
-            if link is not self._present or not session.is_open:
-                return
-            # Another set: who has the turn may be looking at the old one.
-            self._broken = self._broken | broken
-            self.lost += len(broken)
-            word = SideLinks(there, (), tuple(broken))
-            self._say_word(session.word(Kind.SIDES, encode(word)))
-            sides.mend(self._payloads_of, self._receive)
+        return {number for number in sides.broken() if number < there} - self._broken
 
-    def _payloads_of(self, head: bytes) -> AbstractContextManager[Sequence[memoryview]]:
-        """Give the payloads of a frame that is not acknowledged. Needs `_sending`."""
-        kept = (frame.payloads for frame in self._session.kept() if frame.head == head)
-        return nullcontext(next(kept, ()))
+    def _tell(self, sides: Sides) -> None:
+        """Tell the worker which have broken. Needs `_sending`."""
+        broken = self._untold(sides)
+        if broken:
+            there = self.count if self._asked is None else self._asked
+            word = SideLinks(there, (), tuple(broken))
+            if sides.say(self._session.word(Kind.SIDES, encode(word))):
+                # Another set: who has the turn may be looking at the old one.
+                self._broken = self._broken | broken
+                self.lost += len(broken)
+
+    @contextmanager
+    def _payloads_of(self, head: bytes) -> Generator[Sequence[memoryview]]:
+        """Give the payloads of a frame that is not acknowledged."""
+        with self.payloads:
+            kept = (frame.payloads for frame in self._session.kept() if frame.head == head)
+            yield next(kept, ())
+
+    def _keep(self, wanted: int) -> None:
+        """Let there be so few; the worker keeps the first, so as many as have those among them."""
+        alive = [number for number in range(self.count) if number not in self._broken]
+        keep = [0, *(number + 1 for number in alive), self.count][min(wanted, len(alive) + 1)]
+        if keep < self.count:
+            self._say(self._present, keep, [])
+            return
+        with self._width_lock:
+            self._width.there_are(self.count)
 
     def _add(self, opening: Opening) -> None:
         link, opened = self._present, opening.take()
@@ -235,6 +270,8 @@ class SideLinkKeeper:
                 return
             sides = link.sides
             assert sides is not None, "links that can have side links are opened with them"
+            if sides.heals and not opened:
+                return  # soon
             self._asked = keep + len(opened)
             word = encode(SideLinks(keep, tuple(ticket for ticket, _ in opened)))
             for _, side in opened:
@@ -260,7 +297,7 @@ class SideLinkKeeper:
         self.close()
         self._present = link
         if link.sides is not None:
-            link.sides.agree(mends=self._link.version >= MENDING)
+            link.sides.agree(mends=self._link.version >= MENDING, heal=self._heal)
         with self._width_lock:
             self._width.lost(self._clock.now_s())
         self.count, self._asked, self._broken = 0, None, set()

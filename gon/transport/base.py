@@ -29,6 +29,10 @@ WhileBlocked: TypeAlias = Callable[[], None] | None
 # Gives the payloads of the frame with that head once more, for as long as it is entered; none if
 # the peer has acknowledged it.
 PayloadsOf: TypeAlias = Callable[[bytes], AbstractContextManager[Sequence[Bytes]]]
+# Hears that some of these side links have broken; where no frame is in the middle, True. Returns
+# whether all is done about that: what they may have lost is sent again, and who must know has been
+# told. Otherwise it is called again.
+Heal: TypeAlias = "Callable[[Sides, bool], bool]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +74,10 @@ class Sides(Protocol):
     """Side links of a link: further connections to the same peer that carry its payloads, while
     heads stay on the link. Both ends number them from 0 and agree on how many there are.
 
-    Rules: `add`, `send_over` and `mend` belong to whoever sends, `receive_over` to whoever
-    receives, `broken` to one other. What neither direction goes over any more is closed; so are all
-    with their link. Where it does not mend, or none is left, it is over with any that breaks.
+    Rules: `add`, `send_over` and `say` belong to whoever sends, `receive_over` to whoever receives;
+    all else is for any thread. What neither direction goes over any more is closed; so are all with
+    their link. Where it does not mend, or none is left, it is over with any that breaks. Otherwise
+    whoever meets a broken one, or waits for anything when it breaks, calls `heal`.
     """
 
     @property
@@ -80,7 +85,7 @@ class Sides(Protocol):
         """Whether both ends know how to go on with those that are left, if one breaks."""
         ...
 
-    def agree(self, *, mends: bool) -> None:
+    def agree(self, *, mends: bool, heal: Heal) -> None:
         """Hear that, before there are any."""
         ...
 
@@ -106,19 +111,41 @@ class Sides(Protocol):
         """Expect the payloads of frames from here on on the first `count`."""
         ...
 
+    def look(self) -> None:
+        """Look whether some have broken, where nobody may be waiting. Raises LinkLost, and what
+        `heal` raises.
+        """
+        ...
+
     def broken(self) -> list[int]:
-        """Look which have broken; return their numbers. They keep them."""
+        """Return the numbers of those known to have broken. They keep them."""
         ...
 
     def break_off(self, number: int) -> None:
         """Take one as broken: the peer says so."""
         ...
 
-    def mend(
-        self, payloads_of: PayloadsOf, while_blocked: Callable[[], None] | None = None
-    ) -> None:
-        """Send again, over the others, what broken ones may have lost. Raises LinkLost, and what
-        `payloads_of` raises.
+    def mend(self, payloads_of: PayloadsOf) -> None:
+        """Let go again, over the others, what broken ones may have lost; whoever sends or waits
+        next sends it. Raises LinkLost, and what `payloads_of` raises.
+        """
+        ...
+
+    @property
+    def heals(self) -> bool:
+        """Whether something that broken ones may have lost has still to go again: until then it
+        goes over no fewer.
+        """
+        ...
+
+    @property
+    def sends_here(self) -> bool:
+        """Whether this thread is in the middle of sending a frame, and so is whoever sends."""
+        ...
+
+    def say(self, word: Bytes) -> bool:
+        """Send a frame without payloads on the link if that can be done at once, also where this
+        thread is in the middle of another one's; return whether it was. Raises LinkLost.
         """
         ...
 

@@ -7,9 +7,10 @@ Which payloads go how is not said with them: both ends agree on it by words betw
 (`send_over`, `receive_over`). While they go over none, this is the stream link alone.
 
 Rules: where both ends know how (`mends`), a side link that breaks costs only itself: what it may
-have lost is sent again over the others, by `mend`. Otherwise, or if it was the last one, or the
-link itself, or the peer takes nothing of that, all are ended: the session goes on with the next
-link. Must not know: what heads mean, sessions.
+have lost is sent again over the others, by `mend`. Whoever waits for anything here watches all of
+them for that, for nobody else may be free to notice. Otherwise, or if it was the last one, or the
+link itself, all are ended: the session goes on with the next link. Must not know: what heads mean,
+sessions.
 """
 
 from __future__ import annotations
@@ -21,19 +22,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from gon.clock import SYSTEM_CLOCK, Clock
 from gon.errors import LinkLost, LocalProtocolError, RemoteProtocolError
-from gon.limits import (
-    BLOCKED_PAUSE_S,
-    FRAME_STALL_S,
-    PEER_SILENT_S,
-    WAIT_SLICE_S,
-)
-from gon.side_limits import MEND_WAIT_S, MEND_WAITS_MAX, SIDES_MAX
-from gon.transport.base import Bytes, Lane, Link, LinkStatistics, PayloadsOf
+from gon.limits import BLOCKED_PAUSE_S, FRAME_STALL_S, PEER_SILENT_S, WAIT_SLICE_S
+from gon.side_limits import SIDE_LOOK_S, SIDES_MAX
+from gon.transport.base import Bytes, Heal, Lane, Link, LinkStatistics, PayloadsOf
 from gon.transport.chunks import Incoming, Outgoing
 from gon.transport.framing import as_bytes, check_frame
 from gon.transport.interlude import Interlude
-from gon.transport.keepalive import has_vanished
+from gon.transport.keepalive import has_vanished, wait_for
 from gon.transport.sides import ChunkError, Side, Watch, fds_of
 from gon.transport.stream import StreamLink
 
@@ -49,17 +46,21 @@ class Bundle:
 
     loan = None
 
-    def __init__(self, main: StreamLink) -> None:
+    def __init__(self, main: StreamLink, clock: Clock = SYSTEM_CLOCK) -> None:
         self._main = main
+        self._now_s = clock.now_s
         # That of the stream link, which knows nothing of side links: so none once this is over. No
         # property: each small frame asks for it, both ways.
         self.lane: Lane | None = main.lane
         self._all: tuple[Side, ...] = ()
         self._out, self._in = Outgoing(), Incoming()
+        self._heal: Heal | None = None
         self._why_lost = ""
         self._lock = threading.Lock()
         # Who is in `while_blocked` of a payload goes on sending where it receives.
         self._interlude = Interlude()
+        # Which thread is sending payloads over side links.
+        self._sender = 0
 
     @property
     def name(self) -> str:
@@ -89,8 +90,9 @@ class Bundle:
     def mends(self) -> bool:
         return self._out.mends
 
-    def agree(self, *, mends: bool) -> None:
+    def agree(self, *, mends: bool, heal: Heal) -> None:
         self._out.mends = self._in.mends = mends
+        self._heal = heal if mends else None
 
     @property
     def bytes_again(self) -> int:
@@ -110,13 +112,17 @@ class Bundle:
             side.close()
 
     def send_over(self, count: int) -> None:
-        self._out.sides = self._all[:count]
+        if not count and self.heals:
+            raise self._lost("what is to be sent again has none to go over")
+        self._out.go_over(self._all[:count])
         self._main.lane.sends_payloads = not count
         self._drop()
 
     def receive_over(self, count: int) -> None:
         self._in.sides = self._all[:count]
         self._main.lane.receives_payloads = not count
+        # Whoever waits for a head watches all of them.
+        self._main.rest_lane()
         self._drop()
 
     def _drop(self) -> None:
@@ -128,34 +134,70 @@ class Bundle:
             side.close()
 
     def broken(self) -> list[int]:
-        some = self._all
-        watch = Watch()
-        watch.add(fds_of(side for side in some if not side.is_broken), select.POLLRDHUP)
-        happened = watch.wait(0)
-        for side in some:
-            if happened.get(side.fd):
-                side.break_off()
-        return [number for number, side in enumerate(some) if side.is_broken]
+        return [number for number, side in enumerate(self._all) if side.is_broken]
 
     def break_off(self, number: int) -> None:
         self._all[number].break_off()
 
-    def mend(
-        self, payloads_of: PayloadsOf, while_blocked: Callable[[], None] | None = None
-    ) -> None:
+    def look(self) -> None:
+        self._watch_all().wait(0)
+        self._tend()
+
+    def _watch_all(self) -> Watch:
+        """Return a wait for the end of each, and until what goes again can go on, if it is for this
+        thread to send it.
+        """
+        watch = Watch()
+        if self.mends:
+            watch.add_ends(self._all)
+        if self._may_push():
+            watch.add(fds_of(self._out.waiting()), select.POLLOUT)
+        return watch
+
+    def _tend(self, *, between: bool = False) -> None:
+        """See that what has broken is healed, and send on what goes again; `between` says that no
+        frame is in the middle.
+        """
+        fresh = [side for side in self._all if side.is_broken and not side.is_healed]
+        heal = self._heal
+        if (fresh or self._out.misses(())) and heal is not None and heal(self, between):
+            for side in fresh:
+                side.is_healed = True
+        if self._out.goes_again:
+            self._go_on()
+
+    @property
+    def heals(self) -> bool:
+        return self._out.goes_again or self._out.misses(self._all)
+
+    def mend(self, payloads_of: PayloadsOf) -> None:
+        if not self._out.sides:
+            return  # all are being closed, if the peer has all that went over them
         whole = False
         try:
-            while lost := self._out.lost(self._all):
-                for sent, chunks in lost:
-                    with payloads_of(sent.head) as payloads:
-                        if payloads:
-                            payload = as_bytes(payloads[sent.which])
-                            self._out.begin_again(sent, payload, chunks)
-                            self._send_chunks(while_blocked, MEND_WAITS_MAX)
+            for sent, chunks in self._out.lost(self._all):
+                with payloads_of(sent.head) as payloads:
+                    if payloads and not self._out.send_again(
+                        sent, as_bytes(payloads[sent.which]), chunks
+                    ):
+                        raise self._lost("too much is to be sent again")
             whole = True
         finally:
             if not whole:
                 self._end("a payload was sent again in part")
+
+    @property
+    def sends_here(self) -> bool:
+        return self._sender == threading.get_ident() or self._main.sends_here
+
+    def say(self, word: Bytes) -> bool:
+        if self._main.sends_here:
+            self._main.send_behind(word)
+            return True
+        if not wait_for(self._main.fd, select.POLLOUT, 0):
+            return False
+        self._main.send(word)
+        return True
 
     # Sending --------------------------------------------------------------------------------------
     def send(
@@ -171,12 +213,14 @@ class Bundle:
         check_frame(head, payloads)
         whole = False
         try:
+            self._sender = threading.get_ident()
             self._main.send(head, _NOTHING, while_blocked)
             for which, payload in enumerate(payloads):
                 self._out.begin(bytes(head), which, as_bytes(payload))
                 self._send_chunks(while_blocked)
             whole = True
         finally:
+            self._sender = 0
             if not whole:
                 self._end("a frame was sent in part")
 
@@ -193,19 +237,11 @@ class Bundle:
         else:
             self._main.send_rest(head, sent, while_blocked, payloads)
 
-    def _send_chunks(
-        self, while_blocked: Callable[[], None] | None, waits_max: int | None = None
-    ) -> None:
-        """Send what is at hand; with `waits_max` only so many waits in a row may be in vain."""
-        waits, wait_s = 0, WAIT_SLICE_S if waits_max is None else MEND_WAIT_S
+    def _send_chunks(self, while_blocked: Callable[[], None] | None) -> None:
         while waiting := self._out.waiting():
-            if self._push(waiting):
-                waits = 0
-                continue
-            if waits == waits_max:
-                raise self._lost("the peer takes nothing that is sent again")
-            waits += 1
-            self._wait_to_send(waiting, while_blocked, wait_s)
+            if not self._push(waiting):
+                self._tend()
+                self._wait_to_send(waiting, while_blocked)
         if self._out.is_stuck:
             raise self._lost("none is left")
         self._out.finish()
@@ -217,14 +253,16 @@ class Bundle:
             raise self._lost(error) from error
 
     def _wait_to_send(
-        self, waiting: Sequence[Side], while_blocked: Callable[[], None] | None, wait_s: float
+        self, waiting: Sequence[Side], while_blocked: Callable[[], None] | None
     ) -> None:
-        """Return once the peer takes bytes, `while_blocked` was called, or the wait is over."""
-        watch = Watch()
+        """Return once the peer takes bytes, `while_blocked` was called, one has broken, or a slice
+        is over.
+        """
+        watch = self._watch_all()
         watch.add(fds_of(waiting), select.POLLOUT)
         if while_blocked is not None:
             watch.add((self._main.fd,), select.POLLIN)
-        happened = watch.wait(wait_s)
+        happened = watch.wait(SIDE_LOOK_S)
         if not happened:
             self._check_peer(waiting)
         if while_blocked is None or not happened.get(self._main.fd):
@@ -242,7 +280,27 @@ class Bundle:
         if self._why_lost:
             # Heads that have come already may follow on one whose payload was lost.
             raise self._lost("")
-        return self._main.receive(timeout_s)
+        if not self._all:
+            return self._main.receive(timeout_s)
+        end_s = None if timeout_s is None else self._now_s() + timeout_s
+        quiet_s = 0.0
+        while True:
+            self._tend(between=True)
+            head = self._main.receive(0)
+            wait_s = SIDE_LOOK_S if end_s is None else min(SIDE_LOOK_S, end_s - self._now_s())
+            if head is not None or wait_s <= 0 or timeout_s == 0:
+                return head
+            quiet_s = 0.0 if self._wait_for_head(wait_s) else quiet_s + wait_s
+            self._main.check_quiet(quiet_s)
+            if quiet_s > SIDE_LOOK_S and not self._out.sides and self._out.misses(self._all):
+                # Closed by the peer, it would have said so before.
+                raise self._lost("one broke before it was closed")
+
+    def _wait_for_head(self, wait_s: float) -> bool:
+        """Return once some of it is here, or one has broken, True, or time is over."""
+        watch = self._watch_all()
+        watch.add((self._main.fd,), select.POLLIN)
+        return bool(watch.wait(wait_s))
 
     def receive_into(self, target: memoryview) -> None:
         if not self._in.sides:
@@ -262,19 +320,17 @@ class Bundle:
         while not coming.is_whole:
             if self._take(coming.pull) or self._go_on():
                 quiet_s = 0.0
-            elif not coming.is_whole and not self._wait_to_receive():
-                quiet_s += WAIT_SLICE_S
+                continue
+            self._tend()
+            if not coming.is_whole and not self._wait_to_receive():
+                quiet_s += SIDE_LOOK_S
+                # Only the peer may know of one that has broken.
+                coming.is_late = True
                 self._check_peer(coming.sides)
-                if quiet_s >= FRAME_STALL_S or (coming.has_ended and not self._is_mended()):
+                over = quiet_s >= WAIT_SLICE_S and coming.is_cut(self._out.sides)
+                if quiet_s >= FRAME_STALL_S or over:
                     raise self._lost(f"the peer stopped {quiet_s:.0f} s ago in a payload")
         coming.finish()
-
-    def _is_mended(self) -> bool:
-        """Return whether the peer will send again what those that ended have lost: not if they were
-        to be closed.
-        """
-        kept = self._out.sides
-        return self.mends and all(side in kept for side in self._in.sides if side.has_ended)
 
     def _take(self, step: Callable[[], T]) -> T:
         """Let a step of receiving tell what breaks as a link does."""
@@ -288,21 +344,28 @@ class Bundle:
             self._end(str(error))
             raise RemoteProtocolError(f"{error} on a side link to {self.name}") from None
 
+    def _may_push(self) -> bool:
+        """Return whether this thread may send what is waiting to be: it is sending, in a receive
+        of its own, or nobody is and it goes again.
+        """
+        return self._interlude.is_here() or not self._out.is_at_hand
+
     def _go_on(self) -> int:
-        """Go on with what this thread is sending, if it is; return whether some of it went."""
-        if self._interlude.is_here():
-            return self._push(self._out.waiting())
-        return 0
+        """Go on with what this thread may send; return how much of it went."""
+        if not self._may_push():
+            return 0
+        waiting = self._out.waiting()
+        if not waiting and self._out.is_stuck:
+            raise self._lost("none is left")
+        return self._push(waiting)
 
     def _wait_to_receive(self) -> bool:
         """Return once something may be done, True, or a slice is over."""
-        watch = Watch()
+        watch = self._watch_all()
         watch.add(fds_of(self._in.waiting()), select.POLLIN)
-        if self._interlude.is_here():
-            watch.add(fds_of(self._out.waiting()), select.POLLOUT)
         if self._main.go_on():
             watch.add((self._main.fd,), select.POLLOUT)
-        return bool(watch.wait(WAIT_SLICE_S))
+        return bool(watch.wait(SIDE_LOOK_S))
 
     # Ending ---------------------------------------------------------------------------------------
     def close(self) -> None:
@@ -311,7 +374,7 @@ class Bundle:
     def _end(self, reason: str) -> None:
         with self._lock:
             self._why_lost = self._why_lost or reason
-            self.lane = None
+            self.lane = self._heal = None
             sides = self._all
         self._main.close()
         for side in sides:

@@ -5,18 +5,21 @@ A receiver puts a chunk where it belongs, and leaves what belongs to a later pay
 Where a side link that breaks is to cost only itself (`mends`), the chunks that went over it are
 sent again over others, as they were, unless the peer has acknowledged their frames. Its receiver
 then takes chunks of later payloads too, beside their place: the one that it waits for comes behind
-them. What comes twice is dropped.
+them. It does so once it knows of one that broke, or nothing has come for a while: only the sender
+may know. What comes twice is dropped.
 
-Rules: who sends uses Outgoing, who receives Incoming. Must not know: frames, acknowledgements.
+Rules: who receives uses Incoming, anybody Outgoing. Must not know: frames, acknowledgements.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from gon.side_limits import (
+    SIDE_AGAIN_BYTES_MAX,
     SIDE_CHUNK_BYTES_MAX,
     SIDE_CHUNK_BYTES_MIN,
     SIDE_EARLY_BYTES_MAX,
@@ -28,73 +31,106 @@ _NOTHING = memoryview(b"")
 
 
 class Sent(NamedTuple):
-    """A payload that was sent: the head of its frame, which of the frame's payloads it is, and
-    where in the stream it lies.
+    """A payload that was sent: the head of its frame, which of the frame's payloads it is, where in
+    the stream it lies, and over which side links it went.
     """
 
     head: bytes
     which: int
     begin: int
     end: int
+    over: tuple[Side, ...]
 
     def has(self, chunk: Chunk) -> bool:
         return self.begin <= chunk.at < self.end
 
+    def may_go_over(self, side: Side) -> bool:
+        """Return whether its receiver looks there for it: it may not yet know of later ones."""
+        return side in self.over or all(each.is_broken for each in self.over)
+
+
+class _Again(NamedTuple):
+    """A chunk that is to be sent again."""
+
+    sent: Sent
+    chunk: Chunk
+    data: memoryview
+
 
 class Outgoing:
-    """The stream of payloads that one end sends."""
+    """The stream of payloads that one end sends. Each call is one step, whoever else is in one."""
 
     def __init__(self) -> None:
         self.sides: tuple[Side, ...] = ()
         self.mends = False
+        self._lock = threading.Lock()
         # Where in the stream the next payload begins; the payload at hand and where that does.
         self._end = self._begin = 0
         self._payload = _NOTHING
-        # What of it is in no chunk yet, and the chunks of it that are to be sent again first.
+        # Whether there is one: whoever sends it is there until all of it has gone.
+        self.is_at_hand = False
+        # What of it is in no chunk yet; and chunks of any that go again, before all else.
         self._at = 0
-        self._again: list[Chunk] = []
+        self._again: deque[_Again] = deque()
         self._share = 0
         # The last payloads, and the chunks of them that broken side links may have lost.
         self._sent: deque[Sent] = deque(maxlen=SIDE_PAYLOADS_KEPT)
         self._lost: list[Chunk] = []
         self.bytes_sent = self.bytes_again = 0
 
+    def go_over(self, sides: tuple[Side, ...]) -> None:
+        """Let payloads from here on go over these, and what goes again."""
+        with self._lock:
+            for side in self.sides:
+                if side not in sides and side.parts:
+                    side.is_broken = True
+                    self._look((side,))
+            self.sides = sides
+
     def begin(self, head: bytes, which: int, payload: memoryview) -> None:
         """Take a payload to send; `finish` is to follow once it has gone."""
-        self._begin = self._at = self._end
-        self._end += payload.nbytes
-        self._payload = payload
-        share = -(-payload.nbytes // max(1, len(self.sides)))
-        self._share = min(SIDE_CHUNK_BYTES_MAX, max(SIDE_CHUNK_BYTES_MIN, share))
-        self._sent.append(Sent(head, which, self._begin, self._end))
-        oldest = self._sent[0].begin
-        for side in self.sides:
-            while side.sent and side.sent[0].at < oldest:
-                side.sent.popleft()
-
-    def begin_again(self, sent: Sent, payload: memoryview, chunks: Sequence[Chunk]) -> None:
-        """Take these chunks of a payload, to be sent again; `finish` is to follow."""
-        self._begin, self._at, self._payload = sent.begin, sent.end, payload
-        self._again.extend(chunks)
-        self.bytes_again += sum(chunk.size for chunk in chunks)
+        with self._lock:
+            self._begin = self._at = self._end
+            self._end += payload.nbytes
+            self._payload, self.is_at_hand = payload, True
+            share = -(-payload.nbytes // max(1, len(self.sides)))
+            self._share = min(SIDE_CHUNK_BYTES_MAX, max(SIDE_CHUNK_BYTES_MIN, share))
+            self._sent.append(Sent(head, which, self._begin, self._end, self.sides))
+            oldest = self._sent[0].begin
+            for side in self.sides:
+                while side.sent and side.sent[0].at < oldest:
+                    side.sent.popleft()
 
     def finish(self) -> None:
         """Let go of the payload."""
-        self._begin = self._at = self._end
-        self._payload = _NOTHING
+        with self._lock:
+            self._begin = self._at = self._end
+            self._payload, self.is_at_hand = _NOTHING, False
 
     def waiting(self) -> list[Side]:
         """Return the side links that have something to send; none once all has gone."""
-        self._look(self.sides)
-        some = [side for side in self.sides if not side.is_broken]
-        if self._again or self._left():
-            return some
-        return [side for side in some if side.parts]
+        with self._lock:
+            self._look(self.sides)
+            some = [side for side in self.sides if not side.is_broken]
+            return [side for side in some if side.parts or self._has_for(side)]
+
+    def _has_for(self, side: Side) -> bool:
+        return bool(self._left()) or any(each.sent.may_go_over(side) for each in self._again)
 
     @property
     def is_stuck(self) -> bool:
-        """Whether something is left to send, and no side link that takes it."""
+        """Whether something is left to send that no side link has taken."""
         return bool(self._again or self._left())
+
+    def misses(self, sides: Iterable[Side]) -> bool:
+        """Return whether `lost` has something to tell."""
+        return bool(self._lost) or any(side.is_broken and side.sent for side in sides)
+
+    @property
+    def goes_again(self) -> bool:
+        """Whether chunks are being sent again, beside the payload at hand."""
+        parts = not self.is_at_hand and any(side.parts for side in self.sides)
+        return bool(self._again) or parts
 
     def _left(self) -> int:
         return self._begin + self._payload.nbytes - self._at
@@ -104,53 +140,78 @@ class Outgoing:
 
         Raises OSError if none is left, or none may break.
         """
-        pushed = 0
-        for side in some:
-            if side.is_broken:
-                continue
-            if not side.parts and (self._again or self._left()):
-                side.parts = self._next_chunk(side)
-            if side.parts:
-                try:
-                    pushed += side.push()
-                except OSError:
-                    side.is_broken = True
-                    if not self.mends or all(each.is_broken for each in self.sides):
-                        raise
-                    side.break_off()
-        self.bytes_sent += pushed
+        with self._lock:
+            pushed = sum(self._push(side) for side in some if not side.is_broken)
+            self.bytes_sent += pushed
         return pushed
 
+    def _push(self, side: Side) -> int:
+        if not side.parts and self._has_for(side):
+            side.parts = self._next_chunk(side)
+        if side.parts:
+            try:
+                return side.push()
+            except OSError:
+                side.is_broken = True
+                if not self.mends or all(each.is_broken for each in self.sides):
+                    raise
+                side.break_off()
+        return 0
+
     def _next_chunk(self, side: Side) -> list[memoryview]:
-        if self._again:
-            chunk = self._again.pop()
+        again = next((each for each in self._again if each.sent.may_go_over(side)), None)
+        if again is not None:
+            self._again.remove(again)
+            _, chunk, data = again
         else:
             chunk = Chunk(self._at, min(self._share, self._left()))
             self._at += chunk.size
+            data = self._of_payload(chunk)
         if self.mends:
             side.sent.append(chunk)
+        return [memoryview(CHUNK.pack(*chunk)), data]
+
+    def _of_payload(self, chunk: Chunk) -> memoryview:
         start = chunk.at - self._begin
-        header = memoryview(CHUNK.pack(*chunk))
-        return [header, self._payload[start : start + chunk.size]]
+        return self._payload[start : start + chunk.size]
 
     def _look(self, sides: Iterable[Side]) -> None:
         """Note what broken side links may have lost."""
         for side in sides:
             if side.is_broken and (side.sent or side.parts):
                 side.parts = []
-                at_hand = self._begin, self._begin + self._payload.nbytes
                 for chunk in side.sent:
-                    here = at_hand[0] <= chunk.at < at_hand[1]
-                    (self._again if here else self._lost).append(chunk)
-                    self.bytes_again += chunk.size if here else 0
+                    if self._begin <= chunk.at < self._begin + self._payload.nbytes:
+                        again = _Again(self._sent[-1], chunk, self._of_payload(chunk))
+                        self._again.append(again)
+                        self.bytes_again += chunk.size
+                    else:
+                        self._lost.append(chunk)
                 side.sent.clear()
 
     def lost(self, sides: Iterable[Side]) -> list[tuple[Sent, list[Chunk]]]:
         """Return what may have been lost since the last time, by payload."""
-        self._look(sides)
-        lost, self._lost = self._lost, []
-        by_payload = ((sent, [chunk for chunk in lost if sent.has(chunk)]) for sent in self._sent)
-        return [(sent, chunks) for sent, chunks in by_payload if chunks]
+        with self._lock:
+            self._look(sides)
+            lost, self._lost = self._lost, []
+            some = ((sent, [chunk for chunk in lost if sent.has(chunk)]) for sent in self._sent)
+            return [(sent, chunks) for sent, chunks in some if chunks]
+
+    def send_again(self, sent: Sent, payload: memoryview, chunks: Sequence[Chunk]) -> bool:
+        """Send these chunks of a payload again; return whether that is as much as may be. The
+        payload may change afterwards.
+        """
+        copies: list[_Again] = []
+        for chunk in chunks:
+            start = chunk.at - sent.begin
+            copy = memoryview(bytes(payload[start : start + chunk.size]))
+            copies.append(_Again(sent, chunk, copy))
+        size = sum(chunk.size for chunk in chunks)
+        with self._lock:
+            held = sum(each.chunk.size for each in self._again)
+            self._again.extend(copies)
+            self.bytes_again += size
+        return held + size <= SIDE_AGAIN_BYTES_MAX
 
 
 class Incoming:
@@ -166,6 +227,8 @@ class Incoming:
         self._here: set[int] = set()
         self._early: dict[int, bytearray] = {}
         self._early_bytes = 0
+        # Whether nothing has come of it for a while.
+        self.is_late = False
         self.bytes_received = 0
 
     def begin(self, target: memoryview) -> None:
@@ -180,7 +243,7 @@ class Incoming:
 
     def finish(self) -> None:
         """Let go of the place: what still comes of a chunk that is here already goes elsewhere."""
-        self._begin, self._target = self._end, _NOTHING
+        self._begin, self._target, self.is_late = self._end, _NOTHING, False
         self._here.clear()
         for side in self.sides:
             if side.place is not None and side.early is None:
@@ -196,10 +259,16 @@ class Incoming:
         """Whether all bytes are here."""
         return not self._missing
 
+    def is_cut(self, kept: Sequence[Side]) -> bool:
+        """Return whether the peer has closed a side link for good: what it has lost does not go
+        again, or that is none of those to be kept.
+        """
+        return any(side.has_ended and not (self.mends and side in kept) for side in self.sides)
+
     @property
-    def has_ended(self) -> bool:
-        """Whether the peer has closed a side link, and so perhaps will send no more."""
-        return any(side.has_ended for side in self.sides)
+    def _takes_early(self) -> bool:
+        """Whether what is waited for may come behind chunks of later payloads."""
+        return self.mends and (self.is_late or any(side.is_broken for side in self.sides))
 
     def pull(self) -> int:
         """Receive what is there; return how much.
@@ -256,7 +325,7 @@ class Incoming:
         at, size = side.coming
         if at >= self._end:
             # It is left where it is, unless what is waited for comes behind it.
-            if self.has_ended and self._early_bytes + _cost(size) <= SIDE_EARLY_BYTES_MAX:
+            if self._takes_early and self._early_bytes + _cost(size) <= SIDE_EARLY_BYTES_MAX:
                 side.early = bytearray(size)
                 self._early_bytes += _cost(size)
                 side.place = memoryview(side.early)

@@ -5,8 +5,8 @@ several. All payloads of one direction, back to back, are one stream of bytes. I
 chunks, none of two payloads; each goes over the side link that takes it first, behind 12 bytes:
 where in the stream it begins (8), and how many bytes it has (4), little-endian.
 
-Rules: one thread sends, one receives, as on a link; any may break one off. Must not know: where
-chunks belong (gon.transport.chunks), frames, who the peer is, what a broken one means
+Rules: one thread at a time sends, one receives, as on a link; any may break one off. Must not know:
+where chunks belong (gon.transport.chunks), frames, who the peer is, what a broken one means
 (gon.transport.bundle).
 """
 
@@ -26,6 +26,8 @@ from gon.transport.framing import after
 from gon.transport.keepalive import configure
 
 CHUNK = struct.Struct("<QI")
+# What happens to a side link that its peer has ended.
+_ENDED = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 
 
 class ChunkError(Exception):
@@ -53,6 +55,7 @@ class Side:
         "fd",
         "has_ended",
         "is_broken",
+        "is_healed",
         "parts",
         "place",
         "sent",
@@ -70,6 +73,8 @@ class Side:
         self._fd_to_close = -1
         # Nothing more comes; nothing more is sent.
         self.has_ended = self.is_broken = False
+        # What it may have lost is sent again, and the peer knows, if it has to be told.
+        self.is_healed = False
         # What is left to send of a chunk, and the chunks that went over it so far, as long as they
         # may have to be sent again.
         self.parts: list[memoryview] = []
@@ -163,18 +168,28 @@ class Watch:
 
     def __init__(self) -> None:
         self._wanted: dict[int, int] = {}
+        self._to_end: list[Side] = []
 
     def add(self, fds: Iterable[int], events: int) -> None:
         """Wait for these too."""
         for fd in fds:
             self._wanted[fd] = self._wanted.get(fd, 0) | events
 
+    def add_ends(self, sides: Iterable[Side]) -> None:
+        """Wait for the end of each of these too, and break off those that have ended."""
+        self._to_end += [side for side in sides if not side.is_broken]
+        self.add(fds_of(self._to_end), select.POLLRDHUP)
+
     def wait(self, timeout_s: float) -> dict[int, int]:
         """Return what has happened, by descriptor; empty if time is over."""
         poller = select.poll()
         for fd, events in self._wanted.items():
             poller.register(fd, events)
-        return dict(poller.poll(timeout_s * 1000))
+        happened = dict(poller.poll(timeout_s * 1000))
+        for side in self._to_end:
+            if happened.get(side.fd, 0) & _ENDED:
+                side.break_off()
+        return happened
 
 
 def fds_of(sides: Iterable[Side]) -> list[int]:

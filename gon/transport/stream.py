@@ -110,13 +110,9 @@ class StreamLink:
     ) -> None:
         self._interlude.refuse_here()
         size = len(head)
-        if payloads or size > JOIN_BYTES_MAX:
-            self._send_parts(parts_of(head, payloads), while_blocked)
-            self._frames_sent += 1
-            return
-        sent = self.lane.send(head)
+        sent = 0 if payloads or size > JOIN_BYTES_MAX else self.lane.send(head)
         if sent != PREFIX.size + size:
-            self.send_rest(head, sent, while_blocked)
+            self.send_rest(head, sent, while_blocked, payloads)
 
     def send_rest(
         self,
@@ -133,10 +129,20 @@ class StreamLink:
         """Go on, without waiting, with a frame whose sender is in `while_blocked` here; return
         whether there is more of it.
         """
-        if self._outgoing and self._interlude.is_here():
+        is_here = self._interlude.is_here()
+        if is_here and self._outgoing:
             self._push(socket.MSG_DONTWAIT)
-            return bool(self._outgoing)
-        return False
+        return is_here and bool(self._outgoing)
+
+    @property
+    def sends_here(self) -> bool:
+        """Whether this thread is in `while_blocked` of a frame."""
+        return self._interlude.is_here()
+
+    def send_behind(self, head: Bytes) -> None:
+        """Let a small frame follow on that one."""
+        self._outgoing = [*self._outgoing, *parts_of(head, ())]
+        self._frames_sent += 1
 
     def _send_parts(
         self, parts: list[memoryview], while_blocked: Callable[[], None] | None
@@ -216,7 +222,8 @@ class StreamLink:
             try:
                 head = ahead.frame()
             except ValueError as error:
-                raise self._broken(str(error)) from error
+                self._end_with(str(error))
+                raise RemoteProtocolError(f"{error} on the link to {self._name}") from error
             if head is not None:
                 self._frames_received += 1
                 return head
@@ -234,43 +241,37 @@ class StreamLink:
             return
         whole = False
         try:
-            if self._interlude.is_here():
-                self._read_while_sending(target[held:])
-            else:
-                self._read_all(target[held:])
+            self._read_payload(target[held:])
             whole = True
         finally:
             if not whole:
                 self._end_with("a payload was received in part")
 
-    def _read_all(self, target: memoryview) -> None:
-        if self._receive_bound_s != WAIT_SLICE_S:
-            self._bound_receives(WAIT_SLICE_S)
-        quiet_s = 0.0
-        while target.nbytes:
-            got = self._read_some(target, socket.MSG_WAITALL)
-            target = target[got:]
-            quiet_s = 0.0 if got else quiet_s + WAIT_SLICE_S
-            if not got:
-                self._check_stall(quiet_s)
-
-    def _read_while_sending(self, target: memoryview) -> None:
-        """Receive a payload in the middle of sending, and go on sending where that would block.
+    def _read_payload(self, target: memoryview) -> None:
+        """Receive a payload; in the middle of sending, go on sending where that would block.
 
         The peer may be doing the same: if both only received, each would wait for what the other
         is holding back.
         """
+        sends = self._interlude.is_here()
+        if not sends and self._receive_bound_s != WAIT_SLICE_S:
+            self._bound_receives(WAIT_SLICE_S)
         quiet_s = 0.0
         while target.nbytes:
-            got = self._read_some(target, socket.MSG_DONTWAIT)
+            got = self._read_some(target, socket.MSG_DONTWAIT if sends else socket.MSG_WAITALL)
             target = target[got:]
-            if got or (self._outgoing and self._push(socket.MSG_DONTWAIT)):
+            if got or (sends and self._send_or_wait()):
                 quiet_s = 0.0
-                continue
-            wanted = select.POLLIN | (select.POLLOUT if self._outgoing else 0)
-            if not wait_for(self.fd, wanted, WAIT_SLICE_S):
+            else:
                 quiet_s += WAIT_SLICE_S
                 self._check_stall(quiet_s)
+
+    def _send_or_wait(self) -> bool:
+        """Go on sending, or wait until something may be done; return False if a slice is over."""
+        if self._outgoing and self._push(socket.MSG_DONTWAIT):
+            return True
+        wanted = select.POLLIN | (select.POLLOUT if self._outgoing else 0)
+        return bool(wait_for(self.fd, wanted, WAIT_SLICE_S))
 
     def _read_some(self, target: memoryview, flags: int) -> int:
         """Return how many bytes of a payload came, 0 where it would block or time is over."""
@@ -303,10 +304,7 @@ class StreamLink:
                 got = self._receive_some(target, size)
             except BlockingIOError:
                 waited_s += self._receive_bound_s
-                if at:
-                    self._check_stall(waited_s)
-                else:
-                    self._check_peer()
+                self.check_quiet(waited_s)
                 if timeout_s is not None:
                     if waited_s >= timeout_s:
                         return False
@@ -320,6 +318,10 @@ class StreamLink:
                 self._ahead.end = at + got
                 self._bytes_received += got
                 return True
+
+    def rest_lane(self) -> None:
+        """Let the lane receive nothing until the next blocking receive here."""
+        self._receive_bound_s, self.lane.bounded = 0.0, False
 
     def _bound_receives(self, bound_s: float) -> None:
         """Let blocking reads give up after `bound_s`; this saves a poll before each read."""
@@ -375,9 +377,11 @@ class StreamLink:
         self._end_with(cause if isinstance(cause, str) else os.strerror(cause.errno or 0))
         return LinkLost(f"the link to {self._name} is over: {self._why_lost}")
 
-    def _broken(self, what: str) -> RemoteProtocolError:
-        self._end_with(what)
-        return RemoteProtocolError(f"{what} on the link to {self._name}")
+    def check_quiet(self, quiet_s: float) -> None:
+        """Raise LinkLost if the peer's host has vanished, or a head has stopped half-way, `quiet_s`
+        ago.
+        """
+        self._check_stall(quiet_s if self._ahead.start != self._ahead.end else 0.0)
 
     def _check_peer(self) -> None:
         """Raise LinkLost if the peer's host has vanished."""

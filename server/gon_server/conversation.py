@@ -24,7 +24,7 @@ from gon.limits import (
 )
 from gon.native import NATIVE
 from gon.placement import Placed
-from gon.transport.base import Link, drop_payload
+from gon.transport.base import Link, Sides, drop_payload
 from gon.wire import ops
 from gon.wire.batch import (
     Batch,
@@ -138,7 +138,7 @@ class Conversation:
         self._name = hello.session
         self.owed = 0
         if link.sides is not None:
-            link.sides.agree(mends=version >= MENDING)
+            link.sides.agree(mends=version >= MENDING, heal=self._heal)
         mapped_bytes = self._lend(link) if version >= MAPPING else 0
         common = [each for each in hello.compressions if each in COMPRESSIONS]
         self._compression = common[0] if common else ""
@@ -221,17 +221,24 @@ class Conversation:
         link.send(self._session.word(Kind.ACK))
 
     def _spread(self, link: Link, word: SideLinks) -> None:
-        """Let payloads go over more side links, or fewer, as the client says; or send again what
-        broken ones may have lost.
+        """Let payloads go over more side links, or fewer, as the client says; or take some as
+        broken: whoever receives next heals that.
         """
         if word.broken:
             self._anteroom.break_off(link, word)
-            self.downloads.mend(link)
             return
         count = self._anteroom.follow(link, word)
         link.send(self._session.word(Kind.SIDES, encode(SideLinks(count))))
         assert link.sides is not None, "followed"
         link.sides.send_over(count)
+
+    def _heal(self, sides: Sides, between: bool) -> bool:
+        """Send again what broken side links may have lost. In the middle of a frame the device has
+        its memory open for that, and nobody waits for this before it is over.
+        """
+        if between:
+            self.downloads.mend(sides)
+        return between
 
     def _execute(self, link: Link, head: Head) -> None:
         """Let one batch take effect, exactly once, and answer it."""

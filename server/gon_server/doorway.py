@@ -48,14 +48,14 @@ class DoorwayStatistics:
 class Doorway:
     """Accepts on `sockets` and gives each connection with a right token to `admit`.
 
-    `admit(token, socket, peer, is_side)` returns whether somebody took the connection; the socket
-    is closed here either way.
+    `admit(token, socket, peer, is_side)` returns "" if somebody took the connection, or why nobody
+    did; the socket is closed here either way.
     """
 
     def __init__(
         self,
         sockets: Sequence[tuple[socket.socket, Address]],
-        admit: Callable[[bytes, socket.socket, str, bool], bool],
+        admit: Callable[[bytes, socket.socket, str, bool], str],
         clock: Clock,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -128,10 +128,10 @@ class Doorway:
                 return
             # The worker's end: it waits by blocking.
             sock.setblocking(True)
-            if self._admit(token, sock, peer, magic == SIDE_MAGIC):
-                self._admitted += 1
+            if why := self._admit(token, sock, peer, magic == SIDE_MAGIC):
+                self._refuse(peer, why)
             else:
-                self._refuse(peer, "its token opens no lease")
+                self._admitted += 1
 
     async def _preamble(self, sock: socket.socket) -> tuple[bytes, bytes]:
         """Return magic and token, or nothing as soon as the bytes cannot be a preamble."""

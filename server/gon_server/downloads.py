@@ -21,7 +21,7 @@ from gon.clock import SYSTEM_CLOCK, Clock
 from gon.compression import Compressor
 from gon.errors import GonError, RemoteProtocolError
 from gon.limits import DOWNLOAD_COMPRESSED_BYTES_MAX, DOWNLOAD_PIECES_MAX, DOWNLOADS_MAX
-from gon.transport.base import Link
+from gon.transport.base import Link, Sides
 from gon.wire import ops
 from gon.wire.batch import Failure, Reply, encode
 from gon.wire.ledger import Frame
@@ -188,10 +188,9 @@ class Downloads:
         with self._bytes_of(piece) as payload:
             link.send(frame.head, [payload])
 
-    def mend(self, link: Link) -> None:
+    def mend(self, sides: Sides) -> None:
         """Send again what broken side links may have lost. Raises LinkLost, RemoteProtocolError."""
-        assert link.sides is not None, "some have broken"
-        link.sides.mend(self._payloads_of)
+        sides.mend(self._payloads_of)
 
     @contextmanager
     def _payloads_of(self, head: bytes) -> Generator[Sequence[memoryview]]:

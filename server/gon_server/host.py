@@ -31,6 +31,7 @@ from gon_server.fleet import Fleet, FleetEvents
 from gon_server.leases import DRAINING, EndWorker, Lease, LeaseBook, LeaseRequest
 from gon_server.modules import ModuleCache
 from gon_server.orders import Assign, Find, Offer
+from gon_server.side_book import SideBook
 from gon_server.spawning import SpawnerProcess
 from gon_server.supervision import SupervisedWorker
 from gon_server.units import UnitBook, UnitSpec
@@ -75,6 +76,7 @@ class Host:
         self._empty = asyncio.Event()
         self._empty.set()
         self._units = UnitBook(specs)
+        self._sides = SideBook()
         self._leases = LeaseBook(
             self._units, epoch=epoch, lease_s=settings.lease_s, grace_s=settings.grace_s
         )
@@ -196,12 +198,17 @@ class Host:
         lease = self._leases.inspect(lease_id, token)
         return lease, lease.expires_in_s(self._clock.now_s())
 
-    def admit(self, token: bytes, sock: socket.socket, peer: str, is_side: bool) -> bool:
-        """Pass a data connection to the worker of the lease that `token` opens."""
+    def admit(self, token: bytes, sock: socket.socket, peer: str, is_side: bool) -> str:
+        """Pass a data connection to the worker of the lease that `token` opens; return "", or why
+        that is not to be.
+        """
         lease = self._leases.by_token(token)
         if lease is None:
-            return False
-        return self._fleet.give_link(lease.id, sock, peer, is_side=is_side)
+            return "its token opens no lease"
+        if is_side and (why := self._sides.admit(lease.id, lease.tenant)):
+            return why
+        went = self._fleet.give_link(lease.id, sock, peer, is_side=is_side)
+        return "" if went else "its lease has no worker"
 
     async def drain(self, drain_s: float) -> None:
         """Give no more leases, wait for those there are, then end them."""
@@ -240,6 +247,7 @@ class Host:
         for effect in self._leases.end(lease_id, reason):
             log.warning("%s has ended: %s", effect.lease, effect.reason)
         self._leases.worker_gone(lease_id, reason)
+        self._sides.over(lease_id)
         if not self._leases.held:
             self._empty.set()
         self._schedule()
@@ -261,6 +269,8 @@ class Host:
         self._contents.gone(worker)
 
     def _link_changed(self, lease_id: str, up: bool) -> None:
+        if not up:
+            self._sides.over(lease_id)
         self._leases.link_changed(lease_id, self._clock.now_s(), up=up)
         self._schedule()
 

@@ -23,7 +23,13 @@ from enum import Enum
 import msgspec
 
 from gon.errors import LeaseRefused
-from gon.limits import CONTENTS_OFFERED_MAX, WORKER_ASSIGN_S, WORKER_END_S, WORKER_START_S
+from gon.limits import (
+    CONTENTS_OFFERED_MAX,
+    LAST_WORDS_MAX,
+    WORKER_ASSIGN_S,
+    WORKER_END_S,
+    WORKER_START_S,
+)
 from gon_server.orders import (
     AnyOrder,
     Assign,
@@ -213,7 +219,10 @@ class SupervisedWorker:
         """
         offers: list[tuple[Offer, int]] = []
         with suppress(OSError, msgspec.DecodeError):
-            while self._sock is not None and (received := receive_order(self._sock)):
+            for _ in range(LAST_WORDS_MAX):
+                received = None if self._sock is None else receive_order(self._sock)
+                if received is None:
+                    break
                 order, fd = received
                 if isinstance(order, Warm) and self.stage is Stage.STARTING:
                     self.fate = self.fate or order.error
@@ -321,6 +330,9 @@ class SupervisedWorker:
 
     def _hang_up(self) -> None:
         if self._sock is not None:
+            # What it has lent is emptied once it is gone, read in time or not.
+            for _, content in self._hear_last_words():
+                os.close(content)
             self._loop.remove_reader(self._sock)
             self._sock.close()
             self._sock = None

@@ -18,7 +18,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from gon.errors import LinkLost, LocalProtocolError, RemoteProtocolError
-from gon.transport.base import Bytes, Link, LinkStatistics, Loan, PayloadsOf
+from gon.transport.base import Bytes, Heal, Link, LinkStatistics, Loan, PayloadsOf
 from tests.inproc_worker import PATIENCE_S
 
 
@@ -154,13 +154,18 @@ class LockstepSides:
     """
 
     # None of them breaks by itself.
-    mends = False
+    mends = heals = sends_here = False
     bytes_again = 0
 
     def __init__(self) -> None:
         self.count = self.coming = self.there = 0
 
-    def agree(self, *, mends: bool) -> None: ...
+    def agree(self, *, mends: bool, heal: Heal) -> None: ...
+
+    def look(self) -> None: ...
+
+    def say(self, word: Bytes) -> bool:
+        raise AssertionError("none breaks")
 
     def broken(self) -> list[int]:
         return []
@@ -168,9 +173,7 @@ class LockstepSides:
     def break_off(self, number: int) -> None:
         raise AssertionError("none breaks")
 
-    def mend(
-        self, payloads_of: PayloadsOf, while_blocked: Callable[[], None] | None = None
-    ) -> None:
+    def mend(self, payloads_of: PayloadsOf) -> None:
         raise AssertionError("none breaks")
 
     def add(self, link: Link) -> None:

@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gon.errors import InvalidArgument, LeaseLost, RemoteProtocolError
+from gon.errors import InvalidArgument, LeaseLost, OutOfMemory, RemoteProtocolError
 from gon.limits import KIB, MIB
 from gon.model import DEFAULT_STREAM, Handle
 from gon.native import NATIVE
 from gon.transport.shm import ShmLink
+from gon_client.device import Device
 from gon_client.link import SessionLink
 from gon_client.remote import RemoteDevice
 from gon_server.devices.sim import SimDevice
@@ -237,12 +238,25 @@ def test_a_buffer_that_another_thread_frees_lives_until_it_is_copied(
     reader = threading.Thread(target=lambda: got.append(far.read()))
     reader.start()
     assert in_the_middle.wait(30)
+    held_up = far.session.mapped.held_up_bytes
+    client = Device(
+        far.device,
+        where="a mapped copy",
+        memory_bytes=2 * SIZE_BYTES - 1,
+        counts=far.device.counts,
+        on_close=lambda: None,
+        held_up=held_up,
+    )
     far.device.free(DATA)
     far.device.sync(DEFAULT_STREAM).wait()
     assert far.pages.used_bytes
+    # Its room is not given twice.
+    with pytest.raises(OutOfMemory):
+        client.allocate(SIZE_BYTES)
     go_on.set()
     reader.join(30)
     assert (got[0] == 1).all()
+    assert held_up() == 0
     # It was freed then: its handle may be used anew.
     far.device.allocate(DATA, SIZE_BYTES)
     far.device.sync_all().wait()

@@ -182,3 +182,16 @@ def test_what_is_refused(device: Device) -> None:
     array.buffer.close()
     with pytest.raises(InvalidArgument, match="mapped buffer is closed"), array.map():
         pass
+
+
+def test_an_array_is_not_closed_before_its_map_is(device: Device) -> None:
+    """Where the map is the array's memory, that may soon be another's."""
+    array = device.asarray(numbers())
+    with array.map() as host:
+        with pytest.raises(InvalidArgument, match="mapped buffer cannot be closed"):
+            array.buffer.close()
+        host[0] = 7
+    assert (array.get()[0] == 7).all()
+    array.buffer.close()
+    with pytest.raises(InvalidArgument, match="closed"), array.map():
+        pass

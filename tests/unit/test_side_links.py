@@ -163,6 +163,34 @@ def test_one_that_breaks_costs_only_itself(seed: int, monkeypatch: pytest.Monkey
     assert (counts.resumed, counts.side_links_lost, counts.side_links) == (0, 2, MOST - 2)
 
 
+def test_fewer_are_those_that_have_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first are kept; where those have broken, as many more."""
+    wanted = MOST
+
+    class Told(Width):
+        def look(self, now_s: float) -> None:
+            self.wanted = wanted
+
+    monkeypatch.setattr("gon_client.side_links.Width", Told)
+    monkeypatch.setattr("gon_client.side_links.ROUND_TRIP_S", 0.0)
+    place = Place(1, cuts=0)
+    link = open_session(place.worker, open_side=place.open_side)
+    far, keeper = RemoteDevice(link), link.side_links
+    try:
+        _until(far, place, lambda: keeper.count == MOST)
+        for number, (fewer, kept) in enumerate(((2, 3), (1, 3), (0, 0))):
+            if number < 2:
+                lose(place.sockets[2 * number])
+                _until(far, place, lambda lost=number + 1: keeper.lost == lost)
+            wanted = fewer
+            _until(far, place, lambda kept=kept: keeper.count == kept)
+            assert keeper.alive == fewer
+        assert far.counts().resumed == 0
+    finally:
+        far.close()
+        place.close()
+
+
 def _until(far: RemoteDevice, place: Place, done: Callable[[], bool]) -> None:
     end_s = SYSTEM_CLOCK.now_s() + PATIENCE_S
     while not done():
