@@ -101,6 +101,12 @@ def test_what_the_specification_says(environ: dict[str, str], tmp_path: Path) ->
     assert ended.returncode == 0
 
 
+def test_what_happens_when(environ: dict[str, str], tmp_path: Path) -> None:
+    ended = run(environ, str(compiled("order", tmp_path)))
+    assert ended.stdout == "good\n", ended.stdout + ended.stderr
+    assert ended.returncode == 0
+
+
 def test_pyopencl_in_an_interpreter_of_its_own(environ: dict[str, str]) -> None:
     ended = run(environ, sys.executable, str(HERE / "by_pyopencl.py"))
     assert ended.returncode == 0, ended.stdout + ended.stderr

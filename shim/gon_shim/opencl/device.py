@@ -6,6 +6,7 @@ shared virtual memory, pipes, queues on the device, partitions) is answered as n
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Final
 
 from _gon_opencl import ffi
@@ -68,6 +69,10 @@ _NO_BITS: Final = (
     cl.CL_DEVICE_DEVICE_ENQUEUE_CAPABILITIES,
     cl.CL_DEVICE_PARTITION_AFFINITY_DOMAIN,
 )
+
+
+# There is one: two threads may ask for it first.
+_MAKING: Final = threading.Lock()
 
 
 class Device(Object):
@@ -193,9 +198,10 @@ def _told(leased: Leased) -> dict[int, bytes]:
 def device() -> Device:
     """Return the device of this process. Raises ClError where there is none."""
     leased = UNIT.device
-    for known in Device.all():
-        return known
-    return Device(leased)
+    with _MAKING:
+        for known in Device.all():
+            return known
+        return Device(leased)
 
 
 @entry("clGetDeviceIDs")

@@ -54,13 +54,10 @@ def enqueue_kernel(
     if args is None:
         args = kernel.taken()
     if event_at or count or queue.held or queue.measures:
-        memories = [*kernel.memories.values()]
-
-        def run() -> None:
-            _launch(queue, kernel, shape, args)
-            memories.clear()  # they had to live until now
-
-        queue.submit(cl.CL_COMMAND_NDRANGE_KERNEL, run, count, waits, event_at)
+        queue.submit(
+            cl.CL_COMMAND_NDRANGE_KERNEL, lambda: _launch(queue, kernel, shape, args),
+            count, waits, event_at, uses=(kernel, *kernel.memories.values()),
+        )  # fmt: skip
     else:
         _launch(queue, kernel, shape, args)
 
