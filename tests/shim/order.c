@@ -48,6 +48,12 @@ static void wait_for_calls(int count) {
   pthread_mutex_unlock(&lock);
 }
 
+/* Called after the driver's own end, for it was told of first. */
+static void at_exit(void) {
+  int code = clReleaseMemObject(kept);
+  printf("released: %d, finished: %d\n", code, clFinish(queue));
+}
+
 static cl_int status_of(cl_event event) {
   cl_int status = -1000;
   clGetEventInfo(event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof status, &status, NULL);
@@ -192,6 +198,7 @@ static int callbacks(void) {
 
 int main(void) {
   cl_platform_id platform;
+  atexit(at_exit);
   GOOD(clGetPlatformIDs(1, &platform, NULL));
   GOOD(clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &device, NULL));
   context = clCreateContext(NULL, 1, &device, NULL, NULL, &code);

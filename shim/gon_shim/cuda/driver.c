@@ -1,4 +1,4 @@
-/* The driver's part in C: what stands before every call of Python, and what needs none.
+/* The driver's part in C: what needs nothing of Python.
 
    At the mark the build puts the entries, made from the prototypes of cuda.h, and their table. */
 
@@ -7,16 +7,11 @@ struct gon_entry {
   void *function;
 };
 
-/* Return what an entry fails with before Python is asked. Without a host there is no device, and no
-   interpreter is started. */
-static CUresult gon_ready(void) {
-  const char *host = getenv("GON_HOST");
-  if (!host || !*host) {
-    if (getenv("GON_CUDA_VERBOSE"))
-      fputs(GON_API ": no device: GON_HOST names no host\n", stderr);
+/* Return what an entry fails with where Python is not asked. */
+static CUresult gon_refusal(enum gon_state why) {
+  if (why == GON_HOSTLESS)
     return CUDA_ERROR_NO_DEVICE;
-  }
-  return gon_refuses() ? CUDA_ERROR_NOT_INITIALIZED : CUDA_SUCCESS;
+  return why == GON_ENDED ? CUDA_ERROR_DEINITIALIZED : CUDA_ERROR_NOT_INITIALIZED;
 }
 
 /*** entries ***/

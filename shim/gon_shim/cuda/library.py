@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from gon_shim.cuda.declarations import Prototype, declarations
-from gon_shim.embedding import Driver
+from gon_shim.embedding import Driver, guarded
 
 _HERE: Final = Path(__file__).parent
 _MARK: Final = "/*** entries ***/"
@@ -63,6 +63,7 @@ def driver(header: Path) -> Driver:
     return Driver(
         file="libcuda.so.1",
         api="GoN CUDA",
+        verbose="GON_CUDA_VERBOSE",
         module="_gon_cuda",
         types=found.types,
         prototypes="\n".join([*in_python, "void gon_shutdown(void);"]),
@@ -72,8 +73,8 @@ def driver(header: Path) -> Driver:
 
 
 def _entry(prototype: Prototype) -> str:
-    return (
-        f"CUresult {prototype.name}({', '.join(prototype.params)})"
-        f" {{ CUresult gon_code = gon_ready(); if (gon_code) return gon_code;"
-        f" return gon_{prototype.name}({prototype.arguments}); }}"
+    return guarded(
+        f"CUresult {prototype.name}({', '.join(prototype.params)})",
+        f"gon_{prototype.name}({prototype.arguments})",
+        "return gon_refusal(gon_why);",
     )

@@ -55,4 +55,4 @@ class Aside:
 
 CALLER: Final = Aside("gon-opencl-calls")
 WATCHER: Final = Aside("gon-opencl-events")
-UNIT.on_close += [CALLER.stop, WATCHER.stop]
+UNIT.on_close.extend((CALLER.stop, WATCHER.stop))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
-from _gon_opencl import ffi
 from gon.clock import SYSTEM_CLOCK
 from gon_client.device import Device as Leased
 from gon_shim.opencl.answers import Answers, give, pointer, text, uint, version, word, words
@@ -17,7 +16,7 @@ from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require
 from gon_shim.opencl.khronos import constants as cl
 from gon_shim.opencl.objects import Object
-from gon_shim.opencl.platform import PLATFORM, platform_of
+from gon_shim.opencl.platform import PLATFORM, check_platform
 from gon_shim.opencl.unit import UNIT
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ class Device(Object):
 
 
 _OWN: Answers[Device] = {
-    cl.CL_DEVICE_PLATFORM: lambda _: pointer(PLATFORM.handle),
+    cl.CL_DEVICE_PLATFORM: lambda _: pointer(PLATFORM),
     cl.CL_DEVICE_PARENT_DEVICE: lambda _: word(0),
     cl.CL_DEVICE_REFERENCE_COUNT: lambda _: uint(1),
 }
@@ -206,7 +205,7 @@ def device() -> Device:
 
 @entry("clGetDeviceIDs")
 def get_devices(platform: CData, kind: int, room: int, devices: Handles, count: Numbers) -> None:
-    platform_of(platform)
+    check_platform(platform)
     known = cl.CL_DEVICE_TYPE_ALL
     every = (
         cl.CL_DEVICE_TYPE_DEFAULT | cl.CL_DEVICE_TYPE_CPU | cl.CL_DEVICE_TYPE_GPU
@@ -277,8 +276,3 @@ def devices_of(count: int, devices: Handles) -> list[Device]:
     """Return the devices of a list. Raises ClError."""
     require(bool(count) == bool(devices), cl.CL_INVALID_VALUE)
     return [Device.of(devices[index]) for index in range(count)]
-
-
-def unpack_handle(value: int) -> CData:
-    """Return a handle that was given as a number."""
-    return ffi.cast("void *", value)
