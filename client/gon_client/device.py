@@ -355,6 +355,7 @@ class Device(Models):
             raise BadHandle(f"the {what} belongs to another device: {thing!r}")
 
     def make_kernel(self, module: Handle, info: KernelInfo) -> Kernel:
+        self._collect()
         handle = self._new_handle()
         self.contract.get_kernel(handle, module, info.name)
         return Kernel(self, handle, info)

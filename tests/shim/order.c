@@ -26,6 +26,7 @@ static cl_mem kept;
 
 static const char *source =
     "kernel void one(global int *x) { *x += 1; }"
+    "kernel void is_null(global int *x, global int *y) { *x = y == 0; }"
     "kernel void count(global int *x) { x[get_global_id(0)] = get_global_id(0); }"
     "kernel void slow(global int *x) { for (int i = 0; i < 1 << 24; i++) *x = *x * 3 + i; }";
 
@@ -126,6 +127,45 @@ static int released(void) {
   return 0;
 }
 
+/* Launches that were done before: what has changed since then counts. */
+static int again(void) {
+  int zero = 0, five = 5, back = -1;
+  size_t n = 1;
+  cl_mem x = clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, 4, &zero, &code);
+  cl_mem y = clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, 4, &zero, &code);
+  cl_kernel one = kernel("one", x), is_null = kernel("is_null", x);
+  cl_command_queue own = clCreateCommandQueueWithProperties(context, device, NULL, &code);
+  for (int i = 0; i < 6; i++) {
+    cl_mem given = i < 4 ? x : y;
+    GOOD(clSetKernelArg(one, 0, sizeof given, &given));
+    GOOD(clEnqueueNDRangeKernel(own, one, 1, NULL, &n, NULL, 0, NULL, NULL));
+  }
+  GOOD(clEnqueueReadBuffer(own, x, CL_TRUE, 0, 4, &back, 0, NULL, NULL));
+  TRUE(back == 4);
+  GOOD(clEnqueueReadBuffer(own, y, CL_TRUE, 0, 4, &back, 0, NULL, NULL));
+  TRUE(back == 2);
+  for (int i = 0; i < 6; i++) {
+    GOOD(clSetKernelArg(is_null, 1, sizeof y, i % 3 ? &y : NULL));
+    GOOD(clEnqueueNDRangeKernel(own, is_null, 1, NULL, &n, &n, 0, NULL, NULL));
+    GOOD(clEnqueueReadBuffer(own, x, CL_TRUE, 0, 4, &back, 0, NULL, NULL));
+    TRUE(back == !(i % 3));
+  }
+  cl_event gate = clCreateUserEvent(context, &code);
+  GOOD(clEnqueueWriteBuffer(own, y, CL_FALSE, 0, 4, &five, 1, &gate, NULL));
+  GOOD(clEnqueueNDRangeKernel(own, one, 1, NULL, &n, NULL, 0, NULL, NULL));
+  GOOD(clSetUserEventStatus(gate, CL_COMPLETE));
+  GOOD(clEnqueueReadBuffer(own, y, CL_TRUE, 0, 4, &back, 0, NULL, NULL));
+  TRUE(back == 6);
+  GOOD(clReleaseKernel(one));
+  IS(clEnqueueNDRangeKernel(own, one, 1, NULL, &n, NULL, 0, NULL, NULL), CL_INVALID_KERNEL);
+  GOOD(clReleaseKernel(is_null));
+  GOOD(clReleaseEvent(gate));
+  GOOD(clReleaseMemObject(x));
+  GOOD(clReleaseMemObject(y));
+  GOOD(clReleaseCommandQueue(own));
+  return 0;
+}
+
 static int statuses(void) {
   int zero = 0, back;
   size_t n = 1;
@@ -210,7 +250,8 @@ int main(void) {
   GOOD(clBuildProgram(program, 1, &device, NULL, NULL, NULL));
   kept = clCreateBuffer(context, 0, 4, NULL, &code);
   GOOD(code);
-  if (host_memory(1000) || host_memory(1 << 22) || released() || statuses() || callbacks())
+  if (host_memory(1000) || host_memory(1 << 22) || released() || again() ||
+      statuses() || callbacks())
     return 1;
   printf("good\n");
   return 0;

@@ -6,6 +6,7 @@ shared virtual memory, pipes, queues on the device, partitions) is answered as n
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -39,9 +40,6 @@ _EXTENSIONS: Final = (
     "cl_khr_local_int32_extended_atomics",
     "cl_khr_spirv_linkonce_odr",
     "cl_khr_spirv_no_integer_wrap_decoration",
-    "cl_khr_subgroup_shuffle",
-    "cl_khr_subgroup_shuffle_relative",
-    "cl_khr_subgroups",
 )
 _NO_FEATURES: Final = ("__opencl_c_images", "__opencl_c_3d_image", "__opencl_c_read_write_images",
                        "__opencl_c_pipes", "__opencl_c_device_enqueue")  # fmt: skip
@@ -108,6 +106,10 @@ def _answers(leased: Leased) -> dict[int, bytes]:
     """Return all answers but handles."""
     info = leased.info
     made = {**_told(leased), **dict(info.properties)}
+    if cl.CL_DEVICE_NUMERIC_VERSION not in dict(info.properties):  # it is OpenCL 3.0's
+        found = re.match(rb"OpenCL (\d+)\.(\d+)", made[cl.CL_DEVICE_VERSION])
+        if found:
+            made[cl.CL_DEVICE_NUMERIC_VERSION] = uint(version(int(found[1]), int(found[2])))
     extensions = made[cl.CL_DEVICE_EXTENSIONS].rstrip(b"\0").decode().split()
     kept = [name for name in extensions if name in _EXTENSIONS]
     memory = leased.memory_bytes

@@ -67,6 +67,55 @@ cl_int icd_clGetPlatformIDs(cl_uint room, cl_platform_id *platforms, cl_uint *co
   return CL_SUCCESS;
 }
 
+/* Launches that this thread did before, which may be told to Python by a number alone. */
+struct gon_launch {
+  cl_command_queue queue;
+  cl_kernel kernel;
+  size_t dimensions, sizes[9];
+};
+
+enum { GON_LAUNCHES = 16 };
+
+static __thread struct {
+  struct gon_launch launch;
+  cl_ulong number;
+} gon_known[GON_LAUNCHES];
+static __thread cl_ulong gon_noted;
+
+void gon_note_launch(cl_ulong number) { gon_noted = number; }
+
+/* A program's loop launches the same over and over, which its sizes tell: compared here, none of them
+   becomes an object of Python. */
+cl_int icd_clEnqueueNDRangeKernel(
+    cl_command_queue queue, cl_kernel kernel, cl_uint dimensions, const size_t *offset,
+    const size_t *total, const size_t *block, cl_uint count, const cl_event *waits,
+    cl_event *event) {
+  struct gon_launch now = {queue, kernel, dimensions, {0}};
+  size_t place = (size_t)kernel >> 4 ^ (size_t)queue >> 8;
+  cl_int code;
+  if (count || waits || event || !total || dimensions - 1 > 2)
+    return plain_clEnqueueNDRangeKernel(
+        queue, kernel, dimensions, offset, total, block, count, waits, event);
+  for (cl_uint i = 0; i < dimensions; i++) {
+    now.sizes[i] = total[i];
+    now.sizes[3 + i] = block ? block[i] : 0;
+    now.sizes[6 + i] = offset ? offset[i] : 0;
+    place ^= total[i];
+  }
+  place %= GON_LAUNCHES;
+  if (gon_known[place].number && !memcmp(&now, &gon_known[place].launch, sizeof now)) {
+    code = guarded_launch_again(gon_known[place].number);
+    if (code <= CL_SUCCESS)
+      return code;
+  }
+  gon_noted = 0;
+  code = plain_clEnqueueNDRangeKernel(
+      queue, kernel, dimensions, offset, total, block, count, waits, event);
+  gon_known[place].launch = now;
+  gon_known[place].number = gon_noted;
+  return code;
+}
+
 GON_EXPORT cl_int clGetPlatformInfo(
     cl_platform_id platform, cl_platform_info what, size_t room, void *at, size_t *size_at) {
   return icd_clGetPlatformInfo(platform, what, room, at, size_at);

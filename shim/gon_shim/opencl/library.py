@@ -23,6 +23,8 @@ _IN_C: Final = (
     "clGetPlatformIDs", "clGetPlatformInfo",
     "clGetExtensionFunctionAddress", "clGetExtensionFunctionAddressForPlatform",
 )  # fmt: skip
+# What is looked at in C before Python is asked.
+_LOOKED_AT: Final = "clEnqueueNDRangeKernel"
 _PROTOTYPE: Final = re.compile(r"(.+?)gon_(cl\w+)\((.*)\);")
 
 
@@ -57,7 +59,8 @@ class Entry:
     def in_c(self) -> str:
         """Return the entry's function."""
         arguments = ", ".join(f"a{index}" for index in range(len(self.params)))
-        head = f"static {self.prototype('icd_')}"
+        prefix = "plain_" if self.name == _LOOKED_AT else "icd_"
+        head = f"static {self.prototype(prefix)}"
         if self.is_foreign:
             return f"{head} {{ {self._failing('CL_INVALID_OPERATION')} }}"
         # What is released at a program's end is released by that.
@@ -106,7 +109,9 @@ def entries() -> tuple[Entry, ...]:
 def python_prototypes() -> str:
     """Return what Python gives the driver: the entries, and what is called when a program ends."""
     own = [f"{entry.prototype('gon_')};" for entry in entries() if entry.is_in_python]
-    return "\n".join([*own, "void gon_shutdown(void);"])
+    return "\n".join(
+        [*own, "cl_int gon_launch_again(cl_ulong number);", "void gon_shutdown(void);"]
+    )
 
 
 def driver() -> Driver:
@@ -117,6 +122,7 @@ def driver() -> Driver:
         "struct gon_object { const void *const *dispatch; };",
         "const void *const *gon_dispatch(void);",
         "void *gon_platform(void);",
+        "void gon_note_launch(cl_ulong number);",
     ]
     return Driver(
         file="libgon_opencl.so",
@@ -137,7 +143,11 @@ def c_source() -> str:
     before, _, after = written.partition(MARK)
     table = entries()
     made = [entry.in_c() for entry in table if entry.result and entry.name not in _IN_C]
-    made += [f"{entry.prototype('icd_')};" for entry in table if entry.name in _IN_C]
+    in_c = (*_IN_C, _LOOKED_AT)
+    made += [f"{entry.prototype('icd_')};" for entry in table if entry.name in in_c]
+    again = "static cl_int guarded_launch_again(cl_ulong number)"
+    failing = "return CL_OUT_OF_HOST_MEMORY;"
+    made.append(guarded(again, "gon_launch_again(number)", failing))
     rows = [
         f"  (const void *)icd_{entry.name}," if entry.result else "  (const void *)gon_unsupported,"
         for entry in table
