@@ -1,4 +1,4 @@
-# What the driver's library shows to the Python in it (made by cffi; gon_shim.build).
+# What the driver's library shows to the Python in it (made by cffi; gon_shim.opencl.build).
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -54,7 +54,8 @@ class _FFI:
 
 class _Lib:
     def gon_dispatch(self) -> CData: ...
-    def gon_is_embedding(self) -> int: ...
+    def gon_platform(self) -> CData: ...
+    def gon_note_launch(self, number: int, /) -> None: ...
 
 ffi: _FFI
 lib: _Lib

@@ -358,6 +358,7 @@ class Device(Models):
         return handle
 
     def make_kernel(self, module: Handle, info: KernelInfo) -> Kernel:
+        self._collect()
         handle = self._new_handle()
         self.contract.get_kernel(handle, module, info.name)
         return Kernel(self, handle, info)

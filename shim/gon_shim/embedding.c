@@ -1,7 +1,8 @@
 /* What stands before every driver that is written in Python: it is loaded into programs that know
-   nothing of Python, which starts with the first call of an entry (cffi sees to that).
+   nothing of Python, which starts with the first call of an entry.
 
-   The build defines GON_API, the name that messages begin with. */
+   The build defines GON_API, the name that messages begin with, and GON_VERBOSE, the variable that
+   asks for more of them. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
@@ -10,7 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int gon_started, gon_forked, gon_embeds;
+/* Whether Python may be called, and why not. */
+enum gon_state { GON_READY, GON_HOSTLESS, GON_FORKED, GON_ENDED, GON_FAILED };
+
+static int gon_embeds, gon_called, gon_forked, gon_ended;
+static pthread_once_t gon_first = PTHREAD_ONCE_INIT;
 
 /* Whoever opens a driver opens it for itself alone; Python's extension modules need Python's library
    to be there for all. */
@@ -21,29 +26,79 @@ __attribute__((constructor)) static void gon_loaded(void) {
     dlopen(found.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_GLOBAL);
 }
 
-static void gon_note_fork(void) { gon_forked = gon_started; }
+int gon_is_embedding(void) { return gon_embeds; }
 
+static void gon_note_fork(void) { gon_forked = 1; }
+
+/* What the program does at its end after this finds nothing here any more. */
 static void gon_at_exit(void) {
-  if (!gon_forked)
+  if (!gon_forked && gon_called && Py_IsInitialized())
     gon_shutdown();
+  gon_ended = 1;
 }
 
-/* Return whether Python may not be called: a child of fork has the driver's memory, but none of its
-   threads. */
-static int gon_refuses(void) {
+static void gon_begin(void) {
+  pthread_atfork(NULL, NULL, gon_note_fork);
+  if (gon_embeds)
+    atexit(gon_at_exit);
+}
+
+/* Return whether a host is named: without one there is no unit, and no interpreter is started. */
+static int gon_has_host(void) {
+  const char *host = getenv("GON_HOST");
+  if (host && *host)
+    return 1;
+  if (getenv(GON_VERBOSE))
+    fputs(GON_API ": no device: GON_HOST names no host\n", stderr);
+  return 0;
+}
+
+/* Return whether Python may be called, started if it is not yet: not in a child of fork, which has
+   the driver's memory but none of its threads, and not when the program, or its Python, has ended. */
+static enum gon_state gon_ready(void) {
   static int told;
-  if (!gon_started) {
-    gon_started = 1;
-    pthread_atfork(NULL, NULL, gon_note_fork);
-    if (gon_embeds)
-      atexit(gon_at_exit);
+  PyThreadState *own = NULL;
+  int failed;
+  pthread_once(&gon_first, gon_begin);
+  if (gon_forked) {
+    if (!told++)
+      fputs(GON_API ": this process was forked from one that uses the device, whose connection it "
+            "cannot share: start it by exec, or fork before the first call\n", stderr);
+    return GON_FORKED;
   }
-  if (gon_forked && !told) {
-    told = 1;
-    fputs(GON_API ": this process was forked from one that uses the device, whose connection it "
-          "cannot share: start it by exec, or fork before the first call\n", stderr);
-  }
-  return gon_forked;
+  if (gon_ended || ((gon_called || !gon_embeds) && !Py_IsInitialized()))
+    return GON_ENDED;
+  if (gon_called)
+    return GON_READY;
+  if (!gon_has_host())
+    return GON_HOSTLESS;
+  /* One starts it and lets others run meanwhile; those wait here, without what it needs. */
+  if (Py_IsInitialized() && PyGILState_Check())
+    own = PyEval_SaveThread();
+  failed = cffi_start_python();
+  if (own)
+    PyEval_RestoreThread(own);
+  if (failed)
+    return GON_FAILED;
+  gon_called = 1;
+  return GON_READY;
+}
+
+/* A Python program may call in the middle of an exception, which is no matter of ours. */
+struct gon_raised {
+  PyObject *kind, *value, *trace;
+};
+
+static struct gon_raised gon_enter(void) {
+  struct gon_raised raised = {NULL, NULL, NULL};
+  if (!gon_embeds && PyGILState_Check())
+    PyErr_Fetch(&raised.kind, &raised.value, &raised.trace);
+  return raised;
+}
+
+static void gon_leave(struct gon_raised raised) {
+  if (raised.kind)
+    PyErr_Restore(raised.kind, raised.value, raised.trace);
 }
 
 #define GON_EXPORT __attribute__((visibility("default")))

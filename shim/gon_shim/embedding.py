@@ -20,10 +20,9 @@ import sysconfig
 import tempfile
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
-
-from cffi import FFI
 
 import gon
 import gon_client
@@ -35,11 +34,14 @@ _PRELUDE: Final = Path(__file__).parent / "embedding.c"
 # Where the Python in the driver finds what it needs, wherever it is loaded.
 _START: Final = """
 import site, sys
-for place in {places!r}:
-    if place not in sys.path:
+from {module} import lib
+places = {places!r}
+if lib.gon_is_embedding():
+    sys.path[:0] = places  # before what is installed beside the interpreter
+    for place in places:
         site.addsitedir(place)
-        if place not in sys.path:
-            sys.path.append(place)
+else:  # behind what the program has
+    sys.path += [place for place in places if place not in sys.path]
 import {entries}
 """
 
@@ -48,19 +50,36 @@ import {entries}
 class Driver:
     """What a driver is made of.
 
-    `file` is the library's name, `api` what its messages begin with, `module` the name under which
+    `file` is the library's name, `api` what its messages begin with, `verbose` the variable of the
+    environment that asks for more of them, `module` the name under which
     its Python finds it; `types` are the declarations that both sides see, `prototypes` those of the
     functions that Python gives (`gon_shutdown` among them), `source` the C that calls these;
-    importing `entries` defines them.
+    importing `entries` defines them. `files` lie beside it, by name; where one says {driver}, it
+    says where the library is.
     """
 
     file: str
     api: str
+    verbose: str
     module: str
     types: str
     prototypes: str
     source: str
     entries: str
+    files: tuple[tuple[str, str], ...] = ()
+
+
+def guarded(head: str, call: str, refused: str) -> str:
+    """Return the function of C that begins with `head`: it gives what `call` does, or does
+    `refused` where Python may not be called, which `gon_why` says.
+    """
+    gives = not head.startswith(("void ", "static void "))
+    result = head.removeprefix("static ").partition("(")[0].rpartition(" ")[0]
+    taken, given = (f"{result} given = ", "return given; ") if gives else ("", "")
+    return (
+        f"{head} {{ enum gon_state gon_why = gon_ready(); if (gon_why) {{ {refused} }} "
+        f"struct gon_raised raised = gon_enter(); {taken}{call}; gon_leave(raised); {given}}}"
+    )
 
 
 def built(driver: Driver, cache: Path | None = None) -> Path:
@@ -69,34 +88,42 @@ def built(driver: Driver, cache: Path | None = None) -> Path:
     Raises ConfigError where it cannot be built.
     """
     cache = default_cache() if cache is None else cache
-    start = _START.format(places=_places(), entries=driver.entries)
-    source = "\n".join(
-        [
-            f'#define GON_API "{driver.api}"',
-            driver.types,
-            driver.prototypes,
-            _PRELUDE.read_text("utf-8"),
-            driver.source,
-        ]
-    )
-    digest = hashlib.sha256(f"{source}\0{start}\0{sys.version}".encode()).hexdigest()[:16]
+    start = _START.format(module=driver.module, places=_places(), entries=driver.entries)
+    types = f"{driver.types}\nint gon_is_embedding(void);"
+    named = f'#define GON_API "{driver.api}"\n#define GON_VERBOSE "{driver.verbose}"'
+    prelude = _PRELUDE.read_text("utf-8")
+    source = "\n".join([named, types, driver.prototypes, prelude, driver.source])
+    parts = f"{source}\0{start}\0{driver.files}\0{sys.version}"
+    digest = hashlib.sha256(parts.encode()).hexdigest()[:16]
     final = cache / f"{driver.module.strip('_')}-{digest}"
     if not (final / driver.file).is_file():
-        cache.mkdir(parents=True, exist_ok=True)
-        _build(driver, final, source, start)
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            _build(driver, final, types, source, start)
+        except OSError as error:
+            raise ConfigError(f"{driver.file} cannot be built: {error}") from error
     return final
 
 
 def missing() -> str:
     """Return what is not here that a driver is made with, "" if nothing."""
-    compiler = shlex.split(os.environ.get("CC") or "cc")[0]
+    if find_spec("cffi") is None:
+        return "the package cffi"
+    compiler = _compiler()[0]
     if shutil.which(compiler) is None:
         return f"the C compiler {compiler}"
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    if not header.is_file():
+        return f"Python's header {header}"
     library = Path(sysconfig.get_config_var("LIBDIR")) / sysconfig.get_config_var("LDLIBRARY")
     # Debian's python3 has none of its own; the package libpython3-dev brings it.
     if library.suffix != ".so" or not library.exists():
         return f"Python's shared library {library}"
     return ""
+
+
+def _compiler() -> list[str]:
+    return shlex.split(os.environ.get("CC") or "cc")
 
 
 def default_cache() -> Path:
@@ -111,11 +138,13 @@ def _places() -> list[str]:
     return [*dict.fromkeys([*own, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])]
 
 
-def _build(driver: Driver, final: Path, source: str, start: str) -> None:
+def _build(driver: Driver, final: Path, types: str, source: str, start: str) -> None:
     if lacking := missing():
         raise ConfigError(f"{driver.file} cannot be built: there is not {lacking}")
+    from cffi import FFI
+
     ffi = FFI()
-    ffi.cdef(driver.types)
+    ffi.cdef(types)
     ffi.embedding_api(driver.prototypes)
     ffi.embedding_init_code(start)
     ffi.set_source(driver.module, source)
@@ -126,6 +155,8 @@ def _build(driver: Driver, final: Path, source: str, start: str) -> None:
         with redirect_stdout(sys.stderr):  # it speaks
             ffi.emit_c_code(str(text))
         _compile(text, fresh / driver.file)
+        for other, words in driver.files:
+            (fresh / other).write_text(words.replace("{driver}", str(final / driver.file)))
         try:
             fresh.rename(final)
         except OSError:  # somebody was quicker
@@ -137,10 +168,9 @@ def _build(driver: Driver, final: Path, source: str, start: str) -> None:
 def _compile(source: Path, target: Path) -> None:
     """Compile, and link with this Python's library. Raises ConfigError."""
     config = sysconfig.get_config_vars()
-    compiler = shlex.split(os.environ.get("CC") or "cc")
     folder = str(config["LIBDIR"])
     command = [
-        *(*compiler, "-shared", "-fPIC", "-O2", "-w", "-fvisibility=hidden"),
+        *(*_compiler(), "-shared", "-fPIC", "-O2", "-w", "-fvisibility=hidden"),
         *("-Wl,-Bsymbolic", "-Wl,-z,defs", f"-Wl,-soname,{target.name}", f"-Wl,-rpath,{folder}"),
         *(f"-I{sysconfig.get_path('include')}", str(source), "-o", str(target)),
         *(f"-L{folder}", f"-lpython{config['LDVERSION']}", "-ldl", "-lpthread"),

@@ -9,9 +9,11 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 
 import gon
-from gon.errors import LeaseLost
+from gon.errors import GonError, LeaseLost, Unsupported
 from gon_client.connect import Host
 from gon_client.device import Device
 
@@ -19,12 +21,19 @@ from gon_client.device import Device
 class Leased:
     """The leased unit, once there is one."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, code_format: str = "", properties: bool = False) -> None:
+        """`code_format` is what the unit has to take; `properties` asks for its own answers to
+        queries.
+        """
+        self._code_format = code_format
+        self._properties = properties
         self._lock = threading.Lock()
         self._host: Host | None = None
         self._device: Device | None = None
         self._over = False
         self._process = os.getpid()
+        # What is to be done before it is given back.
+        self.on_close: list[Callable[[], None]] = []
         atexit.register(self.close)
 
     def __repr__(self) -> str:
@@ -33,13 +42,28 @@ class Leased:
     @property
     def device(self) -> Device:
         """The device. Raises GonError where there is none."""
+        device = self._device
+        if device is not None:
+            return device
         with self._lock:
             if self._device is None:
                 if self._over:
                     raise LeaseLost("the process is ending")
-                self._host = gon.connect()
-                self._device = self._host.acquire()
+                host = gon.connect()
+                try:
+                    self._device = self._acquired(host)
+                except BaseException:
+                    host.close()
+                    raise
+                self._host = host
             return self._device
+
+    def _acquired(self, host: Host) -> Device:
+        device = host.acquire(properties=self._properties)
+        if self._code_format and self._code_format not in device.info.formats:
+            device.close()
+            raise Unsupported(f"{device.name} takes no {self._code_format}")
+        return device
 
     def close(self) -> None:
         """Give the unit back; idempotent. A process that was forked off has none to give."""
@@ -49,9 +73,18 @@ class Leased:
             self._over = True
             device, self._device = self._device, None
             host, self._host = self._host, None
+        for call in self.on_close:
+            call()
         try:
             if device is not None:
-                device.close()
+                with suppress(GonError):  # nobody is left to be told
+                    device.close()
         finally:
             if host is not None:
                 host.close()
+
+
+def run_exit_functions() -> None:
+    """Do what Python does at a program's end: an interpreter in another's program never ends."""
+    run_all: Callable[[], None] = vars(atexit)["_run_exitfuncs"]
+    run_all()

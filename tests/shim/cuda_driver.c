@@ -228,6 +228,14 @@ static void by_name(void) {
   MUST(cuMemFree(address));
   FAILS(cuGetProcAddress("cuMem", &nothing, 12000, 0, &status), CUDA_ERROR_NOT_FOUND);
   CHECK(!nothing && status == CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND);
+  FAILS(cuGetProcAddress("cuDeviceGetUuid", &nothing, 9000, 0, &status), CUDA_ERROR_NOT_FOUND);
+  CHECK(!nothing && status == CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT);
+  /* One that takes other arguments than what is here. */
+  FAILS(cuGetProcAddress("cuCtxCreate", &nothing, 12000, 0, &status), CUDA_ERROR_NOT_FOUND);
+  MUST(cuGetProcAddress("cuCtxCreate", &nothing, 11000, 0, &status));
+  CHECK(nothing == (void *)cuCtxCreate_v2);
+  MUST(cuGetProcAddress("cuDeviceGetUuid", &nothing, 10000, 0, &status));
+  CHECK(nothing == (void *)cuDeviceGetUuid);
   FAILS(cuGetExportTable(&table, &id), CUDA_ERROR_NOT_FOUND);
 }
 

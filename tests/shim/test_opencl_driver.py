@@ -17,8 +17,9 @@ from pathlib import Path
 import pyopencl
 import pytest
 
-from gon_shim.build import missing, vendors
+from gon_shim.embedding import missing
 from gon_shim.opencl import library
+from gon_shim.opencl.build import vendors
 from gon_shim.opencl.khronos import constants, generate
 from tests.e2e.gond_process import ROOT, Gond, real_gond
 
@@ -61,18 +62,22 @@ def headers(folder: Path) -> None:
     (folder / "CL" / "cl.h").write_text("\n".join(text))
 
 
-def compiled(name: str, folder: Path) -> Path:
-    """Return a program of this directory, compiled."""
+def loader() -> Path:
+    """Return the loader that pyopencl brings along."""
     package = Path(pyopencl.__path__[0])
-    loader = next(
+    return next(
         found
         for where in (package / ".libs", package.with_name("pyopencl.libs"))
         for found in where.glob("libOpenCL*")
     )
+
+
+def compiled(name: str, folder: Path) -> Path:
+    """Return a program of this directory, compiled."""
     headers(folder)
-    made = folder / name
-    where = f"-Wl,-rpath,{loader.parent}"
-    command = ["cc", f"-I{folder}", str(HERE / f"{name}.c"), "-o", str(made), str(loader), where]
+    made, library = folder / name, loader()
+    where = f"-Wl,-rpath,{library.parent}"
+    command = ["cc", f"-I{folder}", str(HERE / f"{name}.c"), "-o", str(made), str(library), where]
     subprocess.run([*command, "-lpthread"], check=True)
     return made
 
@@ -99,6 +104,34 @@ def test_what_the_specification_says(environ: dict[str, str], tmp_path: Path) ->
     assert ended.stdout == "good\n", ended.stdout + ended.stderr
     assert "was forked" in ended.stderr
     assert ended.returncode == 0
+
+
+def test_what_happens_when(environ: dict[str, str], tmp_path: Path) -> None:
+    ended = run(environ, str(compiled("order", tmp_path)))
+    said = f"good\nreleased: 0, finished: {constants.CL_OUT_OF_HOST_MEMORY}\n"
+    assert ended.stdout == said, ended.stdout + ended.stderr
+    assert ended.returncode == 0
+
+
+def test_threads_of_python_that_come_first_at_once_and_a_call_that_comes_last(
+    environ: dict[str, str],
+) -> None:
+    ended = run(environ, sys.executable, str(HERE / "threads.py"), str(loader()))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    said = f"released: 0, finished: {constants.CL_OUT_OF_HOST_MEMORY}\n"
+    assert ended.stdout == f"{[0] * 6}\n{said}"
+
+
+def test_where_python_does_not_start_every_call_fails(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    program = str(compiled("first", tmp_path))
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['msgspec'] = None")
+    ended = run({**environ, "PYTHONPATH": str(tmp_path)}, program)
+    assert ended.returncode == 1
+    assert ended.stdout.startswith("clGetDeviceIDs(")
+    assert ended.stdout.endswith(f": {constants.CL_OUT_OF_HOST_MEMORY}\n")
+    assert "Failed to initialize" in ended.stderr
 
 
 def test_pyopencl_in_an_interpreter_of_its_own(environ: dict[str, str]) -> None:
@@ -137,13 +170,24 @@ def test_gon_run_leads_a_program_to_its_lease(
     assert waits < 20
 
 
+def test_gon_run_goes_on_where_there_can_be_no_driver(
+    environ: dict[str, str], gond: Gond, tmp_path: Path
+) -> None:
+    plain = {name: text for name, text in environ.items() if name != "OCL_ICD_VENDORS"}
+    plain |= {"XDG_CACHE_HOME": str(tmp_path), "CC": "/bin/false"}
+    command = [sys.executable, "-c", "from gon_client.cli import main; main()", "run"]
+    ended = run(plain, *command, "--host", gond.tcp, "--", "echo", "ran")
+    assert (ended.returncode, ended.stdout) == (0, "ran\n"), ended.stderr
+    assert "gon run: no opencl: libgon_opencl.so does not compile" in ended.stderr
+
+
 def test_without_a_host_there_is_no_platform(environ: dict[str, str], tmp_path: Path) -> None:
     program = str(compiled("first", tmp_path))
     for name, text in (("GON_HOST", ""), ("GON_ICD", "off")):
         ended = run({**environ, name: text}, program)
         assert ended.returncode == 1
         assert "clGetPlatformIDs" in ended.stdout
-        assert "no platform" in ended.stderr
+        assert "no platform" in ended.stderr or "no device" in ended.stderr
 
 
 def test_every_entry_of_the_table_is_there() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from gon.errors import ConfigError
 from gon_shim.cuda import elf
-from gon_shim.cuda.declarations import declared
+from gon_shim.cuda.declarations import declared, versions_in
 
 HEADER = """
 typedef unsigned int cuuint32_t;
@@ -42,6 +42,13 @@ def test_a_function_and_what_it_needs_and_no_more() -> None:
 
 def test_types_that_no_function_names() -> None:
     assert declared(HEADER, [], ["unneeded"]).types.endswith("typedef int unneeded;")
+
+
+def test_since_when_versions_of_a_function_are_there() -> None:
+    text = """typedef CUresult (CUDAAPI *PFN_cuMake_v3020)(int a);
+    typedef CUresult (CUDAAPI *PFN_cuMake_v7000_ptsz)(int a);
+    typedef CUresult (CUDAAPI *PFN_cuMake_v2000)(int a);"""
+    assert versions_in(text) == {"cuMake": [2000, 3020]}
 
 
 def test_a_header_without_a_function() -> None:

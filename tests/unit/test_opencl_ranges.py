@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gon
-from gon.errors import GonError, InvalidArgument, LaunchTooLarge
+from gon.errors import GonError, InvalidArgument, LaunchTooLarge, Unsupported
 from gon.model import DEFAULT_STREAM, Dim3
 from gon.ranges import ANY_BLOCK, Ranged
 from gon_client.module import Kernel
@@ -53,6 +53,20 @@ def test_a_null_pointer_is_one_for_this_launch_only(kernel: Kernel) -> None:
     with pytest.raises(GonError):
         kernel.device.contract.launch(*whole, args)
     assert launched(kernel, 0, (1, 1, 1), ANY_BLOCK, x.buffer.handle)[0] == -1
+
+
+def test_cuda_c_has_whole_blocks_from_0_on_and_may_be_given_null(kernel: Kernel) -> None:
+    source = """extern "C" __global__ void mark(int *x, int *other) {
+        unsigned int i = blockIdx.x * blockDim.x + threadIdx.x;
+        x[i + 0u] = other ? other[i + 0u] : 1;
+    }"""
+    translated = kernel.device.compile(source, "cuda-c").get_kernel("mark")
+    assert launched(translated, 0, (8, 1, 1), (4, 1, 1)) == [1] * 8 + [0] * 8
+    for offset, total, block in ((0, (7, 1, 1), (4, 1, 1)), (4, (8, 1, 1), (4, 1, 1))):
+        with pytest.raises(Unsupported):
+            launched(translated, offset, total, block)
+    with pytest.raises(Unsupported):
+        launched(translated, 0, (8, 1, 1), ANY_BLOCK)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from gon_client.commands.leased import Wanted, lease_options, live
-from gon_client.fronts import front_variables
+from gon_client.fronts import find_fronts
 from gon_client.totals import STATS_VARIABLE, totals
 
 
@@ -34,10 +34,12 @@ def run(
     Write -- before a command that has options of its own.
     """
     wanted = Wanted(host, unit, personality, memory_bytes, link)
-    variables = front_variables()
+    fronts = find_fronts()
+    for reason in fronts.lacking:
+        click.echo(f"gon run: {reason}", err=True)
     if not stats:
-        live("gon run", wanted, command, variables).end_as()
+        live("gon run", wanted, command, fronts.variables).end_as()
     with tempfile.TemporaryDirectory(prefix="gon-stats-") as directory:
-        ended = live("gon run", wanted, command, {**variables, STATS_VARIABLE: directory})
+        ended = live("gon run", wanted, command, {**fronts.variables, STATS_VARIABLE: directory})
         click.echo(f"gon run: {totals(Path(directory))}, {ended.lived_s:.3f} s", err=True)
     ended.end_as()

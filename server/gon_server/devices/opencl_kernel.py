@@ -155,6 +155,11 @@ class BoundKernel:
         """Whether it has parameters that take no buffer, no value and no local memory."""
         return bool(self._setters)
 
+    @property
+    def is_cuda_c(self) -> bool:
+        """Whether it was translated, to a language in which threads are numbered as CUDA's are."""
+        return bool(self._signature.symbol)
+
     def check_shape(self, grid: Dim3, block: Dim3) -> Shape:
         """Return the driver's sizes for a launch, remembered.
 
@@ -271,7 +276,7 @@ class BoundKernel:
     def _check_size(self, index: int, arg: LaunchArg, buffers: Mapping[int, DeviceBuffer]) -> None:
         """Refuse what the translation's indices do not reach."""
         handle = arg.buffer if isinstance(arg, BufferAt) else arg
-        if not isinstance(handle, int):
+        if not isinstance(handle, int) or not handle:  # what is null reaches nothing
             return
         size, most = buffers[handle].size_bytes, self._most_bytes[index]
         if size > most:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from gon.errors import InvalidArgument, LaunchTooLarge
+from gon.errors import InvalidArgument, LaunchTooLarge, Unsupported
 from gon.model import Dim3, Handle, LaunchArg
 from gon.ranges import ANY_BLOCK
 from gon_server.devices import opencl_driver as driver
@@ -43,6 +43,12 @@ class RangeLaunches:
         if math.prod(total) > bound.threads_max or max(ends) > bound.threads_max:
             raise LaunchTooLarge(f"kernel {bound.name}: {total} threads from {offset} on")
         local = None if block == ANY_BLOCK else block
+        if bound.is_cuda_c and (
+            local is None
+            or any(offset)
+            or any(size % part for size, part in zip(total, local, strict=True) if part)
+        ):
+            raise Unsupported(f"kernel {bound.name}: CUDA C has whole blocks only, from 0 on")
         if local is not None:
             bound.check_block(local)
         try:

@@ -21,6 +21,8 @@ from gon_shim.limits import PREPROCESS_S
 # What cuda.h includes: cffi knows the names of the C library that it uses.
 _FAKES: Final = ("stdint.h", "stdlib.h", "stddef.h")
 _FUNCTION: Final = re.compile(r"CUresult\s+(\w+)\s*\((.*)\)", re.DOTALL)
+# Those of streams that are a thread's own are told apart by what follows.
+_VERSIONED: Final = re.compile(r"\*PFN_(\w+)_v(\d+)\)")
 _TAGGED: Final = re.compile(r"(?:typedef\s+)?((?:struct|union|enum)\s+\w+)\s*\{")
 _NEW_NAME: Final = re.compile(r"(\w+)\s*$|\(\s*\*\s*(\w+)\s*\)")
 _NAMES: Final = re.compile(r"(?:struct|union|enum)\s+\w+|\w+")
@@ -73,6 +75,26 @@ def declared(text: str, functions: Iterable[str], types: Iterable[str]) -> Decla
     for each in wanted:
         _need(each, known, needed)
     return Declarations("\n".join(f"{each};" for each in needed), tuple(found))
+
+
+def versions(header: Path) -> dict[str, list[int]]:
+    """Return since which version of CUDA each version of a function is there, by its oldest name:
+    the second is that whose name ends in `_v2`. Raises ConfigError.
+    """
+    beside = header.with_name("cudaTypedefs.h")
+    try:
+        text = beside.read_text("utf-8")
+    except OSError as error:
+        raise ConfigError(f"{beside} cannot be read: {error}") from error
+    return versions_in(text)
+
+
+def versions_in(text: str) -> dict[str, list[int]]:
+    """Return the same, of what cudaTypedefs.h says."""
+    found: dict[str, set[int]] = {}
+    for name, since in _VERSIONED.findall(text):
+        found.setdefault(name, set()).add(int(since))
+    return {name: sorted(known) for name, known in found.items()}
 
 
 def _preprocessed(header: Path) -> str:

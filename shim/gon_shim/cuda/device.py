@@ -81,7 +81,7 @@ def device_uuid(at: CData, device: int) -> None:
 def total_memory(at: Numbers, device: int) -> None:
     check_device(device)
     require(at, lib.CUDA_ERROR_INVALID_VALUE)
-    at[0] = UNIT.device.info.memory_bytes
+    at[0] = UNIT.device.memory_bytes  # the lease's: the unit is shared
 
 
 @entry("cuDeviceComputeCapability")

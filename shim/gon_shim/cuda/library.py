@@ -6,11 +6,13 @@ CUresult, so all are made alike.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from gon_shim.cuda.declarations import Prototype, declarations
-from gon_shim.embedding import Driver
+from gon_shim.cuda.declarations import Prototype, declarations, versions
+from gon_shim.embedding import Driver, guarded
 
 _HERE: Final = Path(__file__).parent
 _MARK: Final = "/*** entries ***/"
@@ -43,6 +45,7 @@ ENTRIES: Final = (
     *("cuEventCreate", "cuEventDestroy_v2", "cuEventRecord", "cuEventQuery"),
     *("cuEventSynchronize", "cuEventElapsedTime"),
 )
+_SUFFIX: Final = re.compile(r"_v\d+$")
 # What is written in C, in `driver.c`.
 _IN_C: Final = ("cuGetProcAddress", "cuGetProcAddress_v2", "cuGetExportTable")
 # What the Python side uses by name besides.
@@ -55,7 +58,7 @@ def driver(header: Path) -> Driver:
     own = [each for each in found.prototypes if each.name in ENTRIES]
     in_python = [f"CUresult gon_{each.name}({', '.join(each.params)});" for each in own]
     before, _, after = (_HERE / "driver.c").read_text("utf-8").partition(_MARK)
-    rows = [f'  {{"{each.name}", (void *){each.name}}},' for each in found.prototypes]
+    rows = _rows([each.name for each in found.prototypes], versions(header))
     listed = ["static const struct gon_entry gon_table[] = {", *rows, "};"]
     heads = [
         f"GON_EXPORT CUresult {each.name}({', '.join(each.params)});" for each in found.prototypes
@@ -63,6 +66,7 @@ def driver(header: Path) -> Driver:
     return Driver(
         file="libcuda.so.1",
         api="GoN CUDA",
+        verbose="GON_CUDA_VERBOSE",
         module="_gon_cuda",
         types=found.types,
         prototypes="\n".join([*in_python, "void gon_shutdown(void);"]),
@@ -71,9 +75,23 @@ def driver(header: Path) -> Driver:
     )
 
 
+def _rows(names: Sequence[str], since: Mapping[str, Sequence[int]]) -> list[str]:
+    """Return the table of functions, with the versions of them that are not here."""
+    rows: list[str] = []
+    for base in dict.fromkeys(_SUFFIX.sub("", name) for name in names):
+        known = since.get(base, [0])
+        for index in range(max(len(known), 2)):
+            name = base if index == 0 else f"{base}_v{index + 1}"
+            if index < len(known) or name in names:
+                function = f"(void *){name}" if name in names else "NULL"
+                number = known[min(index, len(known) - 1)]
+                rows.append(f'  {{"{base}", "{name}", {number}, {function}}},')
+    return rows
+
+
 def _entry(prototype: Prototype) -> str:
-    return (
-        f"CUresult {prototype.name}({', '.join(prototype.params)})"
-        f" {{ CUresult gon_code = gon_ready(); if (gon_code) return gon_code;"
-        f" return gon_{prototype.name}({prototype.arguments}); }}"
+    return guarded(
+        f"CUresult {prototype.name}({', '.join(prototype.params)})",
+        f"gon_{prototype.name}({prototype.arguments})",
+        "return gon_refusal(gon_why);",
     )

@@ -41,8 +41,8 @@ def free(address: int) -> None:
 def memory_info(free_at: Numbers, total_at: Numbers) -> None:
     require(free_at and total_at, lib.CUDA_ERROR_INVALID_VALUE)
     here = unit()
-    total_at[0] = here.device.info.memory_bytes
-    free_at[0] = max(0, here.device.info.memory_bytes - here.used_bytes)
+    total_at[0] = here.device.memory_bytes
+    free_at[0] = max(0, here.device.memory_bytes - here.used_bytes)
 
 
 @entry("cuMemGetAddressRange_v2")

@@ -88,9 +88,5 @@ class Unit:
         require(inside, lib.CUDA_ERROR_INVALID_VALUE)
         return buffer, offset
 
-    def close(self) -> None:
-        """Give the unit back; idempotent."""
-        self._leased.close()
-
 
 UNIT = Unit()

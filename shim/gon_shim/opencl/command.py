@@ -3,21 +3,24 @@
 A command is *held* here as long as something that only this process can say has not happened: a
 user event, or a command that waits for one. Then it is submitted, by which the device's stream has
 it, and is over once a wait for the stream, or for the bytes of its read, has returned. A point in
-the stream later than the command says the same of it, so that a command whose event nobody looks at
-costs nothing.
+the stream later than the command says the same of it: commands have numbers, in the order of the
+stream, so one whose event nobody looks at costs nothing.
 
-Rules: a status only falls; whoever lowers it to where others may go on tells `CHANGED`.
+Rules: a status only falls; whoever lowers it to where others may go on tells `CHANGED`. What a
+program gave to be called then is called by CALLER.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from gon.device import Pending
 from gon.errors import GonError
 from gon_client.event import Event as Marker
+from gon_shim.opencl.calls import CALLER, WATCHER
 from gon_shim.opencl.device import now_ns
 from gon_shim.opencl.errors import code_of
 from gon_shim.opencl.khronos import constants as cl
@@ -29,35 +32,70 @@ if TYPE_CHECKING:
 CHANGED: Final = threading.Condition(threading.RLock())
 
 
-class Command:
-    """One command; a user event is one without a stream."""
+class Course:
+    """How far a stream is, by the numbers of its commands."""
 
-    def __init__(self, stream: Stream | None) -> None:
+    def __init__(self, stream: Stream) -> None:
         self.stream = stream
-        self.status = cl.CL_QUEUED if stream is not None else cl.CL_SUBMITTED
+        # The number of the last command that the stream has, and of the last that is known over.
+        self.last = self.over = 0
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Course({self.over} of {self.last} over)"
+
+    def number(self) -> int:
+        """Return the number of a command that the stream has got."""
+        with self._lock:
+            self.last += 1
+            return self.last
+
+    def passed(self, number: int) -> None:
+        """Note that this command is over, and so are those before it."""
+        with self._lock:
+            self.over = max(self.over, number)
+
+
+class Command:
+    """One command; a user event is one without a course."""
+
+    def __init__(self, course: Course | None) -> None:
+        self.course = course
+        self.status = cl.CL_QUEUED if course is not None else cl.CL_SUBMITTED
         self.queued_ns = self.submitted_ns = now_ns()
-        # Points of the stream before and after it, where a queue measures times.
+        # Points of the stream before and after it, where somebody wants to know.
         self.began: Marker | None = None
         self.ended: Marker | None = None
-        # What is called with the status when it is submitted and when it is over.
-        self.on_submitted: list[Callable[[int], None]] = []
-        self.on_over: list[Callable[[int], None]] = []
-        self._pending: Pending | None = None
+        # What is called once the status is so low, or is that of a failure.
+        self._calls: list[tuple[int, Callable[[int], None]]] = []
+        self._number = 0
+        self._read: Pending | None = None
+        # What an answer tells of: the command itself, or what went before a read.
+        self._answer: Pending | None = None
+        self._covers = 0
         self._mark: Marker | None = None
 
     def __repr__(self) -> str:
-        return f"Command(status {self.status})"
+        return f"Command({self._number}, status {self.status})"
 
     @property
     def is_held(self) -> bool:
         """Whether nothing that waits for it may go to a stream yet."""
-        return self.status == cl.CL_QUEUED or (self.stream is None and self.status > 0)
+        return self.status == cl.CL_QUEUED or (self.course is None and self.status > 0)
 
-    def submit(self, pending: Pending | None) -> None:
-        """Note that the stream has it; `pending` is the read that it is, if it is one."""
-        self._pending = pending
+    def submit(self, read: Pending | None, before: int) -> None:
+        """Note that the stream has it; `read` is the read that it is, if it is one, `before` the
+        number that the stream's last command had then.
+        """
+        assert self.course is not None
         self.submitted_ns = now_ns()
+        self._number = self._covers = self.course.number()
+        if read is not None:
+            self._read = self._answer = read
+            self._covers = before
         self.lower(cl.CL_SUBMITTED)
+        if self._calls:
+            WATCHER.put(self._follow)
 
     def lower(self, status: int) -> None:
         """Let the status fall; tell those who wait."""
@@ -65,24 +103,39 @@ class Command:
             if status >= self.status:
                 return
             self.status = status
+            due = [each for each in self._calls if each[0] >= status]
+            self._calls = [each for each in self._calls if each[0] < status]
             CHANGED.notify_all()
-        calls, self.on_submitted = self.on_submitted, []
-        if status <= cl.CL_COMPLETE:
-            calls, self.on_over = calls + self.on_over, []
-        for call in calls:
-            call(status)
+        for when, call in due:
+            CALLER.put(partial(call, min(when, status) if status < 0 else when))
+
+    def when(self, status: int, call: Callable[[int], None]) -> None:
+        """Have `call` called when the status is as low as that, with it or with a failure."""
+        with CHANGED:
+            reached = self.status
+            if reached > status:
+                self._calls.append((status, call))
+        if reached <= status:
+            CALLER.put(partial(call, reached if reached < 0 else status))
+        elif not self.is_held:
+            WATCHER.put(self._follow)
+
+    @property
+    def tells_running(self) -> bool:
+        """Whether somebody is to be told when it begins."""
+        return any(when == cl.CL_RUNNING for when, _ in self._calls)
 
     def mark(self) -> Marker:
         """Return a point in the stream by which it is over."""
         if self._mark is None:
-            assert self.stream is not None
-            self._mark = self.ended or self.stream.record()
+            assert self.course is not None
+            self._mark = self.ended or self.course.stream.record()
         return self._mark
 
     def look(self) -> int:
         """Return the status as far as it is known without waiting; ask for more."""
         if self.status > cl.CL_COMPLETE and not self.is_held:
-            if self._ask().done():
+            if self._is_over() or self._ask().done():
                 self.settle()
             elif self.status == cl.CL_SUBMITTED:
                 return cl.CL_RUNNING
@@ -94,15 +147,34 @@ class Command:
             with CHANGED:
                 CHANGED.wait_for(lambda: not self.is_held)
         if self.status > cl.CL_COMPLETE:
+            assert self.course is not None
             try:
-                self._ask().wait()
+                if not self._is_over():
+                    self._ask().wait()
+                    self.course.passed(self._covers)
                 self.lower(cl.CL_COMPLETE)
             except GonError as error:
                 self.lower(code_of(error))
         return self.status
 
+    def _follow(self) -> None:
+        """Wait for what somebody is to be told of."""
+        if self.began is not None and self.tells_running:
+            try:
+                self.began.sync()
+                self.lower(cl.CL_RUNNING)
+            except GonError as error:
+                self.lower(code_of(error))
+        if self._calls:
+            self.settle()
+
+    def _is_over(self) -> bool:
+        """Whether a later point of the stream has told of it already."""
+        return self._read is None and self.course is not None and self._number <= self.course.over
+
     def _ask(self) -> Pending:
-        if self._pending is None:
-            assert self.stream is not None
-            self._pending = self.stream.device.contract.sync(self.stream.handle)
-        return self._pending
+        if self._answer is None:
+            assert self.course is not None
+            stream = self.course.stream
+            self._answer = stream.device.contract.sync(stream.handle)
+        return self._answer

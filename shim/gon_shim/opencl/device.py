@@ -6,9 +6,10 @@ virtual memory, pipes, queues on the device, partitions) is answered as not ther
 
 from __future__ import annotations
 
+import re
+import threading
 from typing import TYPE_CHECKING, Final
 
-from _gon_opencl import ffi
 from gon.clock import SYSTEM_CLOCK
 from gon_client.device import Device as Leased
 from gon_client.image import has_images
@@ -17,7 +18,7 @@ from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require
 from gon_shim.opencl.khronos import constants as cl
 from gon_shim.opencl.objects import Object
-from gon_shim.opencl.platform import PLATFORM, platform_of
+from gon_shim.opencl.platform import PLATFORM, check_platform
 from gon_shim.opencl.unit import UNIT
 
 if TYPE_CHECKING:
@@ -40,9 +41,6 @@ _EXTENSIONS: Final = (
     "cl_khr_local_int32_extended_atomics",
     "cl_khr_spirv_linkonce_odr",
     "cl_khr_spirv_no_integer_wrap_decoration",
-    "cl_khr_subgroup_shuffle",
-    "cl_khr_subgroup_shuffle_relative",
-    "cl_khr_subgroups",
 )
 _IMAGE_EXTENSIONS: Final = (
     "cl_khr_3d_image_writes",
@@ -83,6 +81,10 @@ _NO_BITS: Final = (
 )
 
 
+# There is one: two threads may ask for it first.
+_MAKING: Final = threading.Lock()
+
+
 class Device(Object):
     """The device of this process."""
 
@@ -111,7 +113,7 @@ class Device(Object):
 
 
 _OWN: Answers[Device] = {
-    cl.CL_DEVICE_PLATFORM: lambda _: pointer(PLATFORM.handle),
+    cl.CL_DEVICE_PLATFORM: lambda _: pointer(PLATFORM),
     cl.CL_DEVICE_PARENT_DEVICE: lambda _: word(0),
     cl.CL_DEVICE_REFERENCE_COUNT: lambda _: uint(1),
 }
@@ -121,6 +123,10 @@ def _answers(leased: Leased) -> dict[int, bytes]:
     """Return all answers but handles."""
     info = leased.info
     made = {**_told(leased), **dict(info.properties)}
+    if cl.CL_DEVICE_NUMERIC_VERSION not in dict(info.properties):  # it is OpenCL 3.0's
+        found = re.match(rb"OpenCL (\d+)\.(\d+)", made[cl.CL_DEVICE_VERSION])
+        if found:
+            made[cl.CL_DEVICE_NUMERIC_VERSION] = uint(version(int(found[1]), int(found[2])))
     extensions = made[cl.CL_DEVICE_EXTENSIONS].rstrip(b"\0").decode().split()
     images = bool(any(made.get(cl.CL_DEVICE_IMAGE_SUPPORT, b""))) and has_images(leased)
     known = (*_EXTENSIONS, *_IMAGE_EXTENSIONS) if images else _EXTENSIONS
@@ -215,14 +221,15 @@ def _told(leased: Leased) -> dict[int, bytes]:
 def device() -> Device:
     """Return the device of this process. Raises ClError where there is none."""
     leased = UNIT.device
-    for known in Device.all():
-        return known
-    return Device(leased)
+    with _MAKING:
+        for known in Device.all():
+            return known
+        return Device(leased)
 
 
 @entry("clGetDeviceIDs")
 def get_devices(platform: CData, kind: int, room: int, devices: Handles, count: Numbers) -> None:
-    platform_of(platform)
+    check_platform(platform)
     known = cl.CL_DEVICE_TYPE_ALL
     every = (
         cl.CL_DEVICE_TYPE_DEFAULT | cl.CL_DEVICE_TYPE_CPU | cl.CL_DEVICE_TYPE_GPU
@@ -293,8 +300,3 @@ def devices_of(count: int, devices: Handles) -> list[Device]:
     """Return the devices of a list. Raises ClError."""
     require(bool(count) == bool(devices), cl.CL_INVALID_VALUE)
     return [Device.of(devices[index]) for index in range(count)]
-
-
-def unpack_handle(value: int) -> CData:
-    """Return a handle that was given as a number."""
-    return ffi.cast("void *", value)

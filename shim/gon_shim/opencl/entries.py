@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
-from collections.abc import Callable
-
 from _gon_opencl import ffi
+from gon_shim.leased import run_exit_functions
 from gon_shim.opencl import (
     device,
     event,
@@ -44,12 +42,4 @@ __all__ = [
 ]
 
 bind_rest()
-
-
-def _at_exit() -> None:
-    """Do what Python does at a program's end: an interpreter in another's program never ends."""
-    run_all: Callable[[], None] = vars(atexit)["_run_exitfuncs"]
-    run_all()
-
-
-ffi.def_extern(name="gon_shutdown")(_at_exit)
+ffi.def_extern(name="gon_shutdown")(run_exit_functions)

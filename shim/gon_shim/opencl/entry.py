@@ -10,9 +10,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from _gon_opencl import ffi
-from gon.errors import GonError
 from gon_shim.opencl import library
-from gon_shim.opencl.errors import ClError, code_of, say
+from gon_shim.opencl.errors import ClError, told
 from gon_shim.opencl.khronos import constants as cl
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
@@ -38,10 +37,8 @@ def _status(name: str, function: Callable[..., object]) -> Callable[..., int]:
     def call(*given: object) -> int:
         try:
             function(*given)
-        except ClError as error:
-            return error.code
         except BaseException as error:  # noqa: BLE001 - nothing passes through the program's C
-            return _told(name, error)
+            return told(name, error)
         return cl.CL_SUCCESS
 
     return call
@@ -56,20 +53,13 @@ def _creation(name: str, function: Callable[..., object]) -> Callable[..., objec
         code = cl.CL_SUCCESS
         try:
             made = function(*given[:-1]) if has_code else function(*given)
-        except ClError as error:
-            code = error.code
         except BaseException as error:  # noqa: BLE001 - nothing passes through the program's C
-            code = _told(name, error)
+            code = told(name, error)
         if has_code and given[-1]:
             given[-1][0] = code  # type: ignore[index]  # pyright: ignore[reportIndexIssue]
         return made
 
     return call
-
-
-def _told(name: str, error: BaseException) -> int:
-    say(f"{name}: {error!r}")
-    return code_of(error) if isinstance(error, GonError) else cl.CL_OUT_OF_HOST_MEMORY
 
 
 def bind_rest() -> None:

@@ -47,6 +47,14 @@ def code_of(error: GonError) -> int:
     return _CODES.get(error.code, cl.CL_OUT_OF_RESOURCES)
 
 
+def told(name: str, error: BaseException) -> int:
+    """Return the number that whatever `name` raised is told as; say what a number does not."""
+    if isinstance(error, ClError):
+        return error.code
+    say(f"{name}: {error!r}")
+    return code_of(error) if isinstance(error, GonError) else cl.CL_OUT_OF_HOST_MEMORY
+
+
 def say(text: str) -> None:
     """Write a line for whoever asked for it by GON_ICD_VERBOSE: a number says little."""
     if os.environ.get(VERBOSE_VARIABLE):

@@ -1,19 +1,16 @@
-"""Events: commands as a program sees them; user events; callbacks, by a thread of their own."""
+"""Events: commands as a program sees them; user events; callbacks."""
 
 from __future__ import annotations
 
-import queue as queues
-import threading
 from typing import TYPE_CHECKING, Final
 
 from gon_shim.opencl.answers import Answers, answer, pointer, uint, word
-from gon_shim.opencl.command import CHANGED, Command
+from gon_shim.opencl.command import Command
 from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require
 from gon_shim.opencl.khronos import constants as cl
 from gon_shim.opencl.objects import Object
 from gon_shim.opencl.scope import Scope
-from gon_shim.opencl.unit import UNIT
 
 if TYPE_CHECKING:
     from _gon_opencl import Callback, CData, Handles, Numbers
@@ -33,36 +30,6 @@ class Event(Object):
         self.command = command
         self.hold(scope if queue is None else queue)
 
-
-class Watcher:
-    """The thread that waits for commands whose events have callbacks, and calls these."""
-
-    def __init__(self) -> None:
-        self._commands: queues.SimpleQueue[Command | None] = queues.SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self.is_over = False
-
-    def watch(self, command: Command) -> None:
-        """Wait for a command that is held no longer."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="gon-opencl-events", daemon=True)
-            self._thread.start()
-        self._commands.put(command)
-
-    def stop(self) -> None:
-        """Call nothing from now on: the program ends."""
-        self.is_over = True
-        self._commands.put(None)
-
-    def _run(self) -> None:
-        while not self.is_over:
-            command = self._commands.get()
-            if command is not None:
-                command.settle()
-
-
-WATCHER: Final = Watcher()
-UNIT.on_close.append(WATCHER.stop)
 
 _ANSWERS: Answers[Event] = {
     cl.CL_EVENT_COMMAND_QUEUE: lambda event: (
@@ -112,23 +79,12 @@ def set_event_callback(handle: CData, when: int, notify: Callback, data: CData) 
     event.pin()
 
     def call(status: int) -> None:
-        if not WATCHER.is_over:
-            notify(handle, min(status, when), data)
-        event.unpin()
+        try:
+            notify(handle, status, data)
+        finally:
+            event.unpin()
 
-    command = event.command
-    with CHANGED:
-        if when == cl.CL_COMPLETE and command.status > cl.CL_COMPLETE:
-            command.on_over.append(call)
-            if command.is_held:
-                command.on_submitted.append(lambda _status: WATCHER.watch(command))
-            else:
-                WATCHER.watch(command)
-            return
-        if command.status > when:
-            command.on_submitted.append(call)
-            return
-    call(command.status)
+    event.command.when(when, call)
 
 
 _TIMES: Final = {
@@ -146,7 +102,7 @@ def get_profiling_info(handle: CData, what: int, room: int, at: CData, size_at: 
     place = _TIMES.get(what)
     if place is None:
         raise ClError(cl.CL_INVALID_VALUE)
-    # It waits for a command that is on its way: after clFinish its end is not always heard yet.
+    # It waits for a command that is on its way: a program may ask without having waited.
     command = event.command
     if event.queue is None or command.is_held or command.settle() != cl.CL_COMPLETE:
         raise ClError(cl.CL_PROFILING_INFO_NOT_AVAILABLE)

@@ -22,7 +22,7 @@ from gon_shim.opencl.khronos import constants as cl
 from gon_shim.opencl.mapping import Mapped, check_map, room_for
 from gon_shim.opencl.memory import Memory
 from gon_shim.opencl.queue import Queue
-from gon_shim.opencl.transfers import memory_for
+from gon_shim.opencl.transfers import memory_for, span_of
 
 if TYPE_CHECKING:
     from _gon_opencl import CData, Handles, Numbers
@@ -82,7 +82,10 @@ def enqueue_read(
     def run() -> Pending:
         return _read(queue, image, origin, region, rows, at, waits=now)
 
-    queue.submit(cl.CL_COMMAND_READ_IMAGE, run, count, waits, event_at, blocks=bool(blocks))
+    queue.submit(
+        cl.CL_COMMAND_READ_IMAGE, run, count, waits, event_at, blocks=bool(blocks), uses=(image,),
+        fills=span_of(at, rows.size_bytes(region)),
+    )  # fmt: skip
 
 
 @entry("clEnqueueWriteImage")
@@ -102,7 +105,10 @@ def enqueue_write(
     def run() -> None:
         image.pixels.write(queue.stream.handle, origin, region, rows.packed(at, region))
 
-    queue.submit(cl.CL_COMMAND_WRITE_IMAGE, run, count, waits, event_at, blocks=held)
+    queue.submit(
+        cl.CL_COMMAND_WRITE_IMAGE, run, count, waits, event_at, blocks=held, uses=(image,),
+        takes=span_of(at, rows.size_bytes(region)),
+    )  # fmt: skip
 
 
 @entry("clEnqueueCopyImage")
@@ -123,7 +129,7 @@ def enqueue_copy(
         images, stream = images_of(queue.stream.device), queue.stream.handle
         images.copy(stream, source.pixels.handle, start, target.pixels.handle, goal, region)
 
-    queue.submit(cl.CL_COMMAND_COPY_IMAGE, run, count, waits, event_at)
+    queue.submit(cl.CL_COMMAND_COPY_IMAGE, run, count, waits, event_at, uses=(source, target))
 
 
 @entry("clEnqueueFillImage")
@@ -142,7 +148,7 @@ def enqueue_fill(
         images, stream = images_of(queue.stream.device), queue.stream.handle
         images.fill(stream, image.pixels.handle, origin, region, color)
 
-    queue.submit(cl.CL_COMMAND_FILL_IMAGE, run, count, waits, event_at)
+    queue.submit(cl.CL_COMMAND_FILL_IMAGE, run, count, waits, event_at, uses=(image,))
 
 
 @entry("clEnqueueCopyImageToBuffer")
@@ -160,7 +166,8 @@ def enqueue_to_buffer(
         target, at = memory.buffer.handle, memory.offset + offset
         images.to_buffer(stream, image.pixels.handle, origin, region, target, at)
 
-    queue.submit(cl.CL_COMMAND_COPY_IMAGE_TO_BUFFER, run, count, waits, event_at)
+    kind = cl.CL_COMMAND_COPY_IMAGE_TO_BUFFER
+    queue.submit(kind, run, count, waits, event_at, uses=(image, memory))
 
 
 @entry("clEnqueueCopyBufferToImage")
@@ -178,7 +185,8 @@ def enqueue_from_buffer(
         source, at = memory.buffer.handle, memory.offset + offset
         images.from_buffer(stream, source, at, image.pixels.handle, origin, region)
 
-    queue.submit(cl.CL_COMMAND_COPY_BUFFER_TO_IMAGE, run, count, waits, event_at)
+    kind = cl.CL_COMMAND_COPY_BUFFER_TO_IMAGE
+    queue.submit(kind, run, count, waits, event_at, uses=(memory, image))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +218,8 @@ def enqueue_map(
     # In the program's own memory it is where it was; elsewhere as if it were all there is.
     rows = image.rows if image.host else _rows(image, region, 0, 0)
     offset = image.rows.place(origin) if image.host else 0
-    at, room, _out = room_for(image, offset, rows.size_bytes(region))
+    size = rows.size_bytes(region)
+    at, room, _out = room_for(image, offset, size)
     now = bool(blocks) and not count and not queue.held
 
     def run() -> Pending | None:
@@ -218,8 +227,10 @@ def enqueue_map(
             return None
         return _read(queue, image, origin, region, rows, at, waits=now)
 
-    queue.submit(cl.CL_COMMAND_MAP_IMAGE, run, count, waits, event_at, blocks=bool(blocks))
-    size = rows.size_bytes(region)
+    queue.submit(
+        cl.CL_COMMAND_MAP_IMAGE, run, count, waits, event_at, blocks=bool(blocks), uses=(image,),
+        fills=None if invalidates else span_of(at, size),
+    )  # fmt: skip
     mapped = MappedRegion(offset, size, at, room, writes, origin, region, rows)
     image.maps.setdefault(address(at), []).append(mapped)
     row_at[0] = rows.row

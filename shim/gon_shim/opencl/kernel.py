@@ -8,6 +8,7 @@ from _gon_opencl import ffi
 from gon.images import is_sampler, kind_of
 from gon.model import Dim3, KernelInfo, LaunchArg, LocalBytes, Param, ParamKind
 from gon_client.module import Kernel as Function
+from gon_shim.opencl.again import AGAIN
 from gon_shim.opencl.answers import (
     POINTER_BYTES,
     Answers,
@@ -65,6 +66,8 @@ class Kernel(Object):
         }
         # The arguments as a launch takes them, None after one was set.
         self.ready: tuple[LaunchArg, ...] | None = None
+        # Whether one of them is a null pointer.
+        self.has_null = False
         # What a launch of these sizes is, of those that were launched before.
         self.ranges: dict[tuple[bytes, bytes, bytes], Range] = {}
         program.kernels += 1
@@ -72,12 +75,14 @@ class Kernel(Object):
 
     def end(self) -> None:
         self.program.kernels -= 1
+        AGAIN.forget(self)
 
     def taken(self) -> tuple[LaunchArg, ...]:
         """Return the arguments for a launch. Raises ClError if one is missing."""
         taken = tuple(arg for arg in self.args if arg is not None)
         require(len(taken) == len(self.args), cl.CL_INVALID_KERNEL_ARGS)
         self.ready = taken
+        self.has_null = 0 in taken
         return taken
 
 

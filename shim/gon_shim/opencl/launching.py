@@ -2,6 +2,7 @@
 
 A launch of sizes that were launched before, with arguments that were not set since, looks both up.
 Whole blocks from 0 on, as most launches have, go as every program's of GoN; others as OpenCL's own.
+What was launched just so before does not come here (`again`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Final, cast
 from _gon_opencl import ffi
 from gon.model import Dim3, LaunchArg
 from gon.ranges import ANY_BLOCK, Ranged
+from gon_shim.opencl.again import AGAIN
 from gon_shim.opencl.answers import numbers_of
 from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require
@@ -54,15 +56,14 @@ def enqueue_kernel(
     if args is None:
         args = kernel.taken()
     if event_at or count or queue.held or queue.measures:
-        memories = [*kernel.memories.values()]
-
-        def run() -> None:
-            _launch(queue, kernel, shape, args)
-            memories.clear()  # they had to live until now
-
-        queue.submit(cl.CL_COMMAND_NDRANGE_KERNEL, run, count, waits, event_at)
+        queue.submit(
+            cl.CL_COMMAND_NDRANGE_KERNEL, lambda: _launch(queue, kernel, shape, args),
+            count, waits, event_at, uses=(kernel, *kernel.memories.values()),
+        )  # fmt: skip
     else:
         _launch(queue, kernel, shape, args)
+        if shape.offset is None and shape is not _NOTHING and not kernel.has_null:
+            AGAIN.note(queue, kernel, shape)
 
 
 def _launch(queue: Queue, kernel: Kernel, shape: Range, args: tuple[LaunchArg, ...]) -> None:

@@ -11,12 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gon_shim.embedding import Driver, guarded
+from gon_shim.opencl.khronos import constants
+
 HERE: Final = Path(__file__).parent
 MARK: Final = "/*** entries ***/"
 # Interfaces that no unit has; these are answered in C.
 _FOREIGN: Final = re.compile(r"GL|D3D|DX9")
 # What the loader asks the driver's library itself.
-_IN_C: Final = ("clGetExtensionFunctionAddress", "clGetExtensionFunctionAddressForPlatform")
+_IN_C: Final = (
+    "clGetPlatformIDs", "clGetPlatformInfo",
+    "clGetExtensionFunctionAddress", "clGetExtensionFunctionAddressForPlatform",
+)  # fmt: skip
+# What is looked at in C before Python is asked.
+_LOOKED_AT: Final = "clEnqueueNDRangeKernel"
 _PROTOTYPE: Final = re.compile(r"(.+?)gon_(cl\w+)\((.*)\);")
 
 
@@ -51,24 +59,21 @@ class Entry:
     def in_c(self) -> str:
         """Return the entry's function."""
         arguments = ", ".join(f"a{index}" for index in range(len(self.params)))
-        code = "GON_INVALID_OPERATION" if self.is_foreign else "GON_OUT_OF_HOST_MEMORY"
-        if self.gives_code:
-            failed = f"return {code};"
-        else:
-            last = f"a{len(self.params) - 1}"
-            note = f"if ({last}) *{last} = {code}; " if self.has_code_last else ""
-            failed = f"{note}return{'' if self.result == 'void' else ' NULL'};"
-        head = f"static {self.prototype('icd_')}"
+        prefix = "plain_" if self.name == _LOOKED_AT else "icd_"
+        head = f"static {self.prototype(prefix)}"
         if self.is_foreign:
-            return f"{head} {{ {failed} }}"
-        call = f"gon_{self.name}({arguments});"
-        taken, gives = (
-            (f"{self.result} given = ", "return given; ") if self.result != "void" else ("", "")
-        )
-        return (
-            f"{head} {{ if (gon_refuses()) {{ {failed} }} struct gon_raised raised = gon_enter(); "
-            f"{taken}{call} gon_leave(raised); {gives}}}"
-        )
+            return f"{head} {{ {self._failing('CL_INVALID_OPERATION')} }}"
+        # What is released at a program's end is released by that.
+        is_release = self.name.startswith("clRelease")
+        refused = "return CL_SUCCESS;" if is_release else self._failing("CL_OUT_OF_HOST_MEMORY")
+        return guarded(head, f"gon_{self.name}({arguments})", refused)
+
+    def _failing(self, code: str) -> str:
+        if self.gives_code:
+            return f"return {code};"
+        last = f"a{len(self.params) - 1}"
+        note = f"if ({last}) *{last} = {code}; " if self.has_code_last else ""
+        return f"{note}return{'' if self.result == 'void' else ' NULL'};"
 
 
 def _split(params: str) -> tuple[str, ...]:
@@ -104,31 +109,50 @@ def entries() -> tuple[Entry, ...]:
 def python_prototypes() -> str:
     """Return what Python gives the driver: the entries, and what is called when a program ends."""
     own = [f"{entry.prototype('gon_')};" for entry in entries() if entry.is_in_python]
-    return "\n".join([*own, "void gon_shutdown(void);"])
+    return "\n".join(
+        [*own, "cl_int gon_launch_again(cl_ulong number);", "void gon_shutdown(void);"]
+    )
 
 
-def c_types() -> str:
-    """Return what Python sees of the driver beside that."""
-    own = (
+def driver() -> Driver:
+    """Return what the driver is made of."""
+    types = [
+        types_text(),
+        # What a handle points to: the loader finds the table in its first word.
         "struct gon_object { const void *const *dispatch; };",
         "const void *const *gon_dispatch(void);",
-        "int gon_is_embedding(void);",
+        "void *gon_platform(void);",
+        "void gon_note_launch(cl_ulong number);",
+    ]
+    return Driver(
+        file="libgon_opencl.so",
+        api="GoN OpenCL",
+        verbose="GON_ICD_VERBOSE",
+        module="_gon_opencl",
+        types="\n".join(types),
+        prototypes=python_prototypes(),
+        source=c_source(),
+        entries="gon_shim.opencl.entries",
+        files=(("gon.icd", "{driver}\n"),),
     )
-    return "\n".join([types_text(), *own])
 
 
 def c_source() -> str:
-    """Return the driver's source but for what cffi adds."""
-    before, _, after = (HERE / "driver.c").read_text().partition(MARK)
-    comments, _, rest = before.partition("/* What a handle points to")
-    declared = f"{types_text()}\n{python_prototypes()}\n"
+    """Return the driver's own source."""
+    written = (HERE / "driver.c").read_text("utf-8")
+    before, _, after = written.partition(MARK)
     table = entries()
     made = [entry.in_c() for entry in table if entry.result and entry.name not in _IN_C]
-    made += [f"{entry.prototype('icd_')};" for entry in table if entry.name in _IN_C]
+    in_c = (*_IN_C, _LOOKED_AT)
+    made += [f"{entry.prototype('icd_')};" for entry in table if entry.name in in_c]
+    again = "static cl_int guarded_launch_again(cl_ulong number)"
+    failing = "return CL_OUT_OF_HOST_MEMORY;"
+    made.append(guarded(again, "gon_launch_again(number)", failing))
     rows = [
         f"  (const void *)icd_{entry.name}," if entry.result else "  (const void *)gon_unsupported,"
         for entry in table
     ]
+    used = {"CL_OUT_OF_HOST_MEMORY", *re.findall(r"\bCL_\w+", written)}
+    numbers = [f"#define {name} {vars(constants)[name]}" for name in sorted(used)]
     listed = ["static const void *const gon_table[] = {", *rows, "};"]
-    rest = f"/* What a handle points to{rest}"
-    return "\n".join([comments, declared, rest, *made, *listed, after])
+    return "\n".join([*numbers, before, *made, *listed, after])

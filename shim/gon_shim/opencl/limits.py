@@ -10,6 +10,8 @@ READS_REMEMBERED: Final = 64
 MAP_ALIGNMENT_BYTES: Final = 128
 # Sizes of launches a kernel remembers, as far as they were checked.
 RANGES_CACHED_MAX: Final = 256
+# Launches that are known by numbers: each keeps its kernel, until that is released.
+LAUNCHES_KNOWN_MAX: Final = 1024
 # Threads of a block where a program leaves that to us: more gain nothing on a CPU, and every GPU
 # takes so many.
 BLOCK_CHOSEN_MAX: Final = 256

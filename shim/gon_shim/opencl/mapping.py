@@ -16,7 +16,14 @@ from gon_shim.opencl.khronos import constants as cl
 from gon_shim.opencl.limits import MAP_ALIGNMENT_BYTES
 from gon_shim.opencl.memory import Memory
 from gon_shim.opencl.queue import Queue
-from gon_shim.opencl.transfers import any_memory_for, host_bytes, memory_for, read, write
+from gon_shim.opencl.transfers import (
+    any_memory_for,
+    host_bytes,
+    memory_for,
+    read,
+    span_of,
+    write,
+)
 
 if TYPE_CHECKING:
     from _gon_opencl import CData, Handles
@@ -82,7 +89,10 @@ def enqueue_map(
     def run() -> Pending | None:
         return None if invalidates else read(queue, memory, offset, out, waits=now)
 
-    queue.submit(cl.CL_COMMAND_MAP_BUFFER, run, count, waits, event_at, blocks=bool(blocks))
+    queue.submit(
+        cl.CL_COMMAND_MAP_BUFFER, run, count, waits, event_at, blocks=bool(blocks), uses=(memory,),
+        fills=None if invalidates else span_of(at, size),
+    )  # fmt: skip
     mapped = Mapped(offset, size, at, room, writes)
     memory.maps.setdefault(address(at), []).append(mapped)
     return at
@@ -105,4 +115,7 @@ def enqueue_unmap(
         if mapped.writes:
             mapped.put_back(queue, memory)
 
-    queue.submit(cl.CL_COMMAND_UNMAP_MEM_OBJECT, run, count, waits, event_at)
+    queue.submit(
+        cl.CL_COMMAND_UNMAP_MEM_OBJECT, run, count, waits, event_at, uses=(memory,),
+        takes=span_of(mapped.at, mapped.size) if mapped.writes else None,
+    )  # fmt: skip

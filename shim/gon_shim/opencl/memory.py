@@ -28,7 +28,6 @@ from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require
 from gon_shim.opencl.khronos import constants as cl
 from gon_shim.opencl.objects import Object
-from gon_shim.opencl.queue import Queue
 from gon_shim.opencl.scope import Scope
 
 if TYPE_CHECKING:
@@ -87,8 +86,7 @@ class Memory(Object):
     def end(self) -> None:
         for call in reversed(self.on_end):
             call()
-        # A command that is held may be for it: then its bytes go with the last that refers to it.
-        if self.whole is None and not any(queue.held for queue in Queue.all()):
+        if self.whole is None:
             with suppress(GonError):  # of a lease that is over nothing is left to free
                 self.buffer.close()
 

@@ -10,7 +10,7 @@ refers to it. Counts change under one lock.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, ClassVar, Self, cast
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar, cast
 
 from _gon_opencl import ffi, lib
 from gon_shim.opencl.errors import ClError
@@ -20,9 +20,19 @@ if TYPE_CHECKING:
     from _gon_opencl import Object as Word
 
 _COUNTING = threading.Lock()
+_Made = TypeVar("_Made")
 
 
-class Object:
+class _Whole(type):
+    """Lets a handle be known once its object is whole: other threads look for all of a kind."""
+
+    def __call__(cls: type[_Made], *given: object, **named: object) -> _Made:
+        made: _Made = super().__call__(*given, **named)  # type: ignore[misc]
+        cast("Object", made).publish()
+        return made
+
+
+class Object(metaclass=_Whole):
     """One object of OpenCL."""
 
     # What an entry says of a handle that is none.
@@ -42,6 +52,9 @@ class Object:
         self.references = 1
         self._holders = 0
         self._held: list[Object] = []
+
+    def publish(self) -> None:
+        """Let its handle be known."""
         self._live[self.handle] = self
 
     def __repr__(self) -> str:

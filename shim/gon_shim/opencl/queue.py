@@ -6,7 +6,6 @@ have. Only what is held differs: there, it holds up nothing but what waits for i
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -24,14 +23,14 @@ from gon_shim.opencl.answers import (
     word,
     words_with_end,
 )
-from gon_shim.opencl.command import CHANGED, Command
+from gon_shim.opencl.command import CHANGED, Command, Course
 from gon_shim.opencl.device import QUEUE_PROPERTIES, Device, now_ns
 from gon_shim.opencl.entry import entry
-from gon_shim.opencl.errors import ClError, code_of, require
+from gon_shim.opencl.errors import ClError, require, told
 from gon_shim.opencl.event import Event
 from gon_shim.opencl.khronos import constants as cl
-from gon_shim.opencl.limits import READS_REMEMBERED
 from gon_shim.opencl.objects import Object
+from gon_shim.opencl.reads import READS, Span
 from gon_shim.opencl.scope import Scope
 
 if TYPE_CHECKING:
@@ -39,12 +38,30 @@ if TYPE_CHECKING:
     from gon_client.stream import Stream
 
 
-class Held(NamedTuple):
+class Work(NamedTuple):
+    """What a command does: `run` queues it on the stream. `uses` has to live until then, `fills`
+    and `takes` is the program's memory that it reads into, or writes from.
+    """
+
+    run: Callable[[], Pending | None]
+    uses: Sequence[Object] = ()
+    fills: Span | None = None
+    takes: Span | None = None
+
+
+class Held:
     """A command that may not go to its stream yet: it waits for what is held too."""
 
-    command: Command
-    awaited: Sequence[Command]
-    run: Callable[[], Pending | None]
+    def __init__(self, command: Command, awaited: Sequence[Command], work: Work) -> None:
+        self.command = command
+        self.awaited = awaited
+        self.work = work
+        # Whether some thread is about to start it.
+        self.starts = False
+
+    @property
+    def is_free(self) -> bool:
+        return not self.starts and not any(each.is_held for each in self.awaited)
 
 
 class Queue(Object):
@@ -60,10 +77,9 @@ class Queue(Object):
         self.is_in_order = not properties & cl.CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE
         self.measures = bool(properties & cl.CL_QUEUE_PROFILING_ENABLE)
         self.stream: Stream = scope.device.leased.create_stream()
+        self.course = Course(self.stream)
         self.held: deque[Held] = deque()
         self._barrier: Command | None = None
-        self._reads: list[Pending] = []
-        self._reading = threading.Lock()
         # What device times are told from: a point of the stream, and the host's time then.
         self._base = self.stream.record() if self.measures else None
         self._base_ns = 0
@@ -83,26 +99,23 @@ class Queue(Object):
         blocks: bool = False,
         fence: bool = False,
         barrier: bool = False,
+        uses: Sequence[Object] = (),
+        fills: Span | None = None,
+        takes: Span | None = None,
     ) -> None:
         """Let `run` queue a command on the stream, now or when what it waits for allows it.
 
         With `blocks`, return when it is over; a `fence` waits for all before it, a `barrier` holds
-        up all that follow. Raises ClError, what `run` does.
+        up all that follow. The rest as `Work` says. Raises ClError, what `run` does.
         """
         awaited = self._awaited(count, waits)
-        command = Command(self.stream)
-        if awaited or self.held:
-            with CHANGED:
-                awaited += self._in_the_way(fence=fence)
-                if barrier:
-                    self._barrier = command
-                if any(each.is_held for each in awaited):
-                    self.pin()
-                    self.held.append(Held(command, awaited, run))
-                else:
-                    self._start(command, awaited, run)
-        else:
-            self._start(command, (), run)
+        command = Command(self.course)
+        work = Work(run, uses, fills, takes)
+        # No lock is held while it starts: that may wait, and end what runs the program's functions.
+        if not (awaited or self.held) or not self._hold(
+            Held(command, awaited, work), fence=fence, barrier=barrier
+        ):
+            self._start(command, awaited, work)
         if event_at:
             event_at[0] = Event(self.scope, self, kind, command).handle
         if blocks:
@@ -123,52 +136,63 @@ class Queue(Object):
                 found.append(event.command)
         return found
 
+    def _hold(self, one: Held, *, fence: bool, barrier: bool) -> bool:
+        """Keep a command if it waits for what is held; return whether it does."""
+        with CHANGED:
+            one.awaited = [*one.awaited, *self._in_the_way(fence=fence)]
+            if one.is_free:
+                return False
+            if barrier:
+                self._barrier = one.command
+            for each in (self, *one.work.uses):
+                each.pin()
+            self.held.append(one)
+        return True
+
     def _in_the_way(self, *, fence: bool) -> list[Command]:
         """Return the held commands of this queue that the next one waits for."""
         if fence or (self.is_in_order and self.held):
             return [each.command for each in self.held]
         return [self._barrier] if self._barrier is not None and self._barrier.is_held else []
 
-    def _start(
-        self, command: Command, awaited: Sequence[Command], run: Callable[[], Pending | None]
-    ) -> None:
+    def _start(self, command: Command, awaited: Sequence[Command], work: Work) -> None:
         for each in awaited:
             if each.status < 0:
                 command.lower(cl.CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST)
                 return
-            if each.stream not in (None, self.stream) and each.status > 0:
+            if each.course not in (None, self.course) and each.status > 0:
                 self.stream.wait(each.mark())
-        if self.measures:
+        if work.takes is not None:
+            READS.settle_before(work.takes, is_read=False)
+        elif work.fills is not None:
+            READS.settle_before(work.fills, is_read=True)
+        if self.measures or command.tells_running:
             command.began = self.stream.record()
-        pending = run()
+        before = self.course.last
+        read = work.run()
         if self.measures:
             command.ended = self.stream.record()
-        if pending is not None:
-            with self._reading:
-                if len(self._reads) >= READS_REMEMBERED:
-                    self._reads = [read for read in self._reads if not read.done()]
-                self._reads.append(pending)
-        command.submit(pending)
+        if read is not None:
+            READS.add(self.course, work.fills, read)
+        command.submit(read, before)
 
     def let_go(self) -> bool:
-        """Start the held commands that nothing holds any more; return whether there were any.
-
-        Needs CHANGED.
-        """
-        free = [each for each in self.held if not any(a.is_held for a in each.awaited)]
+        """Start the held commands that nothing holds any more; return whether there were any."""
+        with CHANGED:
+            free = [each for each in self.held if each.is_free]
+            for each in free:
+                each.starts = True
         for each in free:
-            self.held.remove(each)
             try:
-                self._start(each.command, each.awaited, each.run)
-            except GonError as error:
-                each.command.lower(code_of(error))
-            except ClError as error:
-                each.command.lower(error.code)
-            finally:
-                # Last: that of a queue that was released closes its stream.
-                self.unpin()
-        if free:
-            CHANGED.notify_all()
+                self._start(each.command, each.awaited, each.work)
+            except Exception as error:  # noqa: BLE001 - whoever waits for it is told
+                each.command.lower(told("a command", error))
+            with CHANGED:
+                self.held.remove(each)
+                CHANGED.notify_all()
+            # Last: a queue that was released closes its stream with this.
+            for used in (*each.work.uses, self):
+                used.unpin()
         return bool(free)
 
     def end(self) -> None:
@@ -180,11 +204,10 @@ class Queue(Object):
         if self.held:
             with CHANGED:
                 CHANGED.wait_for(lambda: not self.held)
-        with self._reading:
-            reads, self._reads = self._reads, []
-        for read in reads:
-            read.wait()
+        last = self.course.last
+        READS.settle(self.course)
         self.stream.sync()
+        self.course.passed(last)
 
     def times_ns(self, command: Command) -> tuple[int, int, int, int]:
         """Return when a command was queued and submitted, began and ended. Raises ClError."""
@@ -198,10 +221,9 @@ class Queue(Object):
 
 def advance() -> None:
     """Let go what is held no longer, in all queues."""
-    with CHANGED:
-        # Each once, not up to the first: what one lets go may be what another waits for.
-        while sum(queue.let_go() for queue in Queue.all() if queue.held):
-            pass
+    # Each once, not up to the first: what one lets go may be what another waits for.
+    while sum(queue.let_go() for queue in Queue.all() if queue.held):
+        pass
 
 
 _ANSWERS: Answers[Queue] = {

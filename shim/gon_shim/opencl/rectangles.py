@@ -12,7 +12,7 @@ from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require
 from gon_shim.opencl.khronos import constants as cl
 from gon_shim.opencl.queue import Queue
-from gon_shim.opencl.transfers import host_bytes, memory_for, read, write
+from gon_shim.opencl.transfers import host_bytes, memory_for, read, span_of, write
 
 if TYPE_CHECKING:
     from _gon_opencl import CData, Handles, Numbers
@@ -99,10 +99,12 @@ def enqueue_read_rect(
             read(queue, memory, first, out[second : second + size], waits=False)
             for first, second, size in pieces(there, here, region)
         ]
-        return Together([each for each in reads if each is not None])
+        return Together(reads)
 
-    kind = cl.CL_COMMAND_READ_BUFFER_RECT
-    queue.submit(kind, run, count, waits, event_at, blocks=bool(blocks))
+    queue.submit(
+        cl.CL_COMMAND_READ_BUFFER_RECT, run, count, waits, event_at, blocks=bool(blocks),
+        uses=(memory,), fills=span_of(at, here.end(region)),
+    )  # fmt: skip
 
 
 @entry("clEnqueueWriteBufferRect")
@@ -126,7 +128,10 @@ def enqueue_write_rect(
             write(queue, memory, first, data[second : second + size])
 
     held = bool(blocks) and bool(count or queue.held)
-    queue.submit(cl.CL_COMMAND_WRITE_BUFFER_RECT, run, count, waits, event_at, blocks=held)
+    queue.submit(
+        cl.CL_COMMAND_WRITE_BUFFER_RECT, run, count, waits, event_at, blocks=held,
+        uses=(memory,), takes=span_of(at, here.end(region)),
+    )  # fmt: skip
 
 
 @entry("clEnqueueCopyBufferRect")
@@ -155,7 +160,8 @@ def enqueue_copy_rect(
         for first, second, size in made:
             contract.copy(stream, origin, first, end, second, size)
 
-    queue.submit(cl.CL_COMMAND_COPY_BUFFER_RECT, run, count, waits, event_at)
+    kind = cl.CL_COMMAND_COPY_BUFFER_RECT
+    queue.submit(kind, run, count, waits, event_at, uses=(source, target))
 
 
 def _check_apart(made: Sequence[tuple[int, int, int]]) -> None:

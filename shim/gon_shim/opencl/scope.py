@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 
 from gon_shim.opencl.answers import (
     Answers,
+    address,
     answer,
     pointer,
     properties_of,
     uint,
     words_with_end,
 )
-from gon_shim.opencl.device import Device, device, devices_of, is_of_kind, unpack_handle
+from gon_shim.opencl.device import Device, device, devices_of, is_of_kind
 from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require
 from gon_shim.opencl.khronos import constants as cl
 from gon_shim.opencl.objects import Object
-from gon_shim.opencl.platform import Platform
+from gon_shim.opencl.platform import PLATFORM
 
 if TYPE_CHECKING:
     from _gon_opencl import Callback, CData, Handles, Numbers
@@ -53,7 +54,7 @@ def _checked(properties: CData) -> tuple[tuple[int, int], ...]:
     found = properties_of(properties)
     for name, value in found:
         if name == cl.CL_CONTEXT_PLATFORM:
-            Platform.of(unpack_handle(value))
+            require(value == address(PLATFORM), cl.CL_INVALID_PLATFORM)
         elif name != cl.CL_CONTEXT_INTEROP_USER_SYNC:
             raise ClError(cl.CL_INVALID_PROPERTY)
     require(len({name for name, _ in found}) == len(found), cl.CL_INVALID_PROPERTY)

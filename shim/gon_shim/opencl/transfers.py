@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from _gon_opencl import ffi
-from gon.device import Pending, Waiting
+from gon.device import SETTLED, Pending, Waiting
 from gon.limits import INLINE_BYTES_MAX
+from gon_shim.opencl.answers import address
 from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import require
 from gon_shim.opencl.khronos import constants as cl
 from gon_shim.opencl.memory import Memory, memories_of
 from gon_shim.opencl.queue import Queue
+from gon_shim.opencl.reads import Span
 
 if TYPE_CHECKING:
     from _gon_opencl import CData, Handles
@@ -22,6 +24,12 @@ _PATTERNS = (1, 2, 4, 8, 16, 32, 64, 128)
 def host_bytes(at: CData, size: int) -> memoryview:
     """Return the program's memory as bytes, in place."""
     return memoryview(ffi.buffer(at, size))
+
+
+def span_of(at: CData, size: int) -> Span:
+    """Return the program's memory as a range of addresses."""
+    start = address(at)
+    return Span(start, start + size)
 
 
 def any_memory_for(queue: Queue, handle: CData) -> Memory:
@@ -38,15 +46,13 @@ def memory_for(queue: Queue, handle: CData) -> Memory:
     return memory
 
 
-def read(
-    queue: Queue, memory: Memory, offset: int, out: memoryview, *, waits: bool
-) -> Pending | None:
+def read(queue: Queue, memory: Memory, offset: int, out: memoryview, *, waits: bool) -> Pending:
     """Queue a read, or do it where it is waited for anyway."""
     contract = queue.stream.device.contract
     stream, buffer = queue.stream.handle, memory.buffer.handle
     if waits and out.nbytes > INLINE_BYTES_MAX and isinstance(contract, Waiting):
         contract.read_now(stream, buffer, memory.offset + offset, out)
-        return None
+        return SETTLED
     return contract.read(stream, buffer, memory.offset + offset, out)
 
 
@@ -69,10 +75,13 @@ def enqueue_read(
     out, kind = host_bytes(at, size), cl.CL_COMMAND_READ_BUFFER
     now = bool(blocks) and not count and not queue.held
 
-    def run() -> Pending | None:
+    def run() -> Pending:
         return read(queue, memory, offset, out, waits=now)
 
-    queue.submit(kind, run, count, waits, event_at, blocks=bool(blocks))
+    queue.submit(
+        kind, run, count, waits, event_at, blocks=bool(blocks), uses=(memory,),
+        fills=span_of(at, size),
+    )  # fmt: skip
 
 
 @entry("clEnqueueWriteBuffer")
@@ -89,8 +98,9 @@ def enqueue_write(
     # The bytes are taken when the command is queued: one that is not held blocks no longer.
     held = bool(blocks) and bool(count or queue.held)
     queue.submit(
-        kind, lambda: write(queue, memory, offset, data), count, waits, event_at, blocks=held
-    )
+        kind, lambda: write(queue, memory, offset, data), count, waits, event_at, blocks=held,
+        uses=(memory,), takes=span_of(at, size),
+    )  # fmt: skip
 
 
 @entry("clEnqueueCopyBuffer")
@@ -111,7 +121,8 @@ def enqueue_copy(
             queue.stream.handle, source.buffer.handle, start, target.buffer.handle, goal, size
         )
 
-    queue.submit(cl.CL_COMMAND_COPY_BUFFER, run, count, waits, event_at)
+    kind = cl.CL_COMMAND_COPY_BUFFER
+    queue.submit(kind, run, count, waits, event_at, uses=(source, target))
 
 
 @entry("clEnqueueFillBuffer")
@@ -131,7 +142,7 @@ def enqueue_fill(
             queue.stream.handle, memory.buffer.handle, memory.offset + offset, size, pattern
         )
 
-    queue.submit(cl.CL_COMMAND_FILL_BUFFER, run, count, waits, event_at)
+    queue.submit(cl.CL_COMMAND_FILL_BUFFER, run, count, waits, event_at, uses=(memory,))
 
 
 @entry("clEnqueueMigrateMemObjects")
