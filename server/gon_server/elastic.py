@@ -40,6 +40,7 @@ from gon.ranges import Ranged
 from gon_server.devices.graphs import GraphLoop
 from gon_server.engines.admission import check_format, check_program, formats_of
 from gon_server.engines.base import Building, EngineProgram
+from gon_server.engines.choice import asked_engine
 from gon_server.engines.programs import EnginePrograms, telling_memory
 from gon_server.engines.shelf import Shelf
 from gon_server.engines.signature import written
@@ -156,11 +157,12 @@ class ElasticUnit(GraphLoop):
             raise
 
     def _load_program(self, program: Program) -> EngineProgram:
-        engine = self._shelf.open(program.code_format)
+        name, bare = asked_engine(program)
+        engine = self._shelf.open(program.code_format, name)
         build = self._build
-        if build is not None and isinstance(engine, Building) and engine.is_compiled(program):
+        if build is not None and isinstance(engine, Building) and engine.is_compiled(bare):
             return engine.load_built(build(program))
-        return engine.load(program)
+        return engine.load(bare)
 
     def program_bytes(self, module: Handle) -> int:
         return self._programs.size_bytes(module)
