@@ -85,12 +85,13 @@ class ElasticUnit(GraphLoop):
         self.memory_of = base.memory_of if isinstance(base, InPlace) else self._no_memory_of
         self._programs = EnginePrograms(self.memory_of)
         if isinstance(base, InPlace):
-            base.watch(self._programs.forget_memory)
+            base.watch(self._forget_memory)
         self._functions = self._programs.kernels
         below = base.port if isinstance(base, Ported) else None
-        self.port: Port | None = (
+        self._elastic_port = (
             None if below is None else ElasticPort(below, self._functions, self.memory_of)
         )
+        self.port: Port | None = self._elastic_port
         # Programs of the device below, and what was unloaded by a change: by then their handles are
         # the caller's still.
         self._modules: set[int] = set()
@@ -98,7 +99,7 @@ class ElasticUnit(GraphLoop):
         self._gone_modules: set[int] = set()
         self._gone_kernels: set[int] = set()
         # What is the device's own, and goes no way round.
-        self.allocate, self.free = base.allocate, base.free
+        self.allocate = base.allocate
         self.write, self.read = base.write, base.read
         self.copy, self.fill = base.copy, base.fill
         self.create_stream, self.close_stream = base.create_stream, base.close_stream
@@ -110,6 +111,18 @@ class ElasticUnit(GraphLoop):
 
     def __repr__(self) -> str:
         return f"ElasticUnit({self._is.name}, {self._programs!r}, over {self._base!r})"
+
+    def free(self, buffer: Handle) -> None:
+        self._forget_launches()
+        self._base.free(buffer)
+
+    def _forget_memory(self, memory: memoryview) -> None:
+        self._forget_launches()
+        self._programs.forget_memory(memory)
+
+    def _forget_launches(self) -> None:
+        if self._elastic_port is not None:
+            self._elastic_port.forget()
 
     def bound_memory(self, size_bytes: int) -> None:
         if isinstance(self._base, Bounded):
@@ -196,6 +209,7 @@ class ElasticUnit(GraphLoop):
 
     def close_kernel(self, kernel: Handle) -> None:
         if kernel in self._functions:
+            self._forget_launches()
             self._programs.close_kernel(kernel)
         elif kernel in self._gone_kernels:
             self._gone_kernels.remove(kernel)
@@ -285,6 +299,7 @@ class ElasticUnit(GraphLoop):
         """Unload every program; their handles stay the caller's, until he closes them."""
         self._gone_kernels |= self._kernels | set(self._functions)
         self._gone_modules |= self._modules | set(self._programs.modules)
+        self._forget_launches()
         self._programs.clear()
         for kernel in self._kernels:
             self._base.close_kernel(Handle(kernel))
@@ -294,6 +309,7 @@ class ElasticUnit(GraphLoop):
         self._modules.clear()
 
     def close(self) -> None:
+        self._forget_launches()
         self._programs.clear()
         self._base.close()
 

@@ -217,6 +217,36 @@ def _only(outputs: gon.DeviceArray | tuple[gon.DeviceArray, ...]) -> gon.DeviceA
     return outputs
 
 
+def test_a_call_like_the_last_one_is_looked_at_like_the_first(device: gon.Device) -> None:
+    device.reconfigure("npu")
+    model = device.onnx(models.scaled(shape=SHAPE))
+    ones = np.ones(SHAPE, np.float32)
+    x, y, z = device.asarray(ones), device.zeros(SHAPE), device.zeros(SHAPE)
+    for number in range(3):
+        x.set(ones * number)
+        assert model(x, out=y) is y
+        assert np.array_equal(y.get(), ones * 2 * number + 1)
+    assert model(y, out=z) is z
+    assert np.array_equal(z.get(), ones * 11)
+    wrong = (device.zeros(3), device.zeros(SHAPE, np.int32))
+    for each in wrong:
+        with pytest.raises(gon.KernelArgumentError, match=r"x float32\[2, 4\] is needed"):
+            model(each, out=y)
+        with pytest.raises(gon.KernelArgumentError, match=r"y float32\[2, 4\] is needed"):
+            model(x, out=each)
+    for inputs in ((), (x, x)):
+        with pytest.raises(gon.KernelArgumentError, match="has 1 inputs"):
+            model(*inputs, out=y)
+    with pytest.raises(gon.KernelArgumentError, match="no parameter 'n'"):
+        model(x, out=y, n=3)
+    with gon.local("sim:") as other, pytest.raises(gon.BadHandle, match="another device's"):
+        model(x, out=other.zeros(SHAPE))
+    assert np.array_equal(_only(model(ones * 4, out=z)).get(), ones * 9)
+    y.buffer.close()
+    with pytest.raises(gon.BadHandle, match="closed"):
+        model(x, out=y)
+
+
 def test_gond_knows_what_a_unit_has_become(gond: Gond, device: gon.Device) -> None:
     lease = cast(Lease, getattr(device._on_close, "__self__"))  # noqa: B009 - a method's object
     terms = lease.terms
