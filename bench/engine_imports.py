@@ -16,7 +16,7 @@ from statistics import median
 
 from gon.clock import SYSTEM_CLOCK
 from gon_server.engines.base import Share
-from gon_server.engines.shelf import engine_formats, open_engine
+from gon_server.engines.shelf import Shelf, engine_formats
 
 _PAUSE_S = 0.0002
 _ALL = "all"
@@ -29,7 +29,7 @@ def load(code_formats: list[str]) -> tuple[float, float]:
     def work() -> None:
         began_s = time.perf_counter()
         for each in code_formats:
-            open_engine(each, Share(2))
+            Shelf(Share(2)).open(each)
         took_s.append(time.perf_counter() - began_s)
 
     thread = threading.Thread(target=work)

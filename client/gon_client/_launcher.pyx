@@ -161,6 +161,22 @@ cdef class Launcher:
         for take in self._takes:
             self._room += (<Take>take).most_bytes()
 
+    def again(self, stream, config, tensors, tuple inputs, output):
+        """Queue a function's call like an earlier one, of tensors that were these, if they are again
+        (gon_client.function); False if that is left to the long way.
+        """
+        cdef tuple args = (*inputs, output)
+        cdef Py_ssize_t index = 0
+        if len(args) != len(tensors):
+            return False
+        for shape, dtype in tensors:
+            array = args[index]
+            # The rest is asked as for any launch.
+            if type(array) is not DeviceArray or array.dtype is not dtype or array.shape != shape:
+                return False
+            index += 1
+        return self.queue(stream, config, args) == 1
+
     cdef int queue(self, object stream, object config, tuple args) except -1:
         """Queue a launch; 0 if it is left to the long way, which also says what is wrong."""
         cdef uint8_t[_LAUNCH_BYTES] op

@@ -84,6 +84,11 @@ class Function:
         values = {name: len(ordered) + place for place, name in enumerate(self._values)}
         self._places = [places.get(id(param), values.get(param.name, 0)) for param in params]
         self._in_order = self._places == list(range(len(params)))
+        launcher = kernel.launcher
+        # What queues a call like the last one, into an output that is there, natively.
+        self._again = None
+        if launcher is not None and self._in_order and not self._values:
+            self._again = launcher.again
         # By what the tensors are; the last one that was gone by.
         self._plans: dict[object, _Plan] = {}
         self._latest: _Plan | None = None
@@ -114,9 +119,15 @@ class Function:
 
         Raises KernelArgumentError (count, type or shape, naming what was given), BadHandle.
         """
+        again, latest = self._again, self._latest
+        if again is not None and latest is not None and type(out) is DeviceArray and not values:
+            if stream is None:
+                stream = self.kernel.device.default_stream
+            if not latest.makes and again(stream, _ONCE, latest.tensors, inputs, out):
+                return out
         device, makes = self.kernel.device, out is None
         results = () if out is None else _listed(out)
-        plan = self._latest
+        plan = latest
         given = (*inputs, *results)
         if plan is None or values or not plan.is_for(len(inputs), given, device, makes=makes):
             plan = self._planned(inputs, given, values, makes=makes)

@@ -31,14 +31,17 @@ class Models(ABC):
     ) -> Module:
         """Compile or load a program; see Device."""
 
-    def onnx(self, model: str | PathLike[str] | bytes) -> Function:
+    def onnx(self, model: str | PathLike[str] | bytes, *, engine: str = "") -> Function:
         """Load an ONNX model, a file or its content, as a function: `y = dev.onnx("m.onnx")(x)`.
 
-        Raises CompileError with the runtime's words, Unsupported for what a model may not have
-        here, or the unit's personality does not admit, InvalidArgument for a unit without ONNX.
+        `engine` names what is to run it ("onnxruntime", "openvino"), where the host has several;
+        which one it is else, the host says. Raises CompileError with the runtime's words,
+        Unsupported for what a model may not have here, the unit's personality does not admit, or an
+        engine that is not there, InvalidArgument for a unit without ONNX.
         """
         code = model if isinstance(model, bytes) else Path(model).read_bytes()
-        return self.compile(code, "onnx").get_function("main")
+        options = f"--engine={engine}" if engine else ""
+        return self.compile(code, "onnx", options).get_function("main")
 
     def stablehlo(
         self, program: Exportable, *specs: object

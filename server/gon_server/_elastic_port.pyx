@@ -1,14 +1,16 @@
 """The quick way of launches on an elastic unit, natively: functions of engines beside the device's
 kernels.
 
-A launch of a function that is bound already is looked up as it is coded, and run. What is not, or
-not plainly coded, or finds no memory, is done by gon_server.elastic, which binds it and says what
-is wrong with it.
+A launch that is coded as the function's last one is compared, and run; of another one that is bound
+already what it is bound to is looked up. What is not, or not plainly coded, or finds no memory, is
+done by gon_server.elastic, which binds it and says what is wrong with it.
 
 Rules: the order is that of gon_server.elastic: what was queued on the stream has finished first.
+What was compared stands for buffers and functions that are there: `forget` is to be called when one
+goes. Bytes given by value, which are keys and nonces, are not kept.
 """
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -21,9 +23,18 @@ from gon.wire.packing cimport take_array, take_bytes, take_number
 
 cdef enum:
     _CONFIG_BYTES = 9
+    # Functions whose last launch is known; a program has few that it calls in turn.
+    _LATEST_MAX = 64
 
 # A function is run once: a grid and a block of 1 × 1 × 1, and no shared bytes.
 cdef const uint8_t* _ONCE = b"\x93\x01\x01\x01\x93\x01\x01\x01\x00"
+
+
+cdef class Latest:
+    """A launch as it was coded, behind stream and kernel, and what it ran."""
+
+    cdef bytes coded
+    cdef object run
 
 
 cdef class ElasticPort(Port):
@@ -32,19 +43,38 @@ cdef class ElasticPort(Port):
     cdef Port _base
     cdef object _functions
     cdef object _memory_of
+    # The last launch of each function.
+    cdef dict _latest
 
     def __init__(self, Port base not None, functions, memory_of):
         self._base = base
         self._functions = functions
         self._memory_of = memory_of
+        self._latest = {}
+
+    def forget(self):
+        """Forget which launches were run: a buffer or a function goes."""
+        if self._latest:
+            self._latest.clear()
 
     cdef int launch(
         self, uint64_t stream, uint64_t kernel, const uint8_t* op, Py_ssize_t config_at,
         Py_ssize_t size
     ) except -1:
-        cdef PyObject* function = PyDict_GetItemWithError(self._functions, kernel)
+        cdef object handle = kernel
+        cdef PyObject* function = PyDict_GetItemWithError(self._functions, handle)
+        cdef PyObject* found
+        cdef Latest latest
+        cdef Py_ssize_t coded = size - config_at
         if function == NULL:
             return self._base.launch(stream, kernel, op, config_at, size)
+        found = PyDict_GetItemWithError(self._latest, handle)
+        if found != NULL:
+            latest = <Latest>found
+            if PyBytes_GET_SIZE(latest.coded) == coded and not memcmp(
+                PyBytes_AS_STRING(latest.coded), op + config_at, coded
+            ):
+                return self._base.sync(stream) and self._run(latest.run)
         if size < config_at + _CONFIG_BYTES or memcmp(op + config_at, _ONCE, _CONFIG_BYTES):
             return 0
         places = self._places(op + config_at + _CONFIG_BYTES, op + size)
@@ -52,7 +82,22 @@ cdef class ElasticPort(Port):
             bound = None if places is None else (<object>function).bound_to(places)
             if bound is None or not self._base.sync(stream):
                 return 0
-            bound.run()
+        except MemoryError:
+            return 0
+        run = bound.run
+        if (<object>function).keeps:
+            latest = Latest.__new__(Latest)
+            latest.coded = PyBytes_FromStringAndSize(<const char*>op + config_at, coded)
+            latest.run = run
+            if len(self._latest) >= _LATEST_MAX:
+                self._latest.clear()
+            self._latest[handle] = latest
+        return self._run(run)
+
+    cdef int _run(self, object run) except -1:
+        """Run what is bound; 0 if that finds no memory."""
+        try:
+            run()
         except MemoryError:
             return 0
         return 1

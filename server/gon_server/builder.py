@@ -23,6 +23,7 @@ from gon.model import Program
 from gon.program_limits import built_bytes, sealed_program_bytes
 from gon_server import confine
 from gon_server.engines.base import Building, Share
+from gon_server.engines.choice import asked_engine
 from gon_server.engines.shelf import Shelf, engine_formats
 from gon_server.orders import Build, Built, Ready, Recruit, receive_order, send_order
 from gon_server.sealed import read_sealed, seal
@@ -37,7 +38,7 @@ def serve_builds(sock: socket.socket, device: Builder, recruit: Recruit) -> None
     if recruit.memory_bytes:
         confine.bound_data(recruit.memory_bytes)
     device.prepare_build()
-    shelf = Shelf(Share(1))
+    shelf = Shelf(Share(1), recruit.engines)
     send_order(sock, Ready(""))
     while True:
         received = receive_order(sock)
@@ -67,7 +68,8 @@ def _build(device: Builder, shelf: Shelf, fd: int, program_bytes: int) -> bytes 
         content = read_sealed(fd, sealed_program_bytes(program_bytes))
         program = msgspec.msgpack.decode(content, type=Program)
         del content
-        built = _builder_of(program, device, shelf).build(program)
+        builder, program = _builder_of(program, device, shelf)
+        built = builder.build(program)
     except (msgspec.DecodeError, RemoteProtocolError) as error:
         return CompileError(f"this is no program: {error}")
     except OutOfMemory:
@@ -80,15 +82,19 @@ def _build(device: Builder, shelf: Shelf, fd: int, program_bytes: int) -> bytes 
     return built
 
 
-def _builder_of(program: Program, device: Builder, shelf: Shelf) -> Building | Builder:
-    """Return what builds a program: its format's engine, where there is one that builds, else the
-    device, which refuses what it does not know. An engine is loaded for its first program.
+def _builder_of(
+    program: Program, device: Builder, shelf: Shelf
+) -> tuple[Building | Builder, Program]:
+    """Return what builds a program, and what it is to build: its format's engine, where there is
+    one that builds, else the device, which refuses what it does not know. An engine is loaded for
+    its first program.
     """
     if program.code_format in engine_formats():
-        engine = shelf.open(program.code_format)
+        name, bare = asked_engine(program)
+        engine = shelf.open(program.code_format, name)
         if isinstance(engine, Building):
-            return engine
-    return device
+            return engine, bare
+    return device, program
 
 
 def _give(sock: socket.socket, number: int, built: bytes) -> bool:

@@ -38,6 +38,7 @@ from gon_server.build_effects import (
     Waiter,
 )
 from gon_server.builds import BuildBook
+from gon_server.engines.choice import Choices
 from gon_server.leases import LOCAL_TENANT
 from gon_server.modules import ModuleKey
 from gon_server.orders import Built, Recruit
@@ -80,12 +81,15 @@ class Building:
         memory_bytes: int,
         clock: Clock,
         program_bytes: int = 0,
+        engines: Choices = (),
     ) -> None:
-        """`program_bytes` is the most that an uploaded program may have."""
+        """`program_bytes` is the most that an uploaded program may have; `engines` are those that
+        the site wants.
+        """
         self._book = book
         self._hire_worker = hire
         self._kept = frozenset(kept)
-        self._recruit_order = Recruit(memory_bytes, program_bytes)
+        self._recruit_order = Recruit(memory_bytes, program_bytes, engines)
         self._program_bytes_max = sealed_program_bytes(program_bytes)
         self._built_bytes_max = built_bytes(program_bytes)
         self._clock = clock

@@ -40,6 +40,8 @@ from gon.limits import (
 )
 from gon.personalities import PERSONALITIES_MAX
 from gon.program_limits import ENGINE_MEMORY_BYTES, UPLOADED_BYTES, UPLOADED_BYTES_MAX
+from gon_server.engines.choice import Choices
+from gon_server.engines.limits import ENGINE_FORMATS_MAX
 from gon_server.named_settings import ENV_PREFIX, About, NamedTable, convert, known, settings_of
 
 CONFIG_VARIABLE = "GOND_CONFIG"
@@ -72,6 +74,13 @@ class PersonalitySettings:
     dynamic: bool = True
     refuses: tuple[str, ...] = ()
     stands_for: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """Which engine the owner of the host wants for a format, by its name."""
+
+    use: Annotated[str, Meta(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +173,18 @@ class Settings:
             description="personalities by name: NAME=FORMAT[+FORMAT…][,kernels=true][,elements=…]…",
         ),
     ] = field(default_factory=dict[str, PersonalitySettings])
+    engines: Annotated[
+        Mapping[str, EngineSettings],
+        Meta(
+            max_length=ENGINE_FORMATS_MAX,
+            description="which engine runs a format that several can run: FORMAT=ENGINE",
+        ),
+    ] = field(default_factory=dict[str, EngineSettings])
+
+    @property
+    def chosen_engines(self) -> Choices:
+        """Formats, each with the engine that is wanted for it."""
+        return tuple((code_format, each.use) for code_format, each in self.engines.items())
 
     @property
     def control_addresses(self) -> tuple[Address, ...]:
@@ -213,6 +234,7 @@ _BY_NAME = settings_of(Settings)
 NAMED: Mapping[str, NamedTable] = {
     "units": NamedTable("unit", UnitSettings, "device"),
     "personalities": NamedTable("personality", PersonalitySettings, "formats"),
+    "engines": NamedTable("format", EngineSettings, "use"),
 }
 SETTINGS: tuple[About, ...] = tuple(_BY_NAME.values())
 

@@ -102,7 +102,7 @@ class _Daemon:
                 log.error("device %s cannot be opened: %s", each.address, each.error)
         for engine in engines:
             if engine.error:
-                log.info("engine of %s is not there: %s", engine.code_format, engine.error)
+                log.info("%s: engine %s is not there: %s", *engine.named, engine.error)
         memory_bytes = discover.host_memory_bytes()
         specs = plan(settings, found, memory_bytes, platform.machine(), engines)
 

@@ -27,7 +27,7 @@ from gon.device import Device
 from gon.errors import GonError
 from gon.limits import DISCOVER_TIMEOUT_S
 from gon_server.engines.base import Share
-from gon_server.engines.shelf import ENGINES, open_engine
+from gon_server.engines.shelf import engine_formats, engines_of, open_engine
 from gon_server.offers import FoundEngine
 from gon_server.spawning import clean_environment
 from gon_server.units import Found
@@ -169,13 +169,14 @@ def describe(address: str) -> Found:
 
 def load_engines() -> Iterator[FoundEngine]:
     """Load every engine, and say which it is or why it does not load."""
-    for entry in importlib.metadata.entry_points(group=ENGINES):
-        try:
-            engine = open_engine(entry.name, Share(threads=1))
-        except GonError as error:
-            yield FoundEngine(entry.name, error=error.message)
-        else:
-            yield FoundEngine(entry.name, engine.version)
+    for code_format in sorted(engine_formats()):
+        for name in engines_of(code_format):
+            try:
+                engine = open_engine(code_format, name, Share(threads=1))
+            except GonError as error:
+                yield FoundEngine(code_format, name, error=error.message)
+            else:
+                yield FoundEngine(code_format, name, engine.version)
 
 
 def main() -> None:

@@ -41,6 +41,7 @@ from gon.ranges import Ranged
 from gon_server.devices.graphs import GraphLoop
 from gon_server.engines.admission import check_format, check_program, formats_of
 from gon_server.engines.base import Building, EngineProgram
+from gon_server.engines.choice import asked_engine
 from gon_server.engines.programs import EnginePrograms, telling_memory
 from gon_server.engines.shelf import Shelf
 from gon_server.engines.signature import written
@@ -85,12 +86,13 @@ class ElasticUnit(GraphLoop):
         self.memory_of = base.memory_of if isinstance(base, InPlace) else self._no_memory_of
         self._programs = EnginePrograms(self.memory_of)
         if isinstance(base, InPlace):
-            base.watch(self._programs.forget_memory)
+            base.watch(self._forget_memory)
         self._functions = self._programs.kernels
         below = base.port if isinstance(base, Ported) else None
-        self.port: Port | None = (
+        self._elastic_port = (
             None if below is None else ElasticPort(below, self._functions, self.memory_of)
         )
+        self.port: Port | None = self._elastic_port
         # Programs of the device below, and what was unloaded by a change: by then their handles are
         # the caller's still.
         self._modules: set[int] = set()
@@ -98,7 +100,7 @@ class ElasticUnit(GraphLoop):
         self._gone_modules: set[int] = set()
         self._gone_kernels: set[int] = set()
         # What is the device's own, and goes no way round.
-        self.allocate, self.free = base.allocate, base.free
+        self.allocate = base.allocate
         self.write, self.read = base.write, base.read
         self.copy, self.fill = base.copy, base.fill
         self.create_stream, self.close_stream = base.create_stream, base.close_stream
@@ -111,6 +113,18 @@ class ElasticUnit(GraphLoop):
 
     def __repr__(self) -> str:
         return f"ElasticUnit({self._is.name}, {self._programs!r}, over {self._base!r})"
+
+    def free(self, buffer: Handle) -> None:
+        self._forget_launches()
+        self._base.free(buffer)
+
+    def _forget_memory(self, memory: memoryview) -> None:
+        self._forget_launches()
+        self._programs.forget_memory(memory)
+
+    def _forget_launches(self) -> None:
+        if self._elastic_port is not None:
+            self._elastic_port.forget()
 
     def bound_memory(self, size_bytes: int) -> None:
         if isinstance(self._base, Bounded):
@@ -158,11 +172,12 @@ class ElasticUnit(GraphLoop):
             raise
 
     def _load_program(self, program: Program) -> EngineProgram:
-        engine = self._shelf.open(program.code_format)
+        name, bare = asked_engine(program)
+        engine = self._shelf.open(program.code_format, name)
         build = self._build
-        if build is not None and isinstance(engine, Building) and engine.is_compiled(program):
+        if build is not None and isinstance(engine, Building) and engine.is_compiled(bare):
             return engine.load_built(build(program))
-        return engine.load(program)
+        return engine.load(bare)
 
     def program_bytes(self, module: Handle) -> int:
         return self._programs.size_bytes(module)
@@ -196,6 +211,7 @@ class ElasticUnit(GraphLoop):
 
     def close_kernel(self, kernel: Handle) -> None:
         if kernel in self._functions:
+            self._forget_launches()
             self._programs.close_kernel(kernel)
         elif kernel in self._gone_kernels:
             self._gone_kernels.remove(kernel)
@@ -285,6 +301,7 @@ class ElasticUnit(GraphLoop):
         """Unload every program; their handles stay the caller's, until he closes them."""
         self._gone_kernels |= self._kernels | set(self._functions)
         self._gone_modules |= self._modules | set(self._programs.modules)
+        self._forget_launches()
         self._programs.clear()
         for kernel in self._kernels:
             self._base.close_kernel(Handle(kernel))
@@ -294,6 +311,7 @@ class ElasticUnit(GraphLoop):
         self._modules.clear()
 
     def close(self) -> None:
+        self._forget_launches()
         self._programs.clear()
         self._base.close()
 

@@ -68,6 +68,7 @@ class Host:
         self.epoch = epoch
         self._program_bytes = settings.program_bytes
         self._engine_bytes = settings.engine_memory_bytes
+        self._engines = settings.chosen_engines
         self._data_endpoints = tuple(data_endpoints)
         self._zmq_bind = zmq_bind
         self._clock = clock
@@ -87,6 +88,7 @@ class Host:
             settings.builder_memory_bytes,
             clock,
             settings.program_bytes,
+            self._engines,
         )
         self._contents = open_store(
             Path(settings.state_dir),
@@ -146,6 +148,7 @@ class Host:
             personalities=self._units.personalities(lease.share),
             program_bytes=self._program_bytes,
             engine_bytes=self._engine_bytes,
+            engines=self._engines,
         )
         served = False
         try:

@@ -9,14 +9,23 @@ import msgspec
 from gon.errors import ConfigError
 from gon.personalities import GPU, PERSONALITIES, PERSONALITIES_MAX, Personality
 from gon_server.config import PersonalitySettings
+from gon_server.engines.choice import Choices
 
 
 class FoundEngine(msgspec.Struct, frozen=True):
-    """An engine that is there, by the format it takes; `error` says why it does not load."""
+    """An engine that is there, by the format it takes and its name; `error` says why it does not
+    load.
+    """
 
     code_format: str
+    name: str
     version: str = ""
     error: str = ""
+
+    @property
+    def named(self) -> tuple[str, str]:
+        """The format that it takes, and its name."""
+        return self.code_format, self.name
 
 
 def known_personalities(own: Mapping[str, PersonalitySettings]) -> tuple[Personality, ...]:
@@ -60,6 +69,30 @@ def offered(
     return tuple(each for each in usable if each.kernels or each.formats)
 
 
-def told(engines: Sequence[FoundEngine]) -> tuple[str, ...]:
-    """Return what engines there are, for people."""
-    return tuple(f"{each.code_format} by {each.version}" for each in engines if not each.error)
+def check_choices(chosen: Choices, engines: Sequence[FoundEngine]) -> None:
+    """Raise ConfigError for an engine that a site wants and that is not there."""
+    found = {each.named: each for each in engines}
+    for wanted in chosen:
+        if wanted not in found:
+            code_format, name = wanted
+            names = [each.name for each in engines if each.code_format == code_format]
+            there = f"there are {', '.join(names)}" if names else "there is none of that format"
+            raise ConfigError(f"engines: {code_format} by {name!r}; {there}")
+        if error := found[wanted].error:
+            raise ConfigError(f"engines: {wanted[0]} by {wanted[1]!r} is not there: {error}")
+
+
+def told(engines: Sequence[FoundEngine], chosen: Choices = ()) -> tuple[str, ...]:
+    """Return what engines there are, for people: of each format the one first that runs its
+    programs, then those that a program may ask for.
+    """
+    there: dict[str, list[FoundEngine]] = {}
+    for each in engines:
+        if not each.error:
+            there.setdefault(each.code_format, []).append(each)
+    lines: list[str] = []
+    for code_format, found in there.items():
+        first, *others = sorted(found, key=lambda each: each.named not in chosen)
+        lines.append(f"{code_format} by {first.version}")
+        lines += [f"{code_format} by {each.version}, if asked for" for each in others]
+    return tuple(lines)

@@ -17,7 +17,13 @@ from gon.model import UnitInfo
 from gon.personalities import GPU as PERSONALITY
 from gon.personalities import Personality
 from gon_server.config import Settings, UnitSettings
-from gon_server.offers import FoundEngine, known_personalities, offered, told
+from gon_server.offers import (
+    FoundEngine,
+    check_choices,
+    known_personalities,
+    offered,
+    told,
+)
 
 GPU = "gpu"
 ACCELERATOR = "accelerator"
@@ -226,15 +232,21 @@ def plan(
                 f"unit {spec.id} has {spec.memory_bytes} bytes of memory for {spec.slices} slices"
             )
     may_be = known_personalities(settings.personalities)
-    return tuple(_with_offers(spec, may_be, engines) for spec in specs.values())
+    chosen = settings.chosen_engines
+    check_choices(chosen, engines)
+    engines_told = told(engines, chosen)
+    return tuple(_with_offers(spec, may_be, engines, engines_told) for spec in specs.values())
 
 
 def _with_offers(
-    spec: UnitSpec, known: Sequence[Personality], engines: Sequence[FoundEngine]
+    spec: UnitSpec,
+    known: Sequence[Personality],
+    engines: Sequence[FoundEngine],
+    engines_told: tuple[str, ...],
 ) -> UnitSpec:
     in_place = spec.kind == EAGPHPU
     may_be = offered(known, engines, in_place=in_place)
-    return replace(spec, may_be=may_be, engines=told(engines) if in_place else ())
+    return replace(spec, may_be=may_be, engines=engines_told if in_place else ())
 
 
 def _found_specs(

@@ -20,7 +20,7 @@ import os
 import queue
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import NoReturn, Protocol
 
@@ -28,7 +28,6 @@ from gon.clock import SYSTEM_CLOCK
 from gon.device import Builder, HostDevice
 from gon.errors import ConfigError, GonError, LinkLost, RemoteProtocolError, Unsupported
 from gon.limits import PREAMBLE_MAGIC, TRIAL_BYTES_MAX
-from gon.personalities import Personality
 from gon.placement import Placed
 from gon.transport.base import Link
 from gon.transport.bundle import Bundle
@@ -200,7 +199,7 @@ def _serve_lease(sock: socket.socket, backend: HostDevice, assign: Assign) -> No
         if assign.engine_bytes:
             confine.bound_data(assign.memory_bytes + assign.engine_bytes)
         build = None if elsewhere is None else elsewhere.build
-        device = unit = _elastic(backend, load, build, assign.personalities)
+        device = unit = _elastic(backend, load, build, assign)
         unit.changed = lambda personality: send_order(sock, Became(personality))
         load = unit.load
     lends = assign.link == "shm" and isinstance(device, Placed)
@@ -217,10 +216,11 @@ def _elastic(
     backend: HostDevice,
     load: LoadModule,
     build: BuildProgram | None,
-    personalities: Sequence[Personality],
+    assign: Assign,
 ) -> ElasticUnit:
-    """Return the device as a unit of these personalities; its engines come in the background."""
-    shelf = Shelf(Share(threads=len(os.sched_getaffinity(0))))
+    """Return the device as what the lease says; its engines come in the background."""
+    personalities = assign.personalities
+    shelf = Shelf(Share(threads=len(os.sched_getaffinity(0))), assign.engines)
     formats = [each for personality in personalities for each in personality.formats]
     warm(shelf, formats, cpu_time_of(threading.get_ident()), SYSTEM_CLOCK)
     return ElasticUnit(backend, shelf, personalities, SYSTEM_CLOCK, load, build)

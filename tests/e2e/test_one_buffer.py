@@ -1,5 +1,5 @@
-"""One buffer under a kernel, a StableHLO program, an ONNX model and a flow in turn: all of them at
-its address, and none of its bytes on the link.
+"""One buffer under a kernel, a StableHLO program, an ONNX model by two engines and a flow in turn:
+all of them at its address, and none of its bytes on the link.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ def test_kernels_and_all_engines_use_one_buffer_in_turn(tmp_path: Path) -> None:
         twice(x, out=y)
         device.reconfigure("npu", keep=True)
         device.onnx(models.scaled(shape=(COUNT,)))(y, out=x)
+        device.onnx(models.scaled(shape=(COUNT,)), engine="openvino")(x, out=y)
         device.reconfigure("dpu", keep=True)
         summed = device.flow([Checksum(digest="sha-256")])(x)
         device.reconfigure("gpu", keep=True)
@@ -75,10 +76,10 @@ def test_kernels_and_all_engines_use_one_buffer_in_turn(tmp_path: Path) -> None:
             (name, [int(each) for each in rest.split()])
             for name, rest in re.findall(r"^bound (\w+)((?: \d+)+)$", gond.output, re.MULTILINE)
         ]
-        assert [name for name, _ in bound] == ["main", "main", "flow"]
-        assert [at for _, at in bound[:2]] == [[at_x, at_y], [at_y, at_x]]
-        assert bound[2][1][0] == at_x
+        assert [name for name, _ in bound] == ["main", "main", "main", "flow"]
+        assert [at for _, at in bound[:3]] == [[at_x, at_y], [at_y, at_x], [at_x, at_y]]
+        assert bound[3][1][0] == at_x
         tripled = data * 3
-        assert np.array_equal(y.get(), tripled * 2)
+        assert np.array_equal(y.get(), (tripled * 4 + 1) * 2 + 1)
         assert summed.digest() == hashlib.sha256((tripled * 4 + 1).tobytes()).digest()
         assert np.array_equal(x.get(), (tripled * 4 + 1) * 2)

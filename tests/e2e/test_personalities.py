@@ -23,6 +23,7 @@ SHAPE = (2, 4)
 # Directories of the libraries that each engine alone has.
 LIBRARIES = {
     "onnx": ("onnxruntime/",),
+    "onnx by openvino": ("openvino/",),
     "stablehlo": ("iree/", "iree_", "_runtime_libs/"),
     "dpu-flow": ("hyperscan/", "cryptography/", "isal/", "lz4/", "xxhash/", "google_crc32c/"),
 }
@@ -180,9 +181,70 @@ def test_a_lease_loads_the_engines_of_what_it_may_be_and_of_nothing_else(gond: G
         serving(gond, acquire(host, "gpu", "npu")) as network,
         serving(gond, acquire(host, "gpu", "npu", "tpu", "dpu")) as everything,
     ):
-        until(lambda: loaded_by(everything) == set(LIBRARIES), "all engines are loaded")
+        usual = set(LIBRARIES) - {"onnx by openvino"}
+        until(lambda: loaded_by(everything) == usual, "all engines are loaded")
         until(lambda: loaded_by(network) == {"onnx"}, "one engine is loaded")
         assert loaded_by(kernels) == loaded_by(alone) == set()
+
+
+def test_a_program_chooses_its_engine_and_a_site_where_none_is_chosen(tmp_path: Path) -> None:
+    x, code = np.ones(SHAPE, np.float32), models.scaled(shape=SHAPE)
+    flags = (*REAL_WORKER, "--engine=onnx=openvino")
+    with (
+        Gond(tmp_path, *flags, units=("soft=opencl:",)) as gond,
+        gon.connect(gond.unix) as host,
+        acquire(host, "gpu", "npu") as device,
+    ):
+        (unit,) = host.units()
+        told = [each.split()[2:] for each in unit.engines if each.startswith("onnx by ")]
+        assert [each[0] for each in told] == ["openvino", "onnxruntime"]
+        assert [each[2:] for each in told] == [[], ["if", "asked", "for"]]
+        worker = gond.serving()
+        device.reconfigure("npu")
+        for model in (device.onnx(code), device.onnx(code, engine="openvino")):
+            assert (_only(model(x)).get() == 3).all()
+        assert loaded_by(worker) == {"onnx by openvino"}
+        assert (_only(device.onnx(code, engine="onnxruntime")(x)).get() == 3).all()
+        assert loaded_by(worker) == {"onnx by openvino", "onnx"}
+        with pytest.raises(gon.Unsupported, match="no engine 'tract' of onnx here"):
+            device.onnx(code, engine="tract")
+        with pytest.raises(gon.Unsupported, match="fixed shapes"):
+            device.onnx(models.scaled())
+
+
+def _only(outputs: gon.DeviceArray | tuple[gon.DeviceArray, ...]) -> gon.DeviceArray:
+    assert isinstance(outputs, gon.DeviceArray)
+    return outputs
+
+
+def test_a_call_like_the_last_one_is_looked_at_like_the_first(device: gon.Device) -> None:
+    device.reconfigure("npu")
+    model = device.onnx(models.scaled(shape=SHAPE))
+    ones = np.ones(SHAPE, np.float32)
+    x, y, z = device.asarray(ones), device.zeros(SHAPE), device.zeros(SHAPE)
+    for number in range(3):
+        x.set(ones * number)
+        assert model(x, out=y) is y
+        assert np.array_equal(y.get(), ones * 2 * number + 1)
+    assert model(y, out=z) is z
+    assert np.array_equal(z.get(), ones * 11)
+    wrong = (device.zeros(3), device.zeros(SHAPE, np.int32))
+    for each in wrong:
+        with pytest.raises(gon.KernelArgumentError, match=r"x float32\[2, 4\] is needed"):
+            model(each, out=y)
+        with pytest.raises(gon.KernelArgumentError, match=r"y float32\[2, 4\] is needed"):
+            model(x, out=each)
+    for inputs in ((), (x, x)):
+        with pytest.raises(gon.KernelArgumentError, match="has 1 inputs"):
+            model(*inputs, out=y)
+    with pytest.raises(gon.KernelArgumentError, match="no parameter 'n'"):
+        model(x, out=y, n=3)
+    with gon.local("sim:") as other, pytest.raises(gon.BadHandle, match="another device's"):
+        model(x, out=other.zeros(SHAPE))
+    assert np.array_equal(_only(model(ones * 4, out=z)).get(), ones * 9)
+    y.buffer.close()
+    with pytest.raises(gon.BadHandle, match="closed"):
+        model(x, out=y)
 
 
 def test_gond_knows_what_a_unit_has_become(gond: Gond, device: gon.Device) -> None:

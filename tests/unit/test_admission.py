@@ -7,9 +7,11 @@ import threading
 import pytest
 
 from gon.errors import Unsupported
+from gon.model import Program
 from gon.personalities import PERSONALITIES, PERSONALITIES_MAX, Personality
 from gon_server.engines.admission import check_format, check_program, formats_of
 from gon_server.engines.base import Share, Uses
+from gon_server.engines.choice import asked_engine
 from gon_server.engines.limits import QUIET_LOOK_S, QUIET_PATIENCE_S
 from gon_server.engines.shelf import Shelf
 from gon_server.engines.signature import function, tensor, value
@@ -96,6 +98,26 @@ def test_an_engine_is_loaded_once_and_when_it_is_needed() -> None:
     assert len({id(each) for each in found}) == 1
     assert shelf.has("onnx")
     assert "onnxruntime" in repr(shelf)
+
+
+def test_of_several_engines_the_one_that_is_named_runs_a_program() -> None:
+    named = Program(b"", "onnx", "--engine=openvino")
+    assert asked_engine(named) == ("openvino", Program(b"", "onnx"))
+    both = Program(b"", "stablehlo", "--engine=iree --platform-index=1")
+    assert asked_engine(both) == ("iree", Program(b"", "stablehlo", "--platform-index=1"))
+    for options in ("", "-O3 --engine=", "x--engine=iree", "--engine=a.b"):
+        assert asked_engine(Program(b"", "onnx", options)) == ("", Program(b"", "onnx", options))
+    shelf = Shelf(Share(1))
+    openvino = shelf.open("onnx", "openvino")
+    assert openvino.version.startswith("openvino ")
+    assert not shelf.has("onnx")
+    assert shelf.open("onnx").version.startswith("onnxruntime ")
+    assert shelf.open("onnx") is shelf.open("onnx", "onnxruntime")
+    assert shelf.open("onnx", "openvino") is openvino
+    wanted = Shelf(Share(1), [("onnx", "openvino")])
+    assert wanted.open("onnx") is wanted.open("onnx", "openvino")
+    with pytest.raises(Unsupported, match="no engine 'tract' of onnx here; there are onnxruntime"):
+        Shelf(Share(1), [("onnx", "tract")]).open("onnx")
 
 
 def test_some_of_a_personalitys_engines_are_enough() -> None:

@@ -37,6 +37,8 @@ def test_a_lack_of_memory_is_an_error_of_ours() -> None:
 
 def test_an_engine_whose_library_is_broken_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken:
+        name = "onnx.broken"
+
         def load(self) -> object:
             raise ValueError("numpy size changed")
 

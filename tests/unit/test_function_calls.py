@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
@@ -17,9 +17,14 @@ from numpy.typing import NDArray
 import gon
 from gon.clock import SYSTEM_CLOCK
 from gon.device import HostDevice
-from gon.errors import BadHandle, GonError
+from gon.errors import BadHandle, Code, GonError
 from gon.model import DEFAULT_STREAM, Handle, KernelInfo, LaunchArg, Program
+from gon.native import NATIVE
 from gon.personalities import Personality
+from gon.wire import ops
+from gon.wire.batch import Batch, Reply, encode
+from gon.wire.ops import AnyOp
+from gon.wire.session import Role, Session
 from gon_client.counts import NOTHING_CARRIED
 from gon_client.device import Device
 from gon_client.function import Function
@@ -29,6 +34,11 @@ from gon_server.elastic import ElasticUnit
 from gon_server.engines.base import Share, Tensor, Uses, address_of
 from gon_server.engines.shelf import Shelf
 from gon_server.engines.signature import data, function, tensor
+from gon_server.executor import Executor
+
+if TYPE_CHECKING or NATIVE:
+    from gon.wire._repeats import Unfolds
+    from gon_server._express import Express
 
 FORMAT = "dpu-flow"
 ANY = Personality("any", formats=(FORMAT,), kernels=True)
@@ -272,3 +282,77 @@ def test_keys_are_not_kept_and_tensors_are() -> None:
     with pytest.raises(GonError, match="a value of 4 bytes is needed"):
         host.run(A, B, Y, bytes(5), N)
     host.unit.close()
+
+
+# The quick way of the worker ----------------------------------------------------------------------
+class Quick:
+    """A unit behind a worker's quick way: an executor's ops as a client codes them."""
+
+    def __init__(self, code: bytes) -> None:
+        self.engine = Adder()
+        self.unit = unit_of(opencl.open_device(""), self.engine)
+        executor = Executor(self.unit, 1 << 20)
+        session = Session(Role.WORKER, frames_max=1, bytes_max=1)
+        port = self.unit.port
+        assert port is not None
+        self._express = cast("Callable[..., Express]", Express)(
+            None, executor, session, Unfolds(), port
+        )
+        self._first = 1
+        self.do(
+            *(ops.Allocate(buffer, SIZE) for buffer in (A, B, Y)),
+            ops.Load(MODULE, Program(code, FORMAT), 1),
+            ops.GetKernel(KERNEL, MODULE, "sum"),
+            ops.Fill(0, A, 0, SIZE, b"\1"),
+            ops.Fill(0, B, 0, SIZE, b"\2"),
+        )
+
+    def do(self, *some: AnyOp) -> list[Reply]:
+        body = encode(Batch(self._first, list(some)))
+        self._first += len(some)
+        replies = self._express.run(memoryview(body))
+        assert replies is not None
+        return replies
+
+    def sums(self, *args: LaunchArg) -> set[int] | Code:
+        """Return what is in Y after a launch, or how the launch failed."""
+        launch = ops.Launch(0, KERNEL, ONE, ONE, 0, args)
+        synced, read = self.do(launch, ops.Sync(0, 1), ops.Read(0, Y, 0, SIZE, 2))
+        if synced.failure is not None:
+            return Code(synced.failure.code)
+        return set(cast(bytes, read.data))
+
+
+@pytest.mark.skipif(not NATIVE, reason="the native modules are not built")
+def test_a_launch_like_the_last_one_is_the_same_launch() -> None:
+    quick = Quick(b"plain")
+    assert quick.sums(A, B, Y, N) == quick.sums(A, B, Y, N) == {3}
+    quick.do(ops.Fill(0, A, 0, SIZE, b"\5"))
+    assert quick.sums(A, B, Y, N) == {7}
+    assert quick.sums(B, B, Y, N) == {4}
+    assert quick.sums(A, B, Y, N) == {7}
+    assert len(quick.engine.bound) == 2
+    quick.unit.close()
+    keyed = Quick(b"keyed")
+    for key in (1, 1, 2, 1):
+        assert keyed.sums(A, B, Y, bytes([key, 0, 0, 0]), N) == {3 + key}
+    keyed.unit.close()
+
+
+@pytest.mark.skipif(not NATIVE, reason="the native modules are not built")
+def test_a_launch_like_the_last_one_finds_nothing_that_has_gone() -> None:
+    """Neither a buffer, whose memory is another one's by now, nor the function."""
+    quick = Quick(b"plain")
+    # Bound by the first, known as it is coded from the second on.
+    assert quick.sums(A, B, Y, N) == quick.sums(A, B, Y, N) == {3}
+    quick.do(ops.Free(B), ops.Allocate(AGAIN, SIZE))
+    assert quick.sums(A, B, Y, N) is Code.BAD_HANDLE
+    quick.do(ops.Free(Y), ops.Allocate(Y, SIZE))
+    assert quick.sums(A, AGAIN, Y, N) == quick.sums(A, AGAIN, Y, N) == {1}
+    quick.do(ops.CloseKernel(KERNEL))
+    assert quick.sums(A, AGAIN, Y, N) is Code.BAD_HANDLE
+    quick.do(ops.Free(Y), ops.Allocate(Y, SIZE), ops.GetKernel(KERNEL, MODULE, "sum"))
+    assert quick.sums(A, AGAIN, Y, N) == quick.sums(A, AGAIN, Y, N) == {1}
+    quick.do(ops.Reconfigure("other", False, 3))
+    assert quick.sums(A, AGAIN, Y, N) is Code.UNSUPPORTED
+    quick.unit.close()

@@ -18,6 +18,7 @@ def runner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> CliRunner:
     (tmp_path / "gond.toml").write_text(
         'warm = 3\n[units.mine]\ndevice = "sim:"\nslices = 4\n'
         '[personalities.own]\nformats = ["onnx"]\ndynamic = false\n'
+        '[engines.onnx]\nuse = "onnxruntime"\n'
     )
     monkeypatch.setenv("GOND_CONFIG", str(tmp_path / "gond.toml"))
     return CliRunner()
@@ -35,6 +36,7 @@ def test_the_effective_settings_are_shown_with_their_sources(runner: CliRunner) 
     assert (table["warm"], table["slices"], table["insecure"]) == (3, 8, True)
     assert table["listen"] == ["gon://0.0.0.0:1"]
     assert table["units"]["mine"]["slices"] == 4
+    assert table["engines"]["onnx"] == {"use": "onnxruntime"}
     assert table["personalities"]["own"]["formats"] == ["onnx"]
     for line in ("slices = 8 # GOND_SLICES", "insecure = true # --insecure", "# default"):
         assert line in shown.output

@@ -1,4 +1,4 @@
-"""The engine of ONNX models: in place, and nothing but what a model may have."""
+"""The engines of ONNX models: in place, and nothing but what a model may have."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
@@ -18,26 +16,24 @@ from gon.errors import (
     DeviceError,
     GonError,
     InvalidArgument,
-    LimitExceeded,
     Unsupported,
 )
 from gon.model import KernelInfo, ParamKind, Program
-from gon_server.engines import onnx_model
-from gon_server.engines.base import EngineProgram, Share
+from gon_server.engines.base import Engine, EngineProgram, Share
 from gon_server.engines.limits import ONNX_DEPTH_MAX
-from gon_server.engines.onnx import OnnxEngine, open_engine
 from gon_server.engines.onnx_model import read_model
+from gon_server.engines.shelf import Shelf
 from tests import onnx_models as models
 
 ROWS = struct.pack("<q", 3)
 
 
-@pytest.fixture(scope="module")
-def engine() -> OnnxEngine:
-    return open_engine(Share(2))
+@pytest.fixture(scope="module", params=["onnxruntime", "openvino"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return Shelf(Share(2)).open("onnx", request.param)
 
 
-def load(engine: OnnxEngine, code: bytes) -> EngineProgram:
+def load(engine: Engine, code: bytes) -> EngineProgram:
     return engine.load(Program(code, "onnx"))
 
 
@@ -49,7 +45,7 @@ def kinds(info: KernelInfo) -> list[tuple[str, bool, tuple[int | str, ...] | Non
     return [(p.name, p.writes, p.shape) for p in info.params]
 
 
-def test_a_model_is_a_function_of_tensors(engine: OnnxEngine) -> None:
+def test_a_model_is_a_function_of_tensors(engine: Engine) -> None:
     program = load(engine, models.scaled())
     (info,) = program.functions
     assert info.name == "main"
@@ -63,7 +59,7 @@ def test_a_model_is_a_function_of_tensors(engine: OnnxEngine) -> None:
     assert np.array_equal(y, 2 * x + 1)
 
 
-def test_a_bound_model_runs_again_on_what_is_there_now(engine: OnnxEngine) -> None:
+def test_a_bound_model_runs_again_on_what_is_there_now(engine: Engine) -> None:
     x, y = np.ones((1, 4), np.float32), np.zeros((1, 4), np.float32)
     bound = load(engine, models.scaled()).bind("main", (x, y), {})
     for number in range(3):
@@ -72,7 +68,7 @@ def test_a_bound_model_runs_again_on_what_is_there_now(engine: OnnxEngine) -> No
         assert np.array_equal(y, 2 * x + 1)
 
 
-def test_a_bound_model_keeps_the_memory_that_it_was_given(engine: OnnxEngine) -> None:
+def test_a_bound_model_keeps_the_memory_that_it_was_given(engine: Engine) -> None:
     program = load(engine, models.scaled())
     x, y = np.ones((1, 4), np.float32), np.zeros((1, 4), np.float32)
     before = sys.getrefcount(x)
@@ -83,12 +79,12 @@ def test_a_bound_model_keeps_the_memory_that_it_was_given(engine: OnnxEngine) ->
     assert sys.getrefcount(x) == before
 
 
-def test_dimensions_without_a_name_get_one(engine: OnnxEngine) -> None:
+def test_dimensions_without_a_name_get_one(engine: Engine) -> None:
     (info,) = load(engine, models.scaled(shape=(None, 4, None))).functions
     assert info.params[0].shape == ("x_0", 4, "x_2")
 
 
-def test_int8_models_run(engine: OnnxEngine) -> None:
+def test_int8_models_run(engine: Engine) -> None:
     weights = np.array([[1, -2], [3, 4], [-5, 6]], np.int8)
     program = load(engine, models.quantized(weights, 0.5))
     assert {"int8", "float32"} <= program.uses.elements
@@ -97,8 +93,8 @@ def test_int8_models_run(engine: OnnxEngine) -> None:
     assert np.allclose(y, x @ (weights * 0.5))
 
 
-@pytest.mark.parametrize("element", ["int8", "uint8", "int32", "int64", "float16", "float64"])
-def test_types_of_elements(engine: OnnxEngine, element: str) -> None:
+@pytest.mark.parametrize("element", ["int8", "uint8", "int32", "int64", "float16"])
+def test_types_of_elements(engine: Engine, element: str) -> None:
     number = helper.np_dtype_to_tensor_dtype(np.dtype(element))
     program = load(
         engine,
@@ -114,7 +110,38 @@ def test_types_of_elements(engine: OnnxEngine, element: str) -> None:
     assert np.array_equal(x, y)
 
 
-def test_bfloat16_is_bytes_of_its_size(engine: OnnxEngine) -> None:
+def test_elements_that_would_be_computed_in_narrower_ones() -> None:
+    """ONNX Runtime has them as they are; OpenVINO has not, and so takes none."""
+    for element in ("float64", "uint32", "uint64"):
+        code = models.scaled(helper.np_dtype_to_tensor_dtype(np.dtype(element)), (1,))
+        x, y = (
+            np.array([1 / 3 if element == "float64" else 7]).astype(element),
+            np.zeros(1, element),
+        )
+        run(load(Shelf(Share(1)).open("onnx", "onnxruntime"), code), x, y)
+        assert y == 2 * x + 1
+        with pytest.raises(Unsupported, match=f"elements of {element}"):
+            load(Shelf(Share(1)).open("onnx", "openvino"), code)
+
+
+def test_a_model_is_computed_as_it_says(engine: Engine) -> None:
+    """In float32, whatever the processor has for shorter ones; and on inputs that stay as they
+    are, wherever elements may begin.
+    """
+    rng = np.random.default_rng(3)
+    weights = rng.standard_normal((96, 64), np.float32)
+    memory = np.zeros((2, 64 * 96 * 4 + 4), np.uint8)
+    x = memory[0, 4:].view(np.float32).reshape(64, 96)
+    y = memory[1, 4 : 4 + 64 * 64 * 4].view(np.float32).reshape(64, 64)
+    x[:] = rng.standard_normal(x.shape, np.float32)
+    before = x.copy()
+    code = models.perceptron(weights, np.zeros(64, np.float32))
+    run(load(engine, code), x, y, rows=struct.pack("<q", 64))
+    assert np.array_equal(x, before)
+    assert np.allclose(y, np.maximum(x @ weights, 0), rtol=1e-4, atol=1e-4)
+
+
+def test_bfloat16_is_bytes_of_its_size(engine: Engine) -> None:
     number = TensorProto.BFLOAT16
     program = load(
         engine,
@@ -131,7 +158,7 @@ def test_bfloat16_is_bytes_of_its_size(engine: OnnxEngine) -> None:
     assert np.array_equal(x, y)
 
 
-def test_outputs_that_are_no_result_are_written_too(engine: OnnxEngine) -> None:
+def test_outputs_that_are_no_result_are_written_too(engine: Engine) -> None:
     """An output may be an input as it stands, a constant, or the same memory as another."""
     x4, c2 = models.info("x", (2, 2)), models.info("c", (2,))
     program = load(
@@ -157,7 +184,7 @@ def test_outputs_that_are_no_result_are_written_too(engine: OnnxEngine) -> None:
     assert all(np.array_equal(out, want) for out, want in zip(outs, wanted, strict=True))
 
 
-def test_a_model_that_only_passes_an_input_on(engine: OnnxEngine) -> None:
+def test_a_model_that_only_passes_an_input_on(engine: Engine) -> None:
     x = models.info("x", (2, 2))
     program = load(engine, models.model([], [x], [x]))
     given, out = np.ones((2, 2), np.float32), np.zeros((2, 2), np.float32)
@@ -165,7 +192,7 @@ def test_a_model_that_only_passes_an_input_on(engine: OnnxEngine) -> None:
     assert np.array_equal(out, given)
 
 
-def test_branches_write_where_they_are_told(engine: OnnxEngine) -> None:
+def test_branches_write_where_they_are_told(engine: Engine) -> None:
     code = models.choosing(models.node("Identity", ["x"], ["t"]), models.node("Neg", ["x"], ["e"]))
     program = load(engine, code)
     assert {"If", "Identity", "Neg"} <= program.uses.operations
@@ -177,7 +204,7 @@ def test_branches_write_where_they_are_told(engine: OnnxEngine) -> None:
         assert np.array_equal(y, x if answer else -x)
 
 
-def test_a_size_that_the_model_finds_out_must_be_the_one_given(engine: OnnxEngine) -> None:
+def test_a_size_that_the_model_finds_out_must_be_the_one_given(engine: Engine) -> None:
     """What the caller says of an output is what there is of it: nothing is written beside it."""
     program = load(
         engine,
@@ -198,7 +225,7 @@ def test_a_size_that_the_model_finds_out_must_be_the_one_given(engine: OnnxEngin
         assert (y[wrong:] == -1).all()
 
 
-def test_inputs_that_the_model_refuses(engine: OnnxEngine) -> None:
+def test_inputs_that_the_model_refuses(engine: Engine) -> None:
     two = [models.info("a", ("n", "k")), models.info("b", ("k2", "m"))]
     program = load(
         engine,
@@ -209,6 +236,13 @@ def test_inputs_that_the_model_refuses(engine: OnnxEngine) -> None:
     a, b, c = np.ones((2, 3), np.float32), np.ones((4, 2), np.float32), np.ones((2, 2), np.float32)
     with pytest.raises(DeviceError, match="running the model"):
         run(program, a, b, c)
+    b = np.ones((3, 2), np.float32)
+    run(program, a, b, c)
+    assert (c == 3).all()
+
+
+def test_an_index_out_of_bounds_reads_nothing(engine: Engine) -> None:
+    """ONNX Runtime says so, OpenVINO gives 0."""
     index = load(
         engine,
         models.model(
@@ -217,7 +251,11 @@ def test_inputs_that_the_model_refuses(engine: OnnxEngine) -> None:
             [models.info("y", (1,))],
         ),
     )
-    x, far, y = np.ones(4, np.float32), np.array([1 << 40]), np.zeros(1, np.float32)
+    x, far, y = np.ones(4, np.float32), np.array([1 << 20]), np.zeros(1, np.float32)
+    if engine.version.startswith("openvino"):
+        run(index, x, far, y)
+        assert not y.any()
+        return
     with pytest.raises(DeviceError, match="out of data bounds"):
         run(index, x, far, y)
 
@@ -313,7 +351,7 @@ def _twice() -> bytes:
     ],
 )
 def test_models_that_are_refused(
-    engine: OnnxEngine, code: bytes, error: type[GonError], says: str
+    engine: Engine, code: bytes, error: type[GonError], says: str
 ) -> None:
     with pytest.raises(error, match=says):
         load(engine, code)
@@ -326,22 +364,8 @@ def test_data_elsewhere_is_found_as_protobuf_would() -> None:
         assert read_model(_message(7, _message(5, tensor))).external == "c"
 
 
-def test_types_that_nodes_make_are_of_the_model() -> None:
-    node = helper.make_node("RandomNormal", [], ["r"], dtype=TensorProto.DOUBLE, shape=[4])
-    cast = helper.make_node("Cast", ["r"], ["y"], to=TensorProto.FLOAT)
-    model = read_model(models.model([node, cast], [], [models.info("y", (4,))]))
-    assert model.elements == {"float64", "float32"}
-
-
-def test_a_model_of_too_many_fields_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_model, "ONNX_FIELDS_MAX", 1000)
-    numbers = helper.make_node("Constant", [], ["y"], value_ints=list(range(1000)))
-    with pytest.raises(LimitExceeded, match="more than 1000 fields"):
-        read_model(models.model([numbers], [], [models.info("y", (1000,), TensorProto.INT64)]))
-
-
 def test_no_file_is_read_for_a_model(
-    engine: OnnxEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also one that is there, and in the process's own directory."""
     monkeypatch.chdir(tmp_path)
@@ -351,19 +375,6 @@ def test_no_file_is_read_for_a_model(
             load(engine, models.beside_a_file(location))
 
 
-def test_options_and_headers_are_refused(engine: OnnxEngine) -> None:
+def test_options_and_headers_are_refused(engine: Engine) -> None:
     with pytest.raises(InvalidArgument, match="options"):
         engine.load(Program(GOOD, "onnx", "-O3"))
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.data())
-def test_whatever_the_bytes_are_reading_ends_with_an_answer(data: st.DataObject) -> None:
-    code = bytearray(data.draw(st.sampled_from([GOOD, _custom(), _within("Neg", "")])))
-    for _ in range(data.draw(st.integers(0, 6))):
-        code[data.draw(st.integers(0, len(code) - 1))] = data.draw(st.integers(0, 255))
-    cut = data.draw(st.integers(0, len(code)))
-    try:
-        read_model(bytes(code[:cut]) if data.draw(st.booleans()) else bytes(code))
-    except CompileError:
-        return

@@ -111,8 +111,8 @@ def test_every_gpu_and_accelerator_is_a_unit_and_one_cpu_runtime() -> None:
     assert [each.personalities for each in specs] == [("gpu",)] * 3 + [("gpu", "apu")]
 
 
-ONNX = FoundEngine("onnx", "onnxruntime 9")
-BROKEN = FoundEngine("stablehlo", error="not installed")
+ONNX = FoundEngine("onnx", "onnxruntime", "onnxruntime 9")
+BROKEN = FoundEngine("stablehlo", "iree", error="not installed")
 
 
 def test_a_unit_offers_what_something_runs() -> None:
@@ -124,6 +124,25 @@ def test_a_unit_offers_what_something_runs() -> None:
     assert soft.engines == ("onnx by onnxruntime 9",)
     hpu = next(each for each in specs[1].may_be if each.name == "hpu")
     assert hpu.formats == ("onnx",)
+
+
+def test_a_site_chooses_among_the_engines_of_a_format() -> None:
+    other = FoundEngine("onnx", "openvino", "openvino 8")
+    found = (ONNX, other, BROKEN)
+    for chosen, told in (
+        ((), ("onnx by onnxruntime 9", "onnx by openvino 8, if asked for")),
+        (("onnx=openvino",), ("onnx by openvino 8", "onnx by onnxruntime 9, if asked for")),
+    ):
+        wanted = settings(engines=chosen) if chosen else settings()
+        (soft,) = plan(wanted, [INTEL], 64 * GIB, "x86_64", found)
+        assert soft.engines == told
+    for wrong, says in (
+        ("onnx=tract", "onnx by 'tract'; there are onnxruntime, openvino"),
+        ("stablehlo=iree", "stablehlo by 'iree' is not there: not installed"),
+        ("spir-v=iree", "there is none of that format"),
+    ):
+        with pytest.raises(ConfigError, match=says):
+            plan(settings(engines=(wrong,)), [INTEL], GIB, "x86_64", found)
 
 
 def test_a_site_has_personalities_of_its_own() -> None:

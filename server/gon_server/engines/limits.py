@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from gon.limits import MIB
 
+# Formats that a site may choose engines for: far beyond what there is.
+ENGINE_FORMATS_MAX = 32
+
 # Parameters of one function, as many as a graph may name arguments; and dimensions of one tensor,
 # as many as NumPy has.
 TENSORS_MAX = 256

@@ -3,43 +3,41 @@
 A module is one session. Inputs and outputs are bound to the buffers' own addresses, so the runtime
 reads and writes there; its intermediate results are its own.
 
-Rules: a model is its bytes: data in files beside it, operations of other libraries and what would
-have the runtime read files are refused before the runtime (onnx_runtime) sees any of it.
+Rules: what a model may be, gon_server.engines.onnx_admit has asked before the runtime
+(onnx_runtime) sees any of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 import numpy as np
 
-from gon.errors import CompileError, DeviceError, LimitExceeded, Unsupported
-from gon.model import Dim, KernelInfo, Param, Program
-from gon_server.devices.books import check_bare
-from gon_server.engines.base import EngineProgram, Share, Tensor, Uses, address_of
-from gon_server.engines.limits import ENGINE_THREADS_MAX, PARAMETER_NAME_BYTES_MAX
-from gon_server.engines.onnx_model import ELEMENT_OF, Model, read_model
-from gon_server.engines.onnx_runtime import (
-    Binding,
+from gon.errors import CompileError, DeviceError, Unsupported
+from gon.model import KernelInfo, Program
+from gon_server.engines.base import EngineProgram, Share, Tensor, address_of
+from gon_server.engines.limits import ENGINE_THREADS_MAX
+from gon_server.engines.onnx_admit import (
+    FORMAT,
     Node,
+    passed_on,
+    read_admitted,
+    signature,
+    uses_of,
+)
+from gon_server.engines.onnx_model import ELEMENT_OF, Model
+from gon_server.engines.onnx_runtime import (
+    Argument,
+    Binding,
     Runtime,
     Session,
     error_of,
     open_runtime,
 )
-from gon_server.engines.signature import ELEMENTS, function, tensor
+from gon_server.engines.signature import ELEMENTS
 
-FORMAT: Final = "onnx"
-FUNCTION: Final = "main"
-
-# Whose operations the runtime has itself; and those of them that read files that a model names.
-_DOMAINS = frozenset({"", "ai.onnx.ml", "com.microsoft"})
-_READ_FILES = frozenset({("com.microsoft", "EPContext")})
 # What chooses between graphs as it runs.
 _CONTROL = frozenset({"If", "Loop", "Scan"})
-# What models of the runtime's own format have at byte 4.
-_OWN_FORMAT = b"ORTM"
 
 # As the runtime names the types of elements: "tensor(float)".
 _SPELLED = {"float32": "float", "float64": "double", "float8_e4m3fn": "float8e4m3fn",
@@ -60,11 +58,7 @@ class OnnxEngine:
         return f"OnnxEngine({self.version})"
 
     def load(self, program: Program) -> EngineProgram:
-        check_bare(program)
-        if program.code[4:8] == _OWN_FORMAT:
-            raise Unsupported("a model in the runtime's own format; one in ONNX's is needed")
-        model = read_model(program.code)
-        _check(model)
+        model = read_admitted(program)
         session = self._runtime.load(program.code)
         try:
             return OnnxProgram(session, model, len(program.code))
@@ -77,38 +71,21 @@ class OnnxProgram:
     """One loaded model; its one function is "main"."""
 
     def __init__(self, session: Session, model: Model, size_bytes: int) -> None:
-        inputs, outputs = session.get_inputs(), session.get_outputs()
-        if len({node.name for node in outputs}) < len(outputs):
-            raise Unsupported("a model that names an output twice")
+        inputs = [_node(each) for each in session.get_inputs()]
+        outputs = [_node(each) for each in session.get_outputs()]
+        info = signature(inputs, outputs)
         self._session = session
         self.size_bytes = size_bytes
-        self._elements = [_element(node) for node in (*inputs, *outputs)]
-        self._names = [node.name for node in (*inputs, *outputs)]
+        self._nodes = [*inputs, *outputs]
         self._inputs = len(inputs)
         # The runtime writes no output that is an input as it stands.
-        own = {node.name: index for index, node in enumerate(inputs)}
-        self._passed = {
-            len(inputs) + index: own[node.name]
-            for index, node in enumerate(outputs)
-            if node.name in own
-        }
-        params = [
-            *(_param(node, writes=False) for node in inputs),
-            *(_param(node, writes=True) for node in outputs),
-        ]
-        self.functions: tuple[KernelInfo, ...] = (function(FUNCTION, *params),)
-        operations = frozenset(
-            f"{domain}.{name}" if domain else name for domain, name in model.operations
-        )
-        self._looks_each_time = not _CONTROL.isdisjoint(operations)
-        self.uses = Uses(
-            frozenset(model.elements),
-            operations,
-            any(isinstance(dim, str) for param in params for dim in param.shape or ()),
-        )
+        self._passed = passed_on(inputs, outputs)
+        self.functions: tuple[KernelInfo, ...] = (info,)
+        self.uses = uses_of(model, info)
+        self._looks_each_time = not _CONTROL.isdisjoint(self.uses.operations)
 
     def __repr__(self) -> str:
-        return f"OnnxProgram({', '.join(self._names)})"
+        return f"OnnxProgram({', '.join(each.name for each in self._nodes)})"
 
     def bind(
         self,
@@ -119,9 +96,7 @@ class OnnxProgram:
         binding = self._session.io_binding()
         copies: list[tuple[Tensor, Tensor]] = []
         places: list[int] = []
-        for index, (name, element, seen) in enumerate(
-            zip(self._names, self._elements, tensors, strict=True)
-        ):
+        for index, (node, seen) in enumerate(zip(self._nodes, tensors, strict=True)):
             if index in self._passed:
                 copies.append((seen, tensors[self._passed[index]]))
                 continue
@@ -131,9 +106,9 @@ class OnnxProgram:
                 bind = binding.bind_output
                 places.append(place)
             try:
-                bind(name, "cpu", 0, _NUMBER_OF[element], seen.shape, place)
+                bind(node.name, "cpu", 0, _NUMBER_OF[node.element], seen.shape, place)
             except Exception as error:  # the runtime's own have no common base
-                raise error_of(error, f"binding {name}") from error
+                raise error_of(error, f"binding {node.name}") from error
         return OnnxBound(
             self._session, binding, tensors, places, copies, each_time=self._looks_each_time
         )
@@ -189,41 +164,13 @@ class OnnxBound:
         self._looked = not self._each_time
 
 
-def _check(model: Model) -> None:
-    """Raise Unsupported for what no model may have here."""
-    if model.external is not None:
-        raise Unsupported(
-            f"tensor {model.external!r} has its data in a file beside the model; save the model "
-            "with all data in it"
-        )
-    for domain, name in sorted(model.operations):
-        # Also where the model says that it defines it: the runtime need not take its word.
-        if (domain, name) in _READ_FILES:
-            raise Unsupported(f"operation {domain}.{name} reads files")
-        if domain not in _DOMAINS and (domain, name) not in model.functions:
-            raise Unsupported(f"custom operation {domain}.{name}: only ONNX's own are run here")
-
-
-def _param(node: Node, *, writes: bool) -> Param:
-    """Return an input or output as a parameter. Raises Unsupported, LimitExceeded."""
-    shape: list[Dim] = []
-    for axis, dim in enumerate(node.shape):
-        known = dim >= 0 if isinstance(dim, int) else bool(dim)
-        shape.append(dim if known and dim is not None else f"{node.name}_{axis}")
-    names = [node.name, *(dim for dim in shape if isinstance(dim, str))]
-    for name in names:
-        if len(name.encode()) > PARAMETER_NAME_BYTES_MAX:
-            raise LimitExceeded(
-                f"a name of more than {PARAMETER_NAME_BYTES_MAX} bytes: {name[:64]}…"
-            )
-    return tensor(node.name, _element(node), shape, writes=writes)
-
-
-def _element(node: Node) -> str:
-    element = _ELEMENT_OF_TYPE.get(node.type)
+def _node(given: Argument) -> Node:
+    """Return an input or output of the runtime's. Raises Unsupported."""
+    element = _ELEMENT_OF_TYPE.get(given.type)
     if element is None:
-        raise Unsupported(f"{node.name} is a {node.type}; a buffer cannot hold one")
-    return element
+        raise Unsupported(f"{given.name} is a {given.type}; a buffer cannot hold one")
+    shape = [(dim if dim >= 0 else None) if isinstance(dim, int) else dim for dim in given.shape]
+    return Node(given.name, element, tuple([None if dim == "" else dim for dim in shape]))
 
 
 def open_engine(share: Share) -> OnnxEngine:

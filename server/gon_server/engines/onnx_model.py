@@ -1,7 +1,8 @@
 """What an ONNX model is made of, read from its bytes before any library sees them.
 
-Only what decides whether it may run here: operations and their domains, types of elements, data
-that lies outside the model. The rest is skipped, so that a model of any size takes little time.
+Only what decides whether it may run here (operations and their domains, types of elements, data
+that lies outside the model), and what it says of its inputs and outputs. The rest is skipped, so
+that a model of any size takes little time.
 
 Rules: pure; whatever the bytes are, it ends with what it found, CompileError or LimitExceeded.
 Numbers of fields are those of the protobuf definition,
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from gon.errors import CompileError, LimitExceeded
+from gon.model import Dim
 from gon_server.engines.limits import ONNX_DEPTH_MAX, ONNX_FIELDS_MAX, ONNX_NODES_MAX
 
 # A field of a message: its number, and its value, bytes or a number.
@@ -32,6 +34,8 @@ ELEMENT_OF: Final = {
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _EXTERNAL = 1
 _LOW_HALF = (1 << 32) - 1
+# Numbers with a sign from here on are negative.
+_NEGATIVE = 1 << 63
 # Attributes that name the type of a node's results.
 _MAKES = frozenset({b"to", b"dtype", b"output_dtype"})
 _MAKES_BYTES_MAX = max(map(len, _MAKES))
@@ -39,11 +43,22 @@ _MAKES_BYTES_MAX = max(map(len, _MAKES))
 _TYPES_IN_TYPES = frozenset({(4, 1), (5, 2), (9, 1)})
 
 
+@dataclass(frozen=True, slots=True)
+class Value:
+    """An input or output as the model has it: its name, the number of its elements' type (0 if it
+    is no tensor) and its shape, as far as it is told: None for a dimension that is not, or for all.
+    """
+
+    name: str
+    element: int
+    shape: tuple[Dim | None, ...] | None
+
+
 @dataclass(slots=True)
 class Model:
     """What was found. `operations` are pairs of domain ("" is ONNX's own) and name; `functions`
     those that the model defines itself; `external` the first tensor whose data lies elsewhere, or
-    None.
+    None; `inputs` are without those that are `constants`.
     """
 
     graphs: int = 0
@@ -51,6 +66,9 @@ class Model:
     functions: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     elements: set[str] = field(default_factory=set[str])
     external: str | None = None
+    inputs: list[Value] = field(default_factory=list[Value])
+    outputs: list[Value] = field(default_factory=list[Value])
+    constants: set[str] = field(default_factory=set[str])
     nodes: int = 0
     fields: int = 0
 
@@ -66,6 +84,8 @@ def read_model(code: bytes) -> Model:
             _function(model, value)
     if model.graphs != 1:
         raise CompileError("this is no ONNX model: it has no graph")
+    # Models of old versions list their constants among their inputs.
+    model.inputs = [each for each in model.inputs if each.name not in model.constants]
     return model
 
 
@@ -75,15 +95,53 @@ def _graph(model: Model, graph: memoryview, depth: int) -> None:
             case 1:
                 _node(model, value, depth + 1)
             case 5:
-                _tensor(model, value)
+                name = _tensor(model, value)
+                if not depth:
+                    model.constants.add(name)
             case 15:
                 _sparse(model, value)
             case 11 | 12 | 13:
                 for inner, kind in _messages(model, value, depth):
                     if inner == 2:
                         _type(model, kind, depth + 1)
+                if not depth and number != 13:
+                    (model.inputs if number == 11 else model.outputs).append(_value(model, value))
             case _:
                 pass
+
+
+def _value(model: Model, info: memoryview) -> Value:
+    name, element = "", 0
+    shape: tuple[Dim | None, ...] | None = None
+    for number, value in _messages(model, info, 0):
+        if number == 1:
+            name = _whole_text(value)
+        elif number == 2:
+            for kind, tensor in _messages(model, value, 0):
+                if kind == 1:
+                    element, shape = _tensor_type(model, tensor)
+    return Value(name, element, shape)
+
+
+def _tensor_type(model: Model, tensor: memoryview) -> tuple[int, tuple[Dim | None, ...] | None]:
+    element, shape = 0, None
+    for number, value in _fields(model, tensor):
+        if number == 1 and isinstance(value, int):
+            element = value
+        elif number == 2 and isinstance(value, memoryview):
+            dims = [dim for part, dim in _messages(model, value, 0) if part == 1]
+            shape = tuple([_dim(model, dim) for dim in dims])
+    return element, shape
+
+
+def _dim(model: Model, dim: memoryview) -> Dim | None:
+    """Return a dimension's size or name, as far as it is told."""
+    for number, value in _fields(model, dim):
+        if number == 1 and isinstance(value, int) and value < _NEGATIVE:
+            return value
+        if number == 2 and isinstance(value, memoryview) and value:
+            return _whole_text(value)
+    return None
 
 
 def _function(model: Model, function: memoryview) -> None:
@@ -146,7 +204,8 @@ def _attribute(model: Model, attribute: memoryview, depth: int) -> None:
         _element(model, number_given)
 
 
-def _tensor(model: Model, tensor: memoryview) -> None:
+def _tensor(model: Model, tensor: memoryview) -> str:
+    """Note what a constant is of; return its name."""
     name = ""
     external = False
     for number, value in _fields(model, tensor):
@@ -159,11 +218,12 @@ def _tensor(model: Model, tensor: memoryview) -> None:
             case 13, memoryview():
                 external = True
             case 8, memoryview():
-                name = _text(value)
+                name = bytes(value).decode(errors="replace")
             case _:
                 pass
     if external and model.external is None:
-        model.external = name
+        model.external = name[:256]
+    return name
 
 
 def _sparse(model: Model, sparse: memoryview) -> None:
@@ -194,6 +254,14 @@ def _plain(domain: str) -> str:
 
 def _text(value: memoryview) -> str:
     return bytes(value[:256]).decode(errors="replace")
+
+
+def _whole_text(value: memoryview) -> str:
+    """Return a name. Raises CompileError for one that is no text."""
+    try:
+        return bytes(value).decode()
+    except UnicodeDecodeError as error:
+        raise CompileError(f"the model has a name that is no text: {error}") from None
 
 
 def _messages(model: Model, message: memoryview, depth: int) -> Iterator[tuple[int, memoryview]]:

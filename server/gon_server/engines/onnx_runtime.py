@@ -21,7 +21,7 @@ _FATAL: Final = 4
 _CONFIG: Final = {"session.load_model_format": "ONNX", "session.force_spinning_stop": "1"}
 
 
-class Node(Protocol):
+class Argument(Protocol):
     """An input or output of a model, as the runtime tells it."""
 
     @property
@@ -65,8 +65,8 @@ class Binding(Protocol):
 class Session(Protocol):
     """A loaded model."""
 
-    def get_inputs(self) -> Sequence[Node]: ...
-    def get_outputs(self) -> Sequence[Node]: ...
+    def get_inputs(self) -> Sequence[Argument]: ...
+    def get_outputs(self) -> Sequence[Argument]: ...
     def io_binding(self) -> Binding: ...
     def run_with_iobinding(self, iobinding: Binding) -> None: ...
 

@@ -67,6 +67,11 @@ class EngineKernel:
     def __repr__(self) -> str:
         return f"EngineKernel({self.info.name}, bound {len(self._bounds)} times)"
 
+    @property
+    def keeps(self) -> bool:
+        """Whether what it is bound to is kept."""
+        return not self._data
+
     def bound_to(self, places: Places) -> Bound | None:
         """Return the function bound to this memory and these values, if that takes no look at what
         they are.

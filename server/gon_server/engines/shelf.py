@@ -2,6 +2,9 @@
 
     [any thread] open(format) ──▶ entry point gon.engines ──▶ module, library ──▶ Engine
 
+An entry point is named FORMAT.ENGINE. Which of a format's engines is meant where none is named says
+gon_server.engines.choice.
+
 Rules: one of each, kept once it is there; what failed may be tried again. Several threads may ask:
 one loads, the others wait for it. Nothing is imported before it is asked for.
 """
@@ -9,12 +12,13 @@ one loads, the others wait for it. Nothing is imported before it is asked for.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import entry_points
 from typing import cast
 
 from gon.errors import GonError, Unsupported
 from gon_server.engines.base import Engine, OpenEngine, Share
+from gon_server.engines.choice import in_order
 
 ENGINES = "gon.engines"
 
@@ -22,37 +26,58 @@ ENGINES = "gon.engines"
 class Shelf:
     """The engines of one process."""
 
-    def __init__(self, share: Share) -> None:
+    def __init__(self, share: Share, chosen: Iterable[tuple[str, str]] = ()) -> None:
+        """`chosen` are formats, each with the engine that the site wants for it."""
         self._share = share
-        self._engines: dict[str, Engine] = {}
+        self._chosen = dict(chosen)
+        # By format and name; by format and "" the one that is meant where none is named.
+        self._engines: dict[tuple[str, str], Engine] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._locking = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"Shelf({', '.join(each.version for each in self._engines.values()) or 'empty'})"
+        versions = dict.fromkeys(each.version for each in self._engines.values())
+        return f"Shelf({', '.join(versions) or 'empty'})"
 
     def has(self, code_format: str) -> bool:
-        """Return whether the engine is loaded."""
-        return code_format in self._engines
+        """Return whether the engine is loaded that is meant where none is named."""
+        return (code_format, "") in self._engines
 
     def put(self, engine: Engine) -> None:
         """Have an engine that was made elsewhere."""
-        self._engines[engine.format] = engine
+        self._engines[engine.format, ""] = engine
 
-    def open(self, code_format: str) -> Engine:
-        """Return the engine of a format, loading it if it must be.
+    def open(self, code_format: str, name: str = "") -> Engine:
+        """Return the engine of a format, the one of that name if given, loading it if it must be.
 
         Raises Unsupported where there is none, or its library does not load.
         """
-        engine = self._engines.get(code_format)
+        engine = self._engines.get((code_format, name))
         if engine is not None:
             return engine
         with self._locking:
             lock = self._locks.setdefault(code_format, threading.Lock())
         with lock:
-            if code_format not in self._engines:
-                self._engines[code_format] = open_engine(code_format, self._share)
-            return self._engines[code_format]
+            engine = self._engines.get((code_format, name))
+            if engine is None:
+                engine = self._load(code_format, name or self._chosen.get(code_format, ""))
+                self._engines[code_format, name] = engine
+            return engine
+
+    def _load(self, code_format: str, name: str) -> Engine:
+        """Return the engine of that name, or the first that loads; the format's lock is held."""
+        reason: Unsupported | None = None
+        for each in (name,) if name else engines_of(code_format):
+            try:
+                engine = self._engines.get((code_format, each))
+                if engine is None:
+                    engine = open_engine(code_format, each, self._share)
+            except Unsupported as error:
+                reason = reason or error
+            else:
+                self._engines[code_format, each] = engine
+                return engine
+        raise reason or Unsupported(f"there is no engine of {code_format} here")
 
     def open_some(self, formats: Sequence[str]) -> bool:
         """Load the engines of these formats, those that there are; return whether all were loaded
@@ -73,16 +98,25 @@ class Shelf:
 
 def engine_formats() -> frozenset[str]:
     """Return the formats that engines of this installation name, whether they load or not."""
-    return frozenset(entry.name for entry in entry_points(group=ENGINES))
+    return frozenset(entry.name.rpartition(".")[0] for entry in entry_points(group=ENGINES))
 
 
-def open_engine(code_format: str, share: Share) -> Engine:
-    """Load the engine of a format. Raises Unsupported."""
-    for entry in entry_points(group=ENGINES, name=code_format):
+def engines_of(code_format: str) -> tuple[str, ...]:
+    """Return the names of a format's engines, whether they load or not, in the order of choice."""
+    parts = [entry.name.rpartition(".") for entry in entry_points(group=ENGINES)]
+    return in_order(code_format, {name for each, _, name in parts if each == code_format})
+
+
+def open_engine(code_format: str, name: str, share: Share) -> Engine:
+    """Load the engine of a format that has this name. Raises Unsupported."""
+    for entry in entry_points(group=ENGINES, name=f"{code_format}.{name}"):
         try:
             return cast("OpenEngine", entry.load())(share)
         except GonError:
             raise
         except Exception as error:  # whatever a broken installation of a library raises
             raise Unsupported(f"the engine of {code_format} cannot be loaded: {error}") from error
-    raise Unsupported(f"there is no engine of {code_format} here")
+    raise Unsupported(
+        f"there is no engine {name!r} of {code_format} here; there are "
+        f"{', '.join(engines_of(code_format)) or 'none'}"
+    )
