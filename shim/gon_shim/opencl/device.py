@@ -41,8 +41,10 @@ _EXTENSIONS: Final = (
     "cl_khr_spirv_linkonce_odr",
     "cl_khr_spirv_no_integer_wrap_decoration",
 )
-_NO_FEATURES: Final = ("__opencl_c_images", "__opencl_c_3d_image", "__opencl_c_read_write_images",
-                       "__opencl_c_pipes", "__opencl_c_device_enqueue", "__opencl_c_subgroups")  # fmt: skip
+_NO_FEATURES: Final = (
+    "__opencl_c_images", "__opencl_c_3d_image", "__opencl_c_read_write_images",
+    "__opencl_c_pipes", "__opencl_c_device_enqueue", "__opencl_c_subgroups",
+)  # fmt: skip
 _NAME_VERSION: Final = 68
 _NO_IMAGES: Final = (
     cl.CL_DEVICE_IMAGE2D_MAX_WIDTH, cl.CL_DEVICE_IMAGE2D_MAX_HEIGHT, cl.CL_DEVICE_IMAGE3D_MAX_WIDTH,
