@@ -9,7 +9,7 @@ import pytest
 
 import gon
 from gon.errors import GonError, InvalidArgument, LaunchTooLarge, Unsupported
-from gon.model import DEFAULT_STREAM, Dim3
+from gon.model import DEFAULT_STREAM, Dim3, Handle
 from gon.ranges import ANY_BLOCK, Ranged
 from gon_client.module import Kernel
 
@@ -84,3 +84,13 @@ def test_what_no_launch_can_be(
 ) -> None:
     with pytest.raises(error):
         launched(kernel, offset, total, block)
+
+
+def test_kernels_that_are_forgotten_do_not_pile_up(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[Handle] = []
+    monkeypatch.setattr(kernel.device.contract, "close_kernel", closed.append)
+    module = kernel.device.compile(SOURCE, options="-cl-std=CL2.0")
+    made = [module.get_kernel("mark").handle for _ in range(3)]
+    assert [handle for handle in closed if handle in made] == made[:2]

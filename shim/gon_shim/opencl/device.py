@@ -47,7 +47,11 @@ _IMAGE_EXTENSIONS: Final = (
     "cl_khr_depth_images",
     "cl_khr_image2d_from_buffer",
 )
-_NO_FEATURES: Final = ("__opencl_c_pipes", "__opencl_c_device_enqueue")
+_NO_FEATURES: Final = (
+    "__opencl_c_pipes",
+    "__opencl_c_device_enqueue",
+    "__opencl_c_subgroups",
+)
 _IMAGE_FEATURES: Final = (
     "__opencl_c_images",
     "__opencl_c_3d_image",
