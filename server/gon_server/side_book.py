@@ -1,8 +1,8 @@
 """How many side links a host's workers may have, over all leases of a tenant and of the host.
 
-A worker holds so many of its one lease's, and closes the oldest for one more (gon_server.anteroom);
-this is what bounds their sum. gond passes a connection on and hears nothing of its end, so a lease
-counts for those that it was given since its link came, as far as its worker can hold them.
+A worker holds so many of its one lease's (gon_server.anteroom); this is what bounds their sum. gond
+passes a connection on and hears nothing of its end, so a lease counts for those that it was given
+since its link came, as far as its worker can hold them.
 
 Rules: pure: what was admitted is admitted. A client that is refused one goes on with fewer.
 """
