@@ -23,10 +23,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-import gon
-import gon_client
-import gon_shim
 from gon.errors import ConfigError
+from gon_shim import starting
 from gon_shim.opencl import library
 
 LIBRARY: Final = "libgon_opencl.so"
@@ -53,8 +51,8 @@ def vendors(cache: Path | None = None) -> Path:
     Raises ConfigError where it cannot be built.
     """
     cache = default_cache() if cache is None else cache
-    source = library.c_source()
-    start = _START.format(places=_places())
+    source = f"{starting.c_text()}\n{library.c_source()}"
+    start = _START.format(places=starting.places())
     parts = (source, library.c_types(), library.python_prototypes(), start, sys.version)
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     final = cache / f"opencl-{digest}"
@@ -91,13 +89,6 @@ def _compiler() -> list[str]:
 def default_cache() -> Path:
     """Return where what is built for this user lies."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gon"
-
-
-def _places() -> list[str]:
-    """Return the directories that hold what the driver imports."""
-    packages = (gon, gon_client, gon_shim)
-    own = [str(Path(package.__path__[0]).resolve().parent) for package in packages]
-    return [*dict.fromkeys([*own, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])]
 
 
 def _build(final: Path, source: str, start: str) -> None:

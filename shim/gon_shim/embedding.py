@@ -25,10 +25,8 @@ from typing import Final
 
 from cffi import FFI
 
-import gon
-import gon_client
-import gon_shim
 from gon.errors import ConfigError
+from gon_shim import starting
 from gon_shim.limits import COMPILE_S
 
 _PRELUDE: Final = Path(__file__).parent / "embedding.c"
@@ -69,12 +67,13 @@ def built(driver: Driver, cache: Path | None = None) -> Path:
     Raises ConfigError where it cannot be built.
     """
     cache = default_cache() if cache is None else cache
-    start = _START.format(places=_places(), entries=driver.entries)
+    start = _START.format(places=starting.places(), entries=driver.entries)
     source = "\n".join(
         [
             f'#define GON_API "{driver.api}"',
             driver.types,
             driver.prototypes,
+            starting.c_text(),
             _PRELUDE.read_text("utf-8"),
             driver.source,
         ]
@@ -102,13 +101,6 @@ def missing() -> str:
 def default_cache() -> Path:
     """Return where what is built for this user lies."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gon"
-
-
-def _places() -> list[str]:
-    """Return the directories that hold what the driver imports."""
-    packages = (gon, gon_client, gon_shim)
-    own = [str(Path(package.__path__[0]).resolve().parent) for package in packages]
-    return [*dict.fromkeys([*own, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])]
 
 
 def _build(driver: Driver, final: Path, source: str, start: str) -> None:

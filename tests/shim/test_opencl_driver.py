@@ -61,14 +61,18 @@ def headers(folder: Path) -> None:
     (folder / "CL" / "cl.h").write_text("\n".join(text))
 
 
-def compiled(name: str, folder: Path) -> Path:
-    """Return a program of this directory, compiled."""
+def loader_of_pyopencl() -> Path:
     package = Path(pyopencl.__path__[0])
-    loader = next(
+    return next(
         found
         for where in (package / ".libs", package.with_name("pyopencl.libs"))
         for found in where.glob("libOpenCL*")
     )
+
+
+def compiled(name: str, folder: Path) -> Path:
+    """Return a program of this directory, compiled."""
+    loader = loader_of_pyopencl()
     headers(folder)
     made = folder / name
     where = f"-Wl,-rpath,{loader.parent}"
@@ -86,7 +90,9 @@ def run(environ: dict[str, str], *command: str) -> subprocess.CompletedProcess[s
 def test_a_program_from_its_first_call_to_its_last(
     environ: dict[str, str], gond: Gond, tmp_path: Path
 ) -> None:
-    ended = run(environ, str(compiled("first", tmp_path)), "100")
+    # Whichever Python a path names, the driver's own is started.
+    found = {**environ, "PATH": "/usr/bin:/bin"}
+    ended = run(found, str(compiled("first", tmp_path)), "100")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "good: " in ended.stdout
     assert "leased" in ended.stderr
@@ -105,6 +111,15 @@ def test_pyopencl_in_an_interpreter_of_its_own(environ: dict[str, str]) -> None:
     ended = run(environ, sys.executable, str(HERE / "by_pyopencl.py"))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ended.stdout == "good\n"
+
+
+def test_a_python_that_has_nothing_of_the_drivers_installed(environ: dict[str, str]) -> None:
+    program = "import ctypes, sys; n = ctypes.c_uint(); " + (
+        "ctypes.CDLL(sys.argv[1]).clGetPlatformIDs(0, None, ctypes.byref(n)); print(n.value)"
+    )
+    # Without `site` it has the standard library alone.
+    ended = run(environ, sys.executable, "-S", "-c", program, str(loader_of_pyopencl()))
+    assert ended.stdout == "1\n", ended.stderr
 
 
 def test_gon_run_leads_a_program_to_its_lease(

@@ -39,6 +39,7 @@ static void gon_at_exit(void) {
    threads. */
 static int gon_refuses(void) {
   static int told;
+  gon_start_python(gon_embeds);
   if (!gon_started) {
     gon_started = 1;
     pthread_atfork(NULL, NULL, gon_note_fork);
