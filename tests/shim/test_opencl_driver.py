@@ -114,8 +114,9 @@ def test_pyopencl_in_an_interpreter_of_its_own(environ: dict[str, str]) -> None:
 
 
 def test_a_python_that_has_nothing_of_the_drivers_installed(environ: dict[str, str]) -> None:
-    program = "import ctypes, sys; n = ctypes.c_uint(); " + (
-        "ctypes.CDLL(sys.argv[1]).clGetPlatformIDs(0, None, ctypes.byref(n)); print(n.value)"
+    program = (
+        "import ctypes, sys; n = ctypes.c_uint();"
+        " ctypes.CDLL(sys.argv[1]).clGetPlatformIDs(0, None, ctypes.byref(n)); print(n.value)"
     )
     # Without `site` it has the standard library alone.
     ended = run(environ, sys.executable, "-S", "-c", program, str(loader_of_pyopencl()))

@@ -17,3 +17,5 @@ BLOCK_CHOSEN_MAX: Final = 256
 BLOCK_CHOSEN_MIN: Final = 32
 # A program's headers that include each other.
 INCLUDE_DEPTH_MAX: Final = 64
+# Macros that lead from the operand of an `#include` to a name; a macro may lead to itself.
+MACRO_STEPS_MAX: Final = 16
