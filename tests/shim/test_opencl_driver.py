@@ -21,6 +21,7 @@ from gon_shim.build import missing, vendors
 from gon_shim.opencl import library
 from gon_shim.opencl.khronos import constants, generate
 from tests.e2e.gond_process import ROOT, Gond, real_gond
+from tests.shim import c_programs
 
 HERE = Path(__file__).parent
 PATIENCE_S = 200.0
@@ -45,22 +46,6 @@ def environ(gond: Gond, tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
     }
 
 
-def headers(folder: Path) -> None:
-    """Write a CL/cl.h of what the driver is made of."""
-    entries = (entry for entry in library.entries() if entry.result)
-    numbers = (
-        f"#define {name} ({value})"
-        for name, value in vars(constants).items()
-        if re.match("CL_(?!TARGET)", name) and -(1 << 31) <= value < 1 << 63
-    )
-    text = [
-        "#include <stddef.h>", "#include <stdint.h>", "#define CL_CALLBACK", library.types_text(),
-        *numbers, *(f"{entry.prototype('')};" for entry in entries),
-    ]  # fmt: skip
-    (folder / "CL").mkdir()
-    (folder / "CL" / "cl.h").write_text("\n".join(text))
-
-
 def loader_of_pyopencl() -> Path:
     package = Path(pyopencl.__path__[0])
     return next(
@@ -72,13 +57,7 @@ def loader_of_pyopencl() -> Path:
 
 def compiled(name: str, folder: Path) -> Path:
     """Return a program of this directory, compiled."""
-    loader = loader_of_pyopencl()
-    headers(folder)
-    made = folder / name
-    where = f"-Wl,-rpath,{loader.parent}"
-    command = ["cc", f"-I{folder}", str(HERE / f"{name}.c"), "-o", str(made), str(loader), where]
-    subprocess.run([*command, "-lpthread"], check=True)
-    return made
+    return c_programs.compiled(HERE / f"{name}.c", loader_of_pyopencl(), folder)
 
 
 def run(environ: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:

@@ -39,6 +39,8 @@ class Command:
         # Points of the stream before and after it, where a queue measures times.
         self.began: Marker | None = None
         self.ended: Marker | None = None
+        # What they say, once they were asked.
+        self.ran_ns: tuple[int, int] | None = None
         # What is called with the status when it is submitted and when it is over.
         self.on_submitted: list[Callable[[int], None]] = []
         self.on_over: list[Callable[[int], None]] = []
