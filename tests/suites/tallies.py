@@ -16,7 +16,9 @@ _COUNTS: Final = re.compile(r"(\d+) (passed|failed|skipped|xfailed|xpassed|error
 _LAST: Final = re.compile(r"^=* ?(\d+ \w+(?:, \d+ \w+)* in [\d.]+s.*)$", re.MULTILINE)
 _NAMED: Final = re.compile(r"^(?:FAILED|ERROR) (\S+?::[^\s\[<]+)", re.MULTILINE)
 _LINE: Final = re.compile(r"^(passed|failed|skipped) ([^:\n]+)", re.MULTILINE)
-_FIGURE: Final = re.compile(r"^ +(\S[^:]*?) +: ([\d.]+)(?: (?:us|%|GFLOPS))?$", re.MULTILINE)
+_FIGURE: Final = re.compile(
+    r"^ +(?!Compute units)(\S[^:\n]*?) +: ([\d.]+)(?: (?:us|%|GFLOPS))?$", re.MULTILINE
+)
 _SKIPPED: Final = "Tests skipped"
 
 
