@@ -88,7 +88,6 @@ SUITES: Final = (
         package="reikna==0.9.0",
         packages=("pyopencl==2026.1.4", "mako", _ARRAYS, *_PYTEST_PACKAGES),
         tests="test",
-        quick=(*_PYTEST, "--api", "ocl", "test_core"),
     ),
     Suite(
         "tinygrad",

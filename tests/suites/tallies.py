@@ -58,7 +58,7 @@ def of_lines(output: str, status: int) -> Tally:
 def of_clpeak(output: str, status: int) -> Tally:
     """Count the figures that clpeak gives."""
     failed = (WHOLE,) if _SKIPPED in output else ()
-    return _ended(Tally(len(dict(figures(output))), failed), status)
+    return _ended(Tally(len([*figures(output)]), failed), status)
 
 
 def that_says(word: str) -> Reader:

@@ -67,7 +67,10 @@ class Queue(Object):
         self._reads: list[Pending] = []
         self._reading = threading.Lock()
         # What device times are told from: a point of the stream, and the host's time then.
-        self._base, self._base_ns = _now_on(self.stream) if self.measures else (None, 0)
+        self._base: Marker | None = None
+        self._base_ns = 0
+        if self.measures:
+            self._base, self._base_ns = _now_on(self.stream)
         self.hold(scope)
 
     def submit(
