@@ -7,6 +7,8 @@
 #   make test-runtimes   the CUDA C kernels on Intel's FPGA emulator, and on PoCL where it is installed;
 #                two of them as units of one gond; what the CUDA backend takes of CuPy, against
 #                the real one
+#   make conformance   programs of OpenCL that nobody here wrote, directly and through GoN's driver;
+#                SUITES passes arguments (--quick, --suite NAME)
 #   make vm-test   the client in a virtual machine, emulated by QEMU, with gond here; as root it
 #                installs QEMU from Debian's packages; VM passes arguments
 #   make check   lint, format, types, the tidy test
@@ -25,6 +27,7 @@ BENCH ?=
 RIVALS ?=
 PYTEST ?=
 VM ?=
+SUITES ?=
 
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
@@ -34,7 +37,7 @@ export PIP_NO_INPUT = 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test test-plain test-runtimes vm-test check lint types pyright mypy tidy bench \
+.PHONY: help venv demo test test-plain test-runtimes vm-test conformance check lint types pyright mypy tidy bench \
 	bench-rivals proto clean
 
 help:
@@ -103,6 +106,9 @@ test-runtimes: $(RUNTIMES)/ready
 vm-test: $(READY)
 	$(BIN)/python -m tests.vm.run $(VM)
 
+conformance: $(READY)
+	$(BIN)/python -m tests.suites.run $(SUITES)
+
 check: lint types tidy
 
 lint: $(READY)
@@ -133,6 +139,6 @@ proto: $(READY)
 		$$(find proto -name '*.proto')
 
 clean:
-	rm -rf $(VENV) $(RUNTIMES) .venv-rivals build dist out .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(RUNTIMES) .venv-rivals .venv-suites build dist out .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find gon server client -name '*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -75,7 +75,8 @@ static enum gon_state gon_ready(void) {
   /* One starts it and lets others run meanwhile; those wait here, without what it needs. */
   if (Py_IsInitialized() && PyGILState_Check())
     own = PyEval_SaveThread();
-  failed = cffi_start_python();
+  gon_start_python(gon_embeds);
+  failed = !Py_IsInitialized() || cffi_start_python();
   if (own)
     PyEval_RestoreThread(own);
   if (failed)

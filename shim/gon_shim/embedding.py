@@ -24,10 +24,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-import gon
-import gon_client
-import gon_shim
 from gon.errors import ConfigError
+from gon_shim import starting
 from gon_shim.limits import COMPILE_S
 
 _PRELUDE: Final = Path(__file__).parent / "embedding.c"
@@ -88,11 +86,11 @@ def built(driver: Driver, cache: Path | None = None) -> Path:
     Raises ConfigError where it cannot be built.
     """
     cache = default_cache() if cache is None else cache
-    start = _START.format(module=driver.module, places=_places(), entries=driver.entries)
+    start = _START.format(module=driver.module, places=starting.places(), entries=driver.entries)
     types = f"{driver.types}\nint gon_is_embedding(void);"
     named = f'#define GON_API "{driver.api}"\n#define GON_VERBOSE "{driver.verbose}"'
     prelude = _PRELUDE.read_text("utf-8")
-    source = "\n".join([named, types, driver.prototypes, prelude, driver.source])
+    source = "\n".join([named, types, driver.prototypes, starting.c_text(), prelude, driver.source])
     parts = f"{source}\0{start}\0{driver.files}\0{sys.version}"
     digest = hashlib.sha256(parts.encode()).hexdigest()[:16]
     final = cache / f"{driver.module.strip('_')}-{digest}"
@@ -129,13 +127,6 @@ def _compiler() -> list[str]:
 def default_cache() -> Path:
     """Return where what is built for this user lies."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gon"
-
-
-def _places() -> list[str]:
-    """Return the directories that hold what the driver imports."""
-    packages = (gon, gon_client, gon_shim)
-    own = [str(Path(package.__path__[0]).resolve().parent) for package in packages]
-    return [*dict.fromkeys([*own, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])]
 
 
 def _build(driver: Driver, final: Path, types: str, source: str, start: str) -> None:

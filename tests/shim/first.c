@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define CHECK(call) do { cl_int code = (call); if (code) { \
-  printf("%s: %d\n", #call, code); return 1; } } while (0)
+#define CHECK(call) do { cl_int got = (call); if (got) { \
+  printf("%s: %d\n", #call, got); return 1; } } while (0)
 
 static const char *source = "kernel void square(global float *x, float y) {"
                             "  size_t i = get_global_id(0); x[i] = x[i] * x[i] + y; }";

@@ -22,6 +22,7 @@ from gon_shim.opencl import library
 from gon_shim.opencl.build import vendors
 from gon_shim.opencl.khronos import constants, generate
 from tests.e2e.gond_process import ROOT, Gond, real_gond
+from tests.shim import c_programs
 
 HERE = Path(__file__).parent
 PATIENCE_S = 200.0
@@ -46,24 +47,7 @@ def environ(gond: Gond, tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
     }
 
 
-def headers(folder: Path) -> None:
-    """Write a CL/cl.h of what the driver is made of."""
-    entries = (entry for entry in library.entries() if entry.result)
-    numbers = (
-        f"#define {name} ({value})"
-        for name, value in vars(constants).items()
-        if re.match("CL_(?!TARGET)", name) and -(1 << 31) <= value < 1 << 63
-    )
-    text = [
-        "#include <stddef.h>", "#include <stdint.h>", "#define CL_CALLBACK", library.types_text(),
-        *numbers, *(f"{entry.prototype('')};" for entry in entries),
-    ]  # fmt: skip
-    (folder / "CL").mkdir()
-    (folder / "CL" / "cl.h").write_text("\n".join(text))
-
-
-def loader() -> Path:
-    """Return the loader that pyopencl brings along."""
+def loader_of_pyopencl() -> Path:
     package = Path(pyopencl.__path__[0])
     return next(
         found
@@ -74,12 +58,7 @@ def loader() -> Path:
 
 def compiled(name: str, folder: Path) -> Path:
     """Return a program of this directory, compiled."""
-    headers(folder)
-    made, library = folder / name, loader()
-    where = f"-Wl,-rpath,{library.parent}"
-    command = ["cc", f"-I{folder}", str(HERE / f"{name}.c"), "-o", str(made), str(library), where]
-    subprocess.run([*command, "-lpthread"], check=True)
-    return made
+    return c_programs.compiled(HERE / f"{name}.c", loader_of_pyopencl(), folder)
 
 
 def run(environ: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
@@ -91,7 +70,9 @@ def run(environ: dict[str, str], *command: str) -> subprocess.CompletedProcess[s
 def test_a_program_from_its_first_call_to_its_last(
     environ: dict[str, str], gond: Gond, tmp_path: Path
 ) -> None:
-    ended = run(environ, str(compiled("first", tmp_path)), "100")
+    # Whichever Python a path names, the driver's own is started.
+    found = {**environ, "PATH": "/usr/bin:/bin"}
+    ended = run(found, str(compiled("first", tmp_path)), "100")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "good: " in ended.stdout
     assert "leased" in ended.stderr
@@ -116,7 +97,7 @@ def test_what_happens_when(environ: dict[str, str], tmp_path: Path) -> None:
 def test_threads_of_python_that_come_first_at_once_and_a_call_that_comes_last(
     environ: dict[str, str],
 ) -> None:
-    ended = run(environ, sys.executable, str(HERE / "threads.py"), str(loader()))
+    ended = run(environ, sys.executable, str(HERE / "threads.py"), str(loader_of_pyopencl()))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     said = f"released: 0, finished: {constants.CL_OUT_OF_HOST_MEMORY}\n"
     assert ended.stdout == f"{[0] * 6}\n{said}"
@@ -150,6 +131,16 @@ def test_images_by_pyopencl(environ: dict[str, str]) -> None:
     ended = run(environ, sys.executable, str(HERE / "images_by_pyopencl.py"))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ended.stdout == "good\n"
+
+
+def test_a_python_that_has_nothing_of_the_drivers_installed(environ: dict[str, str]) -> None:
+    program = (
+        "import ctypes, sys; n = ctypes.c_uint();"
+        " ctypes.CDLL(sys.argv[1]).clGetPlatformIDs(0, None, ctypes.byref(n)); print(n.value)"
+    )
+    # Without `site` it has the standard library alone.
+    ended = run(environ, sys.executable, "-S", "-c", program, str(loader_of_pyopencl()))
+    assert ended.stdout == "1\n", ended.stderr
 
 
 def test_gon_run_leads_a_program_to_its_lease(

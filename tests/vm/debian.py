@@ -1,7 +1,8 @@
-"""What Debian's packages give to the virtual machine: emulator, kernel, and the tools of its init.
+"""What Debian's packages give to the virtual machine: emulator, kernel, the tools of its init, and
+OpenCL's loader.
 
-Rules: the emulator is installed where this runs as root, else it must be there; kernel and busybox
-are only unpacked into a folder, which is used again.
+Rules: the emulator is installed where this runs as root, else it must be there; the others are
+only unpacked into a folder, which is used again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ EMULATOR = "qemu-system-x86_64"
 _EMULATOR_PACKAGE = "qemu-system-x86"
 _KERNEL_PACKAGE = "linux-image-cloud-amd64"
 _BUSYBOX_PACKAGE = "busybox-static"
+_LOADER_PACKAGE = "ocl-icd-libopencl1"
 # Of one run of apt: an index, or 30 MB.
 _APT_LIMIT_S = 300.0
 
@@ -27,12 +29,13 @@ class MissingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Where the pieces lie: `modules` is the kernel's folder of modules."""
+    """Where the pieces lie: `modules` is the kernel's folder of modules, `loader` OpenCL's."""
 
     emulator: str
     kernel: Path
     modules: Path
     busybox: Path
+    loader: Path
 
 
 def parts(folder: Path) -> Parts:
@@ -41,14 +44,17 @@ def parts(folder: Path) -> Parts:
         raise MissingError(f"the virtual machine is an x86-64 one, this is {platform.machine()}")
     emulator = _emulator()
     tree = folder / "debian"
-    if not (tree / "complete").exists():
+    loader = "usr/lib/*/libOpenCL.so.1"
+    # What was unpacked without a loader is of an older tree of GoN.
+    if not (tree / "complete").exists() or not [*tree.glob(loader)]:
         shutil.rmtree(tree, ignore_errors=True)
         tree.mkdir(parents=True)
-        _unpack([_kernel_image(), _BUSYBOX_PACKAGE], tree)
+        _unpack([_kernel_image(), _BUSYBOX_PACKAGE, _LOADER_PACKAGE], tree)
         (tree / "complete").touch()
     (kernel,) = tree.glob("boot/vmlinuz-*")
     (modules,) = tree.glob("lib/modules/*")
-    return Parts(emulator, kernel, modules, tree / "bin" / "busybox")
+    (found,) = tree.glob(loader)
+    return Parts(emulator, kernel, modules, tree / "bin" / "busybox", found)
 
 
 def _emulator() -> str:

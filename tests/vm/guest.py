@@ -27,15 +27,16 @@ _LINE = re.compile(rf"{_MARK} (\S+) (\S+) ?(.*)")
 class Program:
     """One program of the guest, and what it must print there.
 
-    `files` are put into the guest where they lie here, with the libraries they are linked with;
-    `environment` is set for it. All lines of `expects` must come, in that order; if `exactly`, no
-    others.
+    `files` are put into the guest where they lie here, with the libraries they are linked with, and
+    so are `packages` that the thin client does without; `environment` is set for it. All lines of
+    `expects` must come, in that order; if `exactly`, no others.
     """
 
     name: str
     command: tuple[str, ...]
     expects: tuple[str, ...]
     files: tuple[Path, ...] = ()
+    packages: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     exactly: bool = True
 

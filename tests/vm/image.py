@@ -1,8 +1,8 @@
 """The guest's file system, an initramfs: busybox, this environment's Python, and the thin client.
 
-Rules: of packages, what `gon` depends on without any extra and nothing more, so a guest that works
-shows how thin the client is; everything lies in the guest where it lies here, so that no path needs
-to be changed; what the loader would look for is asked of `ldd`.
+Rules: of packages, what `gon` depends on without any extra and what a program names, so a guest
+that works shows how thin the client is; everything lies in the guest where it lies here, so that no
+path needs to be changed; what the loader would look for is asked of `ldd`.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ def build(parts: Parts, folder: Path, programs: Sequence[Program]) -> Path:
     for program in programs:
         for path in program.files:
             guest.add(path)
+        for name in program.packages:
+            guest.add_package(distribution(name))
     guest.add_libraries()
     # A guest compiles a hundred times slower than this machine.
     compileall.compile_dir(tree, maxlevels=99, quiet=2, stripdir=str(tree), workers=1)

@@ -1,8 +1,9 @@
 """Use a unit of this machine from a virtual machine: python -m tests.vm.run
 
 A gond here, a Debian kernel under QEMU's emulation, and in it the thin client's programs; what they
-print must be what the same work gives on a device in this process. Another program, such as one in
-C that uses GoN through a foreign API, is one more `Program` in `programs`.
+print must be what the same work gives on a device in this process. One of them is in C and uses the
+OpenCL driver; it must print what it does here, on the runtime itself. Another program is one more
+`Program` in `programs`.
 """
 
 from __future__ import annotations
@@ -19,12 +20,19 @@ from types import FrameType
 
 import gon
 from gon.clock import SYSTEM_CLOCK
+from gon_server.devices.opencl_runtime import intel_library
+from gon_shim.embedding import missing
+from gon_shim.opencl.build import vendors
 from tests.e2e.gond_process import Gond, all_free, real_gond, until
+from tests.shim import c_programs
+from tests.suites.ways import directly
 from tests.vm import debian, guest, image, machine, work
 
 CACHE = image.ROOT / ".cache" / "vm"
 # Of the machine, from its first instruction to its last: it takes half a minute on a quiet host.
 LIMIT_S = 300.0
+# Of the program of OpenCL on this machine, which takes a second.
+HERE_S = 60.0
 _ENDED = re.compile(r"(\S+) has ended: (.+)")
 _GIVEN = re.compile(r"lease (\S+): worker pid")
 
@@ -56,6 +64,28 @@ def programs(address: str) -> tuple[guest.Program, ...]:
     )
 
 
+def opencl_program(address: str, folder: Path, loader: Path) -> guest.Program:
+    """Return a program of OpenCL, which meets gond at `address` by the driver."""
+    library = intel_library()
+    assert library is not None, "the unit is Intel's runtime"
+    own = folder / "opencl"
+    own.mkdir()
+    program = c_programs.compiled(Path(__file__).parent / "mix.c", loader, own)
+    here = directly(folder / "here", library).run((str(program),), own, {}, HERE_S)
+    assert here.status == 0, here.output
+    driver = vendors()
+    # Of an environment, what leads its Python to the one that it was made of.
+    marks = [path for path in (Path(sys.prefix) / "pyvenv.cfg",) if path.exists()]
+    return guest.Program(
+        "opencl",
+        (str(program),),
+        tuple(here.output.splitlines()),
+        files=(program, loader, *driver.iterdir(), *marks),
+        packages=("cffi",),
+        environment=(("OCL_ICD_VENDORS", str(driver)), ("GON_HOST", address)),
+    )
+
+
 def main() -> int:
     """Run it; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.vm.run", description=__doc__)
@@ -73,7 +103,12 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gon-vm-")))
         gond = stack.enter_context(real_gond(folder))
         port = gond.tcp.rpartition(":")[2]
-        ours = programs(f"gon://{guest.HOST}:{port}")
+        address = f"gon://{guest.HOST}:{port}"
+        ours = programs(address)
+        if lacks := missing():
+            print(f"without a program of OpenCL: there is not {lacks}")
+        else:
+            ours = (*ours, opencl_program(address, folder, parts.loader))
         began_s = SYSTEM_CLOCK.now_s()
         initramfs = image.build(parts, folder, ours)
         built_s, before_s = SYSTEM_CLOCK.now_s(), _children_s()

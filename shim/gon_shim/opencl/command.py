@@ -66,6 +66,8 @@ class Command:
         # Points of the stream before and after it, where somebody wants to know.
         self.began: Marker | None = None
         self.ended: Marker | None = None
+        # What they say of the time, once they were asked.
+        self.ran_ns: tuple[int, int] | None = None
         # What is called once the status is so low, or is that of a failure.
         self._calls: list[tuple[int, Callable[[int], None]]] = []
         self._number = 0

@@ -19,3 +19,8 @@ BLOCK_CHOSEN_MAX: Final = 256
 BLOCK_CHOSEN_MIN: Final = 32
 # A program's headers that include each other.
 INCLUDE_DEPTH_MAX: Final = 64
+# Macros that lead from the operand of an `#include` to a name; a macro may lead to itself.
+MACRO_STEPS_MAX: Final = 16
+# Waits by which a queue that measures learns what the device's clock says: the first is late, for
+# the stream is made before it.
+CLOCK_WAITS: Final = 4

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -20,7 +19,7 @@ from gon_shim.opencl.answers import Answers, answer, pointer, pointer_at, text, 
 from gon_shim.opencl.device import devices_of
 from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require
-from gon_shim.opencl.includes import expanded, split_options
+from gon_shim.opencl.includes import Options, split_options, written
 from gon_shim.opencl.khronos import constants as cl
 from gon_shim.opencl.objects import Object
 from gon_shim.opencl.scope import Scope
@@ -77,19 +76,19 @@ class Program(Object):
     def build(self, options: str) -> None:
         """Build for the device. Raises ClError."""
         self._begin(options)
-        kept, folders = self._split(options)
+        split = self._split(options)
         if self.source:
-            code = expanded(self.source, folders, {}).encode()
-            self.made = Made(code, "opencl-c", kept)
+            code = written(self.source, split, {}).encode()
+            self.made = Made(code, "opencl-c", split.kept)
         self._load(cl.CL_BUILD_PROGRAM_FAILURE)
 
     def compile(self, options: str, headers: dict[str, str]) -> None:
         """Compile for a link. Raises ClError."""
         require(self.source, cl.CL_INVALID_OPERATION)
         self._begin(options)
-        kept, folders = self._split(options)
-        code = expanded(self.source, folders, headers).encode()
-        self.made = Made(code, "opencl-c", kept, cl.CL_PROGRAM_BINARY_TYPE_COMPILED_OBJECT)
+        split = self._split(options)
+        code = written(self.source, split, headers).encode()
+        self.made = Made(code, "opencl-c", split.kept, cl.CL_PROGRAM_BINARY_TYPE_COMPILED_OBJECT)
         try:
             self._load(cl.CL_COMPILE_PROGRAM_FAILURE)
         except ClError:
@@ -115,7 +114,7 @@ class Program(Object):
         self.type = cl.CL_PROGRAM_BINARY_TYPE_NONE
         self.status = cl.CL_BUILD_ERROR
 
-    def _split(self, options: str) -> tuple[str, list[Path]]:
+    def _split(self, options: str) -> Options:
         try:
             return split_options(options)
         except ValueError as error:

@@ -6,6 +6,7 @@ have. Only what is held differs: there, it holds up nothing but what waits for i
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -29,12 +30,14 @@ from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require, told
 from gon_shim.opencl.event import Event
 from gon_shim.opencl.khronos import constants as cl
+from gon_shim.opencl.limits import CLOCK_WAITS
 from gon_shim.opencl.objects import Object
 from gon_shim.opencl.reads import READS, Span
 from gon_shim.opencl.scope import Scope
 
 if TYPE_CHECKING:
     from _gon_opencl import CData, Handles, Numbers
+    from gon_client.event import Event as Marker
     from gon_client.stream import Stream
 
 
@@ -81,11 +84,10 @@ class Queue(Object):
         self.held: deque[Held] = deque()
         self._barrier: Command | None = None
         # What device times are told from: a point of the stream, and the host's time then.
-        self._base = self.stream.record() if self.measures else None
+        self._base: Marker | None = None
         self._base_ns = 0
-        if self._base is not None:
-            self._base.sync()
-            self._base_ns = now_ns()
+        if self.measures:
+            self._base, self._base_ns = _now_on(self.stream)
         self.hold(scope)
 
     def submit(
@@ -213,10 +215,27 @@ class Queue(Object):
         """Return when a command was queued and submitted, began and ended. Raises ClError."""
         if self._base is None or command.began is None or command.ended is None:
             raise ClError(cl.CL_PROFILING_INFO_NOT_AVAILABLE)
-        began = self._base_ns + int(command.began.elapsed_us(self._base) * 1000)
-        ended = self._base_ns + int(command.ended.elapsed_us(self._base) * 1000)
-        began = max(began, command.submitted_ns)
-        return command.queued_ns, command.submitted_ns, began, max(began, ended)
+        if command.ran_ns is None:
+            began = self._base_ns + int(command.began.elapsed_us(self._base) * 1000)
+            ended = self._base_ns + int(command.ended.elapsed_us(self._base) * 1000)
+            began = max(began, command.submitted_ns)
+            command.ran_ns = began, max(began, ended)
+        return command.queued_ns, command.submitted_ns, *command.ran_ns
+
+
+def _now_on(stream: Stream) -> tuple[Marker, int]:
+    """Return a point of a stream, and when it was: in the middle of the shortest of some waits."""
+    best: tuple[Marker, int] | None = None
+    shortest_ns = math.inf
+    for _ in range(CLOCK_WAITS):
+        before_ns = now_ns()
+        point = stream.record()
+        point.sync()
+        took_ns = now_ns() - before_ns
+        if took_ns < shortest_ns:
+            shortest_ns, best = took_ns, (point, before_ns + took_ns // 2)
+    assert best is not None
+    return best
 
 
 def advance() -> None:

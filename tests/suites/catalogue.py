@@ -1,0 +1,121 @@
+"""The suites: programs of OpenCL that nobody here wrote, and what is known of each.
+
+Rules: data only. `quick` ones take some seconds each and run at every integration; a test that
+fails through GoN alone stands in `known` with the reason, or the run fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tests.suites.tallies import WHOLE, Reader, of_clpeak, of_lines, of_pytest, that_says
+
+_HERE: Final = Path(__file__).parent
+_PYTEST: Final = (
+    *("-m", "pytest", "-q", "-rfE", "-W", "ignore", "-p", "no:cacheprovider"),
+    *("--timeout", "120"),
+)
+_PYTEST_PACKAGES: Final = ("pytest==9.2.0", "pytest-timeout==2.4.0")
+_ARRAYS: Final = "numpy==2.4.6"
+# A word, hidden by MD5, for hashcat to find.
+_HIDDEN: Final = ("fece999b9f3c6bfc259cbcd32c9c5f02", "go42")
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """One suite.
+
+    Its `command` runs in `tests`, a folder of the sources of `package`, if there is one; without a
+    Debian package (`program`) it begins with what the suites' Python is given. `limit_s` bounds a
+    run; `known` tells of each test that fails through GoN alone why it does.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    read: Reader
+    limit_s: float
+    program: str = ""
+    package: str = ""
+    packages: tuple[str, ...] = ()
+    tests: str = ""
+    quick: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    known: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+LATENCY: Final = "Kernel launch latency"
+WRITE, READ = "enqueueWriteBuffer", "enqueueReadBuffer"
+CLPEAK: Final = Suite(
+    "clpeak",
+    ("clpeak",),
+    of_clpeak,
+    400,
+    program="clpeak",
+    quick=("clpeak", "--kernel-latency", "--global-bandwidth"),
+)
+SUITES: Final = (
+    Suite(
+        "clinfo",
+        ("clinfo",),
+        that_says("Device Name"),
+        60,
+        program="clinfo",
+        quick=("clinfo",),
+    ),
+    CLPEAK,
+    Suite(
+        "OpenCV's UMat",
+        (str(_HERE / "umat.py"),),
+        of_lines,
+        120,
+        package="opencv-python-headless==5.0.0.93",
+        packages=(_ARRAYS,),
+        quick=(str(_HERE / "umat.py"),),
+        settings={"OPENCV_OPENCL_DEVICE": ":CPU:", "OPENCV_OPENCL_RAISE_ERROR": "1"},
+    ),
+    Suite(
+        "reikna",
+        (
+            *(*_PYTEST, "--api", "ocl", "test_core", "test_dht.py", "test_cbrng"),
+            *("test_transformations.py", "test_linalg/test_norm.py"),
+            "test_algorithms/test_reduce.py",
+        ),
+        of_pytest,
+        400,
+        package="reikna==0.9.0",
+        packages=("pyopencl==2026.1.4", "mako", _ARRAYS, *_PYTEST_PACKAGES),
+        tests="test",
+    ),
+    Suite(
+        "tinygrad",
+        (str(_HERE / "digits.py"),),
+        of_lines,
+        200,
+        package="tinygrad==0.11.0",
+        packages=("scikit-learn==1.9.1", _ARRAYS),
+        settings={"GPU": "1"},
+    ),
+    Suite(
+        "hashcat",
+        (
+            *("hashcat", "-m", "0", "-a", "3", "--force", "--potfile-disable", "-O"),
+            *(_HIDDEN[0], "?l?l?d?d"),
+        ),
+        that_says(":".join(_HIDDEN)),
+        200,
+        program="hashcat",
+        known={WHOLE: "one of its headers alone has 2.4 MB; a program may have 2 MiB"},
+    ),
+    Suite(
+        "pyopencl",
+        (*_PYTEST, "."),
+        of_pytest,
+        1500,
+        package="pyopencl==2026.1.4",
+        packages=(_ARRAYS, "mako", *_PYTEST_PACKAGES),
+        tests="test",
+    ),
+)
