@@ -84,8 +84,7 @@ class Device(Models):
         """
         # What is called: `_own`, or what stands for it while a graph is captured.
         self.contract = self._own = contract
-        self.express = express
-        self._where = where
+        self.express, self._where = express, where
         self.memory_bytes = self._free_bytes = memory_bytes
         self._counts, self._held_up = counts, held_up
         self._on_close, self.lead = on_close, lead

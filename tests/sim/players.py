@@ -192,4 +192,5 @@ def _outcome(executor: Executor, op: AnyOp, reply: Reply, number: int) -> Outcom
             return data
     if failure is not None:
         return Failed(failure.code, failure.op, failure.number)
-    return b"" if isinstance(op, ops.Load) else reply.data or b""
+    # What the answers of others carry the program never sees.
+    return reply.data or b"" if isinstance(op, ops.Read) else b""
