@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -97,3 +99,19 @@ def test_what_is_discovered_can_be_opened_by_its_address() -> None:
 def test_an_address_that_is_not_there_names_what_is(address: str) -> None:
     with pytest.raises(InvalidArgument, match=r"there are: .*/0"):
         runtime.select(address)
+
+
+def test_openvino_leaves_intels_runtime_its_threads() -> None:
+    """It brings another TBB: whichever comes first, both run in one process."""
+    pytest.importorskip("openvino")
+    if runtime.intel_library() is None:
+        pytest.skip("Intel's runtime is not installed")
+    program = (
+        "from gon_server.engines.openvino_runtime import open_runtime; open_runtime(1);"
+        " from gon_server.devices.opencl_runtime import discover;"
+        " print([each.address for each in discover()])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert runtime.SOFTWARE_PLATFORMS[0] in ended.stdout, ended.stderr

@@ -13,6 +13,8 @@ import importlib
 import io
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Final, Protocol, cast
 
 import numpy as np
@@ -27,6 +29,7 @@ _DEVICE: Final = "CPU"
 # Converters of other formats: a package of their own reports that they were used.
 _REPORTING: Final = "openvino.tools.ovc"
 _READ_BY: Final = "onnx"
+_TBB: Final = "libtbb.so.12"
 _PARAMETER: Final = "Parameter"
 # What its messages say of its own source.
 _OWN_SOURCE: Final = ("Exception from ", "Check '")
@@ -196,8 +199,17 @@ def takes_parameter(result: Result) -> bool:
     return result.input_value(0).get_node().get_type_name() == _PARAMETER
 
 
+def _share_threads() -> None:
+    """Load the TBB that came with Intel's OpenCL runtime, if it did, for OpenVINO too: it brings an
+    older one under the same name, with which that runtime would not load any more.
+    """
+    with suppress(OSError):
+        ctypes.CDLL(str(Path(sys.prefix) / "lib" / _TBB))
+
+
 def open_runtime(threads: int) -> Runtime:
     """Load the runtime. Raises Unsupported."""
+    _share_threads()
     kept_away = _REPORTING not in sys.modules
     if kept_away:
         sys.modules[_REPORTING] = None  # type: ignore[assignment] # it cannot be imported meanwhile
