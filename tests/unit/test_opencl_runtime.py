@@ -23,7 +23,9 @@ FILES = {"a.icd": b"liba.so\n", "b.icd": b"/opt/b/libb.so\n"}
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.delenv(runtime.VENDORS_VARIABLE, raising=False)
+    # Set first, so that it is as it was afterwards: what is under test sets it.
+    monkeypatch.setenv(runtime.VENDORS_VARIABLE, "")
+    monkeypatch.delenv(runtime.VENDORS_VARIABLE)
     return tmp_path
 
 
