@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gon.device import Pending, Waiting
-from gon.errors import InvalidArgument, Unsupported
+from gon.errors import BadHandle, InvalidArgument, Unsupported
 from gon.image_limits import STAGING_BYTES_MAX
 from gon.images import (
     ImageFormat,
@@ -89,6 +89,7 @@ class Image:
         soon as this returns. Raises InvalidArgument, OutOfMemory.
         """
         self._check(origin, region, data)
+        data = data.cast("B")
         contract, images = self.device.contract, images_of(self.device)
         staging = self._staging(data.nbytes)
         try:
@@ -115,6 +116,7 @@ class Image:
         `waits`, when this returns. Raises as `write`.
         """
         self._check(origin, region, out)
+        out = out.cast("B")
         contract, images = self.device.contract, images_of(self.device)
         staging = self._staging(out.nbytes)
         reads: list[Pending] = []
@@ -214,6 +216,8 @@ def create_image(
     device.check_free("making an image")
     images = images_of(device)
     size_bytes = check_shape(shape, image_format) if over is None else 0
+    if over is not None and (over.closed or over.device is not device):
+        raise BadHandle(f"the image's buffer is closed, or another device's: {over!r}")
     beneath = None if over is None else Over(over.handle, offset, row_pitch)
     handle = device.hold(size_bytes, lambda new: images.create(new, image_format, shape, beneath))
     return Image(device, handle, image_format, shape, size_bytes, over)

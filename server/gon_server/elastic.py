@@ -249,7 +249,9 @@ class ElasticUnit(GraphLoop):
         block: Dim3,
         args: Sequence[LaunchArg],
     ) -> None:
-        if kernel in self._functions or kernel in self._gone_kernels:
+        if kernel in self._functions:
+            raise Unsupported("a program of an engine has no threads to begin anywhere")
+        if kernel in self._gone_kernels:
             self.launch(stream, kernel, total, block, 0, args)  # which says why not
         elif isinstance(self._base, Ranged):
             self._base.launch_range(stream, kernel, offset, total, block, args)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from gon.device import Bounded, HostDevice, Pending
-from gon.errors import GonError, RemoteProtocolError
+from gon.errors import GonError, InvalidArgument, RemoteProtocolError
 from gon.limits import INLINE_BYTES_MAX, POISONED_MAX
 from gon.model import DEFAULT_STREAM, Dim3, Handle, LaunchArg
 from gon.wire import image_ops, ops
@@ -250,10 +250,12 @@ class Executor:
     def _make_or_free(self, op: ops.Allocate | ops.Free | image_ops.CreateImage) -> None:
         if isinstance(op, image_ops.CreateImage):
             self._look_at_pins()
+            if (Noun.BUFFER, op.buffer) in self._live and op.buffer not in self._quota.sizes:
+                raise InvalidArgument("an image over a module's variable")
             size_bytes, pixels = image_size(op)
             self._quota.ask(size_bytes, "an image of")
             create_image(self._device, op)
-            self._quota.add_image(op.image, size_bytes, pixels)
+            self._quota.add_image(op.image, size_bytes, pixels, op.buffer)
             self._live.add((Noun.BUFFER, op.image))
             return
         key = (Noun.BUFFER, op.buffer)

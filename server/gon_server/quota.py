@@ -9,6 +9,17 @@ from __future__ import annotations
 from gon.errors import OutOfMemory
 
 
+class _Ground:
+    """A buffer's memory that images lie over: how many, and what of it is not given back though the
+    buffer is gone.
+    """
+
+    __slots__ = ("images", "left_bytes")
+
+    def __init__(self) -> None:
+        self.images = self.left_bytes = 0
+
+
 class Quota:
     """`sizes` are those of the buffers there are, by handle; `pixels` how many an image has."""
 
@@ -17,6 +28,9 @@ class Quota:
         self._used_bytes = 0
         self.sizes: dict[int, int] = {}
         self.pixels: dict[int, int] = {}
+        # By a buffer that images lie over, and by such an image.
+        self._beneath: dict[int, _Ground] = {}
+        self._over: dict[int, _Ground] = {}
 
     def __repr__(self) -> str:
         used = f"{self._used_bytes} of {self._memory_bytes} bytes used"
@@ -40,12 +54,26 @@ class Quota:
         self.sizes[buffer] = size_bytes
         self._used_bytes += size_bytes
 
-    def add_image(self, image: int, size_bytes: int, pixels: int) -> None:
-        """Take a new image's memory."""
+    def add_image(self, image: int, size_bytes: int, pixels: int, buffer: int = 0) -> None:
+        """Take a new image's memory; one that lies over a buffer has none, and keeps that."""
         self.add(image, size_bytes)
         self.pixels[image] = pixels
+        if buffer:
+            ground = self._over[image] = self._beneath.setdefault(buffer, _Ground())
+            ground.images += 1
 
     def drop(self, buffer: int) -> None:
-        """Give a buffer's memory back, if it has some of its own."""
-        self._used_bytes -= self.sizes.pop(buffer, 0)
+        """Give the memory of a buffer or image back, if it has some of its own: of a buffer that
+        images lie over with the last of them.
+        """
+        size_bytes = self.sizes.pop(buffer, 0)
         self.pixels.pop(buffer, None)
+        ground = self._beneath.pop(buffer, None)
+        if ground is not None and ground.images:
+            ground.left_bytes, size_bytes = size_bytes, 0
+        over = self._over.pop(buffer, None)
+        if over is not None:
+            over.images -= 1
+            if not over.images:
+                size_bytes += over.left_bytes
+        self._used_bytes -= size_bytes

@@ -68,10 +68,20 @@ def test_an_image_counts_as_a_buffer_of_its_pixels(session: Session) -> None:
     assert session.code(ops.Free(2), ops.Free(1), ops.SyncAll(9)) == 0
     assert session.code(created(1, QUOTA // 16, 5), ops.SyncAll(9)) == Code.OUT_OF_MEMORY
     assert session.code(ops.Free(1), ops.Allocate(3, QUOTA), ops.SyncAll(9)) == 0
-    # One over a buffer takes nothing.
+    # One over a buffer takes nothing, and keeps the buffer's memory when that is freed.
     over = created(4, 64, buffer=3)
-    assert session.code(over, ops.SyncAll(9)) == 0
-    assert session.code(ops.Free(4), ops.Free(3), ops.SyncAll(9)) == 0
+    assert session.code(over, created(5, 32, buffer=3), ops.SyncAll(9)) == 0
+    assert session.code(ops.Free(3), ops.Allocate(3, 1), ops.SyncAll(9)) == Code.OUT_OF_MEMORY
+    assert session.code(ops.Free(3), ops.Free(4), ops.SyncAll(9)) == 0
+    assert session.code(ops.Allocate(3, 1), ops.SyncAll(9)) == Code.OUT_OF_MEMORY
+    assert session.code(ops.Free(3), ops.Free(5), ops.SyncAll(9)) == 0
+    assert session.code(ops.Allocate(3, QUOTA), ops.Free(3), ops.SyncAll(9)) == 0
+
+
+def test_rows_over_a_part_of_a_buffer_may_be_apart(session: Session) -> None:
+    over = image_ops.CreateImage(2, 0x10F1, 0x10B5, 0x10DA, 64, 4, 1, 1, 1, 4096, 512)
+    assert session.code(ops.Allocate(1, 4096 + 512 * 4), over, ops.SyncAll(9)) == 0
+    assert session.code(ops.Free(2), ops.Free(1), ops.SyncAll(9)) == 0
 
 
 @pytest.mark.parametrize("made_good", ["overwritten", "freed"])

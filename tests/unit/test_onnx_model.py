@@ -42,6 +42,30 @@ def test_types_that_nodes_make_are_of_the_model() -> None:
     assert model.elements == {"float64", "float32"}
 
 
+def _varint(number: int) -> bytes:
+    low, number = number & 0x7F, number >> 7
+    return bytes([low | 0x80]) + _varint(number) if number else bytes([low])
+
+
+@pytest.mark.parametrize("beyond", [1 << 32, 1 << 35, 1 << 63])
+def test_a_key_of_more_than_32_bits_is_refused(beyond: int) -> None:
+    """To a runtime's reader it is the key of its low half: another field than it is here."""
+    hidden = _varint(14 << 3 | beyond) + b"\1"  # a tensor whose data lies elsewhere
+    tensor = helper.make_tensor("w", TensorProto.FLOAT, [1], [1.0]).SerializeToString() + hidden
+    graph = b"\x2a" + _varint(len(tensor)) + tensor
+    with pytest.raises(CompileError, match="not of protobuf"):
+        read_model(b"\x3a" + _varint(len(graph)) + graph)
+
+
+def test_a_type_of_elements_is_the_low_half_of_its_number() -> None:
+    code = models.scaled()
+    plain = read_model(code).elements
+    assert plain == {"float32"}
+    tensor = b"\x10" + _varint(TensorProto.DOUBLE | 1 << 32)
+    graph = b"\x2a" + _varint(len(tensor)) + tensor
+    assert read_model(b"\x3a" + _varint(len(graph)) + graph).elements == {"float64"}
+
+
 def test_a_model_of_too_many_fields_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_model, "ONNX_FIELDS_MAX", 1000)
     numbers = helper.make_node("Constant", [], ["y"], value_ints=list(range(1000)))

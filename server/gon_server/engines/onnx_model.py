@@ -244,6 +244,7 @@ def _type(model: Model, kind: memoryview, depth: int) -> None:
 
 
 def _element(model: Model, data_type: int) -> None:
+    data_type &= _LOW_HALF  # as protobuf's own readers do
     if data_type:
         model.elements.add(ELEMENT_OF.get(data_type, "an unknown type"))
 
@@ -281,7 +282,8 @@ def _fields(model: Model, message: memoryview, depth: int = 0) -> Iterator[Field
             raise LimitExceeded(f"a model of more than {ONNX_FIELDS_MAX} fields")
         key, at = _number(message, at)
         kind = key & 7
-        if not key >> 3:
+        # Protobuf's own readers look at 32 bits: to them a longer key is another field.
+        if not key >> 3 or key >> 32:
             raise CompileError(f"this is no ONNX model: byte {at} is not of protobuf")
         if kind == _VARINT:
             value, at = _number(message, at)

@@ -6,7 +6,8 @@ own addresses, so the runtime reads and writes there; its intermediate results a
 Rules: what a model may be, gon_server.engines.onnx_admit has asked before the runtime
 (openvino_runtime) sees any of it. OpenVINO computes with float64 as float32 and with whole numbers
 in 32 bits; so models of float64, uint32 and uint64 are refused, and of int64, which hardly a model
-is without, the lower half counts. An index that is out of bounds is no error to it.
+is without, the lower half counts. An index that is out of bounds is no error to it: operations that
+would then touch other memory are refused.
 """
 
 from __future__ import annotations
@@ -46,6 +47,16 @@ _ELEMENTS: Final = {
     "i32": "int32", "i64": "int64", "f16": "float16", "f32": "float32", "bf16": "bfloat16",
     "f8e4m3": "float8_e4m3fn", "f8e5m2": "float8_e5m2",
 }  # fmt: skip
+# Operations whose inputs say where in others to read or write: with an index that is out of bounds
+# some were seen to read and write whatever lies there, or to leave outputs as they were (2026.4).
+# `Gather` gives 0.
+_UNCHECKED: Final = frozenset({
+    "DeformConv", "EmbedLayerNormalization", "GRU", "GatherElements", "GatherND",
+    "GroupQueryAttention", "LSTM", "Loop", "MaxRoiPool", "MaxUnpool", "NonMaxSuppression", "RNN",
+    "ReverseSequence", "RoiAlign", "Scan", "Scatter", "ScatterElements", "ScatterND", "SequenceAt",
+    "SequenceErase",
+    "SequenceInsert", "SplitToSequence", "TensorScatter", "Unique",
+})  # fmt: skip
 _NARROWED: Final = frozenset({"float64", "uint32", "uint64"})
 
 
@@ -65,6 +76,11 @@ class OpenVinoEngine:
         if wrong := sorted(model.elements & _NARROWED):
             raise Unsupported(
                 f"elements of {', '.join(wrong)}: OpenVINO would compute in narrower ones"
+            )
+        if unchecked := sorted({name for _, name in model.operations} & _UNCHECKED):
+            raise Unsupported(
+                f"{', '.join(unchecked)}: OpenVINO does not check the places that such operations "
+                "are given; ONNX Runtime does"
             )
         return OpenVinoProgram(self._runtime, model, program.code)
 
