@@ -43,6 +43,13 @@ static void gon_begin(void) {
     atexit(gon_at_exit);
 }
 
+/* Return whether this thread has Python's lock: PyGILState_Check says so always once there was a
+   second interpreter. */
+static int gon_has_lock(void) {
+  PyThreadState *own = PyGILState_GetThisThreadState();
+  return own && own == _PyThreadState_UncheckedGet();
+}
+
 /* Return whether a host is named: without one there is no unit, and no interpreter is started. */
 static int gon_has_host(void) {
   const char *host = getenv("GON_HOST");
@@ -73,7 +80,7 @@ static enum gon_state gon_ready(void) {
   if (!gon_has_host())
     return GON_HOSTLESS;
   /* One starts it and lets others run meanwhile; those wait here, without what it needs. */
-  if (Py_IsInitialized() && PyGILState_Check())
+  if (Py_IsInitialized() && gon_has_lock())
     own = PyEval_SaveThread();
   gon_start_python(gon_embeds);
   failed = !Py_IsInitialized() || cffi_start_python();
@@ -92,7 +99,7 @@ struct gon_raised {
 
 static struct gon_raised gon_enter(void) {
   struct gon_raised raised = {NULL, NULL, NULL};
-  if (!gon_embeds && PyGILState_Check())
+  if (!gon_embeds && gon_has_lock())
     PyErr_Fetch(&raised.kind, &raised.value, &raised.trace);
   return raised;
 }

@@ -147,6 +147,9 @@ def main() -> int:
     chosen.to.parent.mkdir(parents=True, exist_ok=True)
     chosen.to.write_text("\n".join([*lines, ""]), "utf-8")
     print("\n".join(lines))
+    if not any(row.ended for row in rows):
+        print("no suite can be had here", file=sys.stderr)
+        return 2
     return complain(rows)
 
 

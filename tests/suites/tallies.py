@@ -15,6 +15,7 @@ WHOLE: Final = "the program"
 _COUNTS: Final = re.compile(r"(\d+) (passed|failed|skipped|xfailed|xpassed|errors?)\b")
 _LAST: Final = re.compile(r"^=* ?(\d+ \w+(?:, \d+ \w+)* in [\d.]+s.*)$", re.MULTILINE)
 _NAMED: Final = re.compile(r"^(?:FAILED|ERROR) (\S+?::[^\s\[<]+)", re.MULTILINE)
+_ERRORS: Final = re.compile(r"^ERROR .*$", re.MULTILINE)
 _LINE: Final = re.compile(r"^(passed|failed|skipped) ([^:\n]+)", re.MULTILINE)
 _FIGURE: Final = re.compile(
     r"^ +(?!Compute units)(\S[^:\n]*?) +: ([\d.]+)(?: (?:us|%|GFLOPS))?$", re.MULTILINE
@@ -43,7 +44,10 @@ def of_pytest(output: str, status: int) -> Tally:
     counts = {word.rstrip("s"): int(number) for number, word in _COUNTS.findall(last[-1])}
     passed = counts.get("passed", 0) + counts.get("xpassed", 0)
     left_out = counts.get("skipped", 0) + counts.get("xfailed", 0)
-    return Tally(passed, tuple(_NAMED.findall(output)), left_out)
+    failed = tuple(_NAMED.findall(output))
+    if "error" in counts and not any("::" in line for line in _ERRORS.findall(output)):
+        failed = (*failed, WHOLE)  # what could not even be collected has no name
+    return _ended(Tally(passed, failed, left_out), status)
 
 
 def of_lines(output: str, status: int) -> Tally:
@@ -52,7 +56,7 @@ def of_lines(output: str, status: int) -> Tally:
     names = {word: [name for each, name in found if each == word] for word, _ in found}
     failed = tuple(names.get("failed", ()))
     tally = Tally(len(names.get("passed", ())), failed, len(names.get("skipped", ())))
-    return tally if failed else _ended(tally, status)
+    return _ended(tally, status)
 
 
 def of_clpeak(output: str, status: int) -> Tally:
@@ -77,6 +81,7 @@ def figures(output: str) -> Iterator[tuple[str, float]]:
 
 
 def _ended(tally: Tally, status: int) -> Tally:
-    if status and not tally.failed:
+    nothing = not (tally.passed or tally.failed or tally.skipped)
+    if nothing or (status and not tally.failed):
         return Tally(tally.passed, (WHOLE,), tally.skipped)
     return tally

@@ -27,6 +27,7 @@ from gon_shim.opencl.khronos import constants as cl
 
 if TYPE_CHECKING:
     from gon_client.stream import Stream
+    from gon_shim.opencl.objects import Object
 
 # Held commands of all queues, and statuses: changed and waited for with this.
 CHANGED: Final = threading.Condition(threading.RLock())
@@ -37,6 +38,8 @@ class Course:
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
+        # The queue, which closes the stream when it ends.
+        self.owner: Object | None = None
         # The number of the last command that the stream has, and of the last that is known over.
         self.last = self.over = 0
         self._lock = threading.Lock()

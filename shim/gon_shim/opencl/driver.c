@@ -10,11 +10,17 @@ static int gon_unsupported(void) { return CL_INVALID_OPERATION; }
 
 /*** entries ***/
 
-const void *const *gon_dispatch(void) { return gon_table; }
-
 static struct gon_object gon_the_platform = {gon_table};
 
 void *gon_platform(void) { return &gon_the_platform; }
+
+/* The loader looks into handles, also when Python has ended: their words are none of Python's. */
+void *gon_word(void) {
+  struct gon_object *word = malloc(sizeof *word);
+  if (word)
+    word->dispatch = gon_table;
+  return word;
+}
 
 #define GON_EXTENSIONS "cl_khr_icd"
 
@@ -96,6 +102,10 @@ cl_int icd_clEnqueueNDRangeKernel(
   if (count || waits || event || !total || dimensions - 1 > 2)
     return plain_clEnqueueNDRangeKernel(
         queue, kernel, dimensions, offset, total, block, count, waits, event);
+  for (cl_uint i = 0; block && i < dimensions; i++)
+    if (!block[i]) /* no block is 0: that is none of what is known */
+      return plain_clEnqueueNDRangeKernel(
+          queue, kernel, dimensions, offset, total, block, count, waits, event);
   for (cl_uint i = 0; i < dimensions; i++) {
     now.sizes[i] = total[i];
     now.sizes[3 + i] = block ? block[i] : 0;

@@ -5,7 +5,6 @@ They travel without gaps: what has some is packed before it goes, and unpacked w
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from _gon_opencl import ffi
-from gon.device import Pending
 from gon.images import ImageKind
 from gon.model import Dim3
 from gon_shim.opencl.errors import require
@@ -86,33 +84,3 @@ class Rows:
         if self.touch(region):
             return memoryview(ffi.buffer(at, self.size_bytes(region)))
         return np.ascontiguousarray(self.seen(at, region)).reshape(-1).data
-
-
-class Unpacked:
-    """A read whose bytes go to their rows once they are here."""
-
-    def __init__(
-        self, read: Pending, arrived: npt.NDArray[np.uint8], rows: npt.NDArray[np.uint8]
-    ) -> None:
-        self._read = read
-        self._arrived = arrived
-        self._rows = rows
-        self._once = threading.Lock()
-        self._over = False
-
-    def done(self) -> bool:
-        """Return whether they are there: they are put there if they can be."""
-        if not self._read.done():
-            return False
-        self._put()
-        return True
-
-    def wait(self, timeout_s: float | None = None) -> None:
-        self._read.wait(timeout_s)
-        self._put()
-
-    def _put(self) -> None:
-        with self._once:
-            if not self._over:
-                self._rows[:] = self._arrived.reshape(self._rows.shape)
-                self._over = True

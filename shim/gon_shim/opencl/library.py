@@ -120,8 +120,8 @@ def driver() -> Driver:
         types_text(),
         # What a handle points to: the loader finds the table in its first word.
         "struct gon_object { const void *const *dispatch; };",
-        "const void *const *gon_dispatch(void);",
         "void *gon_platform(void);",
+        "void *gon_word(void);",
         "void gon_note_launch(cl_ulong number);",
     ]
     return Driver(

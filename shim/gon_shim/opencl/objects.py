@@ -1,7 +1,8 @@
 """What a handle stands for: an object with a count of references.
 
-A handle is the address of a word in C that holds the dispatch table, as the loader wants it; which
-object it is, a table of each kind knows, so that a handle that is none is noticed.
+A handle is the address of a word in C that holds the dispatch table, as the loader wants it, which
+looks there even when Python has ended; which object it is, a table of each kind knows, so that a
+handle that is none is noticed.
 
 Rules: an object lives while the program (`retain`, `release`) or another object (`hold`, `drop`)
 refers to it. Counts change under one lock.
@@ -10,17 +11,27 @@ refers to it. Counts change under one lock.
 from __future__ import annotations
 
 import threading
+from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar, cast
 
-from _gon_opencl import ffi, lib
+from _gon_opencl import lib
 from gon_shim.opencl.errors import ClError
 
 if TYPE_CHECKING:
     from _gon_opencl import CData
-    from _gon_opencl import Object as Word
 
 _COUNTING = threading.Lock()
+# The words of objects that have ended, the oldest first: they stay words, for a handle that is none
+# any more is looked into too.
+_WORDS: deque[CData] = deque()
 _Made = TypeVar("_Made")
+
+
+def _word() -> CData:
+    with suppress(IndexError):
+        return _WORDS.popleft()
+    return lib.gon_word()
 
 
 class _Whole(type):
@@ -46,9 +57,7 @@ class Object(metaclass=_Whole):
             cls._live = {}
 
     def __init__(self) -> None:
-        self._word = cast("Word", ffi.new("struct gon_object *"))
-        self._word.dispatch = lib.gon_dispatch()
-        self.handle: CData = ffi.cast("void *", self._word)
+        self.handle: CData = _word()
         self.references = 1
         self._holders = 0
         self._held: list[Object] = []
@@ -109,6 +118,7 @@ class Object(metaclass=_Whole):
         if self.references or self._holders or self._live.pop(self.handle, None) is None:
             return
         self.end()
+        _WORDS.append(self.handle)
         held, self._held = self._held, []
         for other in held:
             other.unpin()

@@ -61,6 +61,8 @@ class Held:
         self.work = work
         # Whether some thread is about to start it.
         self.starts = False
+        # What has to live until it has started.
+        self.pinned: list[Object] = []
 
     @property
     def is_free(self) -> bool:
@@ -81,6 +83,7 @@ class Queue(Object):
         self.measures = bool(properties & cl.CL_QUEUE_PROFILING_ENABLE)
         self.stream: Stream = scope.device.leased.create_stream()
         self.course = Course(self.stream)
+        self.course.owner = self
         self.held: deque[Held] = deque()
         self._barrier: Command | None = None
         # What device times are told from: a point of the stream, and the host's time then.
@@ -146,8 +149,12 @@ class Queue(Object):
                 return False
             if barrier:
                 self._barrier = one.command
-            for each in (self, *one.work.uses):
-                each.pin()
+            # The streams of what it waits for, too: it marks them when it starts.
+            courses = (each.course for each in one.awaited)
+            owners = [each.owner for each in courses if each is not None and each.owner is not None]
+            one.pinned = [*one.work.uses, *owners, self]
+            for pinned in one.pinned:
+                pinned.pin()
             self.held.append(one)
         return True
 
@@ -193,7 +200,7 @@ class Queue(Object):
                 self.held.remove(each)
                 CHANGED.notify_all()
             # Last: a queue that was released closes its stream with this.
-            for used in (*each.work.uses, self):
+            for used in each.pinned:
                 used.unpin()
         return bool(free)
 
