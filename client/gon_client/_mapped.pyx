@@ -54,7 +54,8 @@ cdef class QuickCopies:
         self, uint64_t stream, uint64_t buffer, object offset, object host, bint is_upload
     ) except -1:
         cdef Py_buffer view
-        cdef int64_t begin, place, at
+        cdef int64_t begin, place
+        cdef uint8_t* at
         cdef bint is_held = False
         borrowed = self._dialer.borrowed
         if borrowed is not self._borrowed:
@@ -74,17 +75,21 @@ cdef class QuickCopies:
             PyObject_GetBuffer(host, &view, PyBUF_SIMPLE if is_upload else PyBUF_WRITABLE)
         except (BufferError, ValueError):
             return False  # strided, or read-only: said so there
-        if not view.len or view.len > <int64_t>known.size_bytes - begin:
+        if (
+            not view.len or view.len > <int64_t>known.size_bytes - begin
+            or place > self._size - begin - view.len
+        ):
             PyBuffer_Release(&view)
             return False
         known.quick_uses += 1
         try:
-            at = place + begin
+            # Found here, with the GIL: another thread may adopt other memory meanwhile.
+            at = self._memory + place + begin
             with nogil:
                 if is_upload:
-                    memcpy(self._memory + at, view.buf, view.len)
+                    memcpy(at, view.buf, view.len)
                 else:
-                    memcpy(view.buf, self._memory + at, view.len)
+                    memcpy(view.buf, at, view.len)
             is_held = borrowed.loan.is_held()
             if is_held:
                 self.copies += 1
