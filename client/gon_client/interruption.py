@@ -53,13 +53,16 @@ class Owned:
     def hold(self, do: Callable[[], object], timeout_s: float = 0) -> bool:
         """Call `do` with the lock if that can be had within the time; return whether it could."""
         asked = map(self.lock.acquire, (timeout_s > 0,), (timeout_s or -1,))
-        # It is taken here, by no call of ours: so nothing comes between that and `try`.
+        here, owner = threading.get_ident(), self.owner
+        # It is taken here, by no call of ours: so nothing comes between that and `try`, and nothing
+        # is made before it says whose it is: making may run the collector, and so finalizers.
         (taken,) = asked
         if taken:
             try:
-                with self.owner:
-                    do()
+                owner.thread = here
+                do()
             finally:
+                owner.thread = 0
                 self.lock.release()
                 self.given()
         return taken

@@ -238,13 +238,13 @@ class Bundle:
             self._main.send_rest(head, sent, while_blocked, payloads)
 
     def _send_chunks(self, while_blocked: Callable[[], None] | None) -> None:
-        while waiting := self._out.waiting():
-            if not self._push(waiting):
+        while not self._out.finish():
+            waiting = self._out.waiting()
+            if not waiting and self._out.is_stuck:
+                raise self._lost("none is left")
+            if waiting and not self._push(waiting):
                 self._tend()
                 self._wait_to_send(waiting, while_blocked)
-        if self._out.is_stuck:
-            raise self._lost("none is left")
-        self._out.finish()
 
     def _push(self, some: Sequence[Side]) -> int:
         try:

@@ -101,26 +101,36 @@ class Outgoing:
                 while side.sent and side.sent[0].at < oldest:
                     side.sent.popleft()
 
-    def finish(self) -> None:
-        """Let go of the payload."""
+    def finish(self) -> bool:
+        """Let go of the payload if all of it has gone, what goes again too; return whether it has.
+
+        One step: what another thread finds broken afterwards is lost, and sent again from a copy.
+        """
         with self._lock:
+            if self._waiting() or self._again or self._left():
+                return False
             self._begin = self._at = self._end
             self._payload, self.is_at_hand = _NOTHING, False
+            return True
 
     def waiting(self) -> list[Side]:
         """Return the side links that have something to send; none once all has gone."""
         with self._lock:
-            self._look(self.sides)
-            some = [side for side in self.sides if not side.is_broken]
-            return [side for side in some if side.parts or self._has_for(side)]
+            return self._waiting()
+
+    def _waiting(self) -> list[Side]:
+        self._look(self.sides)
+        some = [side for side in self.sides if not side.is_broken]
+        return [side for side in some if side.parts or self._has_for(side)]
 
     def _has_for(self, side: Side) -> bool:
         return bool(self._left()) or any(each.sent.may_go_over(side) for each in self._again)
 
     @property
     def is_stuck(self) -> bool:
-        """Whether something is left to send that no side link has taken."""
-        return bool(self._again or self._left())
+        """Whether something is left to send that no side link will take."""
+        with self._lock:
+            return bool(self._again or self._left()) and not self._waiting()
 
     def misses(self, sides: Iterable[Side]) -> bool:
         """Return whether `lost` has something to tell."""

@@ -320,9 +320,12 @@ def test_who_receives_in_the_middle_of_a_send_tells_of_a_break(large_head: bool)
     up = b"up" * (1 << 20) if large_head else b"up"
     payload = b"" if large_head else random.Random(2).randbytes(1 << 23)
     failures: list[BaseException] = []
+    blocked = threading.Event()
 
     def serve() -> None:
         try:
+            # Not before: a send that goes through at once receives nothing.
+            assert blocked.wait(PATIENCE_S)
             for head in (up, b"broken"):
                 ends.take(there, head)
             there.break_off(1)
@@ -333,6 +336,7 @@ def test_who_receives_in_the_middle_of_a_send_tells_of_a_break(large_head: bool)
     taken: list[bytes] = []
 
     def receive() -> None:
+        blocked.set()
         if not taken:
             taken.append(b"down")
             ends.take(here, b"down")
