@@ -10,11 +10,14 @@ one of them has changed.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
+import Cython
 from Cython.Build import cythonize
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from setuptools import Distribution, Extension
@@ -42,12 +45,35 @@ MODULES = {
 }
 
 
+# Of what the modules that lie there were built from, and a line for each of their files.
+STAMP = Path("build/express/stamp")
+
+
+def _digest() -> str:
+    """Return what names the sources, Python and Cython. Times tell nothing: pip gives every
+    environment a Cython of its own, whose files are new.
+    """
+    digest = hashlib.blake2b(f"{sys.version} {Cython.__version__} {sorted(MODULES)}".encode())
+    sources = [
+        path for top in ("gon", "server", "client") for path in Path(top).rglob("*.p[yx][xd]")
+    ]
+    for path in [Path(__file__), *sorted(sources)]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def build() -> list[str]:
     """Build all modules in place; return their files, relative to the root.
 
     Raises BaseError or CCompilerError where there is no compiler; then none is there.
     """
     os.chdir(ROOT)
+    digest = _digest()
+    if STAMP.exists():
+        known, *files = STAMP.read_text(encoding="utf-8").splitlines()
+        if known == digest and all(Path(file).exists() for file in files):
+            return files
+        STAMP.unlink()
     for path in MODULES.values():
         # What is left of an earlier build would not fit the modules around it. A process that has
         # loaded one keeps it.
@@ -84,6 +110,7 @@ def build() -> list[str]:
         shutil.copy2(made, fresh)
         fresh.replace(placed)
         built.append(placed.as_posix())
+    STAMP.write_text("\n".join([digest, *built]), encoding="utf-8")
     return built
 
 

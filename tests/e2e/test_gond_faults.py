@@ -47,6 +47,15 @@ def channel(gond: Gond) -> Iterator[ControlChannel]:
     opened.close()
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlChannel]:
+    """A channel to a gond that no test here ends."""
+    with Gond(tmp_path_factory.mktemp("shared")) as daemon:
+        opened = daemon.channel()
+        yield opened
+        opened.close()
+
+
 def worker_of(gond: Gond, link: socket.socket) -> psutil.Process:
     """Return the worker that holds the other end of a unix link."""
     path = link.getpeername()
@@ -260,12 +269,13 @@ def say(endpoint: str, words: bytes) -> bool:
     ids=["http", "noise", "guess", "zeros", "version", "side", "bare"],
 )
 def test_what_is_no_preamble_is_hung_up_on(
-    channel: ControlChannel, scheme: str, words: bytes
+    shared: ControlChannel, scheme: str, words: bytes
 ) -> None:
-    lease = channel.acquire(link=scheme)
+    lease = shared.acquire(link=scheme)
     assert say(lease.endpoint, words.replace(TOKEN, lease.token))
     with connect(lease.endpoint, lease.token) as link:
         assert greeting(link) == lease.id
+    shared.release(lease.id, lease.token)
 
 
 def test_not_a_byte_beyond_the_preamble_is_taken(channel: ControlChannel) -> None:

@@ -57,7 +57,7 @@ def gond(tmp_path: Path) -> Iterator[Gond]:
         yield daemon
 
 
-@pytest.mark.parametrize("link", ["tcp", "unix", "zmq"])
+@pytest.mark.parametrize("link", ["tcp", "zmq"])
 def test_what_the_host_has_is_not_sent_again(gond: Gond, link: str) -> None:
     data = some(LARGE + REST)
     with gon.connect(gond.tcp) as host:

@@ -194,9 +194,13 @@ def collecting_pair() -> tuple[Link, Link]:
 
 @pytest.fixture
 def collected_when_told() -> Generator[None]:
+    """What other tests have left is not looked at again: all of JAX lies there."""
+    gc.collect()
+    gc.freeze()
     gc.disable()
     yield
     gc.enable()
+    gc.unfreeze()
 
 
 @pytest.mark.usefixtures("collected_when_told")

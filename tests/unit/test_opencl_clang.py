@@ -4,7 +4,6 @@ translation where it is; what clang must not be made to do by a program.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import select
 import shutil
@@ -24,8 +23,8 @@ from gon_server.devices.opencl_clang_guard import guarded
 from gon_server.devices.opencl_clang_kernels import facts_of
 from gon_server.devices.opencl_clang_run import CLANG, TO_SPIR_V, compile_to_spir_v
 from tests.e2e.gond_process import Gond
-from tests.kernels.case import Case
-from tests.kernels.collection import CASES
+from tests.kernels.case import Case, Source
+from tests.kernels.collection import CASES, names_of
 from tests.kernels.devices import direct, named_device
 from tests.kernels.trial import Trial
 
@@ -337,23 +336,46 @@ def test_refusals_name_what_and_where(
     assert "root:" not in str(caught.value)
 
 
+class Built:
+    """Sources of the collection by clang, each built once: it takes a second."""
+
+    def __init__(self, device: gon.Device) -> None:
+        self._device = device
+        self._known: dict[Source, gon.Module | gon.GonError] = {}
+
+    def module(self, source: Source) -> gon.Module:
+        """Return a source's module. Raises Unsupported or CompileError as `compile` did."""
+        if source not in self._known:
+            try:
+                self._known[source] = self._device.compile(
+                    source.text,
+                    "cuda-c",
+                    f"{source.options} {BY_CLANG}".strip(),
+                    name_expressions=names_of(source),
+                    headers=source.header_texts,
+                )
+            except (gon.Unsupported, gon.CompileError) as error:
+                self._known[source] = error
+        known = self._known[source]
+        if isinstance(known, gon.GonError):
+            raise known
+        return known
+
+
+@pytest.fixture(scope="module")
+def built(device: gon.Device) -> Built:
+    return Built(device)
+
+
 @installed
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_collection_by_clang(device: gon.Device, case: Case) -> None:
-    source = dataclasses.replace(case.source, options=f"{case.source.options} {BY_CLANG}".strip())
-    names = tuple(kernel for kernel in case.kernels if "<" in kernel)
-    reason = REFUSED.get(source.file)
+def test_the_collection_by_clang(device: gon.Device, built: Built, case: Case) -> None:
+    reason = REFUSED.get(case.source.file)
     if reason is not None:
         with pytest.raises((gon.Unsupported, gon.CompileError)) as caught:
-            device.compile(source.text, "cuda-c", source.options, name_expressions=names)
+            built.module(case.source)
         assert reason in str(caught.value)
         return
-    module = device.compile(
-        source.text,
-        "cuda-c",
-        source.options,
-        name_expressions=names,
-        headers=source.header_texts,
-    )
+    module = built.module(case.source)
     for number in range(2):
         case.run(Trial(device, module, np.random.default_rng([number, len(case.name)]), number))
