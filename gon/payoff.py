@@ -33,27 +33,24 @@ ALONE_MAX = 64
 class Payoff:
     """What one side has measured on one link, and what it makes of it."""
 
-    __slots__ = ("_blocked_s", "_left", "_rates", "_skipping")
+    __slots__ = ("_blocked_s", "_left", "_rates", "_skipping", "is_slow")
 
     def __init__(self) -> None:
         # Bytes a second of the last sends that were held up, and when the last one was.
         self._rates: tuple[float, ...] = ()
         self._blocked_s = 0.0
+        # Whether the link is so slow that compressing may pay: asked before every large transfer.
+        self.is_slow = False
         # Pieces that are left alone: still, and the next time.
         self._left, self._skipping = 0, 1
 
     def __repr__(self) -> str:
         return f"Payoff({self._link_bytes_per_s() / 1e6:.0f} MB/s, {self._left} left alone)"
 
-    @property
-    def is_slow(self) -> bool:
-        """Whether the link is so slow that compressing may pay."""
-        return self._link_bytes_per_s() <= LINK_BYTES_PER_S
-
     def worth_a_sample(self, size_bytes: int, now_s: float) -> bool:
         """Return whether a piece of that size is worth compressing a little of."""
         if self._rates and now_s - self._blocked_s > AGAIN_S:
-            self._rates = ()
+            self._rates, self.is_slow = (), False
         if size_bytes < SAMPLE_BYTES:
             return False
         if not self.is_slow:
@@ -88,6 +85,7 @@ class Payoff:
         rate = size_bytes / (took_s + compressing_s)
         self._rates = (*self._rates[1 - LINK_SENDS :], rate)
         self._blocked_s = now_s
+        self.is_slow = self._link_bytes_per_s() <= LINK_BYTES_PER_S
 
     def _link_bytes_per_s(self) -> float:
         rates = self._rates

@@ -52,7 +52,11 @@ cdef class Express:
     cdef public uint64_t waits
     cdef uint64_t _waited_stream
     cdef uint64_t _waited_number
-    # Copies in memory that the worker lends (gon_client._mapped), None where it lends none.
+    # The frame whose acknowledgement has told that its stream was quiet.
+    cdef uint64_t _quiet_frame
+    # The number of the next op after an upload that ended on a quiet stream, the last waited for.
+    cdef uint64_t _uploaded_number
+    # What moves whole arrays natively (gon_client._mapped, _transfers), None for nothing.
     cdef public object copies
     # Set while a graph is captured: launches go the long way, which knows of that.
     cdef public bint capturing
@@ -68,6 +72,7 @@ cdef class Express:
     cdef bint _settle(self, const uint8_t* head, Py_ssize_t size) except -1
     cdef bint _acknowledged(self, uint64_t ack) except -1
     cdef bint _is_for(self, uint64_t cookie, bint has_data, uint32_t size) except -1
+    cdef int _uploaded(self, uint64_t stream, uint64_t number) except -1
     cdef int _apply(self, uint64_t cookie, const uint8_t* data, uint32_t size) except -1
 
 

@@ -3,6 +3,7 @@ from gon.wire._repeats import Folds
 from gon.wire.ops import AnyOp
 from gon.wire.session import Session
 from gon_client._mapped import QuickCopies
+from gon_client._transfers import Transfers
 from gon_client.link import SessionLink
 from gon_client.pending import Answer, Origin
 
@@ -26,7 +27,7 @@ class Express:
     @property
     def waits(self) -> int: ...
     capturing: bool
-    copies: QuickCopies | None
+    copies: QuickCopies | Transfers | None
     def __init__(self, link: SessionLink) -> None: ...
     def found_quiet(self, stream: int, number: int) -> None: ...
     def sync(self, stream: int) -> Pending: ...

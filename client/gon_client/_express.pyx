@@ -74,6 +74,7 @@ assert _ops.Sync.__struct_config__.tag == _TAG_SYNC
 
 cdef uint64_t _REPLIES = plain_word(Kind.REPLIES)
 cdef uint64_t _ACK = plain_word(Kind.ACK)
+cdef uint64_t _QUIET = plain_word(Kind.QUIET)
 cdef Py_ssize_t _JOIN_BYTES = JOIN_BYTES_MAX
 cdef Py_ssize_t _FOLD_OPS = REPEAT_BATCH_OPS
 cdef Py_ssize_t _OPS = BATCH_OPS_MAX
@@ -273,8 +274,15 @@ cdef class Express:
         return answer
 
     def sync_now(self, uint64_t stream):
-        """Wait for everything queued on a stream; as `sync` and a wait without a limit."""
+        """Wait for everything queued on a stream; as `sync` and a wait without a limit.
+
+        What the upload before it was told answers it, once: the next one asks the worker again.
+        """
         cdef uint8_t[_SYNC_BYTES] op
+        if self._uploaded_number == self._outbox.first + self._outbox.count:
+            if self._waited_stream == stream and not self._outbox.ended:
+                self._uploaded_number = 0
+                return
         cdef SyncAnswer answer = SyncAnswer.__new__(SyncAnswer)
         # It goes out with the wait, so nobody needs to be told of it.
         self._outbox.put(op, self._code_sync(op, stream, answer), NO_ORIGIN)
@@ -362,6 +370,12 @@ cdef class Express:
         it, if the next op has that number.
         """
         self._waited_stream, self._waited_number = stream, number
+
+    cdef int _uploaded(self, uint64_t stream, uint64_t number) except -1:
+        """Hear of an upload that is there and has left its stream quiet, as `found_quiet` does."""
+        self._waited_stream, self._waited_number = stream, number
+        self._uploaded_number = number
+        return 0
 
     def wait(self, answer, timeout_s):
         """Return when the answer is settled, as SessionLink.wait does."""
@@ -477,9 +491,12 @@ cdef class Express:
         cdef uint32_t[_ANSWERS] sizes
         if size < HEADER_BYTES or not session.is_open:
             return False
-        if header_field(head, 0) == _ACK and size == HEADER_BYTES and not header_field(head, 1):
+        cdef uint64_t word = header_field(head, 0)
+        if (word == _ACK or word == _QUIET) and size == HEADER_BYTES and not header_field(head, 1):
+            if word == _QUIET:
+                self._quiet_frame = header_field(head, 2)
             return self._acknowledged(header_field(head, 2))
-        if header_field(head, 0) != _REPLIES:
+        if word != _REPLIES:
             return False
         seq, ack = header_field(head, 1), header_field(head, 2)
         if seq != session.received + 1 or ack > session.sent:

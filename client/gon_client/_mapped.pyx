@@ -40,15 +40,20 @@ cdef class QuickCopies:
     def __repr__(self):
         return f"QuickCopies({self.copies} copies, {self.copied_bytes} bytes)"
 
-    def upload(self, uint64_t stream, uint64_t buffer, offset, source):
+    def upload(self, uint64_t stream, buffer, offset, source):
         """Write an array into a buffer from `offset` on and return True; False where that is to be
         done, or refused, the long way.
         """
-        return self._copy(stream, buffer, offset, source, True)
+        if not self._copy(stream, buffer.handle, offset, source, True):
+            return False
+        # As quiet as it was, unless another thread has queued something.
+        if self._is_quiet(stream):
+            self._express._uploaded(stream, self._express._waited_number)
+        return True
 
-    def download(self, uint64_t stream, uint64_t buffer, offset, out):
+    def download(self, uint64_t stream, buffer, offset, out):
         """Read from a buffer into an array, and return as `upload` does."""
-        return self._copy(stream, buffer, offset, out, False)
+        return self._copy(stream, buffer.handle, offset, out, False)
 
     cdef bint _copy(
         self, uint64_t stream, uint64_t buffer, object offset, object host, bint is_upload

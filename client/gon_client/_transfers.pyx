@@ -1,9 +1,11 @@
-"""Large transfers of one piece, natively: an upload goes out from the caller's array and is waited
-for, a download comes into it, each by one call.
+"""Transfers of whole arrays, natively: large ones of one piece go out from the caller's array and
+are waited for, or come into it, each by one call; small ones are gathered as any op.
 
-Everything here is a shorter way of what gon_client.bulk and expected say, for a near link that has
-room at once; whatever else there is goes their way: other threads that send or receive, several
-pieces, compression, a link without a short way.
+Everything here is a shorter way of what gon_client.buffer, bulk and expected say, for a near link
+that has room at once; whatever else there is goes their way: other threads that send or receive,
+several pieces, compression, a link without a short way, anything that is to be refused. The bytes
+of a transfer push this code and Python's out of the processor's caches, so what is done for each is
+little, and in few places.
 
 Rules: whoever is here has the turn and the sending lock, or leaves all as it was.
 """
@@ -13,8 +15,10 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+import numpy as np
+
 from gon.errors import GonError, LinkLost
-from gon.limits import PIECE_BYTES_MAX, UPLOAD_PIECES_MAX
+from gon.limits import DOWNLOADS_MAX, INLINE_BYTES_MAX, PIECE_BYTES_MAX, UPLOAD_PIECES_MAX
 from gon.payoff import BLOCKED_S
 from gon.wire import ops as _ops
 from gon.wire.frame import Kind, plain_word
@@ -41,19 +45,24 @@ assert _ops.Read.__struct_config__.tag == _TAG_READ
 cdef uint64_t _BATCH_AND_PAYLOAD = plain_word(Kind.BATCH) | 1 << 16
 cdef uint64_t _REPLIES_AND_PAYLOAD = plain_word(Kind.REPLIES) | 1 << 16
 cdef uint64_t _PIECES = UPLOAD_PIECES_MAX
+cdef Py_ssize_t _INLINE_BYTES = INLINE_BYTES_MAX
 cdef Py_ssize_t _PIECE_BYTES = PIECE_BYTES_MAX
 # What takes longer to send says something of the link.
 cdef int64_t _BLOCKED_NS = int(BLOCKED_S * 1e9)
+cdef Py_ssize_t _DOWNLOADS = DOWNLOADS_MAX
+cdef object _ndarray = np.ndarray
 
 
 cdef class Transfers:
-    """The large transfers of one session link."""
+    """The transfers of one session link."""
 
     cdef object _link
     cdef object _bulk
     cdef object _expected
     cdef object _batcher
     cdef object _sending
+    # Not empty while somebody sends in pieces.
+    cdef object _pieces
     cdef dict _answers
     cdef dict _here
     cdef object _turn
@@ -63,13 +72,15 @@ cdef class Transfers:
     cdef Outbox _outbox
     cdef Ledger _session
     cdef bint _takes_pieces
+    # The number of the last upload's op; whoever has the turn sets it and looks at it.
+    cdef uint64_t _number
 
     def __init__(self, link, Express express not None):
         self._takes_pieces = link.version >= PIECES_SINCE
         self._link, self._bulk, self._express = link, link.bulk, express
         self._outbox, self._session = link._outbox, link._session
         self._expected, self._batcher = link._expected, link._batcher
-        self._sending = link._sending
+        self._sending, self._pieces = link._sending, link._sending._pieces
         self._answers, self._here = link._expected.answers, link._expected.here
         self._turn, self._turn_lock, self._owner = link._turn, link._turn.lock, link._turn.owner
 
@@ -95,13 +106,45 @@ cdef class Transfers:
             raise self._link._ended()
         return (
             session.is_open and session.may_keep() and self._expected.large is None
-            and not self._sending.in_pieces and session.sent - session.acked < _PIECES
+            and not self._pieces and session.sent - session.acked < _PIECES
         )
 
+    cdef object _bytes_of(self, object buffer, object offset, object host, int flags):
+        """Return the bytes of a contiguous array that fit into a buffer from `offset` on; None for
+        whatever else there is.
+        """
+        cdef Py_buffer view
+        cdef Py_ssize_t size
+        if type(host) is not _ndarray or type(offset) is not int or buffer.closed:
+            return None
+        if self._express.capturing or self._outbox.ended or host.dtype.hasobject:
+            return None
+        try:
+            PyObject_GetBuffer(host, &view, flags)
+            size = view.len
+            PyBuffer_Release(&view)
+            if not size or not 0 <= offset <= buffer.size_bytes - size:
+                return None
+            return memoryview(host).cast("B")
+        except (BufferError, TypeError, ValueError):
+            return None  # strided, read-only, or of a type that has no such view
+
     # Uploads --------------------------------------------------------------------------------------
-    def upload(self, uint64_t stream, uint64_t buffer, uint64_t offset, data):
-        """Write the bytes of `data`, and return True when they are needed no more; False where that
-        is to be done the long way.
+    def upload(self, uint64_t stream, buffer, offset, source):
+        """Write an array into a buffer from `offset` on and return True, its bytes needed no more;
+        False where that is to be done, or refused, the long way.
+        """
+        data = self._bytes_of(buffer, offset, source, PyBUF_SIMPLE)
+        if data is None:
+            return False
+        if data.nbytes <= _INLINE_BYTES:
+            self._express.write(stream, buffer.handle, offset, data)
+            return True
+        return self.send(stream, buffer.handle, offset, data)
+
+    def send(self, uint64_t stream, uint64_t buffer, uint64_t offset, data):
+        """Write the bytes of `data`, more than INLINE_BYTES_MAX, and return True when they are
+        needed no more; False where that is to be done the long way.
         """
         cdef Py_buffer view
         cdef uint64_t seq = 0
@@ -117,9 +160,11 @@ cdef class Transfers:
                 if seq and self._session.acked < seq:
                     self._express.waits += 1
                     self._express._receive()
+                if seq and self._express._quiet_frame == seq:
+                    self._express._uploaded(stream, self._number + 1)
             finally:
                 self._give()
-            if seq:
+            if self._session.acked < seq:
                 self._bulk.secure(seq)
         except BaseException:
             self._bulk.secure_now()
@@ -183,6 +228,7 @@ cdef class Transfers:
         head = PyBytes_FromStringAndSize(<char*>frame, at + 1 - frame)
         try:
             session.keep(head, (data,))
+            self._number = first
             self._link._origins.keep(first, [origin])
             sent = lane.put_with(
                 <const uint8_t*>PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head),
@@ -196,14 +242,31 @@ cdef class Transfers:
         return session.sent
 
     # Downloads ------------------------------------------------------------------------------------
-    def download(self, uint64_t stream, uint64_t buffer, uint64_t offset, out):
+    def download(self, uint64_t stream, buffer, offset, out):
+        """Read from a buffer into an array and return True when its bytes are there; False where
+        that is to be done, or refused, the long way. Raises as a wait does.
+        """
+        target = self._bytes_of(buffer, offset, out, PyBUF_WRITABLE)
+        if target is None:
+            return False
+        if target.nbytes > _INLINE_BYTES:
+            return self.fetch(stream, buffer.handle, offset, target)
+        answer = self._express.read(stream, buffer.handle, offset, target)
+        if answer is None:
+            return False
+        self._express._wait(answer)
+        if answer.error is not None:
+            raise once_more(answer.error)
+        return True
+
+    def fetch(self, uint64_t stream, uint64_t buffer, uint64_t offset, out):
         """Read into `out`, more than INLINE_BYTES_MAX, and return True when its bytes are there;
         False where that is to be done the long way. Raises as a wait does.
         """
         if out.nbytes > _PIECE_BYTES or not self._takes_pieces:
             return False
         # Far away, what comes in how much time is to be measured (gon_client.width).
-        if not self._bulk.at_once_bytes() or not self._expected.may_ask_large():
+        if not self._bulk.at_once_bytes() or len(self._here) >= _DOWNLOADS:
             return False
         answer = Answer(self._express, out, caller())
         if not self._take():
@@ -252,7 +315,8 @@ cdef class Transfers:
             if not self._batcher.settled:
                 self._batcher.waited(outbox.count + 1)
             try:
-                self._expected.add_large(cookie, answer, waited=True)
+                self._here[cookie] = 0
+                self._answers[cookie] = answer
             except BaseException:
                 self._expected.take_back(cookie)
                 raise

@@ -16,7 +16,6 @@ from gon.model import Handle
 from gon_client.peers import Place, copy_across
 
 if TYPE_CHECKING:
-    from gon_client._mapped import QuickCopies
     from gon_client.device import Device
     from gon_client.stream import Stream
 
@@ -149,8 +148,9 @@ class Buffer:
             )
             return
         _check_unused(source_stream, "source_stream")
-        quick = None if cache else self._quick()
-        if quick is not None and quick.upload(handle, self.handle, offset, source):
+        express = self.device.express
+        quick = None if express is None or cache else express.copies
+        if quick is not None and quick.upload(handle, self, offset, source):
             return
         data = host_bytes(source, "source")
         self.check_range(offset, data.nbytes, "target")
@@ -197,11 +197,12 @@ class Buffer:
         timeout_s: float | None = None,
     ) -> None:
         """Read into the whole of `out`, and wait for it. Raises as `Pending.wait`."""
-        check_kind(out, np.ndarray, "out")
-        quick = self._quick()
         handle = self.device.handle_of(stream)
-        if quick is not None and quick.download(handle, self.handle, offset, out):
+        express = self.device.express
+        quick = None if express is None or timeout_s is not None else express.copies
+        if quick is not None and quick.download(handle, self, offset, out):
             return
+        check_kind(out, np.ndarray, "out")
         contract = self.device.contract
         if out.nbytes <= INLINE_BYTES_MAX or not _waits(contract):
             self.read(out, offset=offset, stream=stream).wait(timeout_s)
@@ -209,11 +210,6 @@ class Buffer:
         view = host_bytes(out, "out", writable=True)
         self.check_range(offset, view.nbytes, "source")
         contract.read_now(handle, self.handle, offset, view, timeout_s)
-
-    def _quick(self) -> QuickCopies | None:
-        """Return the native copies in memory that the host lends, if it does."""
-        express = self.device.express
-        return None if express is None else express.copies
 
     def read(self, out: HostArray, *, offset: int = 0, stream: Stream | None = None) -> Pending:
         """Queue a read into the whole of `out`; its bytes are there once waited for."""

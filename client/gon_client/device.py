@@ -19,14 +19,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from gon.device import Device as Contract
 from gon.device import KnownWrite, Recalling
 from gon.elastic import Elastic
-from gon.errors import (
-    BadHandle,
-    GonError,
-    InvalidArgument,
-    LimitExceeded,
-    OutOfMemory,
-    Unsupported,
-)
+from gon.errors import BadHandle, GonError, InvalidArgument, LimitExceeded, OutOfMemory, Unsupported
 from gon.limits import GRAPHS_MAX
 from gon.model import (
     DEFAULT_STREAM,
@@ -336,7 +329,8 @@ class Device(Models):
         if stream is None:
             return DEFAULT_STREAM
         check_kind(stream, Stream, "stream")
-        self.own(stream, "stream")
+        if stream.device is not self:
+            self.own(stream, "stream")
         return stream.handle
 
     def own(self, thing: Owned, what: str) -> None:

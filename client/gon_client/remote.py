@@ -111,8 +111,12 @@ class RemoteDevice:
         self._cookies = link.cookies
         self._express = link.express
         self._waiting: Waiting = link.express or link
-        self._transfers = Transfers(link, link.express) if link.express else None
         self._mapped = link.mapped if link.mapped.is_there else None
+        self._transfers: Transfers | None = None
+        if link.express is not None:
+            self._transfers = Transfers(link, link.express)
+            if self._mapped is None:
+                link.express.copies = self._transfers
         self._known = KnownContents(link)
         self.images = RemoteImages(link, self._waiting) if link.version >= IMAGES else None
 
@@ -170,7 +174,7 @@ class RemoteDevice:
                 self._post(ops.Write(stream, buffer, offset, size, bytes(data)), size)
         elif self._mapped is not None and self._mapped.upload(stream, buffer, offset, data):
             return
-        elif self._transfers is None or not self._transfers.upload(stream, buffer, offset, data):
+        elif self._transfers is None or not self._transfers.send(stream, buffer, offset, data):
             op = ops.Write(stream, buffer, offset, size, None)
             self._link.bulk.upload(op, data, caller(2))
 
@@ -210,7 +214,7 @@ class RemoteDevice:
         mapped, transfers = self._mapped, self._transfers
         if mapped and mapped.download(stream, buffer, offset, out, timeout_s):
             return
-        if timeout_s is None and transfers and transfers.download(stream, buffer, offset, out):
+        if timeout_s is None and transfers and transfers.fetch(stream, buffer, offset, out):
             return
         answer = Answer(self._waiting, out, caller(2))
         op = ops.Read(stream, buffer, offset, out.nbytes, next(self._cookies))

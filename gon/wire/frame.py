@@ -46,6 +46,7 @@ class Kind(IntEnum):
     ACK = 6
     BYE = 7
     SIDES = 8
+    QUIET = 9
 
 
 SEQUENCED = frozenset({Kind.BATCH, Kind.REPLIES})

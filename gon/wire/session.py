@@ -63,7 +63,9 @@ class State(Enum):
 _RECEIVES = {
     (Role.CLIENT, State.NEW): frozenset({Kind.WELCOME, Kind.REFUSE}),
     (Role.CLIENT, State.LOST): frozenset({Kind.WELCOME, Kind.REFUSE}),
-    (Role.CLIENT, State.OPEN): frozenset({Kind.REPLIES, Kind.ACK, Kind.SIDES, Kind.REFUSE}),
+    (Role.CLIENT, State.OPEN): frozenset(
+        {Kind.REPLIES, Kind.ACK, Kind.QUIET, Kind.SIDES, Kind.REFUSE}
+    ),
     (Role.WORKER, State.NEW): frozenset({Kind.HELLO}),
     (Role.WORKER, State.LOST): frozenset({Kind.HELLO}),
     (Role.WORKER, State.OPEN): frozenset({Kind.BATCH, Kind.ACK, Kind.SIDES, Kind.BYE, Kind.REFUSE}),

@@ -43,6 +43,8 @@ cdef enum:
     _PREFIX_BYTES = 8
     # The size of a frame's one payload, behind its header.
     _SIZE_BYTES = 8
+    # A frame of one read's bytes, without those.
+    _WHOLE_BYTES = HEADER_BYTES + _SIZE_BYTES + 4 + 2 * NUMBER_BYTES
     _FOLDED_HEAD = 0x93
     # What the answers of a frame take on the quick way, what one takes beside its data, and what
     # opens their list.
@@ -59,7 +61,9 @@ assert FOLDED_HEAD == _FOLDED_HEAD
 
 cdef uint64_t _BATCH = plain_word(Kind.BATCH)
 cdef uint64_t _BATCH_AND_PAYLOAD = _BATCH | 1 << 16
+cdef uint64_t _REPLIES_AND_PAYLOAD = plain_word(Kind.REPLIES) | 1 << 16
 cdef uint64_t _ACK = plain_word(Kind.ACK)
+cdef uint64_t _QUIET = plain_word(Kind.QUIET)
 # An acknowledgement is owed at the latest after this many batches, however busy the link is.
 cdef int _ACK_EVERY = 8
 cdef uint64_t _INLINE_BYTES = INLINE_BYTES_MAX
@@ -149,6 +153,8 @@ cdef class Express:
     cdef bint _replays
     cdef Step[_OPS] _steps
     cdef list _decoded
+    # Whether the last frame was an upload, after which its stream has nothing left to do.
+    cdef bint _quiet
     # Whether the batch's last op is a read whose bytes go as payload.
     cdef bint _ends_large
     # Answers as they are coded, and all of them once one is not of the plain kind.
@@ -192,7 +198,8 @@ cdef class Express:
         cdef uint8_t[HEADER_BYTES] word
         cdef Py_ssize_t sent
         self._conversation.owed = 0
-        put_header(word, _ACK, 0, self._session.received)
+        tells = self._quiet and self._conversation.tells_quiet and self._clean()
+        put_header(word, _QUIET if tells else _ACK, 0, self._session.received)
         sent = lane.put(word, HEADER_BYTES)
         if sent != _PREFIX_BYTES + HEADER_BYTES:
             link.send_rest(PyBytes_FromStringAndSize(<char*>word, HEADER_BYTES), sent, None)
@@ -205,6 +212,7 @@ cdef class Express:
         cdef Ledger session = self._session
         cdef uint64_t seq, ack, word
         conversation = self._conversation
+        self._quiet = False
         if size < HEADER_BYTES:
             return False
         word, seq, ack = header_field(head, 0), header_field(head, 1), header_field(head, 2)
@@ -283,6 +291,7 @@ cdef class Express:
             )
         session.received = seq
         self._conversation.owed += 1
+        self._quiet = True
         return True
 
     cdef int _download(
@@ -290,23 +299,26 @@ cdef class Express:
     ) except -1:
         """Send the bytes of a large read at once, or leave that to come."""
         cdef uint8_t* memory = NULL
-        cdef bytes head = None
+        cdef bytes head
         cdef int64_t began_ns
         cdef Py_ssize_t sent
         conversation = self._conversation
+        downloads = conversation.downloads
         if self._clean():
             # Frees that were held up until now come first, and not between here and the send.
-            conversation.downloads.forget_received()
+            downloads.forget_received()
             memory = self._port.window(step.stream, step.buffer, step.offset, step.length, True)
-        if memory != NULL:
-            head = conversation.downloads.seal_whole(op)
-        if head is None:
+        if memory == NULL or not (
+            self._session.may_keep() and downloads.may_send_whole(step.length)
+        ):
             reply = self._executor.run_op(op, number)
             if reply.size_bytes:
-                conversation.downloads.add(op, number)
+                downloads.add(op, number)
             else:
                 conversation.answer(link, [reply])
             return 0
+        head = self._keep_whole(step)
+        downloads.send_whole(op, self._session.sent)
         conversation.owed = 0
         began_ns = now_ns()
         sent = lane.put_with(
@@ -316,8 +328,26 @@ cdef class Express:
             payload = PyMemoryView_FromMemory(<char*>memory, step.length, PyBUF_READ)
             link.send_rest(head, sent, None, (payload,))
         if now_ns() - began_ns > _BLOCKED_NS:
-            conversation.downloads.took(step.length, (now_ns() - began_ns) / 1e9)
+            downloads.took(step.length, (now_ns() - began_ns) / 1e9)
         return 0
+
+    cdef bytes _keep_whole(self, Step* step):
+        """Number and keep the frame whose payload is all of a read; return its head."""
+        cdef uint8_t[_WHOLE_BYTES] frame
+        cdef uint8_t* at
+        cdef int index
+        cdef Ledger session = self._session
+        put_header(frame, _REPLIES_AND_PAYLOAD, session.sent + 1, session.received)
+        for index in range(_SIZE_BYTES):
+            frame[HEADER_BYTES + index] = <uint8_t>(step.length >> (8 * index))
+        at = put_array(put_array(frame + HEADER_BYTES + _SIZE_BYTES, 1), 4)
+        at = put_number(at, step.subject)
+        at[0] = 0xc0  # no data but the payload
+        at = put_number(at + 1, step.length)
+        at[0] = 0xc0  # no failure
+        head = PyBytes_FromStringAndSize(<char*>frame, at + 1 - frame)
+        session.keep(head)
+        return head
 
     cdef int _answer(self, object link, Lane lane) except -1:
         """Send the answers that are coded."""

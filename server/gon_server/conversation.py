@@ -41,7 +41,7 @@ from gon.wire.frame import Head, Kind
 from gon.wire.ledger import Frame
 from gon.wire.repeats import PlainUnfolds, is_folded
 from gon.wire.session import Role, Session, SessionStatistics
-from gon.wire.versions import MAPPING, MENDING, agree
+from gon.wire.versions import MAPPING, MENDING, QUIET_WORDS, agree
 from gon_server.anteroom import Anteroom
 from gon_server.downloads import Downloads
 from gon_server.executor import Executor
@@ -92,6 +92,8 @@ class Conversation:
         # Batches that nothing has acknowledged yet, and parts of a write that need not be while
         # more follow: an acknowledgement disturbs whoever is sending.
         self.owed = 0
+        # Whether the client knows acknowledgements that tell more.
+        self.tells_quiet = False
         self._parts = Parts()
         self._unfolds: PlainUnfolds | Unfolds = PlainUnfolds()
         self._express: Express | None = None
@@ -137,6 +139,7 @@ class Conversation:
         again = session.join(hello.received)
         self._name = hello.session
         self.owed = 0
+        self.tells_quiet = version >= QUIET_WORDS
         if link.sides is not None:
             link.sides.agree(mends=version >= MENDING, heal=self._heal)
         mapped_bytes = self._lend(link) if version >= MAPPING else 0

@@ -110,19 +110,19 @@ class Downloads:
             self._compressed_bytes -= len(piece.compressed or b"")
             self._let_go(piece.op)
 
-    def seal_whole(self, op: ops.Read) -> bytes | None:
-        """Return the head of the frame that carries all of a read in one piece, as it is, for
-        whoever has its bytes and sends them at once; None where it goes by `add`.
+    def may_send_whole(self, size_bytes: int) -> bool:
+        """Return whether a read may go in one piece, as it is, by whoever has its bytes and sends
+        them at once; where it may not, it goes by `add`.
         """
-        pieces, session, size = self._pieces, self._session, op.size_bytes
-        if pieces is None or size > pieces.next_bytes or self._asked or self._compressor.may_pay:
-            return None
-        if not (self.may_send() and session.has_credit()):
-            return None
-        frame = session.seal_apart(encode([Reply(op.reply, None, size)]), size)
-        self._unacked[frame.seq] = _Piece(op, 0, size)
+        pieces = self._pieces
+        if pieces is None or size_bytes > pieces.next_bytes or self._asked:
+            return False
+        return len(self._unacked) < DOWNLOAD_PIECES_MAX and not self._compressor.may_pay
+
+    def send_whole(self, op: ops.Read, seq: int) -> None:
+        """Hear that frame `seq`, which is kept and to be sent now, carries all of a read."""
+        self._unacked[seq] = _Piece(op, 0, op.size_bytes)
         self._executor.pins.hold(op.buffer)
-        return frame.head
 
     def took(self, size_bytes: int, took_s: float) -> None:
         """Hear how long a read took to send at once."""

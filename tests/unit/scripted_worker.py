@@ -116,8 +116,8 @@ class ScriptedWorker:
         frame = self.session.seal(encode(list(replies)), views)
         self.link.send(frame.head, frame.payloads)
 
-    def acknowledge(self) -> None:
-        self.link.send(self.session.word(Kind.ACK))
+    def acknowledge(self, kind: Kind = Kind.ACK) -> None:
+        self.link.send(self.session.word(kind))
 
     def close(self) -> None:
         """Close this end of every link."""

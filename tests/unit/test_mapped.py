@@ -8,16 +8,19 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gon.errors import InvalidArgument, LeaseLost, OutOfMemory, RemoteProtocolError
+from gon.errors import BadHandle, InvalidArgument, LeaseLost, OutOfMemory, RemoteProtocolError
 from gon.limits import KIB, MIB
 from gon.model import DEFAULT_STREAM, Handle
 from gon.native import NATIVE
 from gon.transport.shm import ShmLink
+from gon_client.buffer import Buffer
 from gon_client.device import Device
 from gon_client.link import SessionLink
 from gon_client.remote import RemoteDevice
@@ -27,6 +30,11 @@ from tests.loans import SmallPages, shm_pair
 
 DATA, OTHER = Handle(1), Handle(2)
 SIZE_BYTES = 512 * KIB
+
+
+def handled(handle: Handle) -> Buffer:
+    """Return a buffer's handle, and no more of it."""
+    return cast("Buffer", SimpleNamespace(handle=handle))
 
 
 class Far:
@@ -130,11 +138,12 @@ def test_a_quick_copy_is_of_a_plain_array_of_a_known_buffer_on_a_quiet_stream(fa
     quick = express.copies
     assert quick is not None
     source, out = np.full(SIZE_BYTES // 4, 7, np.int32), np.zeros(SIZE_BYTES // 4, np.int32)
-    assert not quick.upload(DEFAULT_STREAM, DATA, 0, source)  # where it lies is not known
+    data, other = handled(DATA), handled(OTHER)
+    assert not quick.upload(DEFAULT_STREAM, data, 0, source)  # where it lies is not known
     far.write(1)
     counts, asked = far.device.counts(), far.ops()
-    assert quick.upload(DEFAULT_STREAM, DATA, 0, source)
-    assert quick.download(DEFAULT_STREAM, DATA, 4, out[1:])
+    assert quick.upload(DEFAULT_STREAM, data, 0, source)
+    assert quick.download(DEFAULT_STREAM, data, 4, out[1:])
     assert (out[1:] == 7).all()
     assert out[0] == 0
     after = far.device.counts()
@@ -144,15 +153,43 @@ def test_a_quick_copy_is_of_a_plain_array_of_a_known_buffer_on_a_quiet_stream(fa
     read_only = out.view()
     read_only.flags.writeable = False
     for array in (out[::2], read_only, np.empty(2, object), out[:0], out.data):
-        assert not quick.download(DEFAULT_STREAM, DATA, 0, array)  # type: ignore[arg-type]
-    for stream, buffer, offset in ((9, DATA, 0), (0, OTHER, 0), (0, DATA, 1), (0, DATA, -1)):
+        assert not quick.download(DEFAULT_STREAM, data, 0, array)  # type: ignore[arg-type]
+    for stream, buffer, offset in ((9, data, 0), (0, other, 0), (0, data, 1), (0, data, -1)):
         assert not quick.download(stream, buffer, offset, out)
-    assert not quick.download(DEFAULT_STREAM, DATA, 2**70, out)
+    assert not quick.download(DEFAULT_STREAM, data, 2**70, out)
     far.device.fill(DEFAULT_STREAM, DATA, 0, SIZE_BYTES, b"\3")
-    assert not quick.download(DEFAULT_STREAM, DATA, 0, out)
+    assert not quick.download(DEFAULT_STREAM, data, 0, out)
     assert (far.read() == 3).all()
     far.device.free(DATA)
-    assert not quick.download(DEFAULT_STREAM, DATA, 0, out)
+    assert not quick.download(DEFAULT_STREAM, data, 0, out)
+
+
+@pytest.mark.skipif(not NATIVE, reason="the quick copies are native")
+def test_a_sync_behind_a_quick_upload_asks_once(far: Far) -> None:
+    express = far.session.express
+    assert express is not None
+    quick = express.copies
+    assert quick is not None
+    far.write(1)
+    asked = far.ops()
+    assert quick.upload(DEFAULT_STREAM, handled(DATA), 0, np.zeros(SIZE_BYTES, np.uint8))
+    express.sync_now(DEFAULT_STREAM)
+    assert far.ops() == asked
+    express.sync_now(DEFAULT_STREAM)
+    assert far.ops() == asked + 1
+    # Another stream's, and one behind anything that was queued.
+    for stream in (Handle(9), DEFAULT_STREAM):
+        assert quick.upload(DEFAULT_STREAM, handled(DATA), 0, np.zeros(SIZE_BYTES, np.uint8))
+        if stream == DEFAULT_STREAM:
+            far.device.fill(stream, DATA, 0, SIZE_BYTES, b"\3")
+        asked = far.ops()
+        if stream:
+            with pytest.raises(BadHandle):
+                express.sync_now(stream)
+        else:
+            express.sync_now(stream)
+        assert far.ops() == asked + 1
+        express.sync_now(DEFAULT_STREAM)
 
 
 @pytest.mark.skipif(not NATIVE, reason="the quick copies are native")
@@ -172,11 +209,11 @@ def test_a_buffer_in_the_middle_of_a_quick_copy_is_freed_behind_it(far: Far) -> 
 @pytest.mark.skipif(not NATIVE, reason="the quick copies are native")
 def test_a_quick_copy_is_not_believed_once_the_worker_is_gone(far: Far) -> None:
     far.write(1)
-    assert far.session.express is not None
-    quick = far.session.express.copies
+    quick = far.session.mapped.quick
     assert quick is not None
+    data = handled(DATA)
     far.worker.close()
-    assert not quick.download(DEFAULT_STREAM, DATA, 0, np.zeros(8, np.uint8))
+    assert not quick.download(DEFAULT_STREAM, data, 0, np.zeros(8, np.uint8))
     assert quick.copies == 0
 
 

@@ -90,7 +90,13 @@ def test_every_kind_in_every_state(role: Role, state: State, kind: Kind) -> None
     allowed = {
         (Role.CLIENT, State.NEW): {Kind.WELCOME, Kind.REFUSE},
         (Role.CLIENT, State.LOST): {Kind.WELCOME, Kind.REFUSE},
-        (Role.CLIENT, State.OPEN): {Kind.REPLIES, Kind.ACK, Kind.SIDES, Kind.REFUSE},
+        (Role.CLIENT, State.OPEN): {
+            Kind.REPLIES,
+            Kind.ACK,
+            Kind.QUIET,
+            Kind.SIDES,
+            Kind.REFUSE,
+        },
         (Role.WORKER, State.NEW): {Kind.HELLO},
         (Role.WORKER, State.LOST): {Kind.HELLO},
         (Role.WORKER, State.OPEN): {Kind.BATCH, Kind.ACK, Kind.SIDES, Kind.BYE, Kind.REFUSE},

@@ -129,7 +129,7 @@ class Recorder:
         """Return why somebody waited for a frame."""
         if self._sent - self._acked >= UNACKED_FRAMES_MAX:
             return Why.CREDIT
-        is_upload = self._acked < self._upload and _KINDS.get(head[1]) is Kind.ACK
+        is_upload = self._acked < self._upload and _KINDS.get(head[1]) in (Kind.ACK, Kind.QUIET)
         return Why.UPLOAD if is_upload else Why.WAIT
 
     def _note(self, event: Event) -> None:
