@@ -15,8 +15,9 @@ side links along.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 from gon.clock import Clock
@@ -61,8 +62,8 @@ class Opening:
     def __init__(self, open_side: OpenSide, count: int, clock: Clock) -> None:
         self._open_side, self._count = open_side, count
         self._now_s = clock.now_s
-        self._opened: list[Ticketed] = []
-        self._lock = threading.Lock()
+        # Each is whoever takes it out, by a single step.
+        self._opened: deque[Ticketed] = deque()
         self.is_over = self._closed = False
         # The shortest time that a ticket took: a round trip, and what the host did for it.
         self.round_trip_s = float("inf")
@@ -91,17 +92,17 @@ class Opening:
         except BaseException:
             link.close()
             raise
-        with self._lock:
-            if not self._closed:
-                self._opened.append((ticket, link))
-                return
-        link.close()
+        self._opened.append((ticket, link))
+        if self._closed:
+            self.close()
 
     def take(self) -> list[Ticketed]:
         """Return those that are open, in the order of their opening; no more come."""
-        with self._lock:
-            self._closed = True
-            opened, self._opened = self._opened, []
+        self._closed = True
+        opened: list[Ticketed] = []
+        with suppress(IndexError):
+            while True:
+                opened.append(self._opened.popleft())
         return opened
 
     def close(self) -> None:
@@ -163,6 +164,11 @@ class SideLinkKeeper:
         if round_trip_s < ROUND_TRIP_S:
             return
         self._moved_s = now_s = self._clock.now_s()
+        self._sending.inside.run(lambda: self._note(way, size_bytes, took_s, now_s, round_trip_s))
+
+    def _note(
+        self, way: Way, size_bytes: int, took_s: float, now_s: float, round_trip_s: float
+    ) -> None:
         with self._width_lock:
             self._width.moved(way, size_bytes, took_s, now_s, round_trip_s)
 
@@ -263,7 +269,10 @@ class SideLinkKeeper:
         if link is None:
             _close(opened)
             return
-        with self._sending.line, self._sending.lock, self._sending.owner, Whole(link):
+        self._sending.within(lambda: self._say_now(link, keep, opened))
+
+    def _say_now(self, link: Link, keep: int, opened: list[Ticketed]) -> None:
+        with Whole(link):
             if link is not self._present or not self._session.is_open:
                 # Lost meanwhile: the worker has closed what was for it.
                 _close(opened)

@@ -249,7 +249,7 @@ def test_what_cannot_be_opened_is_done_without(monkeypatch: pytest.MonkeyPatch) 
 def test_a_link_that_is_lost_while_a_word_is_said_is_replaced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The pump goes on; and a finalizer that runs in it finds whose the sending lock is."""
+    """The pump goes on; and a finalizer that runs in it finds that it is inside."""
     force_side_links(monkeypatch, 1, threads=True)
     place = Place(1, cuts=0)
     link = open_session(place.worker, open_side=place.open_side)
@@ -257,7 +257,7 @@ def test_a_link_that_is_lost_while_a_word_is_said_is_replaced(
     say, owned = keeper._say_word, list[bool]()
 
     def lost(word: bytes) -> None:
-        owned.append(link._sending.owner.is_here())
+        owned.append(link._inside.is_here())
         if len(owned) == 1:
             raise LinkLost("in this moment")
         say(word)
