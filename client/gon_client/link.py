@@ -346,7 +346,7 @@ class SessionLink:
             self._fault = error
         self._outbox.ended = True
         self._link.close()
-        self.side_links.close()
+        self.side_links.end()
         self._dialer.borrowed = None
         self._expected.fail(error)
         self._pump.stop()

@@ -146,6 +146,7 @@ class SideLinkKeeper:
         # The session's link of now: what was opened for one is not for the next.
         self._present: Link | None = None
         self._moved_s = float("-inf")
+        self._is_over = False
         # Held while payloads that are kept are copied here, or others are put in their place.
         self.payloads = threading.RLock()
 
@@ -193,6 +194,9 @@ class SideLinkKeeper:
         elif wanted > self.count:
             self._opening = Opening(open_side, wanted - self.count, self._clock)
             self._opening.start()
+            if self._is_over:
+                # `end` may have come before there was anything to close.
+                self.close()
         return self.count > 0 or now_s - self._moved_s < PAUSE_S
 
     def _look(self) -> None:
@@ -266,17 +270,17 @@ class SideLinkKeeper:
 
     def _say(self, link: Link | None, keep: int, opened: list[Ticketed]) -> None:
         """Say on `link` which side links there are from here on; what is sent goes over them."""
-        if link is None:
+        try:
+            if link is not None:
+                self._sending.within(lambda: self._say_now(link, keep, opened))
+        finally:
+            # Of those that are the link's now nothing is left to close.
             _close(opened)
-            return
-        self._sending.within(lambda: self._say_now(link, keep, opened))
 
     def _say_now(self, link: Link, keep: int, opened: list[Ticketed]) -> None:
         with Whole(link):
             if link is not self._present or not self._session.is_open:
-                # Lost meanwhile: the worker has closed what was for it.
-                _close(opened)
-                return
+                return  # lost meanwhile: the worker has closed what was for it
             sides = link.sides
             assert sides is not None, "links that can have side links are opened with them"
             if sides.heals and not opened:
@@ -316,3 +320,8 @@ class SideLinkKeeper:
         opening, self._opening = self._opening, None
         if opening is not None:
             opening.close()
+
+    def end(self) -> None:
+        """Open no more from here on; any thread may be in the middle of anything."""
+        self._is_over = True
+        self.close()
