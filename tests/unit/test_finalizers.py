@@ -12,7 +12,9 @@ import pytest
 from gon.model import DEFAULT_STREAM, Handle
 from gon.transport.bundle import Bundle
 from gon.transport.stream import StreamLink
+from gon_client import pump
 from gon_client.link import SessionLink
+from gon_client.pump import Bell
 from gon_client.remote import RemoteDevice
 from gon_client.width import Way, Width
 from gon_server.devices.sim import SimDevice
@@ -121,3 +123,21 @@ def test_finalizers_anywhere_may_queue(
     assert not thread.is_alive(), "it waits for ever"
     made.far.sync_all().wait(PATIENCE_S)
     made.close()
+
+
+def test_finalizers_anywhere_may_wake_the_pump() -> None:
+    """In the middle of whoever wakes it, and of its own sleep."""
+    bell, woken = Bell(), list[bool]()
+    places = Places(bell.set, pump.__file__, threading.__file__)
+
+    def call() -> None:
+        bell.set()
+        bell.clear()
+        woken.append(bell.wait(PATIENCE_S))
+
+    thread = threading.Thread(target=lambda: places.call(call), daemon=True)
+    thread.start()
+    thread.join(PATIENCE_S)
+    assert woken == [True]
+    bell.clear()
+    assert (bell.is_set(), bell.wait(0)) == (False, False)
