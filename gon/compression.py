@@ -30,7 +30,7 @@ _MAGIC = b"\x28\xb5\x2f\xfd"
 
 def looks_compressed(payload: memoryview) -> bool:
     """Return whether a payload, in bytes, begins as a compressed one does."""
-    return payload[: len(_MAGIC)] == _MAGIC
+    return payload[: len(_MAGIC)].tobytes() == _MAGIC
 
 
 def compress(data: memoryview) -> bytes:

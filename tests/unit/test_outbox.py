@@ -71,8 +71,9 @@ def test_all_of_it_goes_out(by: str, monkeypatch: pytest.MonkeyPatch) -> None:
     clock.settle()
     # As finalizers do in the middle of a send: they are not sent meanwhile.
     link._batcher.ops_target = 1 << 30
-    for number in range(2 * BATCH_OPS_MAX + 300):
-        far.allocate(Handle(100 + number), 64)
+    buffers = [Handle(100 + number) for number in range(2 * BATCH_OPS_MAX + 300)]
+    for buffer in buffers:
+        far.allocate(buffer, 64)
     if by == "sync":
         far.sync(DEFAULT_STREAM).wait(PATIENCE_S)
     elif by == "flush":
@@ -82,4 +83,6 @@ def test_all_of_it_goes_out(by: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert served.wait(PATIENCE_S)
     clock.close()
     worker.close()
-    device.free(Handle(100 + number))
+    # All of them were made.
+    for buffer in buffers:
+        device.free(buffer)

@@ -60,7 +60,8 @@ def test_one_is_there_until_it_is_over_whoever_says_what() -> None:
 
     async def watch() -> None:
         listener = socket.create_server(("127.0.0.1", 0))
-        clients, workers = [], []
+        clients: list[socket.socket] = []
+        workers: list[socket.socket] = []
         watch = SideWatch(ended.append)
         for lease in ("shut", "reset", "kept", "gone"):
             clients.append(socket.create_connection(listener.getsockname()))
