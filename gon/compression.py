@@ -24,6 +24,13 @@ if TYPE_CHECKING or COMPRESSIONS:
 
 # The fastest level that shrinks most of what any level does (measured: float32 pictures).
 _LEVEL = 1
+# How a compressed payload begins.
+_MAGIC = b"\x28\xb5\x2f\xfd"
+
+
+def looks_compressed(payload: memoryview) -> bool:
+    """Return whether a payload, in bytes, begins as a compressed one does."""
+    return payload[: len(_MAGIC)].tobytes() == _MAGIC
 
 
 def compress(data: memoryview) -> bytes:

@@ -8,7 +8,8 @@ from gon.limits import DOWNLOAD_PIECES_MAX, KIB, UPLOAD_BYTES_MAX, UPLOAD_PIECES
 # eight windows of 256 KiB carry 70 MB/s at 30 ms.
 SIDES_MAX, SIDE_TICKET_BYTES = 8, 16
 # Side links that a worker may hold: those of its link, and as many that wait. Over all leases of a
-# tenant, and of the host, so many: each is a descriptor and up to some MiB of the kernel's memory.
+# tenant, and of the host, so many: each is a descriptor, another one of gond's, which watches for
+# its end, and up to some MiB of the kernel's memory.
 # A tenant can have four leases that hold all of theirs, a host eight such tenants.
 SIDES_LEASE_MAX = 2 * SIDES_MAX
 SIDES_TENANT_MAX, SIDES_HOST_MAX = 64, 512

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 
+from gon.clock import SYSTEM_CLOCK
 from gon.transport.bundle import Bundle
 from gon.transport.stream import StreamLink
+from tests.held_clock import HeldClock
 
 
 def stream_ends() -> tuple[StreamLink, StreamLink]:
@@ -15,9 +18,11 @@ def stream_ends() -> tuple[StreamLink, StreamLink]:
     return StreamLink(here, "pair:here"), StreamLink(there, "pair:there")
 
 
-def bundle_pair(sides: int, *, mends: bool = False) -> tuple[Bundle, Bundle]:
+def bundle_pair(
+    sides: int, *, mends: bool = False, now_s: Callable[[], float] = SYSTEM_CLOCK.now_s
+) -> tuple[Bundle, Bundle]:
     """Return the two ends of a link whose payloads go over so many side links, both ways."""
-    here, there = (Bundle(end) for end in stream_ends())
+    here, there = (Bundle(end, HeldClock(now_s)) for end in stream_ends())
     for bundle in (here, there):
         bundle.agree(mends=mends, heal=lambda _sides, _between: True)
     for _ in range(sides):

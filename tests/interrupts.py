@@ -1,48 +1,78 @@
-"""Interrupts, such as Ctrl-C, at each place where one may come: by tracing, so that none depends on
-chance.
+"""What may come at each place of a call, such as an interrupt (Ctrl-C) or a finalizer: by tracing,
+so that none depends on chance.
 
-Python looks for signals once a call has returned, where a function begins, and where a loop jumps
-back. In this package's own functions an interrupt may be raised at each of these.
+Python looks for signals, and since 3.12 for what the collector has to do, once a call has returned,
+where a function begins, and where a loop jumps back. In this package's own functions something may
+be done at each of these.
 """
 
 from __future__ import annotations
 
 import dis
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 
+import gon.transport
 import gon_client
 
-_HERE = str(Path(gon_client.__file__).parent)
+CLIENT = str(Path(gon_client.__file__).parent)
+TRANSPORT = str(Path(gon.transport.__file__).parent)
 _LOOKS_AFTER = ("CALL", "RESUME", "JUMP_BACKWARD")
 
 
+class Places:
+    """Calls `at_each` at each such place, in functions of these folders, of what is called; at
+    each `visits` times at most, that no loop goes on for ever because of it.
+    """
+
+    def __init__(
+        self, at_each: Callable[[], None], *folders: str, visits: int = sys.maxsize
+    ) -> None:
+        self._at_each = at_each
+        self._folders = folders
+        self._visits = visits
+        self._visited: Counter[tuple[CodeType, int]] = Counter()
+
+    def at(self, code: CodeType, instruction: int) -> None:
+        place = code, instruction
+        self._visited[place] += 1
+        if self._visited[place] <= self._visits:
+            self._at_each()
+
+    def call(self, run: Callable[[], object]) -> None:
+        sys.settrace(self._enter)
+        try:
+            run()
+        finally:
+            sys.settrace(None)
+
+    def _enter(self, frame: FrameType, _event: str, _argument: object) -> _Trace | None:
+        if not frame.f_code.co_filename.startswith(self._folders):
+            return None
+        frame.f_trace_opcodes = True
+        return _Trace(self)
+
+
 class Interrupts:
-    """Raises KeyboardInterrupt at the `place`-th such place, counted from 1, of what is called."""
+    """Raises KeyboardInterrupt at the `place`-th such place of the client, counted from 1, of what
+    is called.
+    """
 
     def __init__(self, place: int) -> None:
         self._left = place
 
     def call(self, run: Callable[[], object]) -> bool:
         """Call `run`; return whether it was interrupted, False once it has no such place."""
-        sys.settrace(self._enter)
         try:
-            run()
+            Places(self._look, CLIENT).call(run)
         except KeyboardInterrupt:
             return True
-        finally:
-            sys.settrace(None)
         return False
 
-    def _enter(self, frame: FrameType, _event: str, _argument: object) -> _Trace | None:
-        if not frame.f_code.co_filename.startswith(_HERE):
-            return None
-        frame.f_trace_opcodes = True
-        return _Trace(self)
-
-    def look(self) -> None:
+    def _look(self) -> None:
         self._left -= 1
         if self._left == 0:
             raise KeyboardInterrupt
@@ -51,8 +81,8 @@ class Interrupts:
 class _Trace:
     """What follows one function's steps."""
 
-    def __init__(self, interrupts: Interrupts) -> None:
-        self._interrupts = interrupts
+    def __init__(self, places: Places) -> None:
+        self._places = places
         self._before = ""
 
     def __call__(self, frame: FrameType, event: str, _argument: object) -> _Trace:
@@ -60,5 +90,5 @@ class _Trace:
             before, at = self._before, frame.f_lasti
             self._before = dis.opname[frame.f_code.co_code[at]]
             if before.startswith(_LOOKS_AFTER):
-                self._interrupts.look()
+                self._places.at(frame.f_code, at)
         return self

@@ -24,8 +24,9 @@ cdef class Outbox:
     cdef uint8_t* room(self, Py_ssize_t size) except NULL
     cdef Py_ssize_t took(self, Py_ssize_t size, object origin) except -1
     cdef Py_ssize_t put(self, const uint8_t* op, Py_ssize_t size, object origin) except -1
-    cdef bytes _sealed(self, Ledger session)
-    cdef list _emptied(self, list fresh)
+    cdef Py_ssize_t _fitting(self) noexcept
+    cdef bytes _sealed(self, Ledger session, Py_ssize_t count)
+    cdef int _take_out(self, Py_ssize_t count) except -1
 
 
 cdef class SyncAnswer:
@@ -46,6 +47,8 @@ cdef class Express:
     cdef object _pump
     cdef object _turn
     cdef object _turn_lock
+    # The threads in the middle of something: see gon_client.interruption.
+    cdef list _inside
     cdef object _sending
     cdef object _batches
     cdef object _cookies
@@ -63,6 +66,8 @@ cdef class Express:
 
     cdef uint64_t _cookie(self) except 0
     cdef Py_ssize_t _code_sync(self, uint8_t* op, uint64_t stream, SyncAnswer answer) except -1
+    cdef bint take_turn(self) except -1
+    cdef int give_turn(self) except -1
     cdef int _wait(self, object answer) except -1
     cdef int queue(self, const uint8_t* op, Py_ssize_t size, object origin) except -1
     cdef int _exchange(self, object answer) except -1

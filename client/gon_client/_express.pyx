@@ -12,11 +12,12 @@ code, stands between the check of a state and its change.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.list cimport PyList_SetSlice
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memmove
 
 from gon.errors import GonError
 from gon.limits import BATCH_OPS_MAX, HEAD_BYTES_MAX, INLINE_BYTES_MAX, REPEAT_BATCH_OPS
@@ -79,6 +80,8 @@ cdef Py_ssize_t _JOIN_BYTES = JOIN_BYTES_MAX
 cdef Py_ssize_t _FOLD_OPS = REPEAT_BATCH_OPS
 cdef Py_ssize_t _OPS = BATCH_OPS_MAX
 cdef Py_ssize_t _HEAD_BYTES = HEAD_BYTES_MAX
+# What is left of a head for coded ops.
+cdef Py_ssize_t _OPS_BYTES = HEAD_BYTES_MAX - HEADER_BYTES - _OPENING_BYTES
 cdef uint32_t _INLINE_BYTES = INLINE_BYTES_MAX
 cdef object _IDLE_OPS = IDLE_OPS_TARGET
 cdef object _last_code = None
@@ -170,18 +173,53 @@ cdef class Outbox:
         self.inline_bytes += inline_bytes
         return self.count
 
-    cdef list _emptied(self, list fresh):
-        """Forget what was gathered; return the origins, and gather those to come in `fresh`.
-
-        It is made before what is gathered is looked at: making it may run the collector, and so
-        code that gathers.
+    cdef Py_ssize_t _fitting(self) noexcept:
+        """Return how many ops, of those gathered, go in one frame: all, but for what finalizers
+        gather while its thread sends.
         """
-        cdef list marks = self._marks
+        cdef Py_ssize_t count = min(self.count, _OPS)
+        while count > 1 and self._ends[count - 1] > _OPS_BYTES:
+            count -= 1
+        return count
+
+    cdef bytes _sealed(self, Ledger session, Py_ssize_t count):
+        """Number and keep a frame of the first `count` ops; return its head. Nothing else can run
+        between that and `_take_out`, so what is gathered goes out once.
+        """
+        cdef uint8_t[_OPENING_BYTES] opening
+        cdef uint8_t* at
+        cdef bytes body, head
+        cdef Py_ssize_t size = self._ends[count - 1] if count else 0
+        session._check()
+        if (
+            self.folds is not None and _FOLD_OPS <= count
+            and size + _FOLD_BYTES * count < _HEAD_BYTES
+        ):
+            body = self.folds.fold_coded(self.first, self._data, self._ends, count)
+            head = session.seal(
+                <const uint8_t*>PyBytes_AS_STRING(body), PyBytes_GET_SIZE(body), NULL, 0
+            )
+            self.folds.stale = False
+            return head
+        at = put_array(put_number(put_array(opening, 2), self.first), count)
+        return session.seal(opening, at - opening, self._data, size)
+
+    cdef int _take_out(self, Py_ssize_t count) except -1:
+        """Forget the first `count` ops, whose origins somebody has."""
+        cdef Py_ssize_t size = self._ends[count - 1] if count else 0, index
         cdef uint8_t* data
         cdef uint32_t* ends
-        self.first += self.count
-        self.count = self._size = self.inline_bytes = 0
-        self._marks = fresh
+        self.first += count
+        self.count -= count
+        self._size -= size
+        # Of what is left only that much is known.
+        self.inline_bytes = min(self.inline_bytes, self._size)
+        PyList_SetSlice(self._marks, 0, count, <object>NULL)
+        if self.count:
+            memmove(self._data, self._data + size, self._size)
+            for index in range(self.count):
+                self._ends[index] = self._ends[index + count] - <uint32_t>size
+            return 0
         if self._room > 64 * _ROOM:
             data = <uint8_t*>PyMem_Realloc(self._data, _ROOM)
             if data != NULL:
@@ -190,28 +228,7 @@ cdef class Outbox:
             ends = <uint32_t*>PyMem_Realloc(self._ends, _ENDS * sizeof(uint32_t))
             if ends != NULL:
                 self._ends, self._ends_room = ends, _ENDS
-        return marks
-
-    cdef bytes _sealed(self, Ledger session):
-        """Number and keep a frame of all that is gathered; return its head. Nothing else can run
-        between that and `_emptied`, so what is gathered goes out once.
-        """
-        cdef uint8_t[_OPENING_BYTES] opening
-        cdef uint8_t* at
-        cdef bytes body, head
-        session._check()
-        if (
-            self.folds is not None and _FOLD_OPS <= self.count <= _OPS
-            and self._size + _FOLD_BYTES * self.count < _HEAD_BYTES
-        ):
-            body = self.folds.fold_coded(self.first, self._data, self._ends, self.count)
-            head = session.seal(
-                <const uint8_t*>PyBytes_AS_STRING(body), PyBytes_GET_SIZE(body), NULL, 0
-            )
-            self.folds.stale = False
-            return head
-        at = put_array(put_number(put_array(opening, 2), self.first), self.count)
-        return session.seal(opening, at - opening, self._data, self._size)
+        return 0
 
     @property
     def number(self):
@@ -219,10 +236,12 @@ cdef class Outbox:
         return self.first + self.count
 
     def seal(self, Ledger session not None):
-        cdef list fresh = []
         cdef uint64_t first = self.first
-        cdef bytes head = self._sealed(session)
-        marks = self._emptied(fresh)
+        cdef Py_ssize_t count = self._fitting()
+        # Made before: making it may run the collector, and so code that gathers.
+        cdef list marks = self._marks[:count]
+        cdef bytes head = self._sealed(session, count)
+        self._take_out(count)
         return first, marks, head
 
     def claim(self, uint64_t count):
@@ -245,6 +264,7 @@ cdef class Express:
         self._batcher = link._batcher
         self._pump = link._pump
         self._turn, self._turn_lock = link._turn, link._turn.lock
+        self._inside = link._inside.threads
         self._sending = link._sending
         self._cookies = link.cookies
 
@@ -384,20 +404,34 @@ cdef class Express:
         else:
             self._link.wait(answer, timeout_s)
 
+    cdef bint take_turn(self) except -1:
+        """Take the turn, if it is free and this is no finalizer; `give_turn` is to follow."""
+        cdef object here = PyThread_get_thread_ident()
+        if here in self._inside:
+            return False
+        self._inside.append(here)
+        if self._turn_lock.acquire(False):
+            return True
+        self._inside.remove(here)
+        return False
+
+    cdef int give_turn(self) except -1:
+        """Hand the turn back, and tell those who follow."""
+        self._turn_lock.release()
+        self._inside.remove(PyThread_get_thread_ident())
+        if self._turn.followers:
+            self._turn.tell()
+        return 0
+
     cdef int _wait(self, object answer) except -1:
-        if not self._turn_lock.acquire(False):
+        if not self.take_turn():
             self._link.wait(answer, None)
             return 0
         self.waits += 1
-        owner = self._turn.owner
-        owner.thread = PyThread_get_thread_ident()
         try:
             self._exchange(answer)
         finally:
-            owner.thread = 0
-            self._turn_lock.release()
-            if self._turn.followers:
-                self._turn.tell()
+            self.give_turn()
         if not answer.settled:
             self._link.wait_on(answer, None)
         return 0
@@ -428,17 +462,18 @@ cdef class Express:
         cdef Outbox outbox = self._outbox
         cdef Ledger session = self._session
         cdef bytes head
-        cdef list fresh, marks
-        cdef Py_ssize_t size, sent
+        cdef list marks
+        cdef Py_ssize_t count, size, sent
         if not self._is_quick(0):
             self._link._send_batch(self._link.receive_now)
             return 0
         transport = self._link._link
         cdef Lane lane = transport.lane
-        fresh = []
-        head = outbox._sealed(session)
+        count = outbox._fitting()
+        marks = outbox._marks[:count]
         cdef uint64_t first = outbox.first
-        marks = outbox._emptied(fresh)
+        head = outbox._sealed(session, count)
+        outbox._take_out(count)
         self._batches.append((first, marks))
         # Not told of to the batcher: whoever sends here waits for the answer at once.
         size = PyBytes_GET_SIZE(head)

@@ -12,7 +12,6 @@ Rules: whoever is here has the turn and the sending lock, or leaves all as it wa
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 import numpy as np
@@ -65,9 +64,6 @@ cdef class Transfers:
     cdef object _pieces
     cdef dict _answers
     cdef dict _here
-    cdef object _turn
-    cdef object _turn_lock
-    cdef object _owner
     cdef Express _express
     cdef Outbox _outbox
     cdef Ledger _session
@@ -82,22 +78,6 @@ cdef class Transfers:
         self._expected, self._batcher = link._expected, link._batcher
         self._sending, self._pieces = link._sending, link._sending._pieces
         self._answers, self._here = link._expected.answers, link._expected.here
-        self._turn, self._turn_lock, self._owner = link._turn, link._turn.lock, link._turn.owner
-
-    cdef bint _take(self) except -1:
-        """Take the turn, if it is free; `_give` is to follow."""
-        if not self._turn_lock.acquire(False):
-            return False
-        self._owner.thread = PyThread_get_thread_ident()
-        return True
-
-    cdef int _give(self) except -1:
-        """Hand the turn back, and tell those who follow."""
-        self._owner.thread = 0
-        self._turn_lock.release()
-        if self._turn.followers:
-            self._turn.tell()
-        return 0
 
     cdef bint _may_send(self) except -1:
         """Return whether a frame may be sent now; needs turn and sending lock."""
@@ -153,7 +133,7 @@ cdef class Transfers:
         origin = caller()
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
-            if not self._take():
+            if not self._express.take_turn():
                 return False
             try:
                 seq = self._send(stream, buffer, offset, data, &view, origin)
@@ -163,7 +143,7 @@ cdef class Transfers:
                 if seq and self._express._quiet_frame == seq:
                     self._express._uploaded(stream, self._number + 1)
             finally:
-                self._give()
+                self._express.give_turn()
             if self._session.acked < seq:
                 self._bulk.secure(seq)
         except BaseException:
@@ -269,7 +249,7 @@ cdef class Transfers:
         if not self._bulk.at_once_bytes() or len(self._here) >= _DOWNLOADS:
             return False
         answer = Answer(self._express, out, caller())
-        if not self._take():
+        if not self._express.take_turn():
             return False
         cdef uint64_t cookie = 0
         try:
@@ -281,7 +261,7 @@ cdef class Transfers:
             self._bulk.let_be(answer)
             raise
         finally:
-            self._give()
+            self._express.give_turn()
         if not cookie:
             return False
         if not answer.settled:

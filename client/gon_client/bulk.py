@@ -164,7 +164,7 @@ class Bulk:
     def let_be(self, answer: Answer) -> None:
         """Hear that nobody waits in a read that was asked for so; it may still be on its way."""
         if not answer.settled:
-            self._expected.hold(answer)
+            self._sending.inside.run(lambda: self._expected.hold(answer))
 
     def _send_piece(
         self, some: Sequence[AnyOp], origin: Origin, data: memoryview
@@ -194,27 +194,33 @@ class Bulk:
         """
         link, outbox, sending = self._link, self._outbox, self._sending
         may_send = self._may_send_payload if payloads else link.may_send
-        link.check_outside()
+        sending.inside.check()
+
+        def send() -> tuple[int, float] | None:
+            first = outbox.claim(len(some)) if may_send() else 0
+            if not first:
+                return None
+            body = batch_body(first, [encode_op(op) for op in some])
+            spared = plain_bytes - _sizes(payloads) if plain_bytes else 0
+            self._pieces_compressed += spared > 0
+            self._bytes_spared += spared
+            began_s, sent = self._clock.now_s(), self._session.sent
+            try:
+                if large is not None:
+                    cookie, answer, waited = large
+                    self._expected.add_large(cookie, answer, waited=waited)
+                link.send_frame(first, body, [origin] * len(some), payloads)
+            except BaseException:
+                if large is not None and self._session.sent == sent:
+                    self._expected.take_back(large[0])
+                raise
+            return self._session.sent, self._clock.now_s() - began_s
+
         while True:
             link.flush()
-            with sending.line, sending.lock, sending.owner:
-                first = outbox.claim(len(some)) if may_send() else 0
-                if first:
-                    body = batch_body(first, [encode_op(op) for op in some])
-                    spared = plain_bytes - _sizes(payloads) if plain_bytes else 0
-                    self._pieces_compressed += spared > 0
-                    self._bytes_spared += spared
-                    began_s, sent = self._clock.now_s(), self._session.sent
-                    try:
-                        if large is not None:
-                            cookie, answer, waited = large
-                            self._expected.add_large(cookie, answer, waited=waited)
-                        link.send_frame(first, body, [origin] * len(some), payloads)
-                    except BaseException:
-                        if large is not None and self._session.sent == sent:
-                            self._expected.take_back(large[0])
-                        raise
-                    return self._session.sent, self._clock.now_s() - began_s
+            sent = sending.within(send)
+            if sent is not None:
+                return sent
             if not outbox.count:
                 link.receive_some(may_send)
 
@@ -257,12 +263,15 @@ class Bulk:
     def _copy(self, frames: Sequence[Frame]) -> None:
         """Put copies in the place of frames' payloads."""
         copies = [tuple(memoryview(bytes(each)) for each in frame.payloads) for frame in frames]
+
         # Whoever replaces a lost link holds it too, while what is kept is sent again; and whoever
         # copies some of it for side links the other.
-        sending, payloads = self._sending, self._link.side_links.payloads
-        with sending.line, sending.lock, sending.owner, payloads:
-            for frame, copied in zip(frames, copies, strict=True):
-                frame.payloads = copied
+        def put() -> None:
+            with self._link.side_links.payloads:
+                for frame, copied in zip(frames, copies, strict=True):
+                    frame.payloads = copied
+
+        self._sending.within(put)
 
     def wait(self, seq: int) -> None:
         """Return when the worker has done what is in that frame."""

@@ -6,8 +6,9 @@ the collector runs finalizers wherever objects are made. So a lock that is taken
 between that call and its `try`, a frame that is numbered is lost before it is sent, and a finalizer
 finds locks taken by the very thread that it runs in.
 
-Rules: locks are plain ones, taken by `with lock, owner` or by `hold`, and given back by their own
-methods.
+Rules: who takes a lock of the session's, or calls into its link, is `Inside` from before to after;
+a finalizer that finds its own thread there queues and frees, and leaves all else to the pump. Locks
+are plain ones, taken by `hold` or `within`, and given back by their own methods.
 """
 
 from __future__ import annotations
@@ -15,60 +16,92 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from types import TracebackType
+from typing import TypeVar
 
-from gon.errors import LinkLost
+from gon.errors import InvalidArgument, LinkLost
 from gon.transport.base import Link
 
+T = TypeVar("T")
 
-class Owner:
-    """Which thread has a lock; entered by whoever has it."""
 
-    __slots__ = ("_lock", "thread")
+class Inside:
+    """Which threads are in the middle of something of one session."""
 
-    def __init__(self, lock: threading.Lock) -> None:
-        self._lock = lock
-        # 0 if nobody; whom an interrupt kept from saying so is told by the lock.
-        self.thread = 0
+    __slots__ = ("threads",)
 
-    def __enter__(self) -> None:
-        self.thread = threading.get_ident()
-
-    def __exit__(self, *_: object) -> None:
-        self.thread = 0
+    def __init__(self) -> None:
+        # Each as often as it is: changed by single steps, in a `try` and its `finally`.
+        self.threads: list[int] = []
 
     def is_here(self) -> bool:
-        """Return whether it is this thread: then this is a finalizer."""
-        return self.thread == threading.get_ident() and self._lock.locked()
+        """Return whether this thread is: then this is a finalizer, or called by what is there."""
+        return threading.get_ident() in self.threads
+
+    def run(self, do: Callable[[], T]) -> T:
+        """Call `do` inside; return what it returns."""
+        threads, here = self.threads, threading.get_ident()
+        try:
+            threads.append(here)
+            result = do()
+        finally:
+            threads.remove(here)
+        return result
+
+    def check(self) -> None:
+        """Raise InvalidArgument in a finalizer, for a wait that could never end."""
+        if self.is_here():
+            raise InvalidArgument(
+                "a wait in a finalizer that runs while its thread sends or receives: "
+                "finalizers may queue work and free, not wait"
+            )
 
 
 class Owned:
-    """A lock that knows whose it is."""
+    """A lock whose owners are inside, from before they ask for it."""
 
-    __slots__ = ("lock", "owner")
+    __slots__ = ("inside", "lock")
 
-    def __init__(self) -> None:
+    def __init__(self, inside: Inside) -> None:
         self.lock = threading.Lock()
-        self.owner = Owner(self.lock)
+        self.inside = inside
 
     def hold(self, do: Callable[[], object], timeout_s: float = 0) -> bool:
         """Call `do` with the lock if that can be had within the time; return whether it could."""
         asked = map(self.lock.acquire, (timeout_s > 0,), (timeout_s or -1,))
-        here, owner = threading.get_ident(), self.owner
-        # It is taken here, by no call of ours: so nothing comes between that and `try`, and nothing
-        # is made before it says whose it is: making may run the collector, and so finalizers.
-        (taken,) = asked
-        if taken:
+        threads, here = self.inside.threads, threading.get_ident()
+        try:
+            threads.append(here)
+            # It is taken here, by no call of ours: so nothing comes between that and `try`.
+            (taken,) = asked
             try:
-                owner.thread = here
-                do()
+                if taken:
+                    do()
             finally:
-                owner.thread = 0
-                self.lock.release()
-                self.given()
+                if taken:
+                    self.lock.release()
+                    self.given()
+        finally:
+            threads.remove(here)
         return taken
 
+    def within(self, do: Callable[[], T]) -> T:
+        """Call `do` with the lock, once that can be had; return what it returns."""
+        asked = map(self.lock.acquire, (True,))
+        threads, here = self.inside.threads, threading.get_ident()
+        try:
+            threads.append(here)
+            (_,) = asked
+            try:
+                result = do()
+            finally:
+                self.lock.release()
+                self.given()
+        finally:
+            threads.remove(here)
+        return result
+
     def given(self) -> None:
-        """Hear that `hold` has given the lock back."""
+        """Hear that the lock was given back."""
 
 
 class Whole:

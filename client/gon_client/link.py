@@ -8,7 +8,7 @@ Locks, in the order in which they may be taken: `_turn` → `_sending`.
 - `_turn` is held while receiving, and while a lost link is being replaced.
 - `_sending` is held while frames are numbered and sent, in order. Ops are gathered without it.
 A sender that must receive (no credit) lets `_sending` go first; one whose send is blocked takes
-`_turn` only if it is free. A finalizer may find both taken by its own thread: what it queues is
+`_turn` only if it is free. A finalizer may run in a thread that is `_inside`: what it queues is
 gathered, and sent by the pump; what it would wait for is refused.
 
 Rules: what the session keeps is sent again by it; nothing else is ever retried."""
@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 from gon.clock import Clock
 from gon.errors import (
     GonError,
-    InvalidArgument,
     LeaseLost,
     LinkLost,
     LocalProtocolError,
@@ -44,7 +43,7 @@ from gon_client.deadline import Deadline
 from gon_client.dial import Dialer
 from gon_client.expected import Expected
 from gon_client.intake import Intake
-from gon_client.interruption import Whole
+from gon_client.interruption import Inside, Whole
 from gon_client.mapped import MappedBuffers
 from gon_client.outbox import outbox_for
 from gon_client.pending import Answer, Origin, Origins, caller
@@ -62,7 +61,8 @@ class SessionLink:
 
     def __init__(self, dialer: Dialer, clock: Clock) -> None:
         self._dialer, self._clock = dialer, clock
-        self._turn, self._sending, self._tally = Turn(), Sending(), Tally()
+        self._inside, self._tally = Inside(), Tally()
+        self._turn, self._sending = Turn(self._inside), Sending(self._inside)
         self._session = Session(
             Role.CLIENT, frames_max=UNACKED_FRAMES_MAX, bytes_max=UNACKED_BYTES_MAX
         )
@@ -123,7 +123,8 @@ class SessionLink:
     def send_posted(self) -> None:
         """Send what is gathered though nobody waits, and take what has arrived."""
         self.flush()
-        self._poll()
+        if not self._inside.is_here():
+            self._poll()
 
     def ask(self, op: AnyOp, cookie: int, answer: Answer, inline_bytes: int = 0) -> None:
         """Queue an op that is answered by `answer`, in a reply's head."""
@@ -145,17 +146,22 @@ class SessionLink:
         while outbox.count:
             if sending.lock.locked() and sending.in_pieces and not is_much(outbox):
                 return
-            if self._is_inside():
+            if self._inside.is_here():
                 self._pump.wake()
                 return
-            with sending.line, sending.lock, sending.owner:
-                if not outbox.count:
-                    return
-                if self.may_send():
-                    self._send_batch()
-                    return
-            self._tally.round_trips += 1
-            self.receive_some(self.may_send, deadline)
+            last = outbox.first + outbox.count
+            if not sending.within(self._send_gathered):
+                self._tally.round_trips += 1
+                self.receive_some(self.may_send, deadline)
+            elif outbox.first >= last:
+                return
+
+    def _send_gathered(self) -> bool:
+        """Send what is gathered; return False while that may not be. Needs `_sending`."""
+        may_send = not self._outbox.count or self.may_send()
+        if may_send and self._outbox.count:
+            self._send_batch()
+        return may_send
 
     # Waits --------------------
     def wait(self, answer: Answer, timeout_s: float | None) -> None:
@@ -166,6 +172,7 @@ class SessionLink:
 
     def wait_on(self, answer: Answer, timeout_s: float | None) -> None:
         """Go on with a wait that is counted."""
+        self._inside.check()
         deadline = None if timeout_s is None else Deadline(self._clock, timeout_s)
         if deadline is None:
             self._turn.hold(lambda: self._send_and_receive(answer))
@@ -191,7 +198,7 @@ class SessionLink:
         """Receive one frame, or wait until another thread has done something; not if `done`."""
         timeout_s = None if deadline is None else deadline.left_s()
         turn = self._turn
-        self.check_outside()
+        self._inside.check()
         try:
             # Asked with the turn in hand: nobody else can make it true any more.
             if turn.hold(lambda: done() or self.take(timeout_s)):
@@ -205,18 +212,6 @@ class SessionLink:
                 raise self._ended()
             return
         turn.pause(AGE_MAX_S)
-
-    def _is_inside(self) -> bool:
-        """Return whether this thread is sending or receiving: a finalizer runs in the middle."""
-        return self._sending.owner.is_here() or self._turn.owner.is_here()
-
-    def check_outside(self) -> None:
-        """Raise InvalidArgument in such a finalizer, for a wait that could never end."""
-        if self._is_inside():
-            raise InvalidArgument(
-                "a wait in a finalizer that runs while its thread sends or receives: "
-                "finalizers may queue work and free, not wait"
-            )
 
     def receive_until(self, done: Callable[[], bool]) -> None:
         """Send what is gathered and receive until `done`."""
@@ -284,7 +279,7 @@ class SessionLink:
         return self._expected.large is None and self._session.has_credit()
 
     def _send_batch(self, receive: WhileBlocked = None) -> None:
-        """Send the gathered ops as one frame; `receive` is called while the send is blocked."""
+        """Send gathered ops as one frame; `receive` is called while the send is blocked."""
         with Whole(self._link):
             first, marks, head = self._outbox.seal(self._session)
             self._origins.keep(first, marks)
@@ -314,33 +309,36 @@ class SessionLink:
         def replace() -> None:
             self._dialer.through, self._link = through, through(self._link)
 
-        with self._turn.lock, self._turn.owner:
+        def lead() -> None:
             while self.take(0) or not self._sending.hold(replace, AGE_MAX_S):
                 pass
-        self._turn.tell()
+
+        self._turn.within(lead)
 
     def replace(self, link: Link) -> None:
         """Replace a lost link and send again what was not acknowledged. Needs the turn."""
-        with self._sending.line, self._sending.lock, self._sending.owner:
+        self._sending.within(lambda: self._replace(link))
+
+    def _replace(self, link: Link) -> None:
+        if self._fault is not None:
+            raise self._ended()
+        link.close()
+        self._session.lose()
+        try:
+            self._intake.settle()
+            fresh, welcome = self._dialer.again(self._session, lambda: self._closed)
+            self._tally.keep(link)
+            self.bulk.on_another_link(fresh, self._dialer.round_trip_s, welcome.compression)
+            # From here on `end` closes it; one that came while it was dialled did not.
+            self._link = fresh
             if self._fault is not None:
                 raise self._ended()
-            link.close()
-            self._session.lose()
-            try:
-                self._intake.settle()
-                fresh, welcome = self._dialer.again(self._session, lambda: self._closed)
-                self._tally.keep(link)
-                self.bulk.on_another_link(fresh, self._dialer.round_trip_s, welcome.compression)
-                # From here on `end` closes it; one that came while it was dialled did not.
-                self._link = fresh
-                if self._fault is not None:
-                    raise self._ended()
-                with Whole(fresh):
-                    for frame in self._session.join(welcome.received):
-                        fresh.send(frame.head, frame.payloads, self.receive_now)
-            except GonError as error:
-                self.end(error)
-                raise
+            with Whole(fresh):
+                for frame in self._session.join(welcome.received):
+                    fresh.send(frame.head, frame.payloads, self.receive_now)
+        except GonError as error:
+            self.end(error)
+            raise
 
     def end(self, error: GonError) -> None:
         """End the session: every expected answer and every later op fails with `error`."""
@@ -348,7 +346,7 @@ class SessionLink:
             self._fault = error
         self._outbox.ended = True
         self._link.close()
-        self.side_links.close()
+        self.side_links.end()
         self._dialer.borrowed = None
         self._expected.fail(error)
         self._pump.stop()
@@ -373,7 +371,7 @@ class SessionLink:
         owed = self._expected.pieces_owed > 0
         if owed:
             self.bulk.acknowledge_pieces(self._link, self._receive_while_blocked)
-        busy = self.side_links.tick()
+        busy = self._inside.run(self.side_links.tick)
         return gathered > 0 or owed or busy or self._session.acked < self._session.sent
 
     def close(self) -> None:
@@ -390,7 +388,7 @@ class SessionLink:
             self.end(LeaseLost("the device is closed"))
 
     def _say_goodbye(self) -> None:
-        if self._outbox.count and self.may_send():
+        while self._outbox.count and self.may_send():
             self._send_batch()
         self._link.send(self._session.word(Kind.BYE, encode(Bye("closed"))))
 

@@ -231,9 +231,13 @@ class MappedBuffers:
                 self._held_up_bytes -= known.size_bytes
 
     def _memory_at(self, begin: int, size_bytes: int) -> npt.NDArray[np.uint8] | None:
-        """Return a range of the memory, None if the worker of the last link lends none."""
-        borrowed = self._dialer.borrowed
-        return None if borrowed is None else borrowed.memory[begin : begin + size_bytes]
+        """Return a range of the memory, None if the worker of the last link lends none. Raises
+        RemoteProtocolError where it lends less than before.
+        """
+        borrowed, end = self._dialer.borrowed, begin + size_bytes
+        if borrowed is not None and end > borrowed.memory.nbytes:
+            raise RemoteProtocolError(f"{size_bytes} bytes of a buffer at {begin}")
+        return None if borrowed is None else borrowed.memory[begin:end]
 
     def _is_held(self) -> bool:
         """Return whether what was just read is what the worker had there."""

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gon.limits import BATCH_OPS_MAX, HEAD_BYTES_MAX
 from gon.native import NATIVE
 from gon.wire.batch import batch_body, encode_op
+from gon.wire.frame import HEADER_BYTES
 from gon.wire.ops import AnyOp
 from gon.wire.session import Session
 from gon.wire.versions import FOLDING
@@ -23,6 +25,9 @@ from gon_client.pending import Origin
 if TYPE_CHECKING or NATIVE:
     from gon.wire._repeats import Folds
     from gon_client._express import Outbox
+
+# What is left of a head for coded ops: behind its header and what opens a batch.
+_OPS_BYTES = HEAD_BYTES_MAX - HEADER_BYTES - 16
 
 
 class PlainOutbox:
@@ -57,10 +62,13 @@ class PlainOutbox:
         return len(self._gathered)
 
     def seal(self, session: Session) -> tuple[int, list[Origin], bytes]:
-        """Take all ops out, into a frame that the session numbers and keeps: the number of the
-        first, their origins, the frame's head. Raises LocalProtocolError.
+        """Take ops out, as many as a frame may have, into one that the session numbers and keeps:
+        the number of the first, their origins, the frame's head. All but those that finalizers
+        gather while their thread sends. Raises LocalProtocolError.
         """
-        first, some, sent = self.first, self._gathered[:], session.sent
+        first, some, sent = self.first, self._gathered[:BATCH_OPS_MAX], session.sent
+        while len(some) > 1 and sum(len(coded) for coded, _, _ in some) > _OPS_BYTES:
+            del some[-(len(some) // 2) :]
         body = batch_body(first, [coded for coded, _, _ in some])
         marks, count = [origin for _, origin, _ in some], len(some)
         inline_bytes = sum(size for _, _, size in some)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from gon.clock import Clock
 from gon.errors import GonError
@@ -19,6 +20,33 @@ PARKED_TICK_S = 1.0
 QUIET_TICKS = 25
 
 
+class Bell(threading.Event):
+    """An event that finalizers may set in the middle of a set, or a wait, of their own thread: each
+    is a step of a plain lock, which is free while it is set. For one that waits.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._free = threading.Lock()
+        self.clear()
+
+    def is_set(self) -> bool:
+        return not self._free.locked()
+
+    def set(self) -> None:
+        with suppress(RuntimeError):  # it is
+            self._free.release()
+
+    def clear(self) -> None:
+        self._free.acquire(blocking=False)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        rung = self._free.acquire(timeout=-1 if timeout is None else timeout)
+        if rung:
+            self.set()
+        return rung
+
+
 class Pump:
     """Calls `tick` until stopped; `tick` returns whether there was anything to do."""
 
@@ -26,7 +54,7 @@ class Pump:
         self._tick = tick
         self._batcher = batcher
         self._clock = clock
-        self._event = threading.Event()
+        self._event = Bell()
         self._stopped = False
         self.parked = False
         self._thread = threading.Thread(target=self._run, name="gon-pump", daemon=True)

@@ -3,20 +3,21 @@
 A plain lock goes to whoever asks first after it was given back, and that is nearly always the
 thread that gave it back. So those that wait are counted, and who sends pieces lets them go first.
 
-Rules: it is taken by `with sending.line, sending.lock, sending.owner`, in that order, or by `hold`.
-What is taken is always the plain lock, by its own methods: an interrupt between the taking and the
-giving back of a lock written in Python would leave it taken for good.
+Rules: it is taken by `within`, in the line, or by `hold`. What is taken is always the plain lock,
+by its own methods: an interrupt between the taking and the giving back of a lock written in Python
+would leave it taken for good.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
 from gon.limits import GIVE_WAY_S
-from gon_client.interruption import Owned
+from gon_client.interruption import Inside, Owned, T
 
 
 class Sending(Owned):
@@ -24,8 +25,8 @@ class Sending(Owned):
 
     __slots__ = ("_pieces", "acquire", "begin_pieces", "end_pieces", "line", "release")
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, inside: Inside) -> None:
+        super().__init__(inside)
         self.acquire, self.release = self.lock.acquire, self.lock.release
         # A count that two threads may change at once.
         self._pieces: deque[None] = deque()
@@ -42,7 +43,15 @@ class Sending(Owned):
 
     def give_way(self) -> None:
         """Return once those in the line have had the lock, or had the time to take it."""
-        self.line.pass_by()
+        self.inside.run(self.line.pass_by)
+
+    def within(self, do: Callable[[], T]) -> T:
+        """Call `do` with the lock, once this thread is at the head of the line."""
+        return self.inside.run(partial(self._in_line, do))
+
+    def _in_line(self, do: Callable[[], T]) -> T:
+        with self.line:
+            return super().within(do)
 
 
 class _Line:

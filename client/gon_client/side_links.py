@@ -15,8 +15,9 @@ side links along.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 from gon.clock import Clock
@@ -61,8 +62,8 @@ class Opening:
     def __init__(self, open_side: OpenSide, count: int, clock: Clock) -> None:
         self._open_side, self._count = open_side, count
         self._now_s = clock.now_s
-        self._opened: list[Ticketed] = []
-        self._lock = threading.Lock()
+        # Each is whoever takes it out, by a single step.
+        self._opened: deque[Ticketed] = deque()
         self.is_over = self._closed = False
         # The shortest time that a ticket took: a round trip, and what the host did for it.
         self.round_trip_s = float("inf")
@@ -91,17 +92,17 @@ class Opening:
         except BaseException:
             link.close()
             raise
-        with self._lock:
-            if not self._closed:
-                self._opened.append((ticket, link))
-                return
-        link.close()
+        self._opened.append((ticket, link))
+        if self._closed:
+            self.close()
 
     def take(self) -> list[Ticketed]:
         """Return those that are open, in the order of their opening; no more come."""
-        with self._lock:
-            self._closed = True
-            opened, self._opened = self._opened, []
+        self._closed = True
+        opened: list[Ticketed] = []
+        with suppress(IndexError):
+            while True:
+                opened.append(self._opened.popleft())
         return opened
 
     def close(self) -> None:
@@ -145,6 +146,7 @@ class SideLinkKeeper:
         # The session's link of now: what was opened for one is not for the next.
         self._present: Link | None = None
         self._moved_s = float("-inf")
+        self._is_over = False
         # Held while payloads that are kept are copied here, or others are put in their place.
         self.payloads = threading.RLock()
 
@@ -163,6 +165,11 @@ class SideLinkKeeper:
         if round_trip_s < ROUND_TRIP_S:
             return
         self._moved_s = now_s = self._clock.now_s()
+        self._sending.inside.run(lambda: self._note(way, size_bytes, took_s, now_s, round_trip_s))
+
+    def _note(
+        self, way: Way, size_bytes: int, took_s: float, now_s: float, round_trip_s: float
+    ) -> None:
         with self._width_lock:
             self._width.moved(way, size_bytes, took_s, now_s, round_trip_s)
 
@@ -187,6 +194,9 @@ class SideLinkKeeper:
         elif wanted > self.count:
             self._opening = Opening(open_side, wanted - self.count, self._clock)
             self._opening.start()
+            if self._is_over:
+                # `end` may have come before there was anything to close.
+                self.close()
         return self.count > 0 or now_s - self._moved_s < PAUSE_S
 
     def _look(self) -> None:
@@ -260,14 +270,17 @@ class SideLinkKeeper:
 
     def _say(self, link: Link | None, keep: int, opened: list[Ticketed]) -> None:
         """Say on `link` which side links there are from here on; what is sent goes over them."""
-        if link is None:
+        try:
+            if link is not None:
+                self._sending.within(lambda: self._say_now(link, keep, opened))
+        finally:
+            # Of those that are the link's now nothing is left to close.
             _close(opened)
-            return
-        with self._sending.line, self._sending.lock, self._sending.owner, Whole(link):
+
+    def _say_now(self, link: Link, keep: int, opened: list[Ticketed]) -> None:
+        with Whole(link):
             if link is not self._present or not self._session.is_open:
-                # Lost meanwhile: the worker has closed what was for it.
-                _close(opened)
-                return
+                return  # lost meanwhile: the worker has closed what was for it
             sides = link.sides
             assert sides is not None, "links that can have side links are opened with them"
             if sides.heals and not opened:
@@ -307,3 +320,8 @@ class SideLinkKeeper:
         opening, self._opening = self._opening, None
         if opening is not None:
             opening.close()
+
+    def end(self) -> None:
+        """Open no more from here on; any thread may be in the middle of anything."""
+        self._is_over = True
+        self.close()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from gon_client.interruption import Owned
+from gon_client.interruption import Inside, Owned
 
 # Whoever gives the turn back may be interrupted before it tells: a follower then looks by itself.
 FOLLOW_S = 1.0
@@ -21,8 +21,8 @@ class Turn(Owned):
 
     __slots__ = ("_changed", "followers")
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, inside: Inside) -> None:
+        super().__init__(inside)
         self._changed = threading.Condition()
         # Who gives the turn back tells them, if there are any.
         self.followers = 0
@@ -34,6 +34,9 @@ class Turn(Owned):
 
     def tell(self) -> None:
         """Let followers look again. A follower counts itself before it looks, so none is missed."""
+        self.inside.run(self._tell)
+
+    def _tell(self) -> None:
         with self._changed:
             self._changed.notify_all()
 
@@ -42,19 +45,19 @@ class Turn(Owned):
         FOLLOW_S at most.
         """
         wait_s = FOLLOW_S if timeout_s is None else min(FOLLOW_S, timeout_s)
-        with self._changed:
-            self.followers += 1
-            try:
-                if self.lock.locked() and not satisfied():
-                    self._changed.wait(wait_s)
-            finally:
-                self.followers -= 1
+        self.inside.run(
+            lambda: self._follow(lambda: self.lock.locked() and not satisfied(), wait_s)
+        )
 
     def pause(self, duration_s: float) -> None:
         """Wait for news for a moment, whoever has the turn."""
+        self.inside.run(lambda: self._follow(lambda: True, duration_s))
+
+    def _follow(self, is_to_wait: Callable[[], bool], wait_s: float) -> None:
         with self._changed:
             self.followers += 1
             try:
-                self._changed.wait(duration_s)
+                if is_to_wait():
+                    self._changed.wait(wait_s)
             finally:
                 self.followers -= 1

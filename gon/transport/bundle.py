@@ -20,6 +20,7 @@ import select
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from gon.clock import SYSTEM_CLOCK, Clock
@@ -30,8 +31,9 @@ from gon.transport.base import Bytes, Heal, Lane, Link, LinkStatistics, Payloads
 from gon.transport.chunks import Incoming, Outgoing
 from gon.transport.framing import as_bytes, check_frame
 from gon.transport.interlude import Interlude
-from gon.transport.keepalive import has_vanished, wait_for
-from gon.transport.sides import ChunkError, Side, Watch, fds_of
+from gon.transport.keepalive import wait_for
+from gon.transport.mending import Mending
+from gon.transport.sides import ENDED, ChunkError, Side, Watch, break_off_vanished, fds_of
 from gon.transport.stream import StreamLink
 
 T = TypeVar("T")
@@ -54,7 +56,7 @@ class Bundle:
         self.lane: Lane | None = main.lane
         self._all: tuple[Side, ...] = ()
         self._out, self._in = Outgoing(), Incoming()
-        self._heal: Heal | None = None
+        self._mending = Mending(self._out, clock.now_s)
         self._why_lost = ""
         self._lock = threading.Lock()
         # Who is in `while_blocked` of a payload goes on sending where it receives.
@@ -92,7 +94,7 @@ class Bundle:
 
     def agree(self, *, mends: bool, heal: Heal) -> None:
         self._out.mends = self._in.mends = mends
-        self._heal = heal if mends else None
+        self._mending.heal = heal if mends else None
 
     @property
     def bytes_again(self) -> int:
@@ -139,9 +141,9 @@ class Bundle:
     def break_off(self, number: int) -> None:
         self._all[number].break_off()
 
-    def look(self) -> None:
+    def look(self, *, between: bool = False) -> None:
         self._watch_all().wait(0)
-        self._tend()
+        self._tend(between=between)
 
     def _watch_all(self) -> Watch:
         """Return a wait for the end of each, and until what goes again can go on, if it is for this
@@ -158,13 +160,11 @@ class Bundle:
         """See that what has broken is healed, and send on what goes again; `between` says that no
         frame is in the middle.
         """
-        fresh = [side for side in self._all if side.is_broken and not side.is_healed]
-        heal = self._heal
-        if (fresh or self._out.misses(())) and heal is not None and heal(self, between):
-            for side in fresh:
-                side.is_healed = True
+        self._mending.tend(self, self._all, between=between)
         if self._out.goes_again:
             self._go_on()
+        if self._mending.is_too_late(self._all, self._main.fd):
+            raise self._lost("one broke before it was closed")
 
     @property
     def heals(self) -> bool:
@@ -175,16 +175,12 @@ class Bundle:
             return  # all are being closed, if the peer has all that went over them
         whole = False
         try:
-            for sent, chunks in self._out.lost(self._all):
-                with payloads_of(sent.head) as payloads:
-                    if payloads and not self._out.send_again(
-                        sent, as_bytes(payloads[sent.which]), chunks
-                    ):
-                        raise self._lost("too much is to be sent again")
-            whole = True
+            whole = self._mending.send_again(self._all, payloads_of)
         finally:
             if not whole:
-                self._end("a payload was sent again in part")
+                self._end("too much is to be sent again, or it was in part")
+        if not whole:
+            raise self._lost("")
 
     @property
     def sends_here(self) -> bool:
@@ -208,12 +204,14 @@ class Bundle:
     ) -> None:
         self._interlude.refuse_here()
         if not payloads or not self._out.sides:
+            self._see_to_sides(between=not payloads)
             self._main.send(head, payloads, while_blocked)
             return
         check_frame(head, payloads)
         whole = False
         try:
             self._sender = threading.get_ident()
+            self._see_to_sides(between=False)
             self._main.send(head, _NOTHING, while_blocked)
             for which, payload in enumerate(payloads):
                 self._out.begin(bytes(head), which, as_bytes(payload))
@@ -235,7 +233,12 @@ class Bundle:
             assert not sent, "the lane sends no payloads now"
             self.send(head, payloads, while_blocked)
         else:
+            self._see_to_sides(between=not payloads)
             self._main.send_rest(head, sent, while_blocked, payloads)
+
+    def _see_to_sides(self, *, between: bool) -> None:
+        """Let whoever waits to send on the link itself see to these: nobody else may be free to."""
+        self._main.interlude.meanwhile = partial(self.look, between=between) if self._all else None
 
     def _send_chunks(self, while_blocked: Callable[[], None] | None) -> None:
         while not self._out.finish():
@@ -260,20 +263,24 @@ class Bundle:
         """
         watch = self._watch_all()
         watch.add(fds_of(waiting), select.POLLOUT)
-        if while_blocked is not None:
-            watch.add((self._main.fd,), select.POLLIN)
+        # Whoever receives, and would be told of the link's end, may be waiting to send.
+        wanted = select.POLLRDHUP if while_blocked is None else select.POLLRDHUP | select.POLLIN
+        watch.add((self._main.fd,), wanted)
         happened = watch.wait(SIDE_LOOK_S)
         if not happened:
             self._check_peer(waiting)
-        if while_blocked is None or not happened.get(self._main.fd):
-            return
-        before = self.statistics().bytes_received
-        self._interlude.call(while_blocked)
-        if self.statistics().bytes_received == before:
+        on_link = happened.get(self._main.fd, 0)
+        if while_blocked is not None and on_link:
+            before = self.statistics().bytes_received
+            self._interlude.call(while_blocked)
+            if self.statistics().bytes_received != before:
+                return
             # As on the link alone: it had no room, and asking again would only burn the core.
             pause = Watch()
             pause.add(fds_of(waiting), select.POLLOUT)
             pause.wait(BLOCKED_PAUSE_S)
+        if on_link & ENDED:
+            raise self._lost("the link itself is over")
 
     # Receiving ------------------------------------------------------------------------------------
     def receive(self, timeout_s: float | None = None) -> memoryview | None:
@@ -292,9 +299,6 @@ class Bundle:
                 return head
             quiet_s = 0.0 if self._wait_for_head(wait_s) else quiet_s + wait_s
             self._main.check_quiet(quiet_s)
-            if quiet_s > SIDE_LOOK_S and not self._out.sides and self._out.misses(self._all):
-                # Closed by the peer, it would have said so before.
-                raise self._lost("one broke before it was closed")
 
     def _wait_for_head(self, wait_s: float) -> bool:
         """Return once some of it is here, or one has broken, True, or time is over."""
@@ -374,7 +378,7 @@ class Bundle:
     def _end(self, reason: str) -> None:
         with self._lock:
             self._why_lost = self._why_lost or reason
-            self.lane = self._heal = None
+            self.lane = self._mending.heal = self._main.interlude.meanwhile = None
             sides = self._all
         self._main.close()
         for side in sides:
@@ -388,12 +392,9 @@ class Bundle:
         """Break off side links whose peer's host has vanished. Raises LinkLost if one may not
         break, or none is left.
         """
-        for side in some:
-            try:
-                vanished = has_vanished(side.sock)
-            except OSError as error:
-                raise self._lost(error) from error
-            if vanished:
-                side.break_off()
-                if not self.mends or all(each.is_broken for each in self._all):
-                    raise self._lost(f"the peer's host has not answered for {PEER_SILENT_S:.0f} s")
+        try:
+            vanished = break_off_vanished(some)
+        except OSError as error:
+            raise self._lost(error) from error
+        if vanished and (not self.mends or all(each.is_broken for each in self._all)):
+            raise self._lost(f"the peer's host has not answered for {PEER_SILENT_S:.0f} s")

@@ -343,11 +343,18 @@ class Incoming:
             if not self.mends:
                 raise ChunkError(f"bytes {at} of a stream that is at {self._begin}")
             side.place = memoryview(bytearray(size))
-        elif at + size > self._end:
-            raise ChunkError("a chunk of two payloads")
         else:
-            side.place = self._target[at - self._begin : at - self._begin + size]
+            side.place = self._place_of(at, size)
         return side.place is not None
+
+    def _place_of(self, at: int, size: int) -> memoryview:
+        """Return where a chunk of this payload belongs. Raises ChunkError."""
+        if at + size > self._end:
+            raise ChunkError("a chunk of two payloads")
+        if size < SIDE_CHUNK_BYTES_MIN and at + size < self._end:
+            # Each is remembered until the payload is whole.
+            raise ChunkError(f"a chunk of {size} bytes that ends no payload")
+        return self._target[at - self._begin : at - self._begin + size]
 
     def _take_from(self, side: Side) -> None:
         """Take a chunk that has come whole."""
@@ -366,10 +373,7 @@ class Incoming:
             return
         self._early_bytes -= _cost(len(early))
         if self._begin <= at < self._end and at not in self._here:
-            start = at - self._begin
-            if start + len(early) > self._target.nbytes:
-                raise ChunkError("a chunk of two payloads")
-            self._target[start : start + len(early)] = early
+            self._place_of(at, len(early))[:] = early
             self._count(at, len(early))
 
     def _count(self, at: int, size: int) -> None:

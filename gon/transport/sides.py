@@ -23,11 +23,11 @@ from typing import NamedTuple
 
 from gon.side_limits import SIDE_CHUNK_BYTES_MAX, SIDE_UNSENT_BYTES
 from gon.transport.framing import after
-from gon.transport.keepalive import configure
+from gon.transport.keepalive import configure, has_vanished
 
 CHUNK = struct.Struct("<QI")
-# What happens to a side link that its peer has ended.
-_ENDED = select.POLLRDHUP | select.POLLHUP | select.POLLERR
+# What happens to a connection that its peer has ended.
+ENDED = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 
 
 class ChunkError(Exception):
@@ -187,7 +187,7 @@ class Watch:
             poller.register(fd, events)
         happened = dict(poller.poll(timeout_s * 1000))
         for side in self._to_end:
-            if happened.get(side.fd, 0) & _ENDED:
+            if happened.get(side.fd, 0) & ENDED:
                 side.break_off()
         return happened
 
@@ -195,3 +195,13 @@ class Watch:
 def fds_of(sides: Iterable[Side]) -> list[int]:
     """Return what to wait for."""
     return [side.fd for side in sides]
+
+
+def break_off_vanished(sides: Iterable[Side]) -> bool:
+    """Break off those whose peer's host has vanished; return whether there are any. Raises
+    OSError.
+    """
+    vanished = [side for side in sides if has_vanished(side.sock)]
+    for side in vanished:
+        side.break_off()
+    return bool(vanished)

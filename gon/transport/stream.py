@@ -21,13 +21,7 @@ from typing import TYPE_CHECKING
 
 from gon.clock import SYSTEM_CLOCK, Clock
 from gon.errors import LinkLost, RemoteProtocolError
-from gon.limits import (
-    BLOCKED_PAUSE_S,
-    BLOCKED_SLICE_S,
-    FRAME_STALL_S,
-    PEER_SILENT_S,
-    WAIT_SLICE_S,
-)
+from gon.limits import BLOCKED_PAUSE_S, BLOCKED_SLICE_S, FRAME_STALL_S, PEER_SILENT_S, WAIT_SLICE_S
 from gon.native import NATIVE
 from gon.transport.base import Bytes, LinkStatistics
 from gon.transport.framing import JOIN_BYTES_MAX, PREFIX, after, parts_of
@@ -66,7 +60,7 @@ class StreamLink:
         self.lane = StreamLane(sock, self._ahead)
         # What is left of the frame being sent, and who may go on with it where it receives.
         self._outgoing: list[memoryview] = []
-        self._interlude = Interlude()
+        self.interlude = Interlude()
         self._why_lost = ""
         self._close_lock = threading.Lock()
         self._receive_bound_s = self._send_bound_s = 0.0
@@ -108,7 +102,7 @@ class StreamLink:
         payloads: Sequence[Bytes] = (),
         while_blocked: Callable[[], None] | None = None,
     ) -> None:
-        self._interlude.refuse_here()
+        self.interlude.refuse_here()
         size = len(head)
         sent = 0 if payloads or size > JOIN_BYTES_MAX else self.lane.send(head)
         if sent != PREFIX.size + size:
@@ -129,7 +123,7 @@ class StreamLink:
         """Go on, without waiting, with a frame whose sender is in `while_blocked` here; return
         whether there is more of it.
         """
-        is_here = self._interlude.is_here()
+        is_here = self.interlude.is_here()
         if is_here and self._outgoing:
             self._push(socket.MSG_DONTWAIT)
         return is_here and bool(self._outgoing)
@@ -137,7 +131,7 @@ class StreamLink:
     @property
     def sends_here(self) -> bool:
         """Whether this thread is in `while_blocked` of a frame."""
-        return self._interlude.is_here()
+        return self.interlude.is_here()
 
     def send_behind(self, head: Bytes) -> None:
         """Let a small frame follow on that one."""
@@ -156,11 +150,11 @@ class StreamLink:
         try:
             if while_blocked is not None:
                 self._send_between(while_blocked)
-            elif self._send_bound_s != WAIT_SLICE_S:
-                self._bound_sends(WAIT_SLICE_S)
+            elif self._send_bound_s != self.interlude.slice_s:
+                self._bound_sends(self.interlude.slice_s)
             while self._outgoing:
                 if not self._push(0):
-                    self._check_peer()
+                    self._wait_on()
             whole = True
         finally:
             if not whole:
@@ -177,10 +171,15 @@ class StreamLink:
         # Not by `lane.look`: a poller serves one thread at a time, and that one is the receiver's.
         while self._outgoing and not wait_for(self.fd, select.POLLIN, 0):
             if not self._push(0):
-                self._check_peer()
+                self._wait_on()
         while self._outgoing:
             if not self._push(socket.MSG_DONTWAIT):
                 self._wait_writable(while_blocked)
+
+    def _wait_on(self) -> None:
+        """See that a send that has waited in vain may wait on. Raises LinkLost."""
+        self._check_peer()
+        self.interlude.waited()
 
     def _push(self, flags: int) -> bool:
         """Send of `_outgoing` what the peer takes; return whether it took some."""
@@ -196,13 +195,13 @@ class StreamLink:
 
     def _wait_writable(self, while_blocked: Callable[[], None]) -> None:
         """Return once the peer takes bytes, `while_blocked` was called, or a slice is over."""
-        events = wait_for(self.fd, select.POLLOUT | select.POLLIN, WAIT_SLICE_S)
+        events = wait_for(self.fd, select.POLLOUT | select.POLLIN, self.interlude.slice_s)
         if not events:
-            self._check_peer()
+            self._wait_on()
         if not events or events & select.POLLOUT:
             return
         received = self._bytes_received
-        self._interlude.call(while_blocked)
+        self.interlude.call(while_blocked)
         if self._bytes_received == received:
             # It had no room for more. What is readable stays so: asking for that at once would
             # only burn the core.
@@ -253,7 +252,7 @@ class StreamLink:
         The peer may be doing the same: if both only received, each would wait for what the other
         is holding back.
         """
-        sends = self._interlude.is_here()
+        sends = self.interlude.is_here()
         if not sends and self._receive_bound_s != WAIT_SLICE_S:
             self._bound_receives(WAIT_SLICE_S)
         quiet_s = 0.0

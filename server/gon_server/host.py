@@ -32,6 +32,7 @@ from gon_server.leases import DRAINING, EndWorker, Lease, LeaseBook, LeaseReques
 from gon_server.modules import ModuleCache
 from gon_server.orders import Assign, Find, Offer
 from gon_server.side_book import SideBook
+from gon_server.side_watch import SideWatch
 from gon_server.spawning import SpawnerProcess
 from gon_server.supervision import SupervisedWorker
 from gon_server.units import UnitBook, UnitSpec
@@ -78,6 +79,7 @@ class Host:
         self._empty.set()
         self._units = UnitBook(specs)
         self._sides = SideBook()
+        self._side_watch = SideWatch(self._sides.ended)
         self._leases = LeaseBook(
             self._units, epoch=epoch, lease_s=settings.lease_s, grace_s=settings.grace_s
         )
@@ -208,10 +210,24 @@ class Host:
         lease = self._leases.by_token(token)
         if lease is None:
             return "its token opens no lease"
-        if is_side and (why := self._sides.admit(lease.id, lease.tenant)):
+        if is_side and (why := self._admit_side(lease, sock)):
             return why
-        went = self._fleet.give_link(lease.id, sock, peer, is_side=is_side)
-        return "" if went else "its lease has no worker"
+        if self._fleet.give_link(lease.id, sock, peer, is_side=is_side):
+            return ""
+        with contextlib.suppress(OSError):  # the peer was first
+            # Closing it is not enough where it is watched.
+            sock.shutdown(socket.SHUT_RDWR)
+        return "its lease has no worker"
+
+    def _admit_side(self, lease: Lease, sock: socket.socket) -> str:
+        why = self._sides.admit(lease.id, lease.tenant)
+        if not why:
+            try:
+                self._side_watch.add(lease.id, sock)
+            except OSError as error:
+                self._sides.ended(lease.id)
+                why = f"it cannot be watched: {error.strerror}"
+        return why
 
     async def drain(self, drain_s: float) -> None:
         """Give no more leases, wait for those there are, then end them."""
@@ -231,6 +247,7 @@ class Host:
         self._building.close()
         self._fleet.close()
         self._contents.close()
+        self._side_watch.close()
 
     async def _wait_empty(self, timeout_s: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -250,6 +267,7 @@ class Host:
         for effect in self._leases.end(lease_id, reason):
             log.warning("%s has ended: %s", effect.lease, effect.reason)
         self._leases.worker_gone(lease_id, reason)
+        self._side_watch.over(lease_id)
         self._sides.over(lease_id)
         if not self._leases.held:
             self._empty.set()
@@ -272,8 +290,6 @@ class Host:
         self._contents.gone(worker)
 
     def _link_changed(self, lease_id: str, up: bool) -> None:
-        if not up:
-            self._sides.over(lease_id)
         self._leases.link_changed(lease_id, self._clock.now_s(), up=up)
         self._schedule()
 

@@ -1,8 +1,8 @@
 """How many side links a host's workers may have, over all leases of a tenant and of the host.
 
-A worker holds so many of its one lease's (gon_server.anteroom); this is what bounds their sum. gond
-passes a connection on and hears nothing of its end, so a lease counts for those that it was given
-since its link came, as far as its worker can hold them.
+A worker holds so many of its one lease's (gon_server.anteroom); this is what bounds their sum, and
+that of a worker that keeps to nothing. A lease counts for those that it was given and that are
+still there, as gond sees for itself (gon_server.side_watch).
 
 Rules: pure: what was admitted is admitted. A client that is refused one goes on with fewer.
 """
@@ -34,20 +34,25 @@ class SideBook:
     def admit(self, lease: str, tenant: str) -> str:
         """Count one more; return "", or why it is not to be had."""
         _, count = self._held.get(lease, (tenant, 0))
-        if count < SIDES_LEASE_MAX:
-            of_tenant = sum(held for other, held in self._held.values() if other == tenant)
-            why = ""
-            if of_tenant >= self._tenant_max:
-                why = f"tenant {tenant} has {of_tenant} side links, as many as one may"
-            elif self.held >= self._host_max:
-                why = f"the host has {self.held} side links, as many as it may"
-            if why:
-                self.refused += 1
-                return why
-            count += 1
-        self._held[lease] = tenant, count
-        return ""
+        of_tenant = sum(held for other, held in self._held.values() if other == tenant)
+        if count >= SIDES_LEASE_MAX:
+            why = f"the lease has {count} side links, as many as one may"
+        elif of_tenant >= self._tenant_max:
+            why = f"tenant {tenant} has {of_tenant} side links, as many as one may"
+        elif self.held >= self._host_max:
+            why = f"the host has {self.held} side links, as many as it may"
+        else:
+            self._held[lease] = tenant, count + 1
+            return ""
+        self.refused += 1
+        return why
+
+    def ended(self, lease: str) -> None:
+        """Hear that one of a lease's is over."""
+        tenant, count = self._held.pop(lease, ("", 0))
+        if count > 1:
+            self._held[lease] = tenant, count - 1
 
     def over(self, lease: str) -> None:
-        """Hear that a lease's link is gone, and its side links with it."""
+        """Hear that a lease's worker is gone, and its side links with it."""
         self._held.pop(lease, None)

@@ -25,6 +25,7 @@ from gon.transport.base import Link
 from gon.wire import ops
 from gon.wire.batch import Failure, Reply
 from gon.wire.frame import Kind
+from gon_client.interruption import Inside
 from gon_client.remote import RemoteDevice
 from gon_client.round_trip import RoundTrip
 from gon_client.sending import Sending
@@ -364,7 +365,7 @@ def test_the_shortest_round_trip_counts() -> None:
 
 
 def test_who_sends_pieces_gives_way() -> None:
-    sending = Sending()
+    sending = Sending(Inside())
     sending.begin_pieces()
     assert sending.in_pieces
     had: list[bool] = []

@@ -5,17 +5,15 @@ from __future__ import annotations
 import random
 import socket
 import threading
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 
 import pytest
 
 from gon.errors import LinkLost, LocalProtocolError, RemoteProtocolError
-from gon.side_limits import SIDE_CHUNK_BYTES_MAX, SIDES_MAX
-from gon.transport.base import Bytes, Link, Sides, WhileBlocked, drop_payload
-from gon.transport.bundle import Bundle
+from gon.side_limits import SIDE_CHUNK_BYTES_MAX, SIDE_CHUNK_BYTES_MIN, SIDES_MAX
+from gon.transport.base import Link, drop_payload
 from gon.transport.inproc import inproc_pair
-from gon.transport.sides import CHUNK, Side
+from gon.transport.sides import CHUNK
 from gon.transport.stream import StreamLink
 from gon.wire.batch import SideLinks, decode
 from gon.wire.frame import decode_head
@@ -90,7 +88,9 @@ def test_a_link_that_takes_none_refuses_them() -> None:
     [
         [(0, 0)],
         [(0, SIDE_CHUNK_BYTES_MAX + 1)],
-        [(0, 10), (5, 10)],
+        [(0, SIDE_CHUNK_BYTES_MIN), (100, SIDE_CHUNK_BYTES_MIN)],
+        [(0, SIDE_CHUNK_BYTES_MIN - 1)],
+        [(SIDE_CHUNK_BYTES_MIN, SIDE_CHUNK_BYTES_MIN)],
     ],
 )
 def test_chunks_that_nobody_sends_end_the_link(chunks: list[tuple[int, int]]) -> None:
@@ -99,9 +99,9 @@ def test_chunks_that_nobody_sends_end_the_link(chunks: list[tuple[int, int]]) ->
     bundle.add(StreamLink(mine, "side"))
     bundle.receive_over(1)
     for at, size in chunks:
-        theirs.sendall(CHUNK.pack(at, size) + bytes(min(size, 100)))
+        theirs.sendall(CHUNK.pack(at, size) + bytes(min(size, SIDE_CHUNK_BYTES_MIN)))
     with pytest.raises(RemoteProtocolError):
-        bundle.receive_into(memoryview(bytearray(15)))
+        bundle.receive_into(memoryview(bytearray(2 * SIDE_CHUNK_BYTES_MIN - 1)))
     with pytest.raises(LinkLost):
         peer.receive(PATIENCE_S)
     for each in (bundle, peer, theirs):
@@ -223,129 +223,3 @@ def test_fewer_close_the_others_and_the_link_goes_on() -> None:
     assert last.sock.fileno() == -1
     here.close()
     there.close()
-
-
-# Breaks that few can notice --------------------
-@pytest.fixture
-def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gon.transport.bundle.SIDE_LOOK_S", 0.02)
-
-
-class Ends:
-    """The two ends of a link that mends, each with what it has sent; the client's tells of breaks
-    by a word, as its session does.
-    """
-
-    def __init__(self) -> None:
-        self.here, self.there = bundle_pair(2, mends=True)
-        self.here.agree(mends=True, heal=self._heal_here)
-        self.there.agree(mends=True, heal=self._heal_there)
-        self.sent: dict[bytes, bytes] = {}
-        self.words = 0
-        self._kept: list[socket.socket] = []
-
-    def part(self, side: Side) -> socket.socket:
-        """Join one end of a side link to nobody, unseen by the other end; return who is there now:
-        it takes what is sent.
-        """
-        mine, other = socket.socketpair()
-        self._kept += side.sock, other
-        side.sock, side.fd = mine, mine.fileno()
-        return other
-
-    def send(self, end: Bundle, head: bytes, payload: bytes, receive: WhileBlocked = None) -> None:
-        self.sent[head] = payload
-        end.send(head, [payload] if payload else (), receive)
-
-    def _again(self, head: bytes) -> AbstractContextManager[Sequence[Bytes]]:
-        return nullcontext((self.sent[head],))
-
-    def _heal_here(self, sides: Sides, _between: bool) -> bool:
-        sides.mend(self._again)
-        self.words += sides.say(b"broken")
-        return self.words > 0
-
-    def _heal_there(self, sides: Sides, between: bool) -> bool:
-        if between:
-            sides.mend(self._again)
-        return between
-
-    def take(self, end: Bundle, head: bytes) -> None:
-        """Receive this frame, whole and as it was sent."""
-        raw = end.receive(PATIENCE_S)
-        assert raw == head
-        if self.sent.get(head):
-            place = bytearray(len(self.sent[head]))
-            end.receive_into(memoryview(place))
-            assert place == self.sent[head]
-
-    def close(self) -> None:
-        for each in (self.here, self.there, *self._kept):
-            each.close()
-
-
-@pytest.mark.parametrize("later", [0, 3])
-@pytest.mark.usefixtures("looks_often")
-def test_a_break_that_only_the_sender_sees_is_healed_by_it(later: int) -> None:
-    """Its receiver takes what comes again from behind later payloads, though it saw no end."""
-    ends = Ends()
-    here, there = ends.here, ends.there
-    other = ends.part(there._all[1])
-    heads = [b"frame %d" % number for number in range(1 + later)]
-    for head in heads:
-        ends.send(there, head, random.Random(head).randbytes(PIECE))
-    other.close()
-    # It waits for the next frame, and nobody tells it.
-    waiter = threading.Thread(target=ends.take, args=(there, b"over"))
-    waiter.start()
-    for head in heads:
-        ends.take(here, head)
-    here.send(b"over")
-    waiter.join(PATIENCE_S)
-    assert there.broken() == [1]
-    assert here.broken() == []
-    ends.close()
-
-
-@pytest.mark.parametrize("large_head", [False, True])
-@pytest.mark.usefixtures("looks_often")
-def test_who_receives_in_the_middle_of_a_send_tells_of_a_break(large_head: bool) -> None:
-    """It has both the turn and the sending lock: nobody else could tell, and its peer waits."""
-    ends = Ends()
-    here, there = ends.here, ends.there
-    # The host does not see that the client's end is over.
-    ends.part(there._all[1])
-    ends.part(here._all[1]).close()
-    ends.send(there, b"down", random.Random(1).randbytes(PIECE))
-    up = b"up" * (1 << 20) if large_head else b"up"
-    payload = b"" if large_head else random.Random(2).randbytes(1 << 23)
-    failures: list[BaseException] = []
-    blocked = threading.Event()
-
-    def serve() -> None:
-        try:
-            # Not before: a send that goes through at once receives nothing.
-            assert blocked.wait(PATIENCE_S)
-            for head in (up, b"broken"):
-                ends.take(there, head)
-            there.break_off(1)
-            there.receive(0)
-        except BaseException as error:  # noqa: BLE001 - told by the thread that asserts
-            failures.append(error)
-
-    taken: list[bytes] = []
-
-    def receive() -> None:
-        blocked.set()
-        if not taken:
-            taken.append(b"down")
-            ends.take(here, b"down")
-
-    server = threading.Thread(target=serve)
-    server.start()
-    ends.send(here, up, payload, receive)
-    server.join(PATIENCE_S)
-    assert not failures, failures
-    assert taken
-    assert ends.words == 1
-    ends.close()

@@ -38,6 +38,7 @@ from gon.wire.session import Role, Session
 from gon_client.batcher import Batcher
 from gon_client.control import ControlChannel, LeaseState, LeaseStatus
 from gon_client.dial import Dialer
+from gon_client.interruption import Inside
 from gon_client.lease import Lease
 from gon_client.pending import NO_ORIGIN, Answer, Origins, caller, is_ours, name_origin
 from gon_client.pump import QUIET_TICKS, Pump
@@ -94,7 +95,7 @@ def test_a_pump_ends_with_the_session() -> None:
 
 # Turn --------------------
 def test_one_has_the_turn_and_the_others_wait_for_news() -> None:
-    turn = Turn()
+    turn = Turn(Inside())
     assert turn.lock.acquire(blocking=False)
     assert not turn.hold(pytest.fail)
     news = threading.Event()
@@ -117,7 +118,7 @@ def test_one_has_the_turn_and_the_others_wait_for_news() -> None:
 
 
 def test_nobody_follows_a_turn_that_is_free_or_whose_news_is_here() -> None:
-    turn = Turn()
+    turn = Turn(Inside())
     turn.follow(lambda: False, None)
     with turn.lock:
         turn.follow(lambda: True, None)

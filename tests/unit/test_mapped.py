@@ -23,6 +23,7 @@ from gon.transport.shm import ShmLink
 from gon_client.buffer import Buffer
 from gon_client.device import Device
 from gon_client.link import SessionLink
+from gon_client.mapped import Borrowed
 from gon_client.remote import RemoteDevice
 from gon_server.devices.sim import SimDevice
 from tests.inproc_worker import InprocWorker, open_session
@@ -249,6 +250,19 @@ def test_the_next_link_lends_the_same_memory(far: Far) -> None:
     far.write(2)
     assert (far.read() == 2).all()
     assert far.device.counts().resumed >= 2
+
+
+def test_a_next_link_that_lends_less_is_refused(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what asks, and by what would copy without asking."""
+    far.write(1)
+    borrowed = far.session._dialer.borrowed
+    assert borrowed is not None
+    less = Borrowed(borrowed.memory[: SIZE_BYTES // 2], borrowed.loan)
+    monkeypatch.setattr(far.session._dialer, "borrowed", less)
+    for _ in range(2):
+        with pytest.raises(RemoteProtocolError, match=f"{SIZE_BYTES} bytes"):
+            far.write(2)
+        far.device.sync(DEFAULT_STREAM).wait()
 
 
 def test_what_is_read_from_a_worker_that_is_gone_is_not_believed(far: Far) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gon.clock import SYSTEM_CLOCK
-from gon.compression import COMPRESSIONS
+from gon.compression import COMPRESSIONS, compress
 from gon.limits import DELAY_QUEUE_S, KIB, MIB, TCP_UNSENT_BYTES
 from gon.payoff import LINK_BYTES_PER_S, SAMPLE_BYTES
 from gon_client.predict.carrying import WOKEN_BYTES, Carrier
@@ -115,3 +115,7 @@ def test_samples_are_bounded_and_in_order() -> None:
         assert (content.left > 0.9) is (content.first >= SAMPLES_MAX)
     samples.clear()
     assert samples.contents() == []
+    # What went compressed would not shrink again, and others are not like it.
+    compressed = compress(memoryview(noise.data.tobytes() + bytes(SAMPLE_BYTES)))
+    assert [samples.take(some) for some in (bytes(SAMPLE_BYTES), compressed)] == [0, -1]
+    assert [content.first for content in samples.contents()] == [0]

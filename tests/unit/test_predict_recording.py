@@ -70,6 +70,15 @@ def test_what_a_block_does_is_recorded_and_predicted(make_pair: MakePair) -> Non
         assert len(trace.trace.events) == before
 
 
+def test_its_repr_compresses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That may take a tenth of a second, and a debugger asks for it again and again."""
+    with leased() as device, record(device) as trace:
+        monkeypatch.setattr(trace, "_compresses", True)
+        monkeypatch.setattr(trace._recorder, "samples", None)
+        device.default_stream.sync()
+        assert "2 frames" in repr(trace)
+
+
 def test_a_recording_is_asked_when_it_is_over() -> None:
     match = "end the recording"
     with (

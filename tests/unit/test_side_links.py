@@ -16,6 +16,7 @@ from gon.testing.faulty_link import Cut, FaultyLink
 from gon.transport.base import Link
 from gon.transport.bundle import Bundle
 from gon.transport.stream import StreamLink
+from gon.wire.batch import SideLinks, encode
 from gon.wire.frame import Kind, encode_head
 from gon_client.counts import LinkCounts
 from gon_client.remote import RemoteDevice
@@ -25,6 +26,7 @@ from gon_server.anteroom import Anteroom
 from gon_server.devices.sim import SimDevice
 from tests.bundles import lose, stream_ends
 from tests.forced_side_links import MOST, force_side_links
+from tests.held_clock import HeldClock
 from tests.inproc_worker import PATIENCE_S, InprocWorker, open_session
 
 PIECE = 40_000
@@ -70,7 +72,8 @@ class Place:
                 there.close()
                 raise HostUnreachable("it is over")
             self.sockets += here.dup(), there.dup()
-        self.worker.take_side(StreamLink(there, "side:client"))
+            # Not once the worker has closed those that wait.
+            self.worker.take_side(StreamLink(there, "side:client"))
         return StreamLink(here, "side:worker")
 
     def perhaps_break(self) -> None:
@@ -78,11 +81,11 @@ class Place:
             lose(self._chance.choice(self.sockets[-2 * MOST :]))
 
     def close(self) -> None:
-        self.worker.close()
         with self._lock:
             self._is_over = True
-            for each in self.sockets:
-                each.close()
+        self.worker.close()
+        for each in self.sockets:
+            each.close()
 
 
 def _transfer(far: RemoteDevice, place: Place, number: int, turns: int) -> None:
@@ -249,7 +252,7 @@ def test_what_cannot_be_opened_is_done_without(monkeypatch: pytest.MonkeyPatch) 
 def test_a_link_that_is_lost_while_a_word_is_said_is_replaced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The pump goes on; and a finalizer that runs in it finds whose the sending lock is."""
+    """The pump goes on; and a finalizer that runs in it finds that it is inside."""
     force_side_links(monkeypatch, 1, threads=True)
     place = Place(1, cuts=0)
     link = open_session(place.worker, open_side=place.open_side)
@@ -257,7 +260,7 @@ def test_a_link_that_is_lost_while_a_word_is_said_is_replaced(
     say, owned = keeper._say_word, list[bool]()
 
     def lost(word: bytes) -> None:
-        owned.append(link._sending.owner.is_here())
+        owned.append(link._inside.is_here())
         if len(owned) == 1:
             raise LinkLost("in this moment")
         say(word)
@@ -279,6 +282,39 @@ def test_what_is_no_ticket_is_none() -> None:
         receive_ticket(here)
     here.close()
     there.close()
+
+
+def test_one_that_begins_to_be_opened_as_all_ends_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The pump may be in the middle of that, whoever ends the session."""
+    ends: list[Link] = []
+
+    class Told(Width):
+        def look(self, now_s: float) -> None:
+            self.wanted = 1
+
+    monkeypatch.setattr("gon_client.side_links.Width", Told)
+    monkeypatch.setattr(Opening, "start", Opening._run)
+
+    def open_side() -> Link:
+        here, there = stream_ends()
+        there.send(encode_head(Kind.SIDES, 0, 0, (), encode(SideLinks(0, (b"t" * 16,)))))
+        ends.append(there)
+        return here
+
+    worker, clock = InprocWorker(SimDevice()), HeldClock()
+    link = open_session(worker, clock=clock, open_side=open_side)
+    clock.settle()
+    link.close()
+    link.side_links.tick()
+    # The pump's own, and that of the tick that comes too late.
+    assert len(ends) == 2
+    for end in ends:
+        with pytest.raises(LinkLost):
+            end.receive(PATIENCE_S)
+    clock.close()
+    worker.close()
 
 
 def test_those_opened_for_nobody_are_closed() -> None:

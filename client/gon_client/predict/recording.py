@@ -67,7 +67,9 @@ class Recording:
         self._recorder.begin()
 
     def __repr__(self) -> str:
-        return f"Recording({len(self.trace.events)} frames, {self.trace.measured_s:.3f} s)"
+        # What compressing would give is found by doing it: not for this.
+        trace = self._recorder.trace(self._way, self._probe_s, self._rest_s)
+        return f"Recording({len(trace.events)} frames, {trace.measured_s:.3f} s)"
 
     def _enter(self, link: Link) -> Link:
         if isinstance(link, RecordingLink):

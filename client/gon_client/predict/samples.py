@@ -10,7 +10,7 @@ Rules: bounded by SAMPLES_MAX. Must not know: links, ways.
 from __future__ import annotations
 
 from gon.clock import Clock
-from gon.compression import COMPRESSIONS, compress
+from gon.compression import COMPRESSIONS, compress, looks_compressed
 from gon.payoff import SAMPLE_BYTES
 from gon.transport.base import Bytes
 from gon_client.predict.trace import Content
@@ -38,9 +38,11 @@ class Samples:
         self._count, self._stride = 0, 1
 
     def take(self, payload: Bytes) -> int:
-        """Return a payload's number, -1 for one that nobody would compress."""
+        """Return a payload's number, -1 for one that nobody would compress: it is small, or went
+        compressed already, and says nothing of others.
+        """
         data = memoryview(payload).cast("B")
-        if data.nbytes < SAMPLE_BYTES:
+        if data.nbytes < SAMPLE_BYTES or looks_compressed(data):
             return -1
         number, self._count = self._count, self._count + 1
         if number % self._stride == 0:
