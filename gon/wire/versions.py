@@ -37,6 +37,7 @@ STEPS = (
     Step(
         14, "2026-11-28", "OpenCL's images and samplers: CreateImage and what copies and fills them"
     ),
+    Step(18, "2026-11-28", "times of single commands: NoteCommand, AskTimes"),
 )
 # From this version on a worker unfolds what is folded.
 FOLDING = 4
@@ -48,6 +49,8 @@ MAPPING = 10
 TELLING_ALL = 13
 # From this version on a worker takes the ops of images.
 IMAGES = 14
+# From this version on a worker tells times of single commands.
+TIMES = 18
 # From this version on both ends go on with the side links that are left, if one breaks.
 MENDING = 11
 
