@@ -283,6 +283,23 @@ static int times(void) {
   GOOD(clEnqueueFillBuffer(own, x, &zero, 4, 0, 4, 0, NULL, &filled));
   GOOD(clFinish(own));
   cl_ulong after = now();
+  /* What fails, here for its memory is gone, has no times, and is told of once. */
+  cl_mem gone = clCreateBuffer(context, 0, 4, NULL, &code);
+  GOOD(clSetKernelArg(one, 0, sizeof gone, &gone));
+  GOOD(clReleaseMemObject(gone));
+  for (int i = 0; i < 2; i++) {
+    cl_event failed;
+    cl_ulong at;
+    GOOD(clEnqueueNDRangeKernel(own, one, 1, NULL, &n, NULL, 0, NULL, &failed));
+    if (i)
+      TRUE(clFinish(own) < 0);
+    else
+      IS(clWaitForEvents(1, &failed), CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST);
+    IS(clGetEventProfilingInfo(failed, CL_PROFILING_COMMAND_END, 8, &at, NULL),
+       CL_PROFILING_INFO_NOT_AVAILABLE);
+    GOOD(clFinish(own));
+    GOOD(clReleaseEvent(failed));
+  }
   /* The queue lives as long as events of its. */
   GOOD(clReleaseCommandQueue(own));
   if (is_between(before, filled, after))
