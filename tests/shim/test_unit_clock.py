@@ -40,5 +40,4 @@ def test_clocks_that_drift_or_are_set_are_followed() -> None:
             assert abs(clock.here(int(now + drifted)) - now) < 5000
         now += 100_000
         if number == 10_000:
-            apart, number_set = -(10**12) + 0.0, number
-    assert number_set == 10_000
+            apart = -(10**12) + 0.0
