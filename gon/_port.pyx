@@ -23,6 +23,18 @@ cdef class Port:
         """
         return 0
 
+    cdef int note(self, uint64_t stream, uint64_t event) except -1:
+        """Let an event be the stream's last command (gon.timing); return 1, or 0 if nothing was
+        done.
+        """
+        return 0
+
+    cdef int times(self, uint64_t event, uint64_t* at) except -1:
+        """Write the four times of a noted command, once it has ended; return 1, or 0 if they are
+        still to be asked for.
+        """
+        return 0
+
     cdef uint8_t* window(
         self, uint64_t stream, uint64_t buffer, uint64_t offset, uint64_t size, bint wait
     ) except? NULL:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import NewType, TypeAlias
+from typing import NamedTuple, NewType, TypeAlias
 
 import msgspec
 
@@ -338,3 +338,14 @@ class LeaseTerms:
 
     def __repr__(self) -> str:
         return f"LeaseTerms({self.id} on {self.unit}, fence {self.fence:#x}, {self.endpoint})"
+
+
+class CommandTimes(NamedTuple):
+    """When a command was queued on the device, submitted, began and ended: never falling, in ns of
+    the device's clock, which may begin anywhere.
+    """
+
+    queued_ns: int
+    submitted_ns: int
+    began_ns: int
+    ended_ns: int

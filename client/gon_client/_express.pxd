@@ -1,4 +1,4 @@
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from gon.wire._ledger cimport Ledger
 from gon.wire._repeats cimport Folds
@@ -37,6 +37,21 @@ cdef class SyncAnswer:
     cdef readonly object error
 
 
+cdef class TimesAnswer(SyncAnswer):
+    cdef uint64_t[4] _times
+    cdef uint64_t _event
+    cdef bint _is_asked
+    cdef uint64_t _asked_number
+    # The number of the op that noted the command, 0 if that is not known.
+    cdef uint64_t _number
+    cdef int64_t _sent_ns
+    cdef int64_t _heard_ns
+
+    cdef int _put_note(self, uint64_t stream) except -1
+    cdef int _put_ask(self) except -1
+    cdef void _hear(self) noexcept
+
+
 cdef class Express:
     cdef object _link
     cdef Outbox _outbox
@@ -55,6 +70,12 @@ cdef class Express:
     cdef public uint64_t waits
     cdef uint64_t _waited_stream
     cdef uint64_t _waited_number
+    # The last frame sent by the short way: its first op, and when it went; when the last frame came.
+    cdef uint64_t _sent_first
+    cdef int64_t _sent_ns
+    cdef int64_t _received_ns
+    # Times that are to be asked for beside the next wait.
+    cdef list _wanted
     # The frame whose acknowledgement has told that its stream was quiet.
     cdef uint64_t _quiet_frame
     # The number of the next op after an upload that ended on a quiet stream, the last waited for.
@@ -69,16 +90,28 @@ cdef class Express:
     cdef bint take_turn(self) except -1
     cdef int give_turn(self) except -1
     cdef int _wait(self, object answer) except -1
+    cdef int _ask_wanted(self) except -1
+    cdef int _send_now(self) except -1
     cdef int queue(self, const uint8_t* op, Py_ssize_t size, object origin) except -1
+    cdef int _open(self) except -1
+    cdef int _gathered(self) except -1
     cdef int _exchange(self, object answer) except -1
     cdef int _send(self) except -1
     cdef bint _is_quick(self, Py_ssize_t more_bytes) except -1
     cdef int _receive(self) except -1
     cdef bint _settle(self, const uint8_t* head, Py_ssize_t size) except -1
     cdef bint _acknowledged(self, uint64_t ack) except -1
-    cdef bint _is_for(self, uint64_t cookie, bint has_data, uint32_t size) except -1
+    cdef bint _is_for(self, uint64_t cookie, const uint8_t* data, uint32_t size) except -1
     cdef int _uploaded(self, uint64_t stream, uint64_t number) except -1
     cdef int _apply(self, uint64_t cookie, const uint8_t* data, uint32_t size) except -1
+
+
+cdef class Prepared:
+    cdef Express _express
+    cdef uint64_t _stream
+    cdef bytes _coded
+
+    cdef TimesAnswer _put_noted(self, uint64_t event)
 
 
 cdef object caller()

@@ -16,19 +16,20 @@ from cpython.list cimport PyList_SetSlice
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport Py_DECREF
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 
-from gon.errors import GonError
+from gon.errors import GonError, RemoteProtocolError
 from gon.limits import BATCH_OPS_MAX, HEAD_BYTES_MAX, INLINE_BYTES_MAX, REPEAT_BATCH_OPS
 from gon.transport.framing import JOIN_BYTES_MAX
 from gon.wire import ops as _ops
-from gon.wire.batch import encode_op
+from gon.model import CommandTimes
+from gon.wire.batch import decode, encode_op
 from gon.wire.frame import Kind, plain_word
 from gon_client.batcher import IDLE_OPS_TARGET
 from gon_client.pending import NO_ORIGIN, Answer, is_ours, once_more
 
-from gon.transport._lane cimport Lane
+from gon.transport._lane cimport Lane, now_ns
 from gon.wire._ledger cimport HEADER_BYTES, Ledger, header_field
 from gon.wire.packing cimport (
     BYTES_HEAD, NUMBER_BYTES, put_array, put_bytes, put_number, take_array, take_bytes, take_number,
@@ -50,6 +51,11 @@ cdef enum:
     _TAG_ALLOCATE = 1
     _TAG_FREE = 2
     _TAG_SYNC = 12
+    _TAG_NOTE = 80
+    _TAG_TIMES = 81
+    # The times of a command, and of how many commands at most one wait asks for those.
+    _TIMES = 4
+    _WANTED = 64
     # The least room an outbox has, and that for the ends of its ops.
     _ROOM = 16384
     _ENDS = 256
@@ -72,6 +78,8 @@ assert _ops.Read.__struct_config__.tag == _TAG_READ
 assert _ops.Allocate.__struct_config__.tag == _TAG_ALLOCATE
 assert _ops.Free.__struct_config__.tag == _TAG_FREE
 assert _ops.Sync.__struct_config__.tag == _TAG_SYNC
+assert _ops.NoteCommand.__struct_config__.tag == _TAG_NOTE
+assert _ops.AskTimes.__struct_config__.tag == _TAG_TIMES
 
 cdef uint64_t _REPLIES = plain_word(Kind.REPLIES)
 cdef uint64_t _ACK = plain_word(Kind.ACK)
@@ -251,6 +259,18 @@ cdef class Outbox:
         return self.first - count
 
 
+cdef bint _take_times(const uint8_t* data, uint32_t size, uint64_t* times) noexcept nogil:
+    """Take what answers a question for times; False if it is something else."""
+    cdef uint32_t count
+    cdef const uint8_t* end = data + size
+    cdef const uint8_t* at = take_array(data, end, &count)
+    if at == NULL or count != _TIMES:
+        return False
+    for index in range(_TIMES):
+        at = take_number(at, end, &times[index])
+    return at == end
+
+
 cdef class Express:
     """The quick way of one session link's launches and waits."""
 
@@ -267,13 +287,25 @@ cdef class Express:
         self._inside = link._inside.threads
         self._sending = link._sending
         self._cookies = link.cookies
+        self._wanted = []
 
     cdef int queue(self, const uint8_t* op, Py_ssize_t size, object origin) except -1:
         """Gather a coded op that nobody waits for here."""
+        self._open()
+        self._outbox.put(op, size, origin)
+        self._gathered()
+        return 0
+
+    cdef int _open(self) except -1:
+        """Raise what has ended the session."""
         if self._outbox.ended:
             raise self._link._ended()
+        return 0
+
+    cdef int _gathered(self) except -1:
+        """Send what is gathered if it is worth a frame, or let the pump do so."""
         cdef Py_ssize_t target = self._batcher.ops_target
-        if self._outbox.put(op, size, origin) >= target:
+        if self._outbox.count >= target:
             self._link.send_posted()
         elif self._pump.parked:
             self._pump.wake()
@@ -319,6 +351,26 @@ cdef class Express:
         answer._express = self
         self._answers[cookie] = answer
         return put_number(put_number(put_number(put_array(op, 3), _TAG_SYNC), stream), cookie) - op
+
+    def note(self, uint64_t stream, uint64_t event):
+        """Queue that an event is to be the last command of a stream; return the times of that."""
+        cdef TimesAnswer answer = self.times(event)
+        answer._put_note(stream)
+        self._gathered()
+        return answer
+
+    def times(self, uint64_t event):
+        """Return the times of the command that an event is, to be asked for."""
+        cdef TimesAnswer answer = TimesAnswer.__new__(TimesAnswer)
+        answer._express, answer._event = self, event
+        return answer
+
+    def prepare(self, uint64_t stream, kernel, grid, block, shared_bytes, tuple args):
+        """Return a launch, as RemoteDevice.launch takes one, to be queued again and again."""
+        cdef Prepared prepared = Prepared.__new__(Prepared)
+        prepared._express, prepared._stream = self, stream
+        prepared._coded = encode_op(_ops.Launch(stream, kernel, grid, block, shared_bytes, args))
+        return prepared
 
     def allocate(self, uint64_t buffer, uint64_t size_bytes):
         """Queue a new buffer."""
@@ -429,6 +481,8 @@ cdef class Express:
             return 0
         self.waits += 1
         try:
+            if self._wanted:
+                self._ask_wanted()
             self._exchange(answer)
         finally:
             self.give_turn()
@@ -436,8 +490,29 @@ cdef class Express:
             self._link.wait_on(answer, None)
         return 0
 
+    cdef int _send_now(self) except -1:
+        """Send what is gathered at once, for it is waited for in a moment."""
+        if self.take_turn():
+            try:
+                self._exchange(None)
+            finally:
+                self.give_turn()
+        if self._outbox.count:
+            self._link.send_posted()
+        return 0
+
+    cdef int _ask_wanted(self) except -1:
+        """Ask for the times that are wanted."""
+        cdef list wanted = self._wanted
+        self._wanted = []
+        for answer in wanted:
+            (<TimesAnswer>answer).ask()
+        return 0
+
     cdef int _exchange(self, object answer) except -1:
-        """Send what is gathered, receive one frame: what nearly every wait needs. Needs the turn."""
+        """Send what is gathered, and receive one frame if there is an answer to wait for: what
+        nearly every wait needs. Needs the turn.
+        """
         cdef Outbox outbox = self._outbox
         # Not waited for: who has it may be waiting for the turn.
         if not self._sending.acquire(False):
@@ -453,8 +528,11 @@ cdef class Express:
                 self._send()
         finally:
             self._sending.release()
-        if not outbox.count and not answer.settled:
+        if answer is not None and not outbox.count and not answer.settled:
             self._receive()
+            # The first may be no more than the acknowledgement of what was sent before.
+            if not answer.settled:
+                self._receive()
         return 0
 
     cdef int _send(self) except -1:
@@ -477,6 +555,7 @@ cdef class Express:
         self._batches.append((first, marks))
         # Not told of to the batcher: whoever sends here waits for the answer at once.
         size = PyBytes_GET_SIZE(head)
+        self._sent_first, self._sent_ns = first, now_ns()
         sent = lane.put(<const uint8_t*>PyBytes_AS_STRING(head), size)
         if sent != _PREFIX_BYTES + size:
             try:
@@ -501,6 +580,7 @@ cdef class Express:
         cdef Lane lane = transport.lane
         if lane is not None and link._fault is None:
             size = lane.take()
+            self._received_ns = now_ns()
             if size >= 0:
                 if not self._settle(lane.head, size):
                     try:
@@ -552,7 +632,7 @@ cdef class Express:
             if at == NULL or end - at < 2 or at[0] != 0 or at[1] != 0xc0:
                 return False
             at += 2
-            if not self._is_for(cookies[index], data[index] != NULL, sizes[index]):
+            if not self._is_for(cookies[index], data[index], sizes[index]):
                 return False
             for other in range(index):
                 if cookies[other] == cookies[index]:
@@ -576,18 +656,21 @@ cdef class Express:
             self._batcher.flying(0)
         return True
 
-    cdef bint _is_for(self, uint64_t cookie, bint has_data, uint32_t size) except -1:
+    cdef bint _is_for(self, uint64_t cookie, const uint8_t* data, uint32_t size) except -1:
         """Return whether an answer of that kind is expected."""
+        cdef uint64_t[_TIMES] times
         answer = self._answers.get(cookie)
         if type(answer) is SyncAnswer:
-            return not has_data
+            return data == NULL
+        if type(answer) is TimesAnswer:
+            return data != NULL and _take_times(data, size, times)
         if type(answer) is not Answer:
             return False
         target = answer.target
         if target is None:
-            return not has_data
+            return data == NULL
         # A large read, whatever answers it, is counted where its pieces are.
-        return has_data and target.nbytes == size and size <= _INLINE_BYTES
+        return data != NULL and target.nbytes == size and size <= _INLINE_BYTES
 
     cdef int _apply(self, uint64_t cookie, const uint8_t* data, uint32_t size) except -1:
         """Settle one answer that `_is_for` has looked at, unless it has failed since then."""
@@ -597,6 +680,10 @@ cdef class Express:
             return 0
         if type(answer) is SyncAnswer:
             (<SyncAnswer>answer).settled = True
+            return 0
+        if type(answer) is TimesAnswer:
+            _take_times(data, size, (<TimesAnswer>answer)._times)
+            (<TimesAnswer>answer)._hear()
             return 0
         target = answer.target
         if target is not None:
@@ -640,3 +727,119 @@ cdef class SyncAnswer:
     def fail(self, error):
         self.error = error
         self.settled = True
+
+
+cdef class TimesAnswer(SyncAnswer):
+    """The answer to a question for times; as gon_client.remote_timing.TimesAnswer."""
+
+    def ask(self):
+        """Ask for the times now, if that was not done."""
+        if not self._is_asked:
+            self._put_ask()
+            self._express._gathered()
+
+    cdef int _put_note(self, uint64_t stream) except -1:
+        """Gather that the event is the last command of a stream."""
+        cdef uint8_t[2 + 2 * NUMBER_BYTES] op
+        cdef uint8_t* at = put_number(put_number(put_array(op, 3), _TAG_NOTE), stream)
+        cdef Express express = self._express
+        express._open()
+        self._number = express._outbox.first + express._outbox.count
+        express._outbox.put(op, put_number(at, self._event) - op, NO_ORIGIN)
+        return 0
+
+    cdef int _put_ask(self) except -1:
+        """Gather the question."""
+        cdef uint8_t[2 + 2 * NUMBER_BYTES] op
+        cdef uint8_t* at = put_number(put_number(put_array(op, 3), _TAG_TIMES), self._event)
+        cdef Express express = self._express
+        cdef uint64_t cookie = express._cookie()
+        self._is_asked = True
+        express._answers[cookie] = self
+        self._asked_number = express._outbox.first + express._outbox.count
+        express._outbox.put(op, put_number(at, cookie) - op, NO_ORIGIN)
+        return 0
+
+    def want(self):
+        """Let the times be asked for beside the next wait, or at once if that is long in coming."""
+        cdef Express express = self._express
+        express._wanted.append(self)
+        if len(express._wanted) >= _WANTED:
+            express._ask_wanted()
+
+    @property
+    def is_latest(self):
+        """Whether it was asked for, and nothing was queued since."""
+        return self._is_asked and self._express._outbox.number == self._asked_number + 1
+
+    def wait(self, timeout_s=None):
+        self.ask()
+        SyncAnswer.wait(self, timeout_s)
+
+    @property
+    def times(self):
+        return CommandTimes(self._times[0], self._times[1], self._times[2], self._times[3])
+
+    @property
+    def between_ns(self):
+        return self._sent_ns, self._heard_ns
+
+    cdef void _hear(self) noexcept:
+        """Note when it has come; and when its command went, if that is known: what is noted is the
+        op before the note, so it went with the last frame if that begins with one of the two.
+        """
+        cdef Express express = self._express
+        self._heard_ns = express._received_ns
+        self._sent_ns = express._sent_ns if self._number > express._sent_first else 0
+        self.settled = True
+
+    def settle(self, reply, origins):
+        self._heard_ns = now_ns()
+        if reply.failure is None and reply.data is not None:
+            told = decode(CommandTimes, reply.data)
+            for index in range(_TIMES):
+                self._times[index] = told[index]
+        elif reply.failure is None:
+            raise RemoteProtocolError("a question for times was answered without any")
+        else:
+            self.error = reply.failure.exception(origins.name(reply.failure.number))
+        self.settled = True
+
+
+cdef class Prepared:
+    """A launch that is coded already."""
+
+    def __repr__(self):
+        return f"Prepared({len(self._coded)} bytes)"
+
+    def queue(self):
+        """Queue the launch."""
+        self._express.queue(
+            <const uint8_t*>PyBytes_AS_STRING(self._coded), PyBytes_GET_SIZE(self._coded), caller()
+        )
+
+    def queue_noted(self, uint64_t event):
+        """Queue the launch, and that an event is to be it, with nothing between the two; return its
+        times.
+        """
+        cdef TimesAnswer answer = self._put_noted(event)
+        self._express._gathered()
+        return answer
+
+    cdef TimesAnswer _put_noted(self, uint64_t event):
+        """Gather a launch and its note; return its times."""
+        cdef Express express = self._express
+        cdef TimesAnswer answer = express.times(event)
+        express._open()
+        express._outbox.put(
+            <const uint8_t*>PyBytes_AS_STRING(self._coded), PyBytes_GET_SIZE(self._coded), caller()
+        )
+        answer._put_note(self._stream)
+        return answer
+
+    def queue_asked(self, uint64_t event):
+        """As `queue_noted`, and ask for the times, all of it sent at once."""
+        cdef TimesAnswer answer = self._put_noted(event)
+        answer._put_ask()
+        self._express._send_now()
+        return answer

@@ -41,13 +41,14 @@ from gon.native import NATIVE
 from gon.program_limits import UPLOADED_FORMATS
 from gon.wire import ops
 from gon.wire.batch import decode, encode_op
-from gon.wire.versions import IMAGES
+from gon.wire.versions import IMAGES, TIMES
 from gon_client.counts import LinkCounts
 from gon_client.known import KnownContents
 from gon_client.link import SessionLink
 from gon_client.numbers import U64, check_numbers
 from gon_client.pending import Answer, Waiting, caller
 from gon_client.remote_images import RemoteImages
+from gon_client.remote_timing import RemoteTiming
 
 if TYPE_CHECKING or NATIVE:
     from gon_client._transfers import Transfers
@@ -119,6 +120,7 @@ class RemoteDevice:
                 link.express.copies = self._transfers
         self._known = KnownContents(link)
         self.images = RemoteImages(link, self._waiting) if link.version >= IMAGES else None
+        self.timing = RemoteTiming(link, self._waiting) if link.version >= TIMES else None
 
     def __repr__(self) -> str:
         return f"RemoteDevice({self.info.name}, {self._link!r})"

@@ -21,7 +21,14 @@ from typing import Final
 
 from gon.device import Device
 from gon.model import DeviceInfo
-from gon.testing import buffer_checks, graph_checks, image_checks, program_checks, stream_checks
+from gon.testing import (
+    buffer_checks,
+    graph_checks,
+    image_checks,
+    program_checks,
+    stream_checks,
+    timing_checks,
+)
 from gon.testing.device_trial import FIRST_HANDLE, CheckFailed, Trial
 from gon.testing.kernels import MODULES
 
@@ -67,6 +74,7 @@ def _checks() -> Iterator[DeviceCheck]:
         (Needs.CONTENT, image_checks.WITH_CONTENT),
         (Needs.CONTENT, graph_checks.WITH_CONTENT),
         (Needs.KERNELS, graph_checks.WITH_KERNELS),
+        (Needs.KERNELS, timing_checks.WITH_KERNELS),
     )
     for needs, group in groups:
         for steps in group:

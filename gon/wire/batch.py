@@ -30,7 +30,7 @@ from gon.limits import (
     OP_NUMBER_MAX,
     PIECE_BYTES_MAX,
 )
-from gon.model import Configuration, DeviceInfo, ModuleInfo
+from gon.model import CommandTimes, Configuration, DeviceInfo, ModuleInfo
 from gon.wire.ops import AnyOp, Outcome, Read, Write, WritePart
 
 
@@ -175,6 +175,7 @@ _Message = TypeVar(
     Configuration,
     int,
     tuple[tuple[int, int], ...],
+    CommandTimes,
 )
 
 Sent: TypeAlias = (
@@ -191,6 +192,7 @@ Sent: TypeAlias = (
     | Configuration
     | int
     | tuple[tuple[int, int], ...]
+    | CommandTimes
 )
 
 # Returns the body that carries a message.

@@ -26,6 +26,7 @@ from gon.wire.image_ops import (
     ImageToBuffer,
 )
 from gon.wire.op import Op
+from gon.wire.timing_ops import AskTimes, NoteCommand
 
 
 class Allocate(Op, frozen=True, tag=1):
@@ -329,6 +330,7 @@ AnyOp: TypeAlias = (
     | DefineGraph | RunGraph | CloseGraph
     | WritePart | Reconfigure | LoadUploaded | Reach | LaunchRange
     | CreateImage | CopyImage | FillImage | BufferToImage | ImageToBuffer | ImageFormats
+    | NoteCommand | AskTimes
 )  # fmt: skip
 
 
@@ -385,4 +387,6 @@ TABLE: tuple[Row, ...] = (
     Row(69, BufferToImage, "", 14),
     Row(70, ImageToBuffer, "", 14),
     Row(71, ImageFormats, "pairs of numbers: order and type of the channels", 14),
+    Row(80, NoteCommand, "", 16),
+    Row(81, AskTimes, "four numbers: queued, submitted, began, ended, in ns", 16),
 )

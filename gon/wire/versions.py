@@ -38,6 +38,7 @@ STEPS = (
         14, "2026-11-28", "OpenCL's images and samplers: CreateImage and what copies and fills them"
     ),
     Step(15, "2026-11-28", "acknowledgements that say that nothing is left to wait for: QUIET"),
+    Step(16, "2026-11-28", "times of single commands: NoteCommand, AskTimes"),
 )
 # From this version on a worker unfolds what is folded.
 FOLDING = 4
@@ -51,6 +52,8 @@ TELLING_ALL = 13
 IMAGES = 14
 # From this version on a client may be told with an acknowledgement that a stream is quiet.
 QUIET_WORDS = 15
+# From this version on a worker tells times of single commands.
+TIMES = 16
 # From this version on both ends go on with the side links that are left, if one breaks.
 MENDING = 11
 

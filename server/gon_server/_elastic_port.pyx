@@ -137,6 +137,12 @@ cdef class ElasticPort(Port):
     cdef int sync(self, uint64_t stream) except -1:
         return self._base.sync(stream)
 
+    cdef int note(self, uint64_t stream, uint64_t event) except -1:
+        return self._base.note(stream, event)
+
+    cdef int times(self, uint64_t event, uint64_t* at) except -1:
+        return self._base.times(event, at)
+
     cdef uint8_t* window(
         self, uint64_t stream, uint64_t buffer, uint64_t offset, uint64_t size, bint wait
     ) except? NULL:

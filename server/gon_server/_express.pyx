@@ -39,6 +39,8 @@ cdef enum:
     _TAG_READ = 4
     _TAG_SYNC = 12
     _TAG_LAUNCH = 34
+    _TAG_NOTE = 80
+    _TAG_TIMES = 81
     _OPS = 1024
     _PREFIX_BYTES = 8
     # The size of a frame's one payload, behind its header.
@@ -51,11 +53,16 @@ cdef enum:
     _OUT_BYTES = 8192
     _ANSWER_BYTES = 4 + NUMBER_BYTES + BYTES_HEAD
     _OPENING_BYTES = 5
+    # The times of a command.
+    _TIMES = 4
+    _TIMES_BYTES = 1 + _TIMES * NUMBER_BYTES
 
 assert _ops.Write.__struct_config__.tag == _TAG_WRITE
 assert _ops.Read.__struct_config__.tag == _TAG_READ
 assert _ops.Sync.__struct_config__.tag == _TAG_SYNC
 assert _ops.Launch.__struct_config__.tag == _TAG_LAUNCH
+assert _ops.NoteCommand.__struct_config__.tag == _TAG_NOTE
+assert _ops.AskTimes.__struct_config__.tag == _TAG_TIMES
 assert BATCH_OPS_MAX == _OPS
 assert FOLDED_HEAD == _FOLDED_HEAD
 
@@ -79,7 +86,7 @@ cdef struct Step:
     # An op of the batch being run: its tag, or 0 where it is in `decoded`.
     int tag
     uint64_t stream
-    # A launch's kernel, the cookie of a sync or read.
+    # A launch's kernel, the cookie of what is answered, a note's event; an ask's event is a stream.
     uint64_t subject
     uint64_t buffer
     uint64_t offset
@@ -423,6 +430,9 @@ cdef class Express:
             elif tag == _TAG_SYNC and fields == 3:
                 step.tag = _TAG_SYNC
                 at = take_number(take_number(at, end, &step.stream), end, &step.subject)
+            elif tag == _TAG_NOTE and fields == 3 or tag == _TAG_TIMES and fields == 3:
+                step.tag = <int>tag
+                at = take_number(take_number(at, end, &step.stream), end, &step.subject)
             elif tag == _TAG_READ and fields == 6:
                 step.tag = _TAG_READ
                 at = take_number(take_number(at, end, &step.stream), end, &step.buffer)
@@ -510,6 +520,8 @@ cdef class Express:
             return self._port.launch(
                 step.stream, step.subject, body + step.at, step.rest_at, step.size
             )
+        if step.tag == _TAG_NOTE:
+            return self._port.note(step.stream, step.subject)
         cdef uint8_t* memory
         if step.tag == _TAG_WRITE:
             memory = self._port.window(step.stream, step.buffer, step.offset, step.length, False)
@@ -517,7 +529,11 @@ cdef class Express:
                 return False
             memcpy(memory, body + step.at + step.rest_at, step.length)
             return True
-        cdef uint64_t length = step.length if step.tag == _TAG_READ else 0
+        cdef uint64_t length = 0
+        if step.tag == _TAG_READ:
+            length = step.length
+        elif step.tag == _TAG_TIMES:
+            length = _TIMES_BYTES
         if self._replies is not None or self._out_size + _ANSWER_BYTES + length > _OUT_BYTES:
             return False
         at = put_number(put_array(self._out + self._out_size, 4), step.subject)
@@ -526,6 +542,10 @@ cdef class Express:
                 return False
             at[0] = 0xc0
             at += 1
+        elif step.tag == _TAG_TIMES:
+            at = self._put_times(at, step.stream)
+            if at == NULL:
+                return False
         else:
             memory = self._port.window(step.stream, step.buffer, step.offset, length, True)
             if memory == NULL:
@@ -539,6 +559,19 @@ cdef class Express:
         self._out_size = at + 2 - self._out
         self._answers += 1
         return True
+
+    cdef uint8_t* _put_times(self, uint8_t* at, uint64_t event) except? NULL:
+        """Write an answer's data, the times of a command; NULL if that is left to the executor."""
+        cdef uint64_t[_TIMES] times
+        cdef uint8_t[_TIMES_BYTES] coded
+        cdef uint8_t* end = put_array(coded, _TIMES)
+        if not self._port.times(event, times):
+            return NULL
+        for index in range(_TIMES):
+            end = put_number(end, times[index])
+        at = put_bytes_head(at, <uint32_t>(end - coded))
+        memcpy(at, coded, end - coded)
+        return at + (end - coded)
 
     cdef int _add(self, object reply) except -1:
         if reply is not None:

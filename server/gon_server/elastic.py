@@ -38,6 +38,7 @@ from gon.native import NATIVE
 from gon.personalities import Personality
 from gon.placement import Memory, Placed
 from gon.ranges import Ranged
+from gon.timing import Timed
 from gon_server.devices.graphs import GraphLoop
 from gon_server.engines.admission import check_format, check_program, formats_of
 from gon_server.engines.base import Building, EngineProgram
@@ -109,6 +110,7 @@ class ElasticUnit(GraphLoop):
         self.record, self.wait_event = base.record, base.wait_event
         self.sync_event, self.elapsed_us = base.sync_event, base.elapsed_us
         self.images = base.images if isinstance(base, Imaging) else None
+        self.timing = base.timing if isinstance(base, Timed) else None
         self.host_window, self.close_window = base.host_window, base.close_window
 
     def __repr__(self) -> str:

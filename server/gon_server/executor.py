@@ -18,7 +18,7 @@ from gon.device import Bounded, HostDevice, Pending
 from gon.errors import GonError, InvalidArgument, RemoteProtocolError
 from gon.limits import INLINE_BYTES_MAX, POISONED_MAX
 from gon.model import DEFAULT_STREAM, Dim3, Handle, LaunchArg
-from gon.wire import image_ops, ops
+from gon.wire import image_ops, ops, timing_ops
 from gon.wire.batch import Batch, Failure, Reply, Sent, encode
 from gon.wire.ops import AnyOp
 from gon_server.besides import run_besides
@@ -32,6 +32,7 @@ from gon_server.quota import Quota
 from gon_server.reaching import name_of, poisoned_elsewhere, reached, unreached
 from gon_server.recalling import Contents, Recalling, recall_failed, recalled
 from gon_server.replaying import Replaying
+from gon_server.timing import command_times
 
 # The ops of a hot loop; a module's name is found quicker than an attribute of one.
 _LAUNCH, _SYNC, _ALLOCATE, _FREE = ops.Launch, ops.Sync, ops.Allocate, ops.Free
@@ -196,7 +197,7 @@ class Executor:
                 device.write(Handle(op.stream), Handle(op.buffer), op.offset, data)
             case ops.Launch(stream, kernel, grid, block, shared_bytes, args):
                 self._launch(stream, kernel, grid, block, shared_bytes, args)
-            case ops.LaunchRange() | image_ops.ImageWork():
+            case ops.LaunchRange() | image_ops.ImageWork() | timing_ops.NoteCommand():
                 run_besides(device, op)
             case ops.Copy(stream, source, at, target, target_at, size):
                 device.copy(Handle(stream), Handle(source), at, Handle(target), target_at, size)
@@ -214,7 +215,7 @@ class Executor:
                 return Reply(op.reply)
             case (
                 ops.Elapsed() | ops.Load() | ops.LoadUploaded() | ops.Reconfigure()
-                | image_ops.ImageFormats()
+                | image_ops.ImageFormats() | timing_ops.AskTimes()
             ):  # fmt: skip
                 return Reply(op.reply, encode(self._told(op)))
             case ops.Recall() | ops.Keep():
@@ -225,10 +226,7 @@ class Executor:
                 self._make_or_forget(op)
         return None
 
-    def _told(
-        self,
-        op: ops.Elapsed | ops.Load | ops.LoadUploaded | ops.Reconfigure | image_ops.ImageFormats,
-    ) -> Sent:
+    def _told(self, op: AnyOp) -> Sent:
         if isinstance(op, ops.Load | ops.LoadUploaded):
             self._look_at_pins()
             info = self._modules.load(op)
@@ -238,6 +236,9 @@ class Executor:
             return self._modules.reconfigure(op)
         if isinstance(op, image_ops.ImageFormats):
             return image_formats(self._device, op)
+        if isinstance(op, timing_ops.AskTimes):
+            return command_times(self._device, op)
+        assert isinstance(op, ops.Elapsed)
         return self._device.elapsed_us(Handle(op.start), Handle(op.end))
 
     def _make_or_forget(self, op: AnyOp) -> None:
@@ -303,7 +304,9 @@ class Executor:
                 if touched.reads[0] in self._live:
                     self._step(op)
                 return self._report(op.reply, touched, failure)
-            case ops.Read() | ops.Elapsed() | ops.LoadUploaded() if failure is not None:
+            case (
+                ops.Read() | ops.Elapsed() | timing_ops.AskTimes() | ops.LoadUploaded()
+            ) if failure is not None:  # fmt: skip
                 return self._report(op.reply, touched, failure)
             case ops.Recall():
                 if failure is not None:

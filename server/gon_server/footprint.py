@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from gon.model import BufferAt, LaunchArg
-from gon.wire import image_ops, ops
+from gon.wire import image_ops, ops, timing_ops
 from gon.wire.ops import AnyOp
 
 
@@ -103,13 +103,13 @@ def footprint(
         case ops.Copy():
             stream, target = _stream(op.stream), _buffer(op.target)
             return Footprint((stream, _buffer(op.source), target), (stream, target))
-        case ops.Record():
+        case ops.Record() | timing_ops.NoteCommand():
             return Footprint((_stream(op.stream),), (_stream(op.stream), _event(op.event)))
         case ops.WaitEvent():
             return Footprint((_stream(op.stream), _event(op.event)), (_stream(op.stream),))
         case ops.Sync():
             return Footprint((_stream(op.stream),))
-        case ops.SyncEvent():
+        case ops.SyncEvent() | timing_ops.AskTimes():
             return Footprint((_event(op.event),))
         case ops.Elapsed():
             return Footprint((_event(op.start), _event(op.end)))

@@ -236,6 +236,83 @@ static int callbacks(void) {
   return 0;
 }
 
+/* By the clock that clGetHostTimer tells. */
+static cl_ulong now(void) {
+  cl_ulong at = 0;
+  return clGetHostTimer(device, &at) ? 0 : at;
+}
+
+/* Whether a command's times never fall, and lie between two moments of this program's own clock. */
+static int is_between(cl_ulong before, cl_event event, cl_ulong after) {
+  cl_ulong at[4];
+  for (int i = 0; i < 4; i++)
+    GOOD(clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_QUEUED + i, 8, &at[i], NULL));
+  TRUE(before <= at[0] && at[0] <= at[1] && at[1] <= at[2] && at[2] <= at[3] && at[3] <= after);
+  return 0;
+}
+
+static int times(void) {
+  enum { MANY = 200 };
+  int zero = 0, back;
+  size_t n = 1;
+  cl_queue_properties measuring[] = {CL_QUEUE_PROPERTIES, CL_QUEUE_PROFILING_ENABLE, 0};
+  cl_command_queue own = clCreateCommandQueueWithProperties(context, device, measuring, &code);
+  GOOD(code);
+  cl_mem x = clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, 4, &zero, &code);
+  cl_kernel one = kernel("one", x);
+  cl_event ran[MANY], filled;
+  /* Each waited for by itself, one way or the other. */
+  for (int i = 0; i < 40; i++) {
+    cl_ulong before = now();
+    GOOD(clEnqueueNDRangeKernel(own, one, 1, NULL, &n, NULL, 0, NULL, &ran[0]));
+    GOOD(i % 3 ? clFinish(own) : clWaitForEvents(1, &ran[0]));
+    cl_ulong after = now();
+    IS(status_of(ran[0]), CL_COMPLETE);
+    if (is_between(before, ran[0], after))
+      return 1;
+    GOOD(clReleaseEvent(ran[0]));
+  }
+  GOOD(clEnqueueReadBuffer(own, x, CL_TRUE, 0, 4, &back, 0, NULL, NULL));
+  TRUE(back == 40);
+  /* Many before one wait, every third of which nobody asks about; and one that is no launch. */
+  cl_ulong before = now();
+  for (int i = 0; i < MANY; i++)
+    GOOD(clEnqueueNDRangeKernel(own, one, 1, NULL, &n, NULL, 0, NULL, &ran[i]));
+  for (int i = 0; i < MANY; i += 3)
+    GOOD(clReleaseEvent(ran[i]));
+  GOOD(clEnqueueFillBuffer(own, x, &zero, 4, 0, 4, 0, NULL, &filled));
+  GOOD(clFinish(own));
+  cl_ulong after = now();
+  /* What fails, here for its memory is gone, has no times, and is told of once. */
+  cl_mem gone = clCreateBuffer(context, 0, 4, NULL, &code);
+  GOOD(clSetKernelArg(one, 0, sizeof gone, &gone));
+  GOOD(clReleaseMemObject(gone));
+  for (int i = 0; i < 2; i++) {
+    cl_event failed;
+    cl_ulong at;
+    GOOD(clEnqueueNDRangeKernel(own, one, 1, NULL, &n, NULL, 0, NULL, &failed));
+    if (i)
+      TRUE(clFinish(own) < 0);
+    else
+      IS(clWaitForEvents(1, &failed), CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST);
+    IS(clGetEventProfilingInfo(failed, CL_PROFILING_COMMAND_END, 8, &at, NULL),
+       CL_PROFILING_INFO_NOT_AVAILABLE);
+    GOOD(clFinish(own));
+    GOOD(clReleaseEvent(failed));
+  }
+  /* The queue lives as long as events of its. */
+  GOOD(clReleaseCommandQueue(own));
+  if (is_between(before, filled, after))
+    return 1;
+  for (int i = 0; i < MANY; i++)
+    if (i % 3 && (is_between(before, ran[i], after) || clReleaseEvent(ran[i])))
+      return 1;
+  GOOD(clReleaseEvent(filled));
+  GOOD(clReleaseKernel(one));
+  GOOD(clReleaseMemObject(x));
+  return 0;
+}
+
 int main(void) {
   cl_platform_id platform;
   atexit(at_exit);
@@ -251,7 +328,7 @@ int main(void) {
   kept = clCreateBuffer(context, 0, 4, NULL, &code);
   GOOD(code);
   if (host_memory(1000) || host_memory(1 << 22) || released() || again() ||
-      statuses() || callbacks())
+      statuses() || callbacks() || times())
     return 1;
   printf("good\n");
   return 0;

@@ -42,7 +42,15 @@ MAY_IMPORT: tuple[tuple[str, tuple[str, ...]], ...] = (
     # The shipped fakes and conformance suites speak of devices and links.
     (
         "gon.testing",
-        (*ROOTS, "gon.device", "gon.elastic", "gon.images", "gon.transport", "gon.testing"),
+        (
+            *ROOTS,
+            "gon.device",
+            "gon.elastic",
+            "gon.images",
+            "gon.timing",
+            "gon.transport",
+            "gon.testing",
+        ),
     ),
     ("gon", ("gon",)),
     # A port is given launches as they are coded.

@@ -13,6 +13,7 @@ from gon.errors import CompileError, RemoteProtocolError
 from gon.limits import BATCH_OPS_MAX, LOG_BYTES_MAX, MESSAGE_BYTES_MAX
 from gon.model import (
     BufferAt,
+    CommandTimes,
     Configuration,
     GraphCopy,
     GraphFill,
@@ -21,7 +22,7 @@ from gon.model import (
     ModuleInfo,
     Program,
 )
-from gon.wire import image_ops, ops
+from gon.wire import image_ops, ops, timing_ops
 from gon.wire.batch import (
     Batch,
     Bye,
@@ -132,6 +133,8 @@ def test_the_table_is_the_union_and_its_numbers_are_for_ever() -> None:
         69: "BufferToImage",
         70: "ImageToBuffer",
         71: "ImageFormats",
+        80: "NoteCommand",
+        81: "AskTimes",
     }
     for row in ops.TABLE:
         assert row.op.__struct_config__.tag == row.number
@@ -142,6 +145,14 @@ def test_golden_bytes_of_known_contents() -> None:
     batch = Batch(7, [ops.Recall(1, 2, 3, 4, b"d", 9), ops.Keep(1, 2, 3, 4, b"d")])
     assert encode(batch) == bytes.fromhex("9207 92 9707010203 04c40164 09 960801020304c40164")
     assert [encode(outcome) for outcome in ops.Outcome] == [b"\0", b"\1", b"\2"]
+
+
+def test_golden_bytes_of_times() -> None:
+    body = encode(Batch(7, [timing_ops.NoteCommand(2, 3), timing_ops.AskTimes(3, 9)]))
+    assert body.hex(" ") == "92 07 92 93 50 02 03 93 51 03 09"
+    told = encode(CommandTimes(1, 2, 3, 1 << 40))
+    assert told.hex(" ") == "94 01 02 03 cf 00 00 01 00 00 00 00 00"
+    assert decode(CommandTimes, told) == CommandTimes(1, 2, 3, 1 << 40)
 
 
 def test_golden_bytes_of_reach() -> None:

@@ -4,7 +4,7 @@ from gon._port import Port
 from gon_server.devices.opencl import OpenClDevice
 from gon_server.devices.opencl_kernel import BoundKernel
 from gon_server.devices.opencl_memory import DeviceBuffer
-from gon_server.devices.opencl_stream import Stream
+from gon_server.devices.opencl_stream import Record, Stream
 
 def enqueue_launches(queue: int, kernel: int, threads: int, launches: int) -> int: ...
 
@@ -15,4 +15,5 @@ class OpenClPort(Port):
         streams: Mapping[int, Stream],
         kernels: Mapping[int, BoundKernel],
         buffers: Mapping[int, DeviceBuffer],
+        events: Mapping[int, Record],
     ) -> None: ...

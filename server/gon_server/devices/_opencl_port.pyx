@@ -36,6 +36,14 @@ ctypedef int32_t (*SetArgument)(
 ) noexcept nogil
 ctypedef int32_t (*OfOne)(void* subject) noexcept nogil
 ctypedef int32_t (*WaitForEvents)(uint32_t count, void** events) noexcept nogil
+ctypedef int32_t (*ProfilingInfo)(
+    void* event, uint32_t what, size_t room, void* at, size_t* size
+) noexcept nogil
+
+cdef enum:
+    # CL_PROFILING_COMMAND_QUEUED; SUBMIT, START and END follow.
+    _FIRST_TIME = 0x1280
+    _TIMES = 4
 
 
 cdef uintptr_t _symbol(library, name) except 0:
@@ -49,6 +57,8 @@ cdef SetArgument _set_argument = <SetArgument>_symbol(_library, "clSetKernelArg"
 cdef WaitForEvents _wait_for_events = <WaitForEvents>_symbol(_library, "clWaitForEvents")
 cdef OfOne _finish = <OfOne>_symbol(_library, "clFinish")
 cdef OfOne _release_event = <OfOne>_symbol(_library, "clReleaseEvent")
+cdef OfOne _retain_event = <OfOne>_symbol(_library, "clRetainEvent")
+cdef ProfilingInfo _profiling_info = <ProfilingInfo>_symbol(_library, "clGetEventProfilingInfo")
 
 cdef object _decode_launch = msgspec.msgpack.Decoder(Launch).decode
 
@@ -59,11 +69,10 @@ cdef object _entry(object table, uint64_t handle):
     return None if found == NULL else <object>found
 
 
-cdef class Latest:
-    """The event of the last command of a queue, the driver's own until somebody asks for it."""
+cdef class Kept:
+    """An event of a queue's command, the driver's own until somebody asks for it."""
 
     cdef void* _raw
-    cdef void* _queue
     cdef object _event
 
     def __dealloc__(self):
@@ -75,17 +84,47 @@ cdef class Latest:
             _release_event(self._raw)
             self._raw = NULL
 
-    @property
-    def last(self):
+    cdef void _keep(self, void* raw) noexcept:
+        """Keep an event, whose reference is given."""
+        self._drop()
+        self._event = None
+        self._raw = raw
+
+    cdef object _asked(self):
         if self._raw != NULL:
             self._event = cl.Event.from_int_ptr(<uintptr_t>self._raw, False)
             self._raw = NULL
         return self._event
 
-    @last.setter
-    def last(self, event):
+    cdef void _set(self, object event) noexcept:
         self._drop()
         self._event = event
+
+
+cdef class Latest(Kept):
+    """The last command of a queue."""
+
+    cdef void* _queue
+
+    @property
+    def last(self):
+        return self._asked()
+
+    @last.setter
+    def last(self, event):
+        self._set(event)
+
+
+cdef class Noted(Kept):
+    """The command that an event stands for."""
+
+    @property
+    def marker(self):
+        return self._asked()
+
+    @marker.setter
+    def marker(self, event):
+        self._set(event)
 
 
 cdef class Ready:
@@ -132,10 +171,12 @@ cdef class OpenClPort(Port):
     cdef object _streams
     cdef object _kernels
     cdef object _buffers
+    cdef object _events
 
-    def __init__(self, device, streams, kernels, buffers):
+    def __init__(self, device, streams, kernels, buffers, events):
         self._device = device
         self._streams, self._kernels, self._buffers = streams, kernels, buffers
+        self._events = events
 
     cdef int launch(
         self, uint64_t stream, uint64_t kernel, const uint8_t* op, Py_ssize_t config_at,
@@ -167,9 +208,7 @@ cdef class OpenClPort(Port):
         ):
             # The long way meets the error again, and says what it is.
             return 0
-        queue._drop()
-        queue._event = None
-        queue._raw = event
+        queue._keep(event)
         return 1
 
     cdef int _launch_whole(
@@ -279,6 +318,38 @@ cdef class OpenClPort(Port):
         queue._drop()
         queue.forget_kept()
         return 1
+
+    cdef int note(self, uint64_t stream, uint64_t event) except -1:
+        cdef Latest queue = _entry(self._streams, stream)
+        cdef Noted noted = _entry(self._events, event)
+        if queue is None or noted is None or queue._raw == NULL or _retain_event(queue._raw):
+            return 0
+        noted._keep(queue._raw)
+        noted.stream = queue
+        return 1
+
+    cdef int times(self, uint64_t event, uint64_t* at) except -1:
+        cdef Noted noted = _entry(self._events, event)
+        cdef int32_t failed
+        if noted is None or noted._raw == NULL:
+            return 0
+        # The last one first: it is not there before the command has ended.
+        if not self._time(noted._raw, _TIMES - 1, at):
+            with nogil:
+                failed = _wait_for_events(1, &noted._raw)
+            if failed or not self._time(noted._raw, _TIMES - 1, at):
+                # The long way meets the error again, and says what it is.
+                return 0
+        for index in range(_TIMES - 2, -1, -1):
+            if not self._time(noted._raw, index, at):
+                return 0
+            # As opencl_driver.times_ns has it.
+            if at[index] == 0:
+                at[index] = at[index + 1]
+        return 1
+
+    cdef bint _time(self, void* event, uint32_t index, uint64_t* at) noexcept:
+        return not _profiling_info(event, _FIRST_TIME + index, sizeof(uint64_t), at + index, NULL)
 
     cdef uint8_t* window(
         self, uint64_t stream, uint64_t buffer, uint64_t offset, uint64_t size, bint wait

@@ -46,6 +46,7 @@ from gon_server.devices.opencl_programs import ProgramCalls, Programs
 from gon_server.devices.opencl_ranges import RangeLaunches
 from gon_server.devices.opencl_runtime import discover, info_of, kind_of, prepare_workers, select
 from gon_server.devices.opencl_stream import Record, Stream
+from gon_server.devices.opencl_timing import DeviceTiming
 from gon_server.devices.opencl_trial import try_device
 from gon_server.devices.together import Together
 
@@ -88,12 +89,13 @@ class OpenClDevice(GraphLoop, RangeLaunches, ProgramCalls):
         self._streams: Table[Stream] = Table("stream", STREAMS_MAX)
         self._events: Table[Record] = Table("event", EVENTS_MAX)
         self.images = self._open_images()
+        self.timing = DeviceTiming(self._streams, self._events)
         self._programs = Programs(
             self._context, unit, self._info, tried, self._memory.filled, self.images
         )
         self._kernels = self._programs.kernels
         self._streams[DEFAULT_STREAM] = Stream(driver.create_queue(self._context, unit))
-        ports = (self._streams, self._kernels, self._buffers)
+        ports = (self._streams, self._kernels, self._buffers, self._events)
         self.port: Port | None = OpenClPort(self, *ports) if NATIVE else None
 
     def __repr__(self) -> str:

@@ -295,6 +295,22 @@ def end_ns(event: Event) -> int:
     return int(cast(int, event.get_profiling_info(cl.profiling_info.END)))
 
 
+def times_ns(event: Event) -> tuple[int, int, int, int]:
+    """Return the device's times at which the command was queued and submitted, began and had
+    finished. Raises DriverError.
+
+    Intel's runtime leaves those of markers at 0 that it queues on an idle queue, but for the last.
+    """
+    asked = cl.profiling_info
+    queued, submitted, began, ended = (
+        int(cast(int, event.get_profiling_info(which)))
+        for which in (asked.QUEUED, asked.SUBMIT, asked.START, asked.END)
+    )
+    began = began or ended
+    submitted = submitted or began
+    return queued or submitted, submitted, began, ended
+
+
 def state_of(event: Event) -> int:
     """Return COMPLETE (0), a positive number while the command is on its way, a negative one if it
     failed.

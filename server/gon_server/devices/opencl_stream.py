@@ -29,10 +29,19 @@ class PlainLatest:
     last: driver.Event | None
 
 
+class PlainNoted:
+    """The command, or the marker, that an event stands for."""
+
+    __slots__ = ("marker",)
+
+    marker: driver.Event | None
+
+
 if TYPE_CHECKING or not NATIVE:
     Latest = PlainLatest
+    Noted = PlainNoted
 else:
-    from gon_server.devices._opencl_port import Latest
+    from gon_server.devices._opencl_port import Latest, Noted
 
 
 class Stream(Latest):
@@ -106,6 +115,14 @@ class Stream(Latest):
         self.last = record.marker = driver.enqueue_marker(self.queue)
         record.stream = self
 
+    def note(self, record: Record) -> None:
+        """Let `record` be the last command, a marker if there is none. Raises DriverError."""
+        if self.last is None:
+            self.record(record)
+            return
+        record.marker = self.last
+        record.stream = self
+
     def wait_for(self, record: Record) -> None:
         """Hold what is queued from now on until `record` has happened. Raises DriverError."""
         if record.marker is None or record.stream is None or record.stream is self:
@@ -143,16 +160,18 @@ class Stream(Latest):
                 raise driver.error_of(error, "ending a window") from error
 
 
-class Record:
+class Record(Noted):
     """What an event remembers:
 
-    the marker of its last record and the stream it is in, or neither.
+    the marker of its last record, or the command that was noted, and the stream it is in, or
+    neither.
     """
 
-    __slots__ = ("marker", "stream")
+    __slots__ = ("stream",)
 
     def __init__(self) -> None:
-        self.marker: driver.Event | None = None
+        super().__init__()
+        self.marker = None
         self.stream: Stream | None = None
 
     def pending(self) -> Pending:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -21,12 +22,12 @@ from gon.device import Pending
 from gon.errors import GonError
 from gon_client.event import Event as Marker
 from gon_shim.opencl.calls import CALLER, WATCHER
-from gon_shim.opencl.device import now_ns
 from gon_shim.opencl.errors import code_of
 from gon_shim.opencl.khronos import constants as cl
 
 if TYPE_CHECKING:
     from gon_client.stream import Stream
+    from gon_shim.opencl.measuring import Measured
     from gon_shim.opencl.objects import Object
 
 # Held commands of all queues, and statuses: changed and waited for with this.
@@ -65,12 +66,10 @@ class Command:
     def __init__(self, course: Course | None) -> None:
         self.course = course
         self.status = cl.CL_QUEUED if course is not None else cl.CL_SUBMITTED
-        self.queued_ns = self.submitted_ns = now_ns()
-        # Points of the stream before and after it, where somebody wants to know.
+        # A point of the stream before it, where somebody wants to know.
         self.began: Marker | None = None
-        self.ended: Marker | None = None
-        # What they say of the time, once they were asked.
-        self.ran_ns: tuple[int, int] | None = None
+        # Its times, on a queue that measures.
+        self.measured: Measured | None = None
         # What is called once the status is so low, or is that of a failure.
         self._calls: list[tuple[int, Callable[[int], None]]] = []
         self._number = 0
@@ -93,7 +92,6 @@ class Command:
         number that the stream's last command had then.
         """
         assert self.course is not None
-        self.submitted_ns = now_ns()
         self._number = self._covers = self.course.number()
         if read is not None:
             self._read = self._answer = read
@@ -101,6 +99,11 @@ class Command:
         self.lower(cl.CL_SUBMITTED)
         if self._calls:
             WATCHER.put(self._follow)
+
+    def submitted(self, number: int) -> None:
+        """Note that the stream has got it by this number already; nobody knows of it yet."""
+        self._number = self._covers = number
+        self.status = cl.CL_SUBMITTED
 
     def lower(self, status: int) -> None:
         """Let the status fall; tell those who wait."""
@@ -134,7 +137,7 @@ class Command:
         """Return a point in the stream by which it is over."""
         if self._mark is None:
             assert self.course is not None
-            self._mark = self.ended or self.course.stream.record()
+            self._mark = self.course.stream.record()
         return self._mark
 
     def look(self) -> int:
@@ -159,6 +162,9 @@ class Command:
                     self.course.passed(self._covers)
                 self.lower(cl.CL_COMPLETE)
             except GonError as error:
+                if self._answer is not None and self.measured is not None:
+                    with suppress(GonError):  # a wait for the stream is over with the failure
+                        self.course.stream.sync()
                 self.lower(code_of(error))
         return self.status
 
@@ -180,6 +186,9 @@ class Command:
     def _ask(self) -> Pending:
         if self._answer is None:
             assert self.course is not None
-            stream = self.course.stream
-            self._answer = stream.device.contract.sync(stream.handle)
+            if self.measured is not None:
+                self._answer = self.measured.answer()
+            if self._answer is None:
+                stream = self.course.stream
+                self._answer = stream.device.contract.sync(stream.handle)
         return self._answer

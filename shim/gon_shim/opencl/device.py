@@ -20,6 +20,7 @@ from gon_shim.opencl.khronos import constants as cl
 from gon_shim.opencl.objects import Object
 from gon_shim.opencl.platform import PLATFORM, check_platform
 from gon_shim.opencl.unit import UNIT
+from gon_shim.opencl.unit_clock import UnitClock
 
 if TYPE_CHECKING:
     from _gon_opencl import CData, Handles, Numbers
@@ -97,6 +98,8 @@ class Device(Object):
     def __init__(self, leased: Leased) -> None:
         super().__init__()
         self.leased = leased
+        # What queues that measure have learned of the unit's.
+        self.clock = UnitClock()
         self.answers = _answers(leased)
         for what, make in _OWN.items():
             self.answers[what] = make(self)

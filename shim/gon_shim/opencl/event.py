@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import threading
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
-from gon_shim.opencl.answers import Answers, answer, pointer, uint, word
+from gon_shim.opencl.answers import Answers, answer, give, pointer, uint, word
 from gon_shim.opencl.command import Command
 from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require
 from gon_shim.opencl.khronos import constants as cl
-from gon_shim.opencl.objects import Object
+from gon_shim.opencl.objects import Object, new_handle
 from gon_shim.opencl.scope import Scope
 
 if TYPE_CHECKING:
     from _gon_opencl import Callback, CData, Handles, Numbers
+    from gon_shim.opencl.measuring import Measured
     from gon_shim.opencl.queue import Queue
 
 
@@ -22,13 +24,72 @@ class Event(Object):
 
     invalid = cl.CL_INVALID_EVENT
 
-    def __init__(self, scope: Scope, queue: Queue | None, kind: int, command: Command) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        scope: Scope,
+        queue: Queue | None,
+        kind: int,
+        command: Command,
+        handle: CData | None = None,
+    ) -> None:
+        super().__init__(handle)
         self.scope = scope
         self.queue = queue
         self.kind = kind
         self.command = command
         self.hold(scope if queue is None else queue)
+
+    @classmethod
+    def find(cls, handle: CData) -> Event | None:
+        return cast("Event | None", cls._live.get(handle)) or cls._grown(handle)
+
+    @classmethod
+    def _grown(cls, handle: CData) -> Event | None:
+        """Return the event that has become of a seed; None if the handle is none."""
+        with _GROWING:
+            seed = _SEEDS.get(handle)
+            if seed is None:  # another thread has looked at it just now, if it is anything
+                return cast("Event | None", cls._live.get(handle))
+            queue, number, measured, own = seed
+            command = Command(queue.course)
+            command.measured = measured
+            command.submitted(number)
+            grown = cls(queue.scope, queue, cl.CL_COMMAND_NDRANGE_KERNEL, command, own)
+            del _SEEDS[handle]
+        return grown
+
+    @classmethod
+    def of(cls, handle: CData) -> Event:
+        found = cls.find(handle)
+        if found is None:
+            raise ClError(cls.invalid)
+        return found
+
+    def end(self) -> None:
+        if self.command.measured is not None:
+            self.command.measured.forget()
+
+
+# What becomes an event once a program looks at it: that of a launch, by its number. The handle is
+# the one without a type: another kind of object may have it later.
+_Seed: TypeAlias = "tuple[Queue, int, Measured | None, CData]"
+_SEEDS: Final[dict[CData, _Seed]] = {}
+_GROWING: Final = threading.Lock()
+
+
+def seeded(queue: Queue, measured: Measured | None) -> CData:
+    """Return a handle for the event of the launch that a queue's stream has got last: an event
+    costs more than the launch, and a program looks at it when it has nothing better to do.
+    """
+    handle = new_handle()
+    _SEEDS[handle] = queue, queue.course.number(), measured, handle
+    return handle
+
+
+def grow_all(queue: Queue) -> None:
+    """Let all seeds of a queue grow, which may end: events let theirs live."""
+    for handle in [handle for handle, seed in [*_SEEDS.items()] if seed[0] is queue]:
+        Event.find(handle)
 
 
 _ANSWERS: Answers[Event] = {
@@ -104,7 +165,6 @@ def get_profiling_info(handle: CData, what: int, room: int, at: CData, size_at: 
         raise ClError(cl.CL_INVALID_VALUE)
     # It waits for a command that is on its way: a program may ask without having waited.
     command = event.command
-    if event.queue is None or command.is_held or command.settle() != cl.CL_COMPLETE:
+    if command.is_held or command.settle() != cl.CL_COMPLETE or command.measured is None:
         raise ClError(cl.CL_PROFILING_INFO_NOT_AVAILABLE)
-    times = event.queue.times_ns(event.command)
-    answer({what: lambda _: word(times[place])}, event, what, room, at, size_at)
+    give(word(command.measured.times_ns()[place]), room, at, size_at)

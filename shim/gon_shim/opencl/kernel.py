@@ -142,7 +142,10 @@ def set_kernel_arg(handle: CData, index: int, size: int, at: CData) -> None:
     elif param.kind is ParamKind.VALUE:
         require(at, cl.CL_INVALID_ARG_VALUE)
         require(size == param.size_bytes, cl.CL_INVALID_ARG_SIZE)
-        kernel.args[index] = bytes(ffi.buffer(at, size))
+        value = ffi.buffer(at, size)[:]
+        if value == kernel.args[index]:  # as programs set all before each launch: nothing is new
+            return
+        kernel.args[index] = value
     elif param.kind is ParamKind.LOCAL:
         require(not at, cl.CL_INVALID_ARG_VALUE)
         require(size, cl.CL_INVALID_ARG_SIZE)
@@ -157,6 +160,8 @@ def set_kernel_arg(handle: CData, index: int, size: int, at: CData) -> None:
             memory = Memory.of(given)
             fits = memory.scope is kernel.program.scope and memory.kind == cl.CL_MEM_OBJECT_BUFFER
             require(fits, cl.CL_INVALID_MEM_OBJECT)
+            if kernel.memories.get(index) is memory:
+                return
             kernel.args[index] = memory.arg
             kernel.memories[index] = memory
     kernel.ready = None

@@ -55,15 +55,16 @@ def enqueue_kernel(
     args = kernel.ready
     if args is None:
         args = kernel.taken()
-    if event_at or count or queue.held or queue.measures:
+    if event_at or count or queue.held:
         queue.submit(
             cl.CL_COMMAND_NDRANGE_KERNEL, lambda: _launch(queue, kernel, shape, args),
-            count, waits, event_at, uses=(kernel, *kernel.memories.values()),
+            count, waits, event_at, is_one=shape is not _NOTHING,
+            uses=(kernel, *kernel.memories.values()),
         )  # fmt: skip
     else:
         _launch(queue, kernel, shape, args)
-        if shape.offset is None and shape is not _NOTHING and not kernel.has_null:
-            AGAIN.note(queue, kernel, shape)
+    if shape.offset is None and shape is not _NOTHING and not count and not kernel.has_null:
+        AGAIN.note(queue, kernel, shape)
 
 
 def _launch(queue: Queue, kernel: Kernel, shape: Range, args: tuple[LaunchArg, ...]) -> None:

@@ -25,6 +25,8 @@ _IN_C: Final = (
 )  # fmt: skip
 # What is looked at in C before Python is asked.
 _LOOKED_AT: Final = "clEnqueueNDRangeKernel"
+# One that was launched before, by its number.
+_AGAIN: Final = "cl_int gon_launch_again(cl_ulong number, cl_event *event, cl_ulong queued_ns);"
 _PROTOTYPE: Final = re.compile(r"(.+?)gon_(cl\w+)\((.*)\);")
 
 
@@ -109,9 +111,7 @@ def entries() -> tuple[Entry, ...]:
 def python_prototypes() -> str:
     """Return what Python gives the driver: the entries, and what is called when a program ends."""
     own = [f"{entry.prototype('gon_')};" for entry in entries() if entry.is_in_python]
-    return "\n".join(
-        [*own, "cl_int gon_launch_again(cl_ulong number);", "void gon_shutdown(void);"]
-    )
+    return "\n".join([*own, _AGAIN, "void gon_shutdown(void);"])
 
 
 def driver() -> Driver:
@@ -145,9 +145,9 @@ def c_source() -> str:
     made = [entry.in_c() for entry in table if entry.result and entry.name not in _IN_C]
     in_c = (*_IN_C, _LOOKED_AT)
     made += [f"{entry.prototype('icd_')};" for entry in table if entry.name in in_c]
-    again = "static cl_int guarded_launch_again(cl_ulong number)"
+    again = f"static {_AGAIN.replace('gon_', 'guarded_').rstrip(';')}"
     failing = "return CL_OUT_OF_HOST_MEMORY;"
-    made.append(guarded(again, "gon_launch_again(number)", failing))
+    made.append(guarded(again, "gon_launch_again(number, event, queued_ns)", failing))
     rows = [
         f"  (const void *)icd_{entry.name}," if entry.result else "  (const void *)gon_unsupported,"
         for entry in table

@@ -21,6 +21,12 @@ BLOCK_CHOSEN_MIN: Final = 32
 INCLUDE_DEPTH_MAX: Final = 64
 # Macros that lead from the operand of an `#include` to a name; a macro may lead to itself.
 MACRO_STEPS_MAX: Final = 16
-# Waits by which a queue that measures learns what the device's clock says: the first is late, for
-# the stream is made before it.
-CLOCK_WAITS: Final = 4
+# Waits by which a queue that measures learns what the unit's clock says: the first ones are late,
+# for the stream is made before them and receivers have yet to find that spinning pays.
+CLOCK_WAITS: Final = 16
+# How fast two clocks may go apart: what an NTP daemon corrects at most.
+CLOCK_DRIFT_PPM: Final = 500
+# Waits for one launch each after which the next launch is taken to be waited for as well.
+WAITS_EXPECTED_AFTER: Final = 4
+# Commands whose times a queue lets the unit keep before it asks for them.
+MEASURED_MAX: Final = 64

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar, cast
 
 from _gon_opencl import lib
@@ -28,10 +27,12 @@ _WORDS: deque[CData] = deque()
 _Made = TypeVar("_Made")
 
 
-def _word() -> CData:
-    with suppress(IndexError):
+def new_handle() -> CData:
+    """Return a handle for an object to come."""
+    try:
         return _WORDS.popleft()
-    return lib.gon_word()
+    except IndexError:
+        return lib.gon_word()
 
 
 class _Whole(type):
@@ -56,8 +57,8 @@ class Object(metaclass=_Whole):
         if "_live" not in vars(cls):
             cls._live = {}
 
-    def __init__(self) -> None:
-        self.handle: CData = _word()
+    def __init__(self, handle: CData | None = None) -> None:
+        self.handle: CData = new_handle() if handle is None else handle
         self.references = 1
         self._holders = 0
         self._held: list[Object] = []

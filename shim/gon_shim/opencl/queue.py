@@ -6,7 +6,6 @@ have. Only what is held differs: there, it holds up nothing but what waits for i
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from _gon_opencl import ffi
 from gon.device import Pending
 from gon.errors import GonError
+from gon.timing import PendingTimes
 from gon_shim.opencl.answers import (
     Answers,
     answer,
@@ -28,25 +28,28 @@ from gon_shim.opencl.command import CHANGED, Command, Course
 from gon_shim.opencl.device import QUEUE_PROPERTIES, Device, now_ns
 from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require, told
-from gon_shim.opencl.event import Event
+from gon_shim.opencl.event import Event, grow_all
 from gon_shim.opencl.khronos import constants as cl
-from gon_shim.opencl.limits import CLOCK_WAITS
+from gon_shim.opencl.measuring import Meter, meter_of
 from gon_shim.opencl.objects import Object
 from gon_shim.opencl.reads import READS, Span
 from gon_shim.opencl.scope import Scope
 
 if TYPE_CHECKING:
     from _gon_opencl import CData, Handles, Numbers
-    from gon_client.event import Event as Marker
     from gon_client.stream import Stream
 
 
 class Work(NamedTuple):
-    """What a command does: `run` queues it on the stream. `uses` has to live until then, `fills`
-    and `takes` is the program's memory that it reads into, or writes from.
+    """What a command does: `run` queues it on the stream; `meter` measures it, if it is to be
+    measured, as one command of the unit's queue if it `is_one`. `uses` has to live until then,
+    `fills` and `takes` is the program's memory that it reads into, or writes from.
     """
 
     run: Callable[[], Pending | None]
+    meter: Meter | None
+    queued_ns: int
+    is_one: bool = False
     uses: Sequence[Object] = ()
     fills: Span | None = None
     takes: Span | None = None
@@ -69,6 +72,20 @@ class Held:
         return not self.starts and not any(each.is_held for each in self.awaited)
 
 
+class _Once:
+    """A launch of the usual way, to be measured."""
+
+    def __init__(self, run: Callable[[], object], meter: Meter) -> None:
+        self._run, self._meter = run, meter
+
+    def queue_noted(self, event: int, /) -> PendingTimes:
+        self._run()
+        return self._meter.note(event)
+
+    def queue_asked(self, event: int, /) -> PendingTimes:
+        return self.queue_noted(event)
+
+
 class Queue(Object):
     """A command queue."""
 
@@ -80,17 +97,14 @@ class Queue(Object):
         self.properties = properties
         self.told = told
         self.is_in_order = not properties & cl.CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE
-        self.measures = bool(properties & cl.CL_QUEUE_PROFILING_ENABLE)
         self.stream: Stream = scope.device.leased.create_stream()
         self.course = Course(self.stream)
         self.course.owner = self
         self.held: deque[Held] = deque()
         self._barrier: Command | None = None
-        # What device times are told from: a point of the stream, and the host's time then.
-        self._base: Marker | None = None
-        self._base_ns = 0
-        if self.measures:
-            self._base, self._base_ns = _now_on(self.stream)
+        self.meter: Meter | None = None
+        if properties & cl.CL_QUEUE_PROFILING_ENABLE:
+            self.meter = meter_of(self.stream, scope.device)
         self.hold(scope)
 
     def submit(
@@ -104,6 +118,7 @@ class Queue(Object):
         blocks: bool = False,
         fence: bool = False,
         barrier: bool = False,
+        is_one: bool = False,
         uses: Sequence[Object] = (),
         fills: Span | None = None,
         takes: Span | None = None,
@@ -113,9 +128,11 @@ class Queue(Object):
         With `blocks`, return when it is over; a `fence` waits for all before it, a `barrier` holds
         up all that follow. The rest as `Work` says. Raises ClError, what `run` does.
         """
+        meter = self.meter if event_at else None
+        queued_ns = 0 if meter is None else now_ns()
         awaited = self._awaited(count, waits)
         command = Command(self.course)
-        work = Work(run, uses, fills, takes)
+        work = Work(run, meter, queued_ns, is_one, uses, fills, takes)
         # No lock is held while it starts: that may wait, and end what runs the program's functions.
         if not (awaited or self.held) or not self._hold(
             Held(command, awaited, work), fence=fence, barrier=barrier
@@ -175,12 +192,16 @@ class Queue(Object):
             READS.settle_before(work.takes, is_read=False)
         elif work.fills is not None:
             READS.settle_before(work.fills, is_read=True)
-        if self.measures or command.tells_running:
+        if command.tells_running:
             command.began = self.stream.record()
-        before = self.course.last
-        read = work.run()
-        if self.measures:
-            command.ended = self.stream.record()
+        before, meter = self.course.last, work.meter
+        if meter is None:
+            read = work.run()
+        elif work.is_one:
+            read = None
+            command.measured = meter.measure(_Once(work.run, meter), work.queued_ns)
+        else:
+            command.measured, read = meter.around(work.run, work.queued_ns)
         if read is not None:
             READS.add(self.course, work.fills, read)
         command.submit(read, before)
@@ -204,6 +225,10 @@ class Queue(Object):
                 used.unpin()
         return bool(free)
 
+    def release(self) -> None:
+        grow_all(self)
+        super().release()
+
     def end(self) -> None:
         with suppress(GonError):  # of a lease that is over there is nothing left to close
             self.stream.close()
@@ -215,34 +240,15 @@ class Queue(Object):
                 CHANGED.wait_for(lambda: not self.held)
         last = self.course.last
         READS.settle(self.course)
-        self.stream.sync()
+        if not self._is_settled():
+            self.stream.sync()
         self.course.passed(last)
 
-    def times_ns(self, command: Command) -> tuple[int, int, int, int]:
-        """Return when a command was queued and submitted, began and ended. Raises ClError."""
-        if self._base is None or command.began is None or command.ended is None:
-            raise ClError(cl.CL_PROFILING_INFO_NOT_AVAILABLE)
-        if command.ran_ns is None:
-            began = self._base_ns + int(command.began.elapsed_us(self._base) * 1000)
-            ended = self._base_ns + int(command.ended.elapsed_us(self._base) * 1000)
-            began = max(began, command.submitted_ns)
-            command.ran_ns = began, max(began, ended)
-        return command.queued_ns, command.submitted_ns, *command.ran_ns
-
-
-def _now_on(stream: Stream) -> tuple[Marker, int]:
-    """Return a point of a stream, and when it was: in the middle of the shortest of some waits."""
-    best: tuple[Marker, int] | None = None
-    shortest_ns = math.inf
-    for _ in range(CLOCK_WAITS):
-        before_ns = now_ns()
-        point = stream.record()
-        point.sync()
-        took_ns = now_ns() - before_ns
-        if took_ns < shortest_ns:
-            shortest_ns, best = took_ns, (point, before_ns + took_ns // 2)
-    assert best is not None
-    return best
+    def _is_settled(self) -> bool:
+        """Wait by the last launch's own answer, if that is on its way."""
+        with suppress(GonError):  # which the wait to follow tells, and is over with
+            return self.meter is not None and self.meter.settle()
+        return False
 
 
 def advance() -> None:

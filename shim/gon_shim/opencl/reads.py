@@ -70,6 +70,8 @@ class Reads:
 
     def settle(self, owner: object) -> None:
         """Wait for all reads of one owner. Raises what the first that failed does."""
+        if not self._all:
+            return
         with self._lock:
             found = [read for read in self._all if read.owner is owner]
         for read in found:

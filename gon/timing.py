@@ -1,0 +1,76 @@
+"""What a device may give besides: when single commands ran, by its own clock (`Timed`).
+
+A command is what the device's own queue knows as one: a launch, a copy, a fill. What its host does
+by itself, as writes where nothing is queued, is none.
+
+Must not know: wires, sockets, leases.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from gon.device import Pending
+from gon.model import CommandTimes, Handle
+
+
+class PendingTimes(Pending, Protocol):
+    """Times that may not be there yet; until they are waited for nobody need have asked for them.
+
+    They are to be asked for, or waited for, before their event is another command.
+    """
+
+    def ask(self) -> None:
+        """Let them come."""
+        ...
+
+    def want(self) -> None:
+        """Let them come with what is waited for next, if that can be."""
+        ...
+
+    @property
+    def is_latest(self) -> bool:
+        """Whether nothing was queued on the device since they were asked for, as far as is known:
+        then everything is over on the command's stream when they are there.
+        """
+        ...
+
+    @property
+    def times(self) -> CommandTimes:
+        """The times, once waited for."""
+        ...
+
+    @property
+    def between_ns(self) -> tuple[int, int]:
+        """By this process's monotonic clock, a moment before the command was queued on the device,
+        and one by which it was told that it has ended; 0 where that is not known.
+        """
+        ...
+
+
+class Timing(Protocol):
+    """The times of a device's commands. Calls raise, early or late, as those of `Device` do."""
+
+    def note(self, stream: Handle, event: Handle) -> PendingTimes:
+        """Let the event be the command that was queued last on the stream, and happen when that has
+        ended, without queueing anything; where nothing is on its way, a command that does nothing
+        is queued and noted. An earlier note or record is forgotten. Returns its times.
+        """
+        ...
+
+    def times(self, event: Handle) -> PendingTimes:
+        """Return the times of the command that was noted, or recorded, last.
+
+        Raises InvalidArgument for an event that never was.
+        """
+        ...
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A device that may tell times."""
+
+    @property
+    def timing(self) -> Timing | None:
+        """What tells them; None where the device does not."""
+        ...

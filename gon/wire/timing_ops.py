@@ -1,0 +1,24 @@
+"""The ops that tell times of single commands: rows of the table of gon.wire.ops.
+
+They are for hosts of version 16 or later: an older one tells times between records only.
+"""
+
+from __future__ import annotations
+
+from gon.wire.op import Op
+
+
+class NoteCommand(Op, frozen=True, tag=80):
+    """Let the event be the last command of `stream`, as gon.timing has it."""
+
+    stream: int
+    event: int
+
+
+class AskTimes(Op, frozen=True, tag=81):
+    """Say when the command that the event is was queued, submitted, began and ended, once it has:
+    in ns of the device's clock.
+    """
+
+    event: int
+    reply: int

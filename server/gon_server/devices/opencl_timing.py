@@ -1,0 +1,72 @@
+"""Times of single commands of an OpenCL device: `gon.timing.Timing`.
+
+Every queue measures, so the event of a command that is queued anyway knows all of them.
+"""
+
+from __future__ import annotations
+
+from gon.errors import InvalidArgument
+from gon.model import CommandTimes, Handle
+from gon_server.devices import opencl_driver as driver
+from gon_server.devices.books import Table
+from gon_server.devices.opencl_stream import Record, Stream
+
+
+class DeviceTiming:
+    """The times of one device's commands."""
+
+    def __init__(self, streams: Table[Stream], events: Table[Record]) -> None:
+        self._streams, self._events = streams, events
+
+    def __repr__(self) -> str:
+        return f"DeviceTiming({len(self._events)} events)"
+
+    def note(self, stream: Handle, event: Handle) -> ToldTimes:
+        queue, noted = self._streams[stream], self._events[event]
+        try:
+            queue.note(noted)
+        except driver.DriverError as error:
+            raise driver.error_of(error, "noting a command") from error
+        return self.times(event)
+
+    def times(self, event: Handle) -> ToldTimes:
+        noted = self._events[event]
+        if noted.marker is None or noted.stream is None:
+            raise InvalidArgument(f"event {event} was never recorded")
+        return ToldTimes(noted.stream, noted.marker)
+
+
+class ToldTimes:
+    """The times of one command, once it has ended."""
+
+    __slots__ = ("_marker", "_stream")
+
+    def __init__(self, stream: Stream, marker: driver.Event) -> None:
+        self._stream, self._marker = stream, marker
+
+    def ask(self) -> None:
+        """Do nothing: whoever wants to know looks."""
+
+    def want(self) -> None:
+        """Do nothing, as `ask`."""
+
+    @property
+    def is_latest(self) -> bool:
+        return False
+
+    def done(self) -> bool:
+        return self._stream.pending_for(self._marker).done()
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        self._stream.pending_for(self._marker).wait(timeout_s)
+
+    @property
+    def between_ns(self) -> tuple[int, int]:
+        return 0, 0
+
+    @property
+    def times(self) -> CommandTimes:
+        try:
+            return CommandTimes(*driver.times_ns(self._marker))
+        except driver.DriverError as error:
+            raise driver.error_of(error, "reading a command's times") from error

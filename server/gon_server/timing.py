@@ -1,0 +1,32 @@
+"""Times of single commands of a lease's device, as ops ask for them.
+
+Must not know: links, sessions, frames.
+"""
+
+from __future__ import annotations
+
+from gon.device import HostDevice
+from gon.errors import Unsupported
+from gon.model import CommandTimes, Handle
+from gon.timing import Timed, Timing
+from gon.wire.timing_ops import AskTimes, NoteCommand
+
+
+def _timing(device: HostDevice) -> Timing:
+    """Return what tells a device's times. Raises Unsupported."""
+    timing = device.timing if isinstance(device, Timed) else None
+    if timing is None:
+        raise Unsupported("this unit does not tell when single commands run")
+    return timing
+
+
+def note_command(device: HostDevice, op: NoteCommand) -> None:
+    """Let an event be a stream's last command. Raises what the device raises."""
+    _timing(device).note(Handle(op.stream), Handle(op.event))
+
+
+def command_times(device: HostDevice, op: AskTimes) -> CommandTimes:
+    """Return the times of a noted command, once it has ended. Raises what the device raises."""
+    pending = _timing(device).times(Handle(op.event))
+    pending.wait()
+    return pending.times
