@@ -15,6 +15,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import gon_client.xp as xp
     from gon.errors import (
         BadHandle,
         CompileError,
@@ -109,6 +110,8 @@ _HOMES = {
     "FoundCorners": "gon_client.vision",
     "FoundPoints": "gon_client.vision",
 }
+# Names that are modules themselves.
+_MODULES = {"xp": "gon_client.xp"}
 
 __all__ = [
     "BadHandle",
@@ -159,14 +162,19 @@ __all__ = [
     "local",
     "record",
     "stats",
+    "xp",
 ]
 
 
 def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
+    module, home = _MODULES.get(name), _HOMES.get(name)
+    value: object
+    if module is not None:
+        value = importlib.import_module(module)
+    elif home is not None:
+        value = getattr(importlib.import_module(home), name)
+    else:
         raise AttributeError(f"module 'gon' has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(home), name)
     globals()[name] = value
     return value
 

@@ -42,6 +42,7 @@ _COUNTING = ("bool", "int32", "int64")
 PERSONALITIES: tuple[Personality, ...] = (
     Personality(
         name=GPU,
+        formats=("array",),
         kernels=True,
         stands_for="a graphics processor, as NVIDIA's, AMD's and Intel's",
         native_form="kernels over grids of threads: CUDA C and PTX, OpenCL C, SPIR-V",
@@ -99,6 +100,7 @@ PERSONALITIES: tuple[Personality, ...] = (
     ),
     Personality(
         name="apu",
+        formats=("array",),
         kernels=True,
         stands_for="a processor with its GPU in one memory, as AMD's MI300A: what the host writes "
         "a kernel sees, and back, with no copy",

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from gon_client.module import Module
     from gon_client.stablehlo import Exportable, ExportedFunction, StableHlo, TracedFunction
     from gon_client.vision import DeviceVision
+    from gon_client.xp.runner import Runner
 
 
 class Models(ABC):
     """What a device makes of programs that engines run."""
+
+    _arrays: Runner | None = None
 
     @abstractmethod
     def compile(
@@ -92,3 +95,14 @@ class Models(ABC):
         from gon_client.vision import vision_on
 
         return vision_on(self, stages, element)
+
+    @property
+    def arrays(self) -> Runner:
+        """What runs the arrays of `gon.xp` that are on this device. Raises Unsupported for a device
+        that takes none.
+        """
+        if self._arrays is None:
+            from gon_client.xp.runner import runner_on
+
+            self._arrays = runner_on(self)
+        return self._arrays

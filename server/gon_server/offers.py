@@ -62,7 +62,9 @@ def offered(
     """
     run = {each.code_format for each in engines if not each.error}
     usable = [
-        msgspec.structs.replace(each, formats=tuple(f for f in each.formats if f in run))
+        msgspec.structs.replace(
+            each, formats=tuple(f for f in each.formats if in_place and f in run)
+        )
         for each in known
         if each.name == GPU or in_place
     ]

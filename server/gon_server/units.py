@@ -152,9 +152,10 @@ class UnitBook:
         return Share(spec.id, now, need, need * spec.slice_bytes, may_be)
 
     def personalities(self, share: Share) -> tuple[Personality, ...]:
-        """Return what the slices may be, the first one now; nothing for a gpu only."""
+        """Return what the slices may be, the first one now; nothing for a gpu of kernels only."""
         known = {each.name: each for each in self._specs[share.unit].may_be}
-        return tuple(known[name] for name in share.personalities)
+        may_be = tuple(known[name] for name in share.personalities or (share.personality,))
+        return may_be if share.personalities or may_be[0].formats else ()
 
     def give_back(self, share: Share) -> None:
         """Free the slices of `share`."""

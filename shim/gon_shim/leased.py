@@ -1,87 +1,15 @@
-"""The unit that a program has through a foreign API: one a process, leased when it is first needed,
-given back when the process ends.
-
-The host is $GON_HOST, the lease that of `gon run` if nobody has claimed it yet.
+"""The unit that a program has through a foreign API, and how it is given back where the program is
+none of Python's.
 """
 
 from __future__ import annotations
 
 import atexit
-import os
-import threading
 from collections.abc import Callable
-from contextlib import suppress
 
-import gon
-from gon.errors import GonError, LeaseLost, Unsupported
-from gon_client.connect import Host
-from gon_client.device import Device
+from gon_client.leased import Leased
 
-
-class Leased:
-    """The leased unit, once there is one."""
-
-    def __init__(self, *, code_format: str = "", properties: bool = False) -> None:
-        """`code_format` is what the unit has to take; `properties` asks for its own answers to
-        queries.
-        """
-        self._code_format = code_format
-        self._properties = properties
-        self._lock = threading.Lock()
-        self._host: Host | None = None
-        self._device: Device | None = None
-        self._over = False
-        self._process = os.getpid()
-        # What is to be done before it is given back.
-        self.on_close: list[Callable[[], None]] = []
-        atexit.register(self.close)
-
-    def __repr__(self) -> str:
-        return f"Leased({self._device!r})"
-
-    @property
-    def device(self) -> Device:
-        """The device. Raises GonError where there is none."""
-        device = self._device
-        if device is not None:
-            return device
-        with self._lock:
-            if self._device is None:
-                if self._over:
-                    raise LeaseLost("the process is ending")
-                host = gon.connect()
-                try:
-                    self._device = self._acquired(host)
-                except BaseException:
-                    host.close()
-                    raise
-                self._host = host
-            return self._device
-
-    def _acquired(self, host: Host) -> Device:
-        device = host.acquire(properties=self._properties)
-        if self._code_format and self._code_format not in device.info.formats:
-            device.close()
-            raise Unsupported(f"{device.name} takes no {self._code_format}")
-        return device
-
-    def close(self) -> None:
-        """Give the unit back; idempotent. A process that was forked off has none to give."""
-        if os.getpid() != self._process:
-            return
-        with self._lock:
-            self._over = True
-            device, self._device = self._device, None
-            host, self._host = self._host, None
-        for call in self.on_close:
-            call()
-        try:
-            if device is not None:
-                with suppress(GonError):  # nobody is left to be told
-                    device.close()
-        finally:
-            if host is not None:
-                host.close()
+__all__ = ["Leased", "run_exit_functions"]
 
 
 def run_exit_functions() -> None:

@@ -55,7 +55,16 @@ def check_click(command: click.Command, words: list[str]) -> None:
 @pytest.mark.parametrize(
     "program",
     blocks("python"),
-    ids=["remote", "local", "graphs", "personalities", "stablehlo", "eight-roles", "predict"],
+    ids=[
+        "remote",
+        "arrays",
+        "local",
+        "graphs",
+        "personalities",
+        "stablehlo",
+        "eight-roles",
+        "predict",
+    ],
 )
 def test_programs_run_and_print_what_is_written(soft_gond: Gond, program: str) -> None:
     paths = [str(ROOT / each) for each in (".", "server", "client", "shim")]

@@ -104,6 +104,21 @@ MAY_IMPORT: tuple[tuple[str, tuple[str, ...]], ...] = (
             "gon_server.engines",
         ),
     ),
+    # And array programs.
+    (
+        "gon_server.engines.array",
+        (
+            "gon.array_limits",
+            "gon.array_ops",
+            "gon.array_program",
+            "gon.array_rules",
+            "gon.model",
+            "gon.errors",
+            "gon.limits",
+            "gon_server.devices.books",
+            "gon_server.engines",
+        ),
+    ),
     # An engine sees programs and memory.
     (
         "gon_server.engines",

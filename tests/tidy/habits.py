@@ -23,6 +23,7 @@ LAZY_IMPORTS: dict[tuple[str, str], str] = {
     ("gon_client.models", "gon_client.stablehlo.stablehlo"): "a tenth of a cold client's start",
     ("gon_client.models", "gon_client.flow.flow_on"): "a tenth of a cold client's start",
     ("gon_client.models", "gon_client.vision.vision_on"): "a tenth of a cold client's start",
+    ("gon_client.models", "gon_client.xp.runner.runner_on"): "a tenth of a cold client's start",
     (
         "gon_server.engines.vision.opening",
         "gon_server.engines.vision.engine.VisionEngine",

@@ -36,7 +36,7 @@ def test_the_table_is_whole() -> None:
 
 
 def test_formats_are_those_of_kernels_and_of_engines() -> None:
-    assert formats_of(BY_NAME["gpu"], KERNELS) == KERNELS
+    assert formats_of(BY_NAME["gpu"], KERNELS) == (*KERNELS, "array")
     assert formats_of(BY_NAME["npu"], KERNELS) == ("onnx",)
     both = Personality("both", formats=("onnx", "spir-v"), kernels=True)
     assert formats_of(both, KERNELS) == ("opencl-c", "spir-v", "onnx")

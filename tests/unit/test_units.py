@@ -126,6 +126,19 @@ def test_a_unit_offers_what_something_runs() -> None:
     assert hpu.formats == ("onnx",)
 
 
+def test_a_gpu_takes_arrays_where_its_memory_is_the_hosts() -> None:
+    arrays = FoundEngine("array", "numpy", "numpy 9")
+    book = UnitBook(plan(settings(), [INTEL, CARD], 64 * GIB, "x86_64", (arrays,)))
+    card, soft = book.describe()
+    assert (card.formats, card.engines) == (("opencl-c",), ())
+    assert soft.formats == ("opencl-c", "spir-v", "array")
+    # A lease of nothing else than a gpu has the engine, too.
+    share = book.take("eagphpu0", "", 0)
+    assert share.personalities == ()
+    assert [each.formats for each in book.personalities(share)] == [("array",)]
+    assert book.personalities(book.take("gpu0", "", 0)) == ()
+
+
 def test_a_site_chooses_among_the_engines_of_a_format() -> None:
     other = FoundEngine("onnx", "openvino", "openvino 8")
     found = (ONNX, other, BROKEN)

@@ -1,0 +1,129 @@
+"""What arrays look at: flat elements on a device, which are there, or which a node will make.
+
+    Array ──view──▶ Storage ── in a buffer
+                       └────── Node: an operation on views of other storages ──▶ …
+
+Nodes are gathered, and a runner (gon_client.xp.runner) makes one program of all that is needed for
+what somebody wants to have. Rules: a node is never larger than a program may be: what it would be
+too much with is run before. Counts tell whose results will be wanted later; one that is wrong, as
+threads may make it, costs an output too many, or work done twice, and no result.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import numpy as np
+
+from gon.array_ops import AnyOperation
+from gon.array_rules import Dtype
+from gon_client.array import DeviceArray
+from gon_client.buffer import Buffer
+from gon_client.xp.views import View
+
+if TYPE_CHECKING:
+    from gon_client.xp.runner import Runner
+
+# What reads a storage is noted; beyond so many, those that are done are forgotten.
+_READERS_KEPT: Final = 64
+
+
+class Storage:
+    """`size` elements of one type on the device of `runner`."""
+
+    __slots__ = (
+        "__weakref__", "arrays", "buffer", "dtype", "node", "nodes", "offset_bytes", "readers",
+        "runner", "shared", "size",
+    )  # fmt: skip
+
+    def __init__(self, runner: Runner, dtype: Dtype, size: int) -> None:
+        self.runner = runner
+        self.dtype = dtype
+        self.size = size
+        # Where the elements lie, or what is to make them.
+        self.buffer: Buffer | None = None
+        self.offset_bytes = 0
+        self.node: Node | None = None
+        # How many arrays look at this, and how many operands of nodes.
+        self.arrays = self.nodes = 0
+        # What is made, or was, of these elements as they are now.
+        self.readers: list[weakref.ref[Storage]] = []
+        # Whether others than arrays use the buffer: what reads it does so where it is called.
+        self.shared = False
+
+    def __repr__(self) -> str:
+        where = "there" if self.buffer is not None else "to be made"
+        return f"Storage({self.size} of {self.dtype}, {where})"
+
+    def put(self, buffer: Buffer, offset_bytes: int = 0) -> None:
+        """Note that the elements are in a buffer now, as far as the device's stream goes."""
+        self.buffer, self.offset_bytes = buffer, offset_bytes
+        self.node = None
+
+    def part(self, begin: int, extent: int) -> DeviceArray:
+        """Return some of the elements, which are there, as a device's array."""
+        assert self.buffer is not None
+        offset = self.offset_bytes + begin * self.dtype.itemsize
+        return DeviceArray(self.buffer, offset, (extent,), self.dtype)
+
+    def note_reader(self, reader: weakref.ref[Storage]) -> None:
+        """Note that elements are read for another storage."""
+        self.readers.append(reader)
+        if len(self.readers) > _READERS_KEPT:
+            waiting = self.waiting()
+            self.readers = [weakref.ref(each) for each in waiting]
+
+    def waiting(self) -> list[Storage]:
+        """Return what is still to be made of these elements."""
+        found = (reader() for reader in self.readers)
+        return [each for each in found if each is not None and each.node is not None]
+
+
+# What a node works on: a view of a storage, or of one number.
+Operand: TypeAlias = tuple["Storage | np.generic", View]
+
+
+class Node:
+    """An operation that is to be done; `weight` is the most that a program of it and of all it
+    needs would count, `between_bytes` what would lie between its steps.
+    """
+
+    __slots__ = ("between_bytes", "operands", "operation", "weight")
+
+    def __init__(
+        self,
+        operation: AnyOperation,
+        operands: Sequence[Operand],
+        weight: int,
+        between_bytes: int,
+    ) -> None:
+        self.operation = operation
+        self.operands = tuple(operands)
+        self.weight = weight
+        self.between_bytes = between_bytes
+        for value, _ in operands:
+            if isinstance(value, Storage):
+                value.nodes += 1
+
+    def __repr__(self) -> str:
+        return f"Node({self.operation}, {len(self.operands)} operands)"
+
+    def __del__(self) -> None:
+        for value, _ in self.operands:
+            if isinstance(value, Storage):
+                value.nodes -= 1
+
+
+def cost_of(operands: Sequence[Operand]) -> tuple[int, int]:
+    """Return the weight and the bytes between of a node on these operands."""
+    weight, between_bytes = 1, 0
+    for value, _ in operands:
+        node = value.node if isinstance(value, Storage) else None
+        if node is None:
+            weight += 1
+        else:
+            weight += node.weight
+            between_bytes += node.between_bytes + value.size * value.dtype.itemsize
+    return weight, between_bytes

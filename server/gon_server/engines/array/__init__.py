@@ -1,0 +1,1 @@
+"""The engine of array programs, by NumPy on the unit's memory."""

@@ -1,0 +1,251 @@
+"""What each array operation does with arrays of NumPy: `compute(*operands, out=…)` writes `out`.
+
+Rules: operands have been checked (gon.array_rules), their values not: what NumPy says of those is
+its own exception. An element of bool that a buffer holds may be any byte; NumPy counts and finds
+true ones in ways that then differ from each other, and would write where there is no room: what is
+a mask is made true and false first.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gon.array_ops import (
+    FUNCTIONS,
+    AnyOperation,
+    Apply,
+    Arange,
+    Cast,
+    Cumulate,
+    Eye,
+    Gather,
+    Join,
+    Linspace,
+    Moment,
+    Nonzero,
+    Part,
+    Place,
+    Product,
+    Reduce,
+    Search,
+    Select,
+    Sort,
+    Take,
+    TakeAlong,
+    Triangle,
+    Unique,
+    Where,
+)
+from gon_server.engines.base import Tensor
+
+Mask: TypeAlias = NDArray[np.bool_]
+# What is summed up; bools are as well.
+Numbers: TypeAlias = NDArray[np.number]
+# Takes operands, and writes `out`.
+Compute: TypeAlias = Callable[..., object]
+
+
+def compute_of(operation: AnyOperation) -> Compute:  # noqa: C901 - a row for each operation
+    """Return what an operation does."""
+    match operation:
+        case Apply(function=function):
+            return FUNCTIONS[function]
+        case Cast():
+            return _cast
+        case Part(of=part):
+            return partial(_part, part)
+        case Where():
+            return _where
+        case Reduce():
+            return partial(_reduce, operation)
+        case Moment():
+            return partial(_moment, operation)
+        case Cumulate(function=function, axis=axis):
+            return partial(np.cumsum if function == "sum" else np.cumprod, axis=axis)
+        case Product(function=function):
+            return np.matmul if function == "matmul" else np.vecdot
+        case Join(axis=axis):
+            return partial(_join, axis)
+        case Arange(count=count):
+            return partial(_arange, count)
+        case Linspace(count=count, endpoint=endpoint):
+            return partial(_linspace, count, endpoint)
+        case Eye(rows=rows, columns=columns, diagonal=diagonal):
+            return partial(_made, lambda: np.eye(rows, columns, diagonal, dtype=np.bool_))
+        case Triangle(upper=upper, diagonal=diagonal):
+            return partial(_made, partial(np.triu if upper else np.tril, k=diagonal))
+        case Take(axis=axis):
+            return partial(_take, axis)
+        case TakeAlong(axis=axis):
+            return partial(_made, partial(np.take_along_axis, axis=axis))
+        case Gather():
+            return _gather
+        case Sort():
+            return partial(_sort, operation)
+        case Search(side=side):
+            return partial(_search, side)
+        case Unique(part=part):
+            return partial(_unique, part)
+        case Nonzero():
+            return _nonzero
+        case Select():
+            return _select
+        case Place():
+            return _place
+
+
+def is_elementwise(operation: AnyOperation) -> bool:
+    """Return whether each element of the result is made of those at its place alone, so that parts
+    of arrays may be worked on one after the other.
+    """
+    return isinstance(operation, Apply | Cast | Part | Where)
+
+
+def _made(make: Callable[..., Tensor], *operands: Tensor, out: Tensor) -> None:
+    np.copyto(out, make(*operands))
+
+
+def _cast(x: Tensor, *, out: Tensor) -> None:
+    np.copyto(out, x, casting="unsafe")
+
+
+def _part(part: str, x: Tensor, *, out: Tensor) -> None:
+    complexes = cast("NDArray[np.complexfloating]", x)
+    np.copyto(out, complexes.real if part == "real" else complexes.imag)
+
+
+def _where(condition: Tensor, x: Tensor, y: Tensor, *, out: Tensor) -> None:
+    np.copyto(out, y)
+    np.copyto(out, x, where=cast("Mask", condition))
+
+
+def _reduce(operation: Reduce, x: Tensor, *, out: Tensor) -> None:
+    axes, element = operation.axes, np.dtype(operation.element)
+    numbers = cast("Numbers", x)
+    match operation.function:
+        case "argmax" | "argmin":
+            find = np.argmax if operation.function == "argmax" else np.argmin
+            find(x, axis=axes[0], out=cast("NDArray[np.intp]", out))
+        case "count_nonzero":
+            np.copyto(out, np.count_nonzero(_sound(x), axis=axes))
+        case "all":
+            np.all(x, axis=axes, out=out)
+        case "any":
+            np.any(x, axis=axes, out=out)
+        case "max":
+            np.max(x, axis=axes, out=out)
+        case "min":
+            np.min(x, axis=axes, out=out)
+        case "sum":
+            np.sum(numbers, axis=axes, dtype=element, out=out)
+        case "prod":
+            np.prod(numbers, axis=axes, dtype=element, out=out)
+        case "mean":
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                np.mean(numbers, axis=axes, dtype=element, out=out)
+
+
+def _moment(operation: Moment, x: Tensor, *, out: Tensor) -> None:
+    find = np.var if operation.function == "var" else np.std
+    with warnings.catch_warnings():
+        # What has too few elements is NaN.
+        warnings.simplefilter("ignore")
+        find(cast("Numbers", x), axis=operation.axes, ddof=operation.correction, out=out)
+
+
+def _join(axis: int, *operands: Tensor, out: Tensor) -> None:
+    np.concatenate(operands, axis=axis, out=out)
+
+
+def _arange(count: int, *bounds: Tensor, out: Tensor) -> None:
+    start, stop, step = (each.item() for each in bounds)
+    if not step or not abs((stop - start) / step) <= count + 1:
+        raise ValueError(f"from {start} to {stop} by {step} are not {count} elements")
+    found = np.arange(start, stop, step, dtype=out.dtype)
+    if len(found) != count:
+        raise ValueError(f"from {start} to {stop} by {step} are {len(found)} elements, not {count}")
+    np.copyto(out, found)
+
+
+def _linspace(count: int, endpoint: bool, start: Tensor, stop: Tensor, *, out: Tensor) -> None:
+    found = np.linspace(
+        start.item(), stop.item(), count, endpoint=endpoint, dtype=out.dtype
+    )  # fmt: skip
+    np.copyto(out, found)
+
+
+def _take(axis: int, x: Tensor, places: Tensor, *, out: Tensor) -> None:
+    np.take(x, cast("NDArray[np.intp]", places), axis=axis, out=out)
+
+
+def _gather(x: Tensor, *places: Tensor, out: Tensor) -> None:
+    np.copyto(out, x[cast("tuple[NDArray[np.intp], ...]", places)])
+
+
+def _sort(operation: Sort, x: Tensor, *, out: Tensor) -> None:
+    axis = operation.axis
+    kind: Literal["stable"] | None = "stable" if operation.stable else None
+    if not operation.descending:
+        found = np.argsort if operation.places else np.sort
+        np.copyto(out, found(x, axis=axis, kind=kind))
+    elif not operation.places:
+        np.copyto(out, np.flip(np.sort(x, axis=axis, kind=kind), axis))
+    else:
+        # In ascending order of what is turned around, equals come last first: turned again, the
+        # order is descending and they are as they were.
+        turned = np.argsort(np.flip(x, axis), axis=axis, kind=kind)
+        np.subtract(max(0, x.shape[axis] - 1), np.flip(turned, axis), out=out)
+
+
+def _search(side: Literal["left", "right"], x: Tensor, sought: Tensor, *, out: Tensor) -> None:
+    np.copyto(out, np.searchsorted(x, sought, side=side))
+
+
+def _unique(part: str, x: Tensor, *, out: Tensor) -> None:
+    values, places, inverse, counts = np.unique(
+        _sound(x), return_index=True, return_inverse=True, return_counts=True, equal_nan=False
+    )
+    match part:
+        case "count":
+            out[...] = values.size
+        case "inverse":
+            np.copyto(out, inverse.reshape(x.shape))
+        case _:
+            found = {"values": values, "places": places, "counts": counts}[part]
+            _fill(out, found)
+
+
+def _nonzero(x: Tensor, *, out: Tensor) -> None:
+    for row, places in zip(out, np.nonzero(_sound(x)), strict=True):
+        _fill(row, places)
+
+
+def _select(x: Tensor, mask: Tensor, *, out: Tensor) -> None:
+    _fill(out, x[cast("Mask", _sound(mask))])
+
+
+def _place(x: Tensor, mask: Tensor, values: Tensor, *, out: Tensor) -> None:
+    np.copyto(out, x)
+    out[cast("Mask", _sound(mask))] = values
+
+
+def _fill(out: Tensor, found: Tensor) -> None:
+    """Write what was found, and zeros behind it."""
+    out[: len(found)] = found
+    out[len(found) :] = 0
+
+
+def _sound(x: Tensor) -> Tensor:
+    """Return bools that are true and false, whatever their bytes are; of other elements nothing
+    need be done.
+    """
+    if x.dtype != np.bool_:
+        return x
+    return np.not_equal(x.view(np.uint8), 0)
