@@ -181,7 +181,8 @@ class DeviceInfo:
     """What a device is and takes. Sizes in bytes; `max_block_dims` and `max_block` in threads.
 
     `properties` are an OpenCL device's own answers to clGetDeviceInfo, by number; a host of an
-    older version tells none.
+    older version tells none. `withheld` are formats of programs that the unit's site forbids, each
+    with the reason; so with them.
     """
 
     name: str
@@ -196,6 +197,7 @@ class DeviceInfo:
     compute_units: int
     view_alignment_bytes: int
     properties: tuple[tuple[int, bytes], ...] = ()
+    withheld: tuple[tuple[str, str], ...] = ()
 
 
 class Configuration(msgspec.Struct, frozen=True, array_like=True):

@@ -16,8 +16,9 @@ import hashlib
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 
 from gon.clock import Clock
 from gon.errors import LeaseRefused, RemoteProtocolError
@@ -38,7 +39,7 @@ from gon_server.build_effects import (
     Waiter,
 )
 from gon_server.builds import BuildBook
-from gon_server.engines.choice import Choices
+from gon_server.engines.choice import NO_RULES, EngineRules
 from gon_server.leases import LOCAL_TENANT
 from gon_server.modules import ModuleKey
 from gon_server.orders import Built, Recruit
@@ -81,15 +82,17 @@ class Building:
         memory_bytes: int,
         clock: Clock,
         program_bytes: int = 0,
-        engines: Choices = (),
+        rules: Mapping[str, EngineRules] = MappingProxyType({}),
     ) -> None:
-        """`program_bytes` is the most that an uploaded program may have; `engines` are those that
-        the site wants.
+        """`program_bytes` is the most that an uploaded program may have; `rules` are the site's for
+        engines, by unit.
         """
         self._book = book
         self._hire_worker = hire
         self._kept = frozenset(kept)
-        self._recruit_order = Recruit(memory_bytes, program_bytes, engines)
+        self._memory_bytes = memory_bytes
+        self._program_bytes = program_bytes
+        self._rules = rules
         self._program_bytes_max = sealed_program_bytes(program_bytes)
         self._built_bytes_max = built_bytes(program_bytes)
         self._clock = clock
@@ -266,7 +269,8 @@ class Building:
             worker = await hired
             self._builders[builder] = worker
             self._roles[worker.number] = builder
-            await worker.recruit(self._recruit_order)
+            rules = self._rules.get(place.unit, NO_RULES)
+            await worker.recruit(Recruit(self._memory_bytes, self._program_bytes, rules))
         except LeaseRefused as error:
             log.error("no builder for %s on unit %s: %s", place.tenant, place.unit, error.message)
             self._builder_gone(builder, error.message)

@@ -95,7 +95,7 @@ class _Daemon:
         opens = [unit.device for unit in settings.units.values() if not unit.formats]
         found, engines = await asyncio.gather(
             discover.look(opens, self._start.environ, search=settings.discover),
-            discover.look_for_engines(self._start.environ),
+            discover.look_for_engines(self._start.environ, settings.engine_rules()),
         )
         for each in found:
             if each.error:

@@ -68,7 +68,7 @@ class Host:
         self.epoch = epoch
         self._program_bytes = settings.program_bytes
         self._engine_bytes = settings.engine_memory_bytes
-        self._engines = settings.chosen_engines
+        self._specs = {spec.id: spec for spec in specs}
         self._data_endpoints = tuple(data_endpoints)
         self._zmq_bind = zmq_bind
         self._clock = clock
@@ -88,7 +88,7 @@ class Host:
             settings.builder_memory_bytes,
             clock,
             settings.program_bytes,
-            self._engines,
+            {spec.id: spec.rules for spec in specs},
         )
         self._contents = open_store(
             Path(settings.state_dir),
@@ -148,7 +148,8 @@ class Host:
             personalities=self._units.personalities(lease.share),
             program_bytes=self._program_bytes,
             engine_bytes=self._engine_bytes,
-            engines=self._engines,
+            rules=self._specs[lease.unit].rules,
+            withheld=self._specs[lease.unit].withheld,
         )
         served = False
         try:

@@ -28,7 +28,7 @@ import msgspec
 
 from gon.limits import LOG_BYTES_MAX, MESSAGE_BYTES_MAX
 from gon.personalities import Personality
-from gon_server.engines.choice import Choices
+from gon_server.engines.choice import NO_RULES, EngineRules
 
 # What a failed build says is the largest: a compiler's log.
 PACKET_BYTES_MAX = LOG_BYTES_MAX + MESSAGE_BYTES_MAX + 1024
@@ -92,7 +92,8 @@ class Assign(Order, frozen=True, tag=11):
     answers Build; with a `content_key`, which digests of contents are keyed with, Find and Offer.
     The unit may be any of `personalities`, the first one now; none is a gpu and nothing else. An
     uploaded program may have `program_bytes`. Engines may take `engine_bytes` of memory beside the
-    buffers, 0 for no bound; `engines` are those that the site wants, each with its format first.
+    buffers, 0 for no bound; `rules` are the site's for them. `withheld` are personalities that the
+    unit would have but for those rules, each with the reason.
     """
 
     lease: str
@@ -105,7 +106,8 @@ class Assign(Order, frozen=True, tag=11):
     personalities: tuple[Personality, ...] = ()
     program_bytes: int = 0
     engine_bytes: int = 0
-    engines: Choices = ()
+    rules: EngineRules = NO_RULES
+    withheld: tuple[tuple[str, str], ...] = ()
 
 
 class Ready(Order, frozen=True, tag=12):
@@ -139,12 +141,12 @@ class End(Order, frozen=True, tag=15):
 
 class Recruit(Order, frozen=True, tag=16):
     """gond → worker: you are a builder now, whose data may take `memory_bytes`; uploaded programs
-    may have `program_bytes`; `engines` as in Assign.
+    may have `program_bytes`; `rules` as in Assign.
     """
 
     memory_bytes: int
     program_bytes: int = 0
-    engines: Choices = ()
+    rules: EngineRules = NO_RULES
 
 
 class Build(Order, frozen=True, tag=17):

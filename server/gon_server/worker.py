@@ -220,10 +220,12 @@ def _elastic(
 ) -> ElasticUnit:
     """Return the device as what the lease says; its engines come in the background."""
     personalities = assign.personalities
-    shelf = Shelf(Share(threads=len(os.sched_getaffinity(0))), assign.engines)
+    shelf = Shelf(Share(threads=len(os.sched_getaffinity(0))), assign.rules)
     formats = [each for personality in personalities for each in personality.formats]
     warm(shelf, formats, cpu_time_of(threading.get_ident()), SYSTEM_CLOCK)
-    return ElasticUnit(backend, shelf, personalities, SYSTEM_CLOCK, load, build)
+    return ElasticUnit(
+        backend, shelf, personalities, SYSTEM_CLOCK, load, build, dict(assign.withheld)
+    )
 
 
 def _converse(
