@@ -283,7 +283,8 @@ class LaunchConfig:
 class UnitInfo:
     """One exportable accelerator as its daemon describes it.
 
-    `slices` are its fixed, equal shares; `engines` say what runs those formats that are no kernels.
+    `slices` are its fixed, equal shares; `engines` say what runs those formats that are no kernels,
+    `walls` what keeps its workers from the rest of the host; an older host tells nothing: "".
     """
 
     id: str
@@ -296,6 +297,7 @@ class UnitInfo:
     slices: int
     slices_free: int
     engines: tuple[str, ...] = ()
+    walls: str = ""
 
     @property
     def slice_bytes(self) -> int:
@@ -313,7 +315,7 @@ class UnitInfo:
             f"{self.id}  {self.kind}  {self.name}  personality {self.personality}"
             f" of {'/'.join(self.personalities)}  formats {', '.join(self.formats)}"
             f"  memory {self.memory_free_bytes / gib:.1f} of {self.memory_bytes / gib:.1f} GiB free"
-            f"  slices {self.slices_free} of {self.slices} free"
+            f"  slices {self.slices_free} of {self.slices} free  walls {self.walls or 'unknown'}"
         )
 
 

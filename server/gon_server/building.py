@@ -16,9 +16,8 @@ import hashlib
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from types import MappingProxyType
 
 from gon.clock import Clock
 from gon.errors import LeaseRefused, RemoteProtocolError
@@ -39,7 +38,6 @@ from gon_server.build_effects import (
     Waiter,
 )
 from gon_server.builds import BuildBook
-from gon_server.engines.choice import NO_RULES, EngineRules
 from gon_server.leases import LOCAL_TENANT
 from gon_server.modules import ModuleKey
 from gon_server.orders import Built, Recruit
@@ -79,20 +77,17 @@ class Building:
         book: BuildBook,
         hire: HireWorker,
         kept: Iterable[str],
-        memory_bytes: int,
+        recruit: Callable[[str], Recruit],
         clock: Clock,
         program_bytes: int = 0,
-        rules: Mapping[str, EngineRules] = MappingProxyType({}),
     ) -> None:
-        """`program_bytes` is the most that an uploaded program may have; `rules` are the site's for
-        engines, by unit.
+        """`recruit` says what a unit's builders are told; `program_bytes` is the most that an
+        uploaded program may have.
         """
         self._book = book
         self._hire_worker = hire
         self._kept = frozenset(kept)
-        self._memory_bytes = memory_bytes
-        self._program_bytes = program_bytes
-        self._rules = rules
+        self._recruit_order = recruit
         self._program_bytes_max = sealed_program_bytes(program_bytes)
         self._built_bytes_max = built_bytes(program_bytes)
         self._clock = clock
@@ -269,8 +264,7 @@ class Building:
             worker = await hired
             self._builders[builder] = worker
             self._roles[worker.number] = builder
-            rules = self._rules.get(place.unit, NO_RULES)
-            await worker.recruit(Recruit(self._memory_bytes, self._program_bytes, rules))
+            await worker.recruit(self._recruit_order(place.unit))
         except LeaseRefused as error:
             log.error("no builder for %s on unit %s: %s", place.tenant, place.unit, error.message)
             self._builder_gone(builder, error.message)

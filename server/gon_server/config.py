@@ -159,6 +159,13 @@ class Settings:
     content_store_tenant_bytes: Annotated[
         int, Meta(ge=0, description="contents kept on the disk, of one tenant")
     ] = CONTENT_STORE_TENANT_BYTES
+    walls: Annotated[
+        str,
+        Meta(
+            pattern="^(auto|off|required)$",
+            description="walls around workers: auto (what the kernel has), off or required",
+        ),
+    ] = "auto"
     log_level: Annotated[
         str,
         Meta(pattern="^(debug|info|warning|error)$", description="debug, info, warning or error"),

@@ -30,7 +30,7 @@ from gon_server.content_store import open_store
 from gon_server.fleet import Fleet, FleetEvents
 from gon_server.leases import DRAINING, EndWorker, Lease, LeaseBook, LeaseRequest
 from gon_server.modules import ModuleCache
-from gon_server.orders import Assign, Find, Offer
+from gon_server.orders import Assign, Find, Offer, Recruit
 from gon_server.side_book import SideBook
 from gon_server.spawning import SpawnerProcess
 from gon_server.supervision import SupervisedWorker
@@ -67,6 +67,7 @@ class Host:
     ) -> None:
         self.epoch = epoch
         self._program_bytes = settings.program_bytes
+        self._builder_bytes = settings.builder_memory_bytes
         self._engine_bytes = settings.engine_memory_bytes
         self._specs = {spec.id: spec for spec in specs}
         self._data_endpoints = tuple(data_endpoints)
@@ -85,10 +86,9 @@ class Host:
             _build_book(settings),
             lambda unit: self._fleet.hire(unit),
             [spec.id for spec in specs if spec.warm],
-            settings.builder_memory_bytes,
+            self._recruit,
             clock,
             settings.program_bytes,
-            {spec.id: spec.rules for spec in specs},
         )
         self._contents = open_store(
             Path(settings.state_dir),
@@ -150,6 +150,7 @@ class Host:
             engine_bytes=self._engine_bytes,
             rules=self._specs[lease.unit].rules,
             withheld=self._specs[lease.unit].withheld,
+            walls=self._specs[lease.unit].walls,
         )
         served = False
         try:
@@ -164,6 +165,10 @@ class Host:
         self._schedule()
         log.info("%r to %r: %d slices", lease, request.client, lease.share.slices)
         return Grant(lease, token, endpoints or (endpoint,))
+
+    def _recruit(self, unit: str) -> Recruit:
+        spec = self._specs[unit]
+        return Recruit(self._builder_bytes, self._program_bytes, spec.rules, spec.walls)
 
     def _endpoints(self, link: str) -> tuple[str, ...]:
         """Return where links of this kind come in; none where their worker tells.

@@ -29,6 +29,7 @@ import msgspec
 from gon.limits import LOG_BYTES_MAX, MESSAGE_BYTES_MAX
 from gon.personalities import Personality
 from gon_server.engines.choice import NO_RULES, EngineRules
+from gon_server.walls import NO_WALLS, Walls
 
 # What a failed build says is the largest: a compiler's log.
 PACKET_BYTES_MAX = LOG_BYTES_MAX + MESSAGE_BYTES_MAX + 1024
@@ -43,13 +44,14 @@ class Spawn(Order, frozen=True, tag=1):
     """gond → spawner: fork a worker that opens `device` ("backend:address") and reports Warm.
 
     `cpus` pins it (empty: as gond), `worker` is gond's name for it; `trial` is what a worker of the
-    same device said in its Warm.
+    same device said in its Warm; `walls` are raised around it before.
     """
 
     worker: int
     device: str
     cpus: tuple[int, ...]
     trial: bytes = b""
+    walls: Walls = NO_WALLS
 
 
 class Kill(Order, frozen=True, tag=2):
@@ -93,7 +95,7 @@ class Assign(Order, frozen=True, tag=11):
     The unit may be any of `personalities`, the first one now; none is a gpu and nothing else. An
     uploaded program may have `program_bytes`. Engines may take `engine_bytes` of memory beside the
     buffers, 0 for no bound; `rules` are the site's for them. `withheld` are personalities that the
-    unit would have but for those rules, each with the reason.
+    unit would have but for those rules, each with the reason. `walls` stand around the worker.
     """
 
     lease: str
@@ -108,6 +110,7 @@ class Assign(Order, frozen=True, tag=11):
     engine_bytes: int = 0
     rules: EngineRules = NO_RULES
     withheld: tuple[tuple[str, str], ...] = ()
+    walls: Walls = NO_WALLS
 
 
 class Ready(Order, frozen=True, tag=12):
@@ -141,12 +144,13 @@ class End(Order, frozen=True, tag=15):
 
 class Recruit(Order, frozen=True, tag=16):
     """gond → worker: you are a builder now, whose data may take `memory_bytes`; uploaded programs
-    may have `program_bytes`; `rules` as in Assign.
+    may have `program_bytes`; `rules` and `walls` as in Assign.
     """
 
     memory_bytes: int
     program_bytes: int = 0
     rules: EngineRules = NO_RULES
+    walls: Walls = NO_WALLS
 
 
 class Build(Order, frozen=True, tag=17):

@@ -31,7 +31,7 @@ from typing import TypeAlias, cast
 
 import msgspec
 
-from gon_server import confine, workplaces
+from gon_server import confine, walls, workplaces
 from gon_server.orders import Exited, Kill, Spawn, Spawned, receive_order, send_order
 from gon_server.workplaces import Workplaces
 
@@ -51,6 +51,8 @@ class Birth:
     spawner: int
     order: Spawn
     workplace: Path
+    # What it may read of the host besides what it is made of.
+    files: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class Spawner:
         self._workplaces.close()
 
     def _spawn(self, order: Spawn) -> Birth | None:
-        import_backend(order.device)
+        files = import_backend(order.device)
         gc.collect()
         # What there is now is never collected in workers: a collection would copy its pages.
         gc.freeze()
@@ -122,7 +124,7 @@ class Spawner:
         if pid == 0:
             ours.detach()
             self._gond.detach()
-            return Birth(theirs, spawner, order, workplace)
+            return Birth(theirs, spawner, order, workplace, files)
         theirs.close()
         self._watch(_Child(order.worker, pid))
         with ours:
@@ -153,12 +155,13 @@ class Spawner:
         send_order(self._gond, Exited(child.worker, status))
 
 
-def import_backend(device: str) -> None:
-    """Import the module of the device's backend, and let it load what workers share.
+def import_backend(device: str) -> tuple[Path, ...]:
+    """Import the module of the device's backend, and let it load what workers share; return which
+    files of the host, beside the libraries that it has loaded, workers read to open the device.
 
     For that a backend's module may have a function `prepare_workers`, which may open nothing and
-    start no thread. A backend that is not there is left to the worker, which tells why it cannot
-    open the device.
+    start no thread, and gives these files. A backend that is not there is left to the worker, which
+    tells why it cannot open the device.
     """
     scheme = device.partition(":")[0]
     for entry in importlib.metadata.entry_points(group="gon.devices", name=scheme):
@@ -167,9 +170,12 @@ def import_backend(device: str) -> None:
         except ImportError as error:
             log.warning("backend %s cannot be imported: %s", scheme, error)
             continue
-        prepare = getattr(module, "prepare_workers", None)
+        prepare = cast(
+            "Callable[[], tuple[Path, ...]] | None", getattr(module, "prepare_workers", None)
+        )
         if prepare is not None:
-            prepare()
+            return prepare()
+    return ()
 
 
 def worker_entry(name: str) -> WorkerEntry:
@@ -188,6 +194,7 @@ def live_as_worker(birth: Birth, entry: WorkerEntry) -> None:
         workplaces.enter(birth.workplace)
         confine.hide_memory()
         confine.renounce_privileges()
+        walls.raise_walls(birth.order.walls, birth.workplace, birth.files)
         if birth.order.cpus:
             os.sched_setaffinity(0, birth.order.cpus)
         entry(birth.sock, birth.order.device, birth.order.trial)

@@ -27,6 +27,7 @@ from gon_server.offers import (
     told,
     withheld,
 )
+from gon_server.walls import NO_WALLS, Walls
 
 GPU = "gpu"
 ACCELERATOR = "accelerator"
@@ -65,7 +66,7 @@ class UnitSpec:
 
     `formats` are those of kernels; `may_be` the personalities that it may be loaded to be,
     `engines` what runs the other formats, by the site's `rules`; `withheld` are personalities that
-    those rules leave out, each with the reason.
+    those rules leave out, each with the reason; `walls` stand around its workers.
     """
 
     id: str
@@ -82,6 +83,7 @@ class UnitSpec:
     engines: tuple[str, ...] = ()
     rules: EngineRules = NO_RULES
     withheld: tuple[tuple[str, str], ...] = ()
+    walls: Walls = NO_WALLS
 
     @property
     def personalities(self) -> tuple[str, ...]:
@@ -136,6 +138,7 @@ class UnitBook:
                 slices=spec.slices,
                 slices_free=self._free[spec.id],
                 engines=spec.engines,
+                walls=str(spec.walls),
             )
             for spec in self._specs.values()
         )
@@ -214,11 +217,13 @@ def plan(
     host_memory_bytes: int,
     machine: str,
     engines: Sequence[FoundEngine] = (),
+    walls: Walls = NO_WALLS,
 ) -> tuple[UnitSpec, ...]:
     """Return the units of this host: those its owner names, then those found on it.
 
     Every GPU and accelerator becomes a unit, and one CPU runtime the software-defined one. `found`
-    also describes the devices of the named units. Raises ConfigError if there is none at all.
+    also describes the devices of the named units; `walls` are those that software-defined units
+    get. Raises ConfigError if there is none at all.
     """
     known = {each.address: each for each in found}
     share_bytes = int(host_memory_bytes * settings.memory_share)
@@ -243,7 +248,10 @@ def plan(
             )
     may_be = known_personalities(settings.personalities)
     check_rules(settings.engine_rules(), engines)
-    return tuple(_with_offers(spec, may_be, engines, settings) for spec in specs.values())
+    walled = (
+        replace(spec, walls=walls) if spec.kind == EAGPHPU else spec for spec in specs.values()
+    )
+    return tuple(_with_offers(spec, may_be, engines, settings) for spec in walled)
 
 
 def _with_offers(

@@ -27,9 +27,11 @@ _NAME = "workers"
 def enter(workplace: Path) -> None:
     """Have this process, and what it starts, work there."""
     os.chdir(workplace)
-    os.environ["TMPDIR"] = tempfile.tempdir = str(workplace)
-    # PoCL compiles by way of files; what it keeps of them is not to be kept.
-    os.environ["POCL_CACHE_DIR"] = str(workplace)
+    tempfile.tempdir = str(workplace)
+    # What libraries keep for the next process is kept for nobody here: pyopencl would read objects
+    # of Python that another tenant's worker has written. PoCL compiles by way of such files.
+    for name in ("TMPDIR", "XDG_CACHE_HOME", "POCL_CACHE_DIR"):
+        os.environ[name] = str(workplace)
 
 
 class Workplaces:
