@@ -25,19 +25,24 @@ from typing import Protocol, TypeVar, cast
 import msgspec
 
 from gon.device import Device
+from gon.elastic import InPlace
 from gon.errors import GonError
 from gon.limits import DISCOVER_TIMEOUT_S
+from gon.model import Handle
 from gon_server.engines.base import Share
 from gon_server.engines.choice import EngineRules
 from gon_server.engines.shelf import engine_formats, engines_of, open_engine
 from gon_server.offers import FoundEngine
 from gon_server.spawning import clean_environment
-from gon_server.units import Found
+from gon_server.units import ACCELERATOR, Found
 
 log = logging.getLogger("gond.discover")
 
 BACKENDS = "gon.devices"
 ENGINES_ASKED = "engines"
+
+# Of the buffer that is asked where it lies.
+_PROBED_BYTES = 64
 
 _Found = TypeVar("_Found", Found, FoundEngine)
 
@@ -145,8 +150,13 @@ def search_all() -> Iterator[Found]:
             log.error("backend %s: %s", entry.name, error)
             continue
         for device in devices:
+            address = f"{entry.name}:{device.address}"
+            if device.kind == ACCELERATOR:
+                # Whether its memory is the host's is seen once it is open.
+                yield describe(address)
+                continue
             yield Found(
-                f"{entry.name}:{device.address}",
+                address,
                 device.kind,
                 device.name,
                 device.vendor,
@@ -165,10 +175,24 @@ def describe(address: str) -> Found:
             device = opener(rest)
         except (GonError, ImportError) as error:
             return Found(address, error=str(error))
-        info = device.info
+        info, in_place = device.info, _is_in_place(device)
         device.close()
-        return Found(address, info.kind, info.name, info.vendor, info.memory_bytes, info.formats)
+        found = Found(address, info.kind, info.name, info.vendor, info.memory_bytes, info.formats)
+        return msgspec.structs.replace(found, in_place=in_place)
     return Found(address, error=f"there is no backend {backend!r}")
+
+
+def _is_in_place(device: Device) -> bool:
+    """Return whether a buffer of the device is memory of this process, as engines need it."""
+    if not isinstance(device, InPlace):
+        return False
+    buffer = Handle(1)
+    try:
+        device.allocate(buffer, _PROBED_BYTES)
+        device.memory_of(buffer)
+    except GonError:
+        return False
+    return True
 
 
 def load_engines(rules: EngineRules) -> Iterator[FoundEngine]:

@@ -58,6 +58,7 @@ WRITE = (
     | Access.REMOVE_FILE
     | Access.MAKE_DIR
     | Access.MAKE_REG
+    | Access.REFER
 )
 USE_DEVICE = Access.READ_FILE | Access.WRITE_FILE | Access.IOCTL_DEV
 
@@ -70,6 +71,8 @@ _SINCE = ((2, Access.REFER), (3, Access.TRUNCATE), (5, Access.IOCTL_DEV))
 _CONNECT_TCP = 1 << 1
 _SCOPED = 0b11
 NET_SINCE, SCOPES_SINCE = 4, 6
+# Before, nothing could be moved from one directory to another, which PoCL does.
+MOVES_SINCE = 2
 
 
 def abi() -> int:

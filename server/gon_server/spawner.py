@@ -160,10 +160,10 @@ def import_backend(device: str) -> tuple[Path, ...]:
     files of the host, beside the libraries that it has loaded, workers read to open the device.
 
     For that a backend's module may have a function `prepare_workers`, which may open nothing and
-    start no thread, and gives these files. A backend that is not there is left to the worker, which
-    tells why it cannot open the device.
+    start no thread, and gives these files for the device's address. A backend that is not there is
+    left to the worker, which tells why it cannot open the device.
     """
-    scheme = device.partition(":")[0]
+    scheme, _, address = device.partition(":")
     for entry in importlib.metadata.entry_points(group="gon.devices", name=scheme):
         try:
             module = importlib.import_module(entry.module)
@@ -171,10 +171,10 @@ def import_backend(device: str) -> tuple[Path, ...]:
             log.warning("backend %s cannot be imported: %s", scheme, error)
             continue
         prepare = cast(
-            "Callable[[], tuple[Path, ...]] | None", getattr(module, "prepare_workers", None)
+            "Callable[[str], tuple[Path, ...]] | None", getattr(module, "prepare_workers", None)
         )
         if prepare is not None:
-            return prepare()
+            return prepare(address)
     return ()
 
 

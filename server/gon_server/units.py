@@ -48,7 +48,8 @@ _GIB = 1 << 30
 class Found(msgspec.Struct, frozen=True):
     """A device that is there, by `address` ("backend:rest"); `kind` is gpu, accelerator or cpu.
 
-    `error` says why it could not be opened; the other fields are then unknown.
+    `in_place` says whether its buffers were seen to be the host's own memory. `error` says why it
+    could not be opened; the other fields are then unknown.
     """
 
     address: str
@@ -58,6 +59,7 @@ class Found(msgspec.Struct, frozen=True):
     memory_bytes: int = 0
     formats: tuple[str, ...] = ()
     error: str = ""
+    in_place: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ class UnitSpec:
 
     `formats` are those of kernels; `may_be` the personalities that it may be loaded to be,
     `engines` what runs the other formats, by the site's `rules`; `withheld` are personalities that
-    those rules leave out, each with the reason; `walls` stand around its workers.
+    those rules leave out, each with the reason; `walls` stand around its workers. `in_place`
+    says whether engines reach its buffers.
     """
 
     id: str
@@ -84,6 +87,7 @@ class UnitSpec:
     rules: EngineRules = NO_RULES
     withheld: tuple[tuple[str, str], ...] = ()
     walls: Walls = NO_WALLS
+    in_place: bool = False
 
     @property
     def personalities(self) -> tuple[str, ...]:
@@ -260,7 +264,7 @@ def _with_offers(
     engines: Sequence[FoundEngine],
     settings: Settings,
 ) -> UnitSpec:
-    in_place = spec.kind == EAGPHPU
+    in_place = spec.in_place or spec.kind == EAGPHPU
     rules = settings.engine_rules(spec.id)
     # What the site wants it must be able to have; what one unit forbids, another may still want.
     check_rules(EngineRules(forbidden=rules.forbidden), engines)
@@ -324,6 +328,7 @@ def _spec(name: str, kind: str, device: Found, memory_bytes: int, settings: Sett
         memory_bytes=memory_bytes,
         slices=settings.slices,
         warm=settings.warm,
+        in_place=device.in_place,
     )
 
 
@@ -342,6 +347,7 @@ def _named_spec(
         slices=wanted.slices or settings.slices,
         warm=settings.warm if wanted.warm is None else wanted.warm,
         cpus=wanted.cpus,
+        in_place=device.in_place,
     )
 
 

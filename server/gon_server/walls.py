@@ -25,7 +25,7 @@ import msgspec
 from gon.errors import ConfigError
 from gon_server import landlock, seccomp
 from gon_server import system_calls as calls
-from gon_server.landlock import RUN, USE_DEVICE, WRITE
+from gon_server.landlock import RUN, USE_DEVICE, WRITE, Access
 
 
 class Walls(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ _PATH_VARIABLES = ("LD_LIBRARY_PATH", "OCL_ICD_VENDORS", "PATH")
 
 def possible() -> Walls:
     """Return which walls this kernel and machine have."""
-    return Walls(files=landlock.abi() > 0, calls=seccomp.is_there())
+    return Walls(files=landlock.abi() >= landlock.MOVES_SINCE, calls=seccomp.is_there())
 
 
 def wanted(setting: str) -> Walls:
@@ -78,7 +78,7 @@ def raise_walls(walls: Walls, workplace: Path, more: Iterable[Path] = ()) -> Non
     if walls.files:
         landlock.restrict(
             [
-                *((path, RUN) for path in (*_own_directories(), *more)),
+                *((path, _reads(path)) for path in (*_own_directories(), *more)),
                 *((Path(name), RUN) for name in _SYSTEM),
                 *((Path(name), USE_DEVICE) for name in _DEVICES),
                 (workplace, WRITE),
@@ -109,6 +109,11 @@ def narrow(walls: Walls, *, programs: bool, accepts: bool = False) -> None:
         only=((calls.TO_ONE, (own,)), (calls.LIMITS, (0, own))),
         threads_only=True,
     )
+
+
+def _reads(path: Path) -> Access:
+    """Return what a worker may do below a path; the root, whatever names it, is for listing."""
+    return Access.READ_DIR if path == Path("/") else RUN
 
 
 def _own_directories() -> list[Path]:

@@ -54,7 +54,7 @@ def test_a_worker_reaches_what_it_needs_and_nothing_else(tmp_path: Path, role: s
 
 def test_walls_are_what_the_kernel_has_or_what_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert walls.wanted("off") == NO_WALLS
-    monkeypatch.setattr(landlock, "abi", lambda: 1)
+    monkeypatch.setattr(landlock, "abi", lambda: landlock.MOVES_SINCE)
     monkeypatch.setattr(seccomp, "is_there", lambda: True)
     assert walls.wanted("auto") == walls.wanted("required") == ALL
     assert str(ALL) == "files and system calls"

@@ -87,7 +87,7 @@ class _Gpu:
     units: tuple[FoundDevice, ...]
 
 
-def prepare_workers() -> tuple[Path, ...]:
+def prepare_workers(address: str) -> tuple[Path, ...]:  # noqa: ARG001 - whichever it is
     """Load CuPy and NVRTC before workers are forked; CUDA itself starts in each worker. A GPU's
     workers have no walls, and so are told of no files.
     """

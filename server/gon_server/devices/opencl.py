@@ -76,7 +76,7 @@ class OpenClDevice(GraphLoop, RangeLaunches, ProgramCalls):
         self._unit = unit
         self._context = cl.Context([unit])
         self._service = driver.create_queue(self._context, unit)
-        may_share = may_share and kind_of(unit) == "cpu"
+        may_share = may_share and kind_of(unit) != "gpu"
         tried = try_device(self._context, unit, self._service, trial, may_share=may_share)
         self._in_place = tried.shares
         svm = int(unit.svm_capabilities) if self._in_place else 0
