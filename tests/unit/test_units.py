@@ -7,6 +7,7 @@ import contextlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gon.errors import ConfigError, LeaseRefused
 from gon.personalities import PERSONALITIES_MAX
@@ -122,6 +123,10 @@ def test_a_unit_offers_what_something_runs() -> None:
     assert soft.personalities == ("gpu", "npu", "hpu", "apu", "vpu", "ipu")
     assert soft.formats == ("opencl-c", "spir-v", "onnx")
     assert soft.engines == ("onnx by onnxruntime 9",)
+    shared = replace(FPGA, in_place=True)
+    for found, offers in ((FPGA, ("gpu",)), (shared, soft.personalities)):
+        (accelerator,) = plan(settings(), [found], 64 * GIB, "x86_64", (ONNX, BROKEN))
+        assert accelerator.personalities == offers
     hpu = next(each for each in specs[1].may_be if each.name == "hpu")
     assert hpu.formats == ("onnx",)
 
