@@ -242,6 +242,16 @@ class Device(Protocol):
 
 
 @runtime_checkable
+class RunsPrograms(Protocol):
+    """What a device may tell besides: whether its driver runs programs of the host, as a linker, to
+    launch a kernel.
+    """
+
+    @property
+    def runs_programs(self) -> bool: ...
+
+
+@runtime_checkable
 class Builder(Protocol):
     """What a device may give besides: building in one process of a host and loading in another."""
 

@@ -181,7 +181,8 @@ class DeviceInfo:
     """What a device is and takes. Sizes in bytes; `max_block_dims` and `max_block` in threads.
 
     `properties` are an OpenCL device's own answers to clGetDeviceInfo, by number; a host of an
-    older version tells none.
+    older version tells none. `withheld` are formats of programs that the unit's site forbids, each
+    with the reason; so with them.
     """
 
     name: str
@@ -196,6 +197,7 @@ class DeviceInfo:
     compute_units: int
     view_alignment_bytes: int
     properties: tuple[tuple[int, bytes], ...] = ()
+    withheld: tuple[tuple[str, str], ...] = ()
 
 
 class Configuration(msgspec.Struct, frozen=True, array_like=True):
@@ -281,7 +283,8 @@ class LaunchConfig:
 class UnitInfo:
     """One exportable accelerator as its daemon describes it.
 
-    `slices` are its fixed, equal shares; `engines` say what runs those formats that are no kernels.
+    `slices` are its fixed, equal shares; `engines` say what runs those formats that are no kernels,
+    `walls` what keeps its workers from the rest of the host; an older host tells nothing: "".
     """
 
     id: str
@@ -294,6 +297,7 @@ class UnitInfo:
     slices: int
     slices_free: int
     engines: tuple[str, ...] = ()
+    walls: str = ""
 
     @property
     def slice_bytes(self) -> int:
@@ -311,7 +315,7 @@ class UnitInfo:
             f"{self.id}  {self.kind}  {self.name}  personality {self.personality}"
             f" of {'/'.join(self.personalities)}  formats {', '.join(self.formats)}"
             f"  memory {self.memory_free_bytes / gib:.1f} of {self.memory_bytes / gib:.1f} GiB free"
-            f"  slices {self.slices_free} of {self.slices} free"
+            f"  slices {self.slices_free} of {self.slices} free  walls {self.walls or 'unknown'}"
         )
 
 

@@ -318,6 +318,7 @@ class ControlChannel:
             slices=unit.slices,
             slices_free=unit.slices_free,
             engines=tuple(unit.engines),
+            walls=unit.walls,
         )
 
 

@@ -184,9 +184,9 @@ class Device(Models):
         device does not take (`info.formats` says which), Unsupported for what it cannot run.
         """
         if code_format not in self.info.formats:
-            raise InvalidArgument(
-                f"format {code_format!r}; {self.name} takes {', '.join(self.info.formats)}"
-            )
+            takes = f"{self.name} takes {', '.join(self.info.formats)}"
+            why = dict(self.info.withheld).get(code_format, takes)
+            raise InvalidArgument(f"format {code_format!r}; {why}")
         handle = self._new_handle()
         code = source.encode() if isinstance(source, str) else source
         given = tuple((headers or {}).items())

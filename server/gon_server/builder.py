@@ -38,7 +38,7 @@ def serve_builds(sock: socket.socket, device: Builder, recruit: Recruit) -> None
     if recruit.memory_bytes:
         confine.bound_data(recruit.memory_bytes)
     device.prepare_build()
-    shelf = Shelf(Share(1), recruit.engines)
+    shelf = Shelf(Share(1), recruit.rules)
     send_order(sock, Ready(""))
     while True:
         received = receive_order(sock)

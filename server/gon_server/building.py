@@ -38,7 +38,6 @@ from gon_server.build_effects import (
     Waiter,
 )
 from gon_server.builds import BuildBook
-from gon_server.engines.choice import Choices
 from gon_server.leases import LOCAL_TENANT
 from gon_server.modules import ModuleKey
 from gon_server.orders import Built, Recruit
@@ -78,18 +77,17 @@ class Building:
         book: BuildBook,
         hire: HireWorker,
         kept: Iterable[str],
-        memory_bytes: int,
+        recruit: Callable[[str], Recruit],
         clock: Clock,
         program_bytes: int = 0,
-        engines: Choices = (),
     ) -> None:
-        """`program_bytes` is the most that an uploaded program may have; `engines` are those that
-        the site wants.
+        """`recruit` says what a unit's builders are told; `program_bytes` is the most that an
+        uploaded program may have.
         """
         self._book = book
         self._hire_worker = hire
         self._kept = frozenset(kept)
-        self._recruit_order = Recruit(memory_bytes, program_bytes, engines)
+        self._recruit_order = recruit
         self._program_bytes_max = sealed_program_bytes(program_bytes)
         self._built_bytes_max = built_bytes(program_bytes)
         self._clock = clock
@@ -266,7 +264,7 @@ class Building:
             worker = await hired
             self._builders[builder] = worker
             self._roles[worker.number] = builder
-            await worker.recruit(self._recruit_order)
+            await worker.recruit(self._recruit_order(place.unit))
         except LeaseRefused as error:
             log.error("no builder for %s on unit %s: %s", place.tenant, place.unit, error.message)
             self._builder_gone(builder, error.message)

@@ -75,7 +75,9 @@ def serve(
     logging.getLogger("grpc").setLevel(logging.WARNING)
     os.umask(0o077)
     _warn(settings)
-    start_spawner = partial(SpawnerProcess, settings.worker_entry, settings.log_level, os.environ)
+    start_spawner = partial(
+        SpawnerProcess, settings.worker_entry, settings.log_level, settings.state_dir, os.environ
+    )
     spawner = start_spawner()
     from gon_server import daemon
 

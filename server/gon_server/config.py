@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -40,12 +40,16 @@ from gon.limits import (
 )
 from gon.personalities import PERSONALITIES_MAX
 from gon.program_limits import ENGINE_MEMORY_BYTES, UPLOADED_BYTES, UPLOADED_BYTES_MAX
-from gon_server.engines.choice import Choices
-from gon_server.engines.limits import ENGINE_FORMATS_MAX
+from gon_server.engines.choice import EngineRules
+from gon_server.engines.limits import ENGINE_FORMATS_MAX, ENGINE_RULES_MAX
 from gon_server.named_settings import ENV_PREFIX, About, NamedTable, convert, known, settings_of
 
 CONFIG_VARIABLE = "GOND_CONFIG"
 WORKER_ENTRY = "gon_server.worker:serve"
+
+# What a site may forbid: a format of engines, or one engine of it, by their names.
+EngineRule: TypeAlias = Annotated[str, Meta(pattern=r"^[\w-]{1,64}(\.[\w-]{1,64})?$")]
+EngineRuleSet: TypeAlias = Annotated[tuple[EngineRule, ...], Meta(max_length=ENGINE_RULES_MAX)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class UnitSettings:
     cpus: tuple[Annotated[int, Meta(ge=0)], ...] = ()
     warm: Annotated[int, Meta(ge=0, le=WARM_WORKERS_MAX)] | None = None
     formats: tuple[str, ...] = ()
+    forbid_engines: EngineRuleSet = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +159,21 @@ class Settings:
     content_store_tenant_bytes: Annotated[
         int, Meta(ge=0, description="contents kept on the disk, of one tenant")
     ] = CONTENT_STORE_TENANT_BYTES
+    walls: Annotated[
+        str,
+        Meta(
+            pattern="^(auto|off|required)$",
+            description="walls around workers: auto (what the kernel has), off or required",
+        ),
+    ] = "auto"
     log_level: Annotated[
         str,
         Meta(pattern="^(debug|info|warning|error)$", description="debug, info, warning or error"),
     ] = "info"
+    forbid_engines: Annotated[
+        EngineRuleSet,
+        Meta(description="engines that no program may have: FORMAT, or FORMAT.ENGINE"),
+    ] = ()
     worker_entry: Annotated[
         str,
         Meta(pattern=r"^[\w.]+:\w+$", description="MODULE:FUNCTION that a worker process runs"),
@@ -181,10 +197,11 @@ class Settings:
         ),
     ] = field(default_factory=dict[str, EngineSettings])
 
-    @property
-    def chosen_engines(self) -> Choices:
-        """Formats, each with the engine that is wanted for it."""
-        return tuple((code_format, each.use) for code_format, each in self.engines.items())
+    def engine_rules(self, unit: str = "") -> EngineRules:
+        """Return what this site says of the engines of a unit, "" for what holds for all."""
+        chosen = tuple((code_format, each.use) for code_format, each in self.engines.items())
+        own = self.units[unit].forbid_engines if unit in self.units else ()
+        return EngineRules(chosen, tuple(dict.fromkeys((*self.forbid_engines, *own))))
 
     @property
     def control_addresses(self) -> tuple[Address, ...]:

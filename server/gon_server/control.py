@@ -260,4 +260,5 @@ def _unit(unit: UnitInfo) -> pb.Unit:
         slices=unit.slices,
         slices_free=unit.slices_free,
         engines=unit.engines,
+        walls=unit.walls,
     )

@@ -25,7 +25,7 @@ import uvloop
 from gon.addresses import Address
 from gon.clock import SYSTEM_CLOCK
 from gon.limits import WORKER_START_S
-from gon_server import confine, discover
+from gon_server import confine, discover, walls
 from gon_server.config import Settings
 from gon_server.control import About, ControlServer
 from gon_server.doorway import Doorway
@@ -95,7 +95,7 @@ class _Daemon:
         opens = [unit.device for unit in settings.units.values() if not unit.formats]
         found, engines = await asyncio.gather(
             discover.look(opens, self._start.environ, search=settings.discover),
-            discover.look_for_engines(self._start.environ),
+            discover.look_for_engines(self._start.environ, settings.engine_rules()),
         )
         for each in found:
             if each.error:
@@ -104,7 +104,8 @@ class _Daemon:
             if engine.error:
                 log.info("%s: engine %s is not there: %s", *engine.named, engine.error)
         memory_bytes = discover.host_memory_bytes()
-        specs = plan(settings, found, memory_bytes, platform.machine(), engines)
+        around = walls.wanted(settings.walls)
+        specs = plan(settings, found, memory_bytes, platform.machine(), engines, around)
 
         doors = [self._listen(address, stack) for address in settings.data_addresses]
         data = tuple(str(address) for _, address in doors)

@@ -1,10 +1,11 @@
 """Looks for devices, in a process of its own: drivers are large, may crash, and gond stays small.
 
-    python -m gon_server.discover [ADDRESS | engines]
+    python -m gon_server.discover [ADDRESS | engines [FORBIDDEN…]]
 
 Every backend that can is asked what is there; or the device of that address is opened and
 described, in a process that opens nothing else: CUDA sees only what it was started for; or every
-engine is loaded. Prints one JSON list of gon_server.units.Found, or gon_server.offers.FoundEngine.
+engine is loaded, but for those that the site forbids. Prints one JSON list of
+gon_server.units.Found, or gon_server.offers.FoundEngine.
 
 Rules: what cannot be opened is reported, never an end. Must not know: leases, slices.
 """
@@ -24,18 +25,24 @@ from typing import Protocol, TypeVar, cast
 import msgspec
 
 from gon.device import Device
+from gon.elastic import InPlace
 from gon.errors import GonError
 from gon.limits import DISCOVER_TIMEOUT_S
+from gon.model import Handle
 from gon_server.engines.base import Share
+from gon_server.engines.choice import EngineRules
 from gon_server.engines.shelf import engine_formats, engines_of, open_engine
 from gon_server.offers import FoundEngine
 from gon_server.spawning import clean_environment
-from gon_server.units import Found
+from gon_server.units import ACCELERATOR, Found
 
 log = logging.getLogger("gond.discover")
 
 BACKENDS = "gon.devices"
 ENGINES_ASKED = "engines"
+
+# Of the buffer that is asked where it lies.
+_PROBED_BYTES = 64
 
 _Found = TypeVar("_Found", Found, FoundEngine)
 
@@ -79,9 +86,11 @@ async def look(
     return found
 
 
-async def look_for_engines(environ: Mapping[str, str]) -> tuple[FoundEngine, ...]:
-    """Return the engines there are, and those that do not load."""
-    return await _ask_for(list[FoundEngine], environ, ENGINES_ASKED)
+async def look_for_engines(
+    environ: Mapping[str, str], rules: EngineRules
+) -> tuple[FoundEngine, ...]:
+    """Return the engines there are, and those that do not load or that the rules forbid."""
+    return await _ask_for(list[FoundEngine], environ, ENGINES_ASKED, *rules.forbidden)
 
 
 async def _ask(environ: Mapping[str, str], *addresses: str) -> tuple[Found, ...]:
@@ -141,8 +150,13 @@ def search_all() -> Iterator[Found]:
             log.error("backend %s: %s", entry.name, error)
             continue
         for device in devices:
+            address = f"{entry.name}:{device.address}"
+            if device.kind == ACCELERATOR:
+                # Whether its memory is the host's is seen once it is open.
+                yield describe(address)
+                continue
             yield Found(
-                f"{entry.name}:{device.address}",
+                address,
                 device.kind,
                 device.name,
                 device.vendor,
@@ -161,16 +175,33 @@ def describe(address: str) -> Found:
             device = opener(rest)
         except (GonError, ImportError) as error:
             return Found(address, error=str(error))
-        info = device.info
+        info, in_place = device.info, _is_in_place(device)
         device.close()
-        return Found(address, info.kind, info.name, info.vendor, info.memory_bytes, info.formats)
+        found = Found(address, info.kind, info.name, info.vendor, info.memory_bytes, info.formats)
+        return msgspec.structs.replace(found, in_place=in_place)
     return Found(address, error=f"there is no backend {backend!r}")
 
 
-def load_engines() -> Iterator[FoundEngine]:
-    """Load every engine, and say which it is or why it does not load."""
+def _is_in_place(device: Device) -> bool:
+    """Return whether a buffer of the device is memory of this process, as engines need it."""
+    if not isinstance(device, InPlace):
+        return False
+    buffer = Handle(1)
+    try:
+        device.allocate(buffer, _PROBED_BYTES)
+        device.memory_of(buffer)
+    except GonError:
+        return False
+    return True
+
+
+def load_engines(rules: EngineRules) -> Iterator[FoundEngine]:
+    """Load every engine, and say which it is or why it is not there."""
     for code_format in sorted(engine_formats()):
         for name in engines_of(code_format):
+            if why := rules.why_not(code_format, name):
+                yield FoundEngine(code_format, name, error=why)
+                continue
             try:
                 engine = open_engine(code_format, name, Share(threads=1))
             except GonError as error:
@@ -187,8 +218,8 @@ def main() -> None:
     os.dup2(2, 1)
     addresses = sys.argv[1:]
     found: list[Found] | list[FoundEngine]
-    if addresses == [ENGINES_ASKED]:
-        found = list(load_engines())
+    if addresses[:1] == [ENGINES_ASKED]:
+        found = list(load_engines(EngineRules(forbidden=tuple(addresses[1:]))))
     else:
         found = [describe(address) for address in addresses] if addresses else list(search_all())
     with os.fdopen(answer, "wb") as out:

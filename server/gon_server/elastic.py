@@ -15,8 +15,9 @@ Must not know: leases, links, gond.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from gon.clock import Clock
@@ -42,7 +43,7 @@ from gon.timing import Timed
 from gon_server.devices.graphs import GraphLoop
 from gon_server.engines.admission import check_format, check_program, formats_of
 from gon_server.engines.base import Building, EngineProgram
-from gon_server.engines.choice import asked_engine
+from gon_server.engines.choice import EngineRules, asked_engine
 from gon_server.engines.programs import EnginePrograms, telling_memory
 from gon_server.engines.shelf import Shelf
 from gon_server.engines.signature import written
@@ -66,9 +67,11 @@ class ElasticUnit(GraphLoop):
         clock: Clock,
         load: LoadModule | None = None,
         build: BuildProgram | None = None,
+        withheld: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """`personalities` are those that it may take, the first one now; `load` loads kernels, if
-        not the device itself, and `build` builds what engines can have built elsewhere.
+        not the device itself, and `build` builds what engines can have built elsewhere. `withheld`
+        says why it may not take others.
         """
         super().__init__()
         self._base = base
@@ -76,6 +79,7 @@ class ElasticUnit(GraphLoop):
         self._clock = clock
         self._load_kernels = load or base.load
         self._build = build
+        self._withheld = withheld
         self._launch_kernel = base.launch
         self._sync = base.sync
         self._may_be = {each.name: each for each in personalities}
@@ -83,7 +87,7 @@ class ElasticUnit(GraphLoop):
         self.configuration = Configuration(self._is.name)
         # Told what the unit has become.
         self.changed: Callable[[str], None] = lambda _personality: None
-        self.info = _with_formats(base.info, personalities)
+        self.info = _with_formats(base.info, personalities, shelf.rules)
         self.memory_of = base.memory_of if isinstance(base, InPlace) else self._no_memory_of
         self._programs = EnginePrograms(self.memory_of)
         if isinstance(base, InPlace):
@@ -155,7 +159,7 @@ class ElasticUnit(GraphLoop):
     # Programs -------------------------------------------------------------------------------------
     def load(self, module: Handle, program: Program) -> ModuleInfo:
         kernel_formats = self._base.info.formats
-        check_format(self._is, program.code_format, kernel_formats)
+        check_format(self._is, program.code_format, kernel_formats, self.info.withheld)
         self._programs.modules.check_new(module)
         _check_room("module", module, self._gone_modules, MODULES_MAX)
         if program.code_format in kernel_formats:
@@ -276,9 +280,10 @@ class ElasticUnit(GraphLoop):
     def reconfigure(self, personality: str, *, keep: bool) -> Configuration:
         wanted = self._may_be.get(personality)
         if wanted is None:
+            why = self._withheld.get(personality)
             raise Unsupported(
                 f"personality {personality!r}: this lease may be {', '.join(self._may_be)}; "
-                "acquire(personalities=…) names what it may be"
+                + (why or "acquire(personalities=…) names what it may be")
             )
         begun_s = self._clock.now_s()
         self.configuration = Configuration(self._is.name, "configuring")
@@ -328,9 +333,12 @@ def _check_room(noun: str, handle: Handle, gone: set[int], most: int) -> None:
         raise LimitExceeded(f"{most} {noun}s were unloaded by changes and not closed yet")
 
 
-def _with_formats(info: DeviceInfo, personalities: Sequence[Personality]) -> DeviceInfo:
+def _with_formats(
+    info: DeviceInfo, personalities: Sequence[Personality], rules: EngineRules
+) -> DeviceInfo:
     """Return what the unit is: it takes what any of its personalities takes."""
     formats = dict.fromkeys(
         each for personality in personalities for each in formats_of(personality, info.formats)
     )
-    return replace(info, formats=tuple(formats))
+    withheld = tuple((each, rules.about((each,))) for each in rules.formats if each not in formats)
+    return replace(info, formats=tuple(formats), withheld=withheld)

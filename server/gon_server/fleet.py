@@ -306,7 +306,9 @@ class Fleet:
             worker = SupervisedWorker(self._count, depot.spec.id, self._worker_events)
             self._workers[worker.number] = worker
             spec = depot.spec
-            self._spawning.spawn(Spawn(worker.number, spec.device, spec.cpus, depot.trial or b""))
+            self._spawning.spawn(
+                Spawn(worker.number, spec.device, spec.cpus, depot.trial or b"", spec.walls)
+            )
         wake_s = depot.pool.wake_s(now_s, self._census(depot))
         if wake_s is not None:
             depot.timer = self._loop.call_later(wake_s - now_s, self._refill, depot)

@@ -30,7 +30,7 @@ from gon_server.content_store import open_store
 from gon_server.fleet import Fleet, FleetEvents
 from gon_server.leases import DRAINING, EndWorker, Lease, LeaseBook, LeaseRequest
 from gon_server.modules import ModuleCache
-from gon_server.orders import Assign, Find, Offer
+from gon_server.orders import Assign, Find, Offer, Recruit
 from gon_server.side_book import SideBook
 from gon_server.side_watch import SideWatch
 from gon_server.spawning import SpawnerProcess
@@ -68,8 +68,9 @@ class Host:
     ) -> None:
         self.epoch = epoch
         self._program_bytes = settings.program_bytes
+        self._builder_bytes = settings.builder_memory_bytes
         self._engine_bytes = settings.engine_memory_bytes
-        self._engines = settings.chosen_engines
+        self._specs = {spec.id: spec for spec in specs}
         self._data_endpoints = tuple(data_endpoints)
         self._zmq_bind = zmq_bind
         self._clock = clock
@@ -87,10 +88,9 @@ class Host:
             _build_book(settings),
             lambda unit: self._fleet.hire(unit),
             [spec.id for spec in specs if spec.warm],
-            settings.builder_memory_bytes,
+            self._recruit,
             clock,
             settings.program_bytes,
-            self._engines,
         )
         self._contents = open_store(
             Path(settings.state_dir),
@@ -150,7 +150,9 @@ class Host:
             personalities=self._units.personalities(lease.share),
             program_bytes=self._program_bytes,
             engine_bytes=self._engine_bytes,
-            engines=self._engines,
+            rules=self._specs[lease.unit].rules,
+            withheld=self._specs[lease.unit].withheld,
+            walls=self._specs[lease.unit].walls,
         )
         served = False
         try:
@@ -165,6 +167,10 @@ class Host:
         self._schedule()
         log.info("%r to %r: %d slices", lease, request.client, lease.share.slices)
         return Grant(lease, token, endpoints or (endpoint,))
+
+    def _recruit(self, unit: str) -> Recruit:
+        spec = self._specs[unit]
+        return Recruit(self._builder_bytes, self._program_bytes, spec.rules, spec.walls)
 
     def _endpoints(self, link: str) -> tuple[str, ...]:
         """Return where links of this kind come in; none where their worker tells.

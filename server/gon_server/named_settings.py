@@ -34,7 +34,12 @@ class About:
     @property
     def flag(self) -> str:
         """The flag's name; flags of lists name one thing each time they are given."""
-        one = {"units": "unit", "personalities": "personality", "engines": "engine"}
+        one = {
+            "units": "unit",
+            "personalities": "personality",
+            "engines": "engine",
+            "forbid_engines": "forbid-engine",
+        }
         return "--" + one.get(self.name, self.name.replace("_", "-"))
 
     @property

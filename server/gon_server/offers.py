@@ -9,7 +9,7 @@ import msgspec
 from gon.errors import ConfigError
 from gon.personalities import GPU, PERSONALITIES, PERSONALITIES_MAX, Personality
 from gon_server.config import PersonalitySettings
-from gon_server.engines.choice import Choices
+from gon_server.engines.choice import NO_RULES, EngineRules
 
 
 class FoundEngine(msgspec.Struct, frozen=True):
@@ -71,10 +71,34 @@ def offered(
     return tuple(each for each in usable if each.kernels or each.formats)
 
 
-def check_choices(chosen: Choices, engines: Sequence[FoundEngine]) -> None:
-    """Raise ConfigError for an engine that a site wants and that is not there."""
+def allowed(engines: Iterable[FoundEngine], rules: EngineRules) -> tuple[FoundEngine, ...]:
+    """Return the engines that programs of a unit with these rules may have."""
+    return tuple(each for each in engines if not each.error and not rules.why_not(*each.named))
+
+
+def withheld(
+    known: Iterable[Personality], engines: Sequence[FoundEngine], rules: EngineRules
+) -> tuple[tuple[str, str], ...]:
+    """Return the personalities that a unit does not offer for the site's rules, each with the rules
+    that say so.
+    """
+    run = {each.code_format for each in allowed(engines, rules)}
+    missing = [each for each in known if not each.kernels and not run & set(each.formats)]
+    reasons = [(each.name, rules.about(each.formats)) for each in missing]
+    return tuple(reason for reason in reasons if reason[1])
+
+
+def check_rules(rules: EngineRules, engines: Sequence[FoundEngine]) -> None:
+    """Raise ConfigError for an engine that a site wants and that is not there, and for one that it
+    forbids and that nobody knows: a name that is spelled wrong would forbid nothing.
+    """
     found = {each.named: each for each in engines}
-    for wanted in chosen:
+    known = {each.code_format for each in engines} | {".".join(named) for named in found}
+    # Without any engine there is nothing to forbid: looking for them has failed, which is told.
+    for rule in rules.forbidden if known else ():
+        if rule not in known:
+            raise ConfigError(f"forbid_engines: {rule!r}; there are {', '.join(sorted(known))}")
+    for wanted in rules.chosen:
         if wanted not in found:
             code_format, name = wanted
             names = [each.name for each in engines if each.code_format == code_format]
@@ -84,17 +108,16 @@ def check_choices(chosen: Choices, engines: Sequence[FoundEngine]) -> None:
             raise ConfigError(f"engines: {wanted[0]} by {wanted[1]!r} is not there: {error}")
 
 
-def told(engines: Sequence[FoundEngine], chosen: Choices = ()) -> tuple[str, ...]:
+def told(engines: Sequence[FoundEngine], rules: EngineRules = NO_RULES) -> tuple[str, ...]:
     """Return what engines there are, for people: of each format the one first that runs its
-    programs, then those that a program may ask for.
+    programs, then those that a program may ask for; in the end what is forbidden.
     """
     there: dict[str, list[FoundEngine]] = {}
-    for each in engines:
-        if not each.error:
-            there.setdefault(each.code_format, []).append(each)
+    for each in allowed(engines, rules):
+        there.setdefault(each.code_format, []).append(each)
     lines: list[str] = []
     for code_format, found in there.items():
-        first, *others = sorted(found, key=lambda each: each.named not in chosen)
+        first, *others = sorted(found, key=lambda each: each.named not in rules.chosen)
         lines.append(f"{code_format} by {first.version}")
         lines += [f"{code_format} by {each.version}, if asked for" for each in others]
-    return tuple(lines)
+    return (*lines, *(f"{rule}: forbidden here" for rule in rules.forbidden))

@@ -28,7 +28,8 @@ import msgspec
 
 from gon.limits import LOG_BYTES_MAX, MESSAGE_BYTES_MAX
 from gon.personalities import Personality
-from gon_server.engines.choice import Choices
+from gon_server.engines.choice import NO_RULES, EngineRules
+from gon_server.walls import NO_WALLS, Walls
 
 # What a failed build says is the largest: a compiler's log.
 PACKET_BYTES_MAX = LOG_BYTES_MAX + MESSAGE_BYTES_MAX + 1024
@@ -43,13 +44,14 @@ class Spawn(Order, frozen=True, tag=1):
     """gond → spawner: fork a worker that opens `device` ("backend:address") and reports Warm.
 
     `cpus` pins it (empty: as gond), `worker` is gond's name for it; `trial` is what a worker of the
-    same device said in its Warm.
+    same device said in its Warm; `walls` are raised around it before.
     """
 
     worker: int
     device: str
     cpus: tuple[int, ...]
     trial: bytes = b""
+    walls: Walls = NO_WALLS
 
 
 class Kill(Order, frozen=True, tag=2):
@@ -92,7 +94,8 @@ class Assign(Order, frozen=True, tag=11):
     answers Build; with a `content_key`, which digests of contents are keyed with, Find and Offer.
     The unit may be any of `personalities`, the first one now; none is a gpu and nothing else. An
     uploaded program may have `program_bytes`. Engines may take `engine_bytes` of memory beside the
-    buffers, 0 for no bound; `engines` are those that the site wants, each with its format first.
+    buffers, 0 for no bound; `rules` are the site's for them. `withheld` are personalities that the
+    unit would have but for those rules, each with the reason. `walls` stand around the worker.
     """
 
     lease: str
@@ -105,7 +108,9 @@ class Assign(Order, frozen=True, tag=11):
     personalities: tuple[Personality, ...] = ()
     program_bytes: int = 0
     engine_bytes: int = 0
-    engines: Choices = ()
+    rules: EngineRules = NO_RULES
+    withheld: tuple[tuple[str, str], ...] = ()
+    walls: Walls = NO_WALLS
 
 
 class Ready(Order, frozen=True, tag=12):
@@ -139,12 +144,13 @@ class End(Order, frozen=True, tag=15):
 
 class Recruit(Order, frozen=True, tag=16):
     """gond → worker: you are a builder now, whose data may take `memory_bytes`; uploaded programs
-    may have `program_bytes`; `engines` as in Assign.
+    may have `program_bytes`; `rules` and `walls` as in Assign.
     """
 
     memory_bytes: int
     program_bytes: int = 0
-    engines: Choices = ()
+    rules: EngineRules = NO_RULES
+    walls: Walls = NO_WALLS
 
 
 class Build(Order, frozen=True, tag=17):

@@ -1,9 +1,10 @@
 """The spawner: a small process that forks workers on gond's orders, and is their parent.
 
-    python -m gon_server.spawner FD MODULE:FUNCTION LEVEL
+    python -m gon_server.spawner FD MODULE:FUNCTION LEVEL STATE
 
 FD is its end of a SOCK_SEQPACKET pair with gond (the protocol: gon_server.orders); FUNCTION(socket,
-device, trial) is what each worker runs, LEVEL what it and they log.
+device, trial) is what each worker runs, LEVEL what it and they log, STATE gond's state directory,
+below which they work (gon_server.workplaces).
 
 Rules: it has one thread, opens no device and holds no secret, so that a fork of it is safe and
 finds nothing. What workers need is imported here, once, so that they start fast and share its
@@ -25,12 +26,14 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias, cast
 
 import msgspec
 
-from gon_server import confine
+from gon_server import confine, walls, workplaces
 from gon_server.orders import Exited, Kill, Spawn, Spawned, receive_order, send_order
+from gon_server.workplaces import Workplaces
 
 log = logging.getLogger("gond.spawner")
 
@@ -47,19 +50,28 @@ class Birth:
     sock: socket.socket
     spawner: int
     order: Spawn
+    workplace: Path
+    # What it may read of the host besides what it is made of.
+    files: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Child:
+    """A process to be reaped: a worker, or with 0 what removes things that one has left."""
+
     worker: int
     pid: int
+
+
+_REMOVER = 0
 
 
 class Spawner:
     """Forks, reaps and kills workers; all its waiting is one poll of gond's socket and pidfds."""
 
-    def __init__(self, gond: socket.socket) -> None:
+    def __init__(self, gond: socket.socket, workplaces: Workplaces) -> None:
         self._gond = gond
+        self._workplaces = workplaces
         self._children: dict[int, _Child] = {}  # by pidfd
         self._poll = select.poll()
         self._poll.register(gond, select.POLLIN)
@@ -91,15 +103,17 @@ class Spawner:
             os.kill(child.pid, signal.SIGKILL)
         for child in self._children.values():
             os.waitpid(child.pid, 0)
+        self._workplaces.close()
 
     def _spawn(self, order: Spawn) -> Birth | None:
-        import_backend(order.device)
+        files = import_backend(order.device)
         gc.collect()
         # What there is now is never collected in workers: a collection would copy its pages.
         gc.freeze()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         spawner = os.getpid()
         try:
+            workplace = self._workplaces.make(order.worker)
             pid = os.fork()
         except OSError as error:
             log.error("no worker %d: %s", order.worker, error)
@@ -110,14 +124,17 @@ class Spawner:
         if pid == 0:
             ours.detach()
             self._gond.detach()
-            return Birth(theirs, spawner, order)
+            return Birth(theirs, spawner, order, workplace, files)
         theirs.close()
-        pidfd = os.pidfd_open(pid)
-        self._children[pidfd] = _Child(order.worker, pid)
-        self._poll.register(pidfd, select.POLLIN)
+        self._watch(_Child(order.worker, pid))
         with ours:
             send_order(self._gond, Spawned(order.worker, pid), ours.fileno())
         return None
+
+    def _watch(self, child: _Child) -> None:
+        pidfd = os.pidfd_open(child.pid)
+        self._children[pidfd] = child
+        self._poll.register(pidfd, select.POLLIN)
 
     def _kill(self, worker: int) -> None:
         for child in self._children.values():
@@ -130,26 +147,35 @@ class Spawner:
         self._poll.unregister(pidfd)
         os.close(pidfd)
         _pid, status = os.waitpid(child.pid, 0)
+        if child.worker == _REMOVER:
+            return
+        remover = self._workplaces.remove(child.worker)
+        if remover is not None:
+            self._watch(_Child(_REMOVER, remover))
         send_order(self._gond, Exited(child.worker, status))
 
 
-def import_backend(device: str) -> None:
-    """Import the module of the device's backend, and let it load what workers share.
+def import_backend(device: str) -> tuple[Path, ...]:
+    """Import the module of the device's backend, and let it load what workers share; return which
+    files of the host, beside the libraries that it has loaded, workers read to open the device.
 
     For that a backend's module may have a function `prepare_workers`, which may open nothing and
-    start no thread. A backend that is not there is left to the worker, which tells why it cannot
-    open the device.
+    start no thread, and gives these files for the device's address. A backend that is not there is
+    left to the worker, which tells why it cannot open the device.
     """
-    scheme = device.partition(":")[0]
+    scheme, _, address = device.partition(":")
     for entry in importlib.metadata.entry_points(group="gon.devices", name=scheme):
         try:
             module = importlib.import_module(entry.module)
         except ImportError as error:
             log.warning("backend %s cannot be imported: %s", scheme, error)
             continue
-        prepare = getattr(module, "prepare_workers", None)
+        prepare = cast(
+            "Callable[[str], tuple[Path, ...]] | None", getattr(module, "prepare_workers", None)
+        )
         if prepare is not None:
-            prepare()
+            return prepare(address)
+    return ()
 
 
 def worker_entry(name: str) -> WorkerEntry:
@@ -165,8 +191,10 @@ def live_as_worker(birth: Birth, entry: WorkerEntry) -> None:
         _close_all_but(birth.sock.fileno())
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, signal.SIG_DFL)
+        workplaces.enter(birth.workplace)
         confine.hide_memory()
         confine.renounce_privileges()
+        walls.raise_walls(birth.order.walls, birth.workplace, birth.files)
         if birth.order.cpus:
             os.sched_setaffinity(0, birth.order.cpus)
         entry(birth.sock, birth.order.device, birth.order.trial)
@@ -198,7 +226,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     confine.die_with(gond_pid)
     entry = worker_entry(sys.argv[2])
-    spawner = Spawner(gond)
+    spawner = Spawner(gond, Workplaces(Path(sys.argv[4])))
     birth: Birth | None = None
     try:
         birth = spawner.run()

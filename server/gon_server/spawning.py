@@ -61,7 +61,9 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
 class SpawnerProcess:
     """One life of the spawner. `sock` does not block."""
 
-    def __init__(self, worker_entry: str, log_level: str, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, worker_entry: str, log_level: str, state_dir: str, environ: Mapping[str, str]
+    ) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             fd = theirs.fileno()
@@ -74,6 +76,7 @@ class SpawnerProcess:
                     str(fd),
                     worker_entry,
                     log_level,
+                    state_dir,
                 ],
                 stdin=subprocess.DEVNULL,
                 # What a tenant's kernel prints belongs with the logs.

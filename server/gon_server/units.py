@@ -17,13 +17,17 @@ from gon.model import UnitInfo
 from gon.personalities import GPU as PERSONALITY
 from gon.personalities import Personality
 from gon_server.config import Settings, UnitSettings
+from gon_server.engines.choice import NO_RULES, EngineRules
 from gon_server.offers import (
     FoundEngine,
-    check_choices,
+    allowed,
+    check_rules,
     known_personalities,
     offered,
     told,
+    withheld,
 )
+from gon_server.walls import NO_WALLS, Walls
 
 GPU = "gpu"
 ACCELERATOR = "accelerator"
@@ -44,7 +48,8 @@ _GIB = 1 << 30
 class Found(msgspec.Struct, frozen=True):
     """A device that is there, by `address` ("backend:rest"); `kind` is gpu, accelerator or cpu.
 
-    `error` says why it could not be opened; the other fields are then unknown.
+    `in_place` says whether its buffers were seen to be the host's own memory. `error` says why it
+    could not be opened; the other fields are then unknown.
     """
 
     address: str
@@ -54,6 +59,7 @@ class Found(msgspec.Struct, frozen=True):
     memory_bytes: int = 0
     formats: tuple[str, ...] = ()
     error: str = ""
+    in_place: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,9 @@ class UnitSpec:
     """One unit as it is set up: the device below it, its shares, and the workers kept for it.
 
     `formats` are those of kernels; `may_be` the personalities that it may be loaded to be,
-    `engines` what runs the other formats.
+    `engines` what runs the other formats, by the site's `rules`; `withheld` are personalities that
+    those rules leave out, each with the reason; `walls` stand around its workers. `in_place`
+    says whether engines reach its buffers.
     """
 
     id: str
@@ -76,6 +84,10 @@ class UnitSpec:
     personality: str = PERSONALITY
     may_be: tuple[Personality, ...] = (Personality(PERSONALITY, kernels=True),)
     engines: tuple[str, ...] = ()
+    rules: EngineRules = NO_RULES
+    withheld: tuple[tuple[str, str], ...] = ()
+    walls: Walls = NO_WALLS
+    in_place: bool = False
 
     @property
     def personalities(self) -> tuple[str, ...]:
@@ -130,6 +142,7 @@ class UnitBook:
                 slices=spec.slices,
                 slices_free=self._free[spec.id],
                 engines=spec.engines,
+                walls=str(spec.walls),
             )
             for spec in self._specs.values()
         )
@@ -170,14 +183,18 @@ class UnitBook:
         for personality in wanted:
             if personality not in spec.personalities:
                 offers = ", ".join(spec.personalities)
-                raise LeaseRefused(f"unit {unit} offers {offers}, not personality {personality!r}")
+                why = _why_withheld((spec,), (personality,))
+                raise LeaseRefused(
+                    f"unit {unit} offers {offers}, not personality {personality!r}{why}"
+                )
         return spec
 
     def _best(self, wanted: Sequence[str], memory_bytes: int) -> UnitSpec:
         able = [spec for spec in self._specs.values() if set(wanted) <= set(spec.personalities)]
         if not able:
             names = ", ".join(map(repr, wanted))
-            raise LeaseRefused(f"no unit of this host offers personality {names}")
+            why = _why_withheld(self._specs.values(), wanted)
+            raise LeaseRefused(f"no unit of this host offers personality {names}{why}")
         fits = [spec for spec in able if _slices_for(spec, memory_bytes) <= self._free[spec.id]]
         if not fits:
             free = "; ".join(self._free_text(spec) for spec in able)
@@ -205,11 +222,13 @@ def plan(
     host_memory_bytes: int,
     machine: str,
     engines: Sequence[FoundEngine] = (),
+    walls: Walls = NO_WALLS,
 ) -> tuple[UnitSpec, ...]:
     """Return the units of this host: those its owner names, then those found on it.
 
     Every GPU and accelerator becomes a unit, and one CPU runtime the software-defined one. `found`
-    also describes the devices of the named units. Raises ConfigError if there is none at all.
+    also describes the devices of the named units; `walls` are those that software-defined units
+    get. Raises ConfigError if there is none at all.
     """
     known = {each.address: each for each in found}
     share_bytes = int(host_memory_bytes * settings.memory_share)
@@ -233,21 +252,35 @@ def plan(
                 f"unit {spec.id} has {spec.memory_bytes} bytes of memory for {spec.slices} slices"
             )
     may_be = known_personalities(settings.personalities)
-    chosen = settings.chosen_engines
-    check_choices(chosen, engines)
-    engines_told = told(engines, chosen)
-    return tuple(_with_offers(spec, may_be, engines, engines_told) for spec in specs.values())
+    check_rules(settings.engine_rules(), engines)
+    walled = (
+        replace(spec, walls=walls) if spec.kind == EAGPHPU else spec for spec in specs.values()
+    )
+    return tuple(_with_offers(spec, may_be, engines, settings) for spec in walled)
 
 
 def _with_offers(
     spec: UnitSpec,
     known: Sequence[Personality],
     engines: Sequence[FoundEngine],
-    engines_told: tuple[str, ...],
+    settings: Settings,
 ) -> UnitSpec:
-    in_place = spec.kind == EAGPHPU
-    may_be = offered(known, engines, in_place=in_place)
-    return replace(spec, may_be=may_be, engines=engines_told if in_place else ())
+    in_place = spec.in_place or spec.kind == EAGPHPU
+    rules = settings.engine_rules(spec.id)
+    # What the site wants it must be able to have; what one unit forbids, another may still want.
+    check_rules(EngineRules(forbidden=rules.forbidden), engines)
+    usable = allowed(engines, rules)
+    may_be = offered(known, usable, in_place=in_place)
+    if not in_place:
+        return replace(spec, may_be=may_be)
+    wanted = tuple(each for each in rules.chosen if not rules.why_not(*each))
+    return replace(
+        spec,
+        may_be=may_be,
+        engines=told(usable, EngineRules(wanted, rules.forbidden)),
+        rules=EngineRules(wanted, rules.forbidden),
+        withheld=withheld(known, usable, rules),
+    )
 
 
 def _found_specs(
@@ -296,6 +329,7 @@ def _spec(name: str, kind: str, device: Found, memory_bytes: int, settings: Sett
         memory_bytes=memory_bytes,
         slices=settings.slices,
         warm=settings.warm,
+        in_place=device.in_place,
     )
 
 
@@ -314,7 +348,17 @@ def _named_spec(
         slices=wanted.slices or settings.slices,
         warm=settings.warm if wanted.warm is None else wanted.warm,
         cpus=wanted.cpus,
+        in_place=device.in_place,
     )
+
+
+def _why_withheld(specs: Iterable[UnitSpec], wanted: Iterable[str]) -> str:
+    """Return the site's rule that one of these personalities is not offered for, as the end of a
+    sentence; nothing where there is none.
+    """
+    reasons = {name: why for spec in specs for name, why in spec.withheld}
+    said = [f"; {name}: {reasons[name]}" for name in wanted if name in reasons]
+    return "".join(said)
 
 
 def _slices_for(spec: UnitSpec, memory_bytes: int) -> int:

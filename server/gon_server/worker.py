@@ -25,7 +25,7 @@ from importlib.metadata import entry_points
 from typing import NoReturn, Protocol
 
 from gon.clock import SYSTEM_CLOCK
-from gon.device import Builder, HostDevice
+from gon.device import Builder, HostDevice, RunsPrograms
 from gon.errors import ConfigError, GonError, LinkLost, RemoteProtocolError, Unsupported
 from gon.limits import PREAMBLE_MAGIC, TRIAL_BYTES_MAX
 from gon.placement import Placed
@@ -34,7 +34,7 @@ from gon.transport.bundle import Bundle
 from gon.transport.shm_setup import share
 from gon.transport.stream import StreamLink
 from gon.transport.zmq import ZmqListener
-from gon_server import confine
+from gon_server import confine, walls
 from gon_server.anteroom import Anteroom
 from gon_server.builder import serve_builds
 from gon_server.conversation import Conversation
@@ -159,6 +159,7 @@ def serve(sock: socket.socket, device: str, trial: bytes) -> None:
         return
     assign, _ = received
     if isinstance(assign, Recruit) and builder is not None:
+        walls.narrow(assign.walls, programs=True)
         serve_builds(sock, builder, assign)
         return
     if not isinstance(assign, Assign):
@@ -184,6 +185,8 @@ def _serve_lease(sock: socket.socket, backend: HostDevice, assign: Assign) -> No
     if assign.link == "zmq":
         source = bound = BoundLinks(assign.bind, assign.token)
         endpoint = bound.endpoint
+    runs = isinstance(backend, RunsPrograms) and backend.runs_programs
+    walls.narrow(assign.walls, programs=runs, accepts=assign.link == "zmq")
     known = KnownToGond(sock, assign.content_key) if assign.content_key else None
     orders = threading.Thread(
         target=_obey,
@@ -220,10 +223,12 @@ def _elastic(
 ) -> ElasticUnit:
     """Return the device as what the lease says; its engines come in the background."""
     personalities = assign.personalities
-    shelf = Shelf(Share(threads=len(os.sched_getaffinity(0))), assign.engines)
+    shelf = Shelf(Share(threads=len(os.sched_getaffinity(0))), assign.rules)
     formats = [each for personality in personalities for each in personality.formats]
     warm(shelf, formats, cpu_time_of(threading.get_ident()), SYSTEM_CLOCK)
-    return ElasticUnit(backend, shelf, personalities, SYSTEM_CLOCK, load, build)
+    return ElasticUnit(
+        backend, shelf, personalities, SYSTEM_CLOCK, load, build, dict(assign.withheld)
+    )
 
 
 def _converse(

@@ -64,8 +64,10 @@ def check_units(gond: Gond, one: Found, other: Found) -> None:
         units = {unit.name: unit for unit in host.units()}
         first, second = units[one.name], units[other.name]
         if one.kind == ACCELERATOR:
-            # Engines work on the host's memory, and an accelerator's is taken for its own.
-            assert (first.kind, first.personalities) == (ACCELERATOR, ("gpu",))
+            # Engines work on the host's memory; the emulator's was seen to be that.
+            assert first.kind == ACCELERATOR
+            assert first.personalities == second.personalities
+            assert one.in_place
             assert (second.kind, second.id) == (EAGPHPU, "eagphpu0")
         assert {"gpu", "apu"} <= set(second.personalities)
         for unit in (first, second):

@@ -11,7 +11,7 @@ from gon.model import Program
 from gon.personalities import PERSONALITIES, PERSONALITIES_MAX, Personality
 from gon_server.engines.admission import check_format, check_program, formats_of
 from gon_server.engines.base import Share, Uses
-from gon_server.engines.choice import asked_engine
+from gon_server.engines.choice import EngineRules, asked_engine
 from gon_server.engines.limits import QUIET_LOOK_S, QUIET_PATIENCE_S
 from gon_server.engines.shelf import Shelf
 from gon_server.engines.signature import function, tensor, value
@@ -114,10 +114,18 @@ def test_of_several_engines_the_one_that_is_named_runs_a_program() -> None:
     assert shelf.open("onnx").version.startswith("onnxruntime ")
     assert shelf.open("onnx") is shelf.open("onnx", "onnxruntime")
     assert shelf.open("onnx", "openvino") is openvino
-    wanted = Shelf(Share(1), [("onnx", "openvino")])
+    wanted = Shelf(Share(1), EngineRules(chosen=(("onnx", "openvino"),)))
     assert wanted.open("onnx") is wanted.open("onnx", "openvino")
     with pytest.raises(Unsupported, match="no engine 'tract' of onnx here; there are onnxruntime"):
-        Shelf(Share(1), [("onnx", "tract")]).open("onnx")
+        Shelf(Share(1), EngineRules(chosen=(("onnx", "tract"),))).open("onnx")
+
+
+def test_an_engine_that_the_site_forbids_is_never_loaded() -> None:
+    shelf = Shelf(Share(1), EngineRules(forbidden=("onnx.onnxruntime", "dpu-flow")))
+    assert shelf.open("onnx").version.startswith("openvino ")
+    for code_format, name in (("onnx", "onnxruntime"), ("dpu-flow", ""), ("dpu-flow", "stages")):
+        with pytest.raises(Unsupported, match=r"forbidden by the unit's site \(forbid_engines: "):
+            shelf.open(code_format, name)
 
 
 def test_some_of_a_personalitys_engines_are_enough() -> None:

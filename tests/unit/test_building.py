@@ -39,7 +39,7 @@ class Yard:
     def __post_init__(self) -> None:
         cache = ModuleCache(bytes_max=1 << 20, tenant_bytes_max=1 << 20)
         book = BuildBook(cache, build_s=PATIENCE_S, idle_s=PATIENCE_S, builders_max=2)
-        self.building = Building(book, self.warm_worker, (), 0, SYSTEM_CLOCK)
+        self.building = Building(book, self.warm_worker, (), lambda _unit: Recruit(0), SYSTEM_CLOCK)
 
     async def warm_worker(self, unit: str) -> SupervisedWorker:
         """Return a worker that is idle."""

@@ -63,7 +63,7 @@ def test_without_cupy_the_error_says_what_to_install(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "cupy", None)
     with pytest.raises(Unsupported, match=r'CuPy.*pip install "gon\[cuda\]"'):
         cuda.open_device("")
-    cuda.prepare_workers()
+    cuda.prepare_workers("")
 
 
 def test_without_nvrtc_the_error_says_what_to_install(cupy: FakeCupy) -> None:

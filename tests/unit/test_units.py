@@ -7,6 +7,7 @@ import contextlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gon.errors import ConfigError, LeaseRefused
 from gon.personalities import PERSONALITIES_MAX
@@ -122,6 +123,10 @@ def test_a_unit_offers_what_something_runs() -> None:
     assert soft.personalities == ("gpu", "npu", "hpu", "apu", "vpu", "ipu")
     assert soft.formats == ("opencl-c", "spir-v", "onnx")
     assert soft.engines == ("onnx by onnxruntime 9",)
+    shared = replace(FPGA, in_place=True)
+    for found, offers in ((FPGA, ("gpu",)), (shared, soft.personalities)):
+        (accelerator,) = plan(settings(), [found], 64 * GIB, "x86_64", (ONNX, BROKEN))
+        assert accelerator.personalities == offers
     hpu = next(each for each in specs[1].may_be if each.name == "hpu")
     assert hpu.formats == ("onnx",)
 
@@ -156,6 +161,45 @@ def test_a_site_chooses_among_the_engines_of_a_format() -> None:
     ):
         with pytest.raises(ConfigError, match=says):
             plan(settings(engines=(wrong,)), [INTEL], GIB, "x86_64", found)
+
+
+def test_a_site_forbids_engines_on_all_units_or_on_one() -> None:
+    flow = FoundEngine("dpu-flow", "stages", "stages 1")
+    other = FoundEngine("onnx", "openvino", "openvino 8")
+    units = ("open=opencl:x", "strict=opencl:y,forbid_engines=onnx")
+    wanted = settings(
+        units=units, engines=("onnx=openvino",), forbid_engines=("dpu-flow",), discover=("false",)
+    )
+    specs = plan(wanted, [], 64 * GIB, "x86_64", (ONNX, other, flow, BROKEN))
+    lenient, strict = UnitBook(specs).describe()
+    assert "npu" in lenient.personalities
+    assert "dpu" not in lenient.personalities
+    assert lenient.engines == (
+        "onnx by openvino 8",
+        "onnx by onnxruntime 9, if asked for",
+        "dpu-flow: forbidden here",
+    )
+    assert strict.personalities == ("gpu", "apu")
+    assert strict.engines == ("dpu-flow: forbidden here", "onnx: forbidden here")
+    # What nothing runs is no rule's doing.
+    assert [name for name, _ in specs[1].withheld] == ["npu", "dpu", "hpu", "vpu", "ipu"]
+    for unit, personality, says in (
+        ("strict", "npu", r"not personality 'npu'; npu: forbidden .*\(forbid_engines: onnx\)"),
+        ("strict", "tpu", "not personality 'tpu'$"),
+        ("", "dpu", r"no unit .* 'dpu'; dpu: forbidden .*\(forbid_engines: dpu-flow\)"),
+    ):
+        with pytest.raises(LeaseRefused, match=says):
+            UnitBook(specs).take(unit, personality, 0)
+
+
+def test_a_site_forbids_only_what_there_is() -> None:
+    other = FoundEngine("onnx", "openvino", error="forbidden")
+    wrong = settings(units=("a=opencl:x,forbid_engines=onnx.tract",))
+    with pytest.raises(ConfigError, match=r"'onnx.tract'; there are onnx, onnx.onnxruntime"):
+        plan(wrong, [], GIB, "x86_64", (ONNX,))
+    both = settings(engines=("onnx=openvino",), forbid_engines=("onnx.openvino",))
+    with pytest.raises(ConfigError, match="onnx by 'openvino' is not there: forbidden"):
+        plan(both, [INTEL], GIB, "x86_64", (ONNX, other))
 
 
 def test_a_site_has_personalities_of_its_own() -> None:

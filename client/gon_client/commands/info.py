@@ -75,6 +75,8 @@ def unit_table(unit: UnitInfo, limits: DeviceInfo | str) -> Table:
     for number, name in enumerate(unit.formats):
         told = FORMATS.get(name)
         table.add_row("" if number else "formats", f"{name}: {told}" if told else name)
+    if unit.walls:
+        table.add_row("walls", f"around workers: {unit.walls}")
     memory = f"{unit.memory_free_bytes / GIB:.1f} of {unit.memory_bytes / GIB:.1f} GiB free"
     table.add_row("memory", memory)
     table.add_row("slices", f"{unit.slices_free} of {unit.slices} free")

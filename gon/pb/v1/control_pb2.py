@@ -24,39 +24,39 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17gon/pb/v1/control.proto\x12\tgon.pb.v1\"\x11\n\x0f\x44\x65scribeRequest\"\xaf\x01\n\rDescribeReply\x12\x16\n\x0e\x64\x61\x65mon_version\x18\x01 \x01(\t\x12\x18\n\x10wire_version_min\x18\x02 \x01(\r\x12\x18\n\x10wire_version_max\x18\x03 \x01(\r\x12\x11\n\thost_name\x18\x04 \x01(\t\x12\r\n\x05\x65poch\x18\x05 \x01(\r\x12\x1e\n\x05units\x18\x06 \x03(\x0b\x32\x0f.gon.pb.v1.Unit\x12\x10\n\x08\x64raining\x18\x07 \x01(\x08\"\xb7\x01\n\x04Unit\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x13\n\x0bpersonality\x18\x04 \x01(\t\x12\x15\n\rpersonalities\x18\x05 \x03(\t\x12\x0f\n\x07\x66ormats\x18\x06 \x03(\t\x12\x14\n\x0cmemory_bytes\x18\x07 \x01(\x04\x12\x0e\n\x06slices\x18\x08 \x01(\r\x12\x13\n\x0bslices_free\x18\t \x01(\r\x12\x0f\n\x07\x65ngines\x18\n \x03(\t\"\x93\x01\n\x0e\x41\x63quireRequest\x12\x0c\n\x04unit\x18\x01 \x01(\t\x12\x13\n\x0bpersonality\x18\x02 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x03 \x01(\x04\x12!\n\x04link\x18\x04 \x01(\x0e\x32\x13.gon.pb.v1.LinkKind\x12\x0e\n\x06\x63lient\x18\x05 \x01(\t\x12\x15\n\rpersonalities\x18\x06 \x03(\t\"\xdf\x01\n\x0c\x41\x63quireReply\x12\r\n\x05lease\x18\x01 \x01(\t\x12\x0c\n\x04unit\x18\x02 \x01(\t\x12\x13\n\x0bpersonality\x18\x03 \x01(\t\x12\r\n\x05\x65poch\x18\x04 \x01(\r\x12\r\n\x05\x66\x65nce\x18\x05 \x01(\x04\x12\r\n\x05token\x18\x06 \x01(\x0c\x12\x14\n\x0cmemory_bytes\x18\x07 \x01(\x04\x12\x0e\n\x06slices\x18\x08 \x01(\r\x12\x0f\n\x07lease_s\x18\t \x01(\x01\x12\x0f\n\x07grace_s\x18\n \x01(\x01\x12\x11\n\tendpoints\x18\x0b \x03(\t\x12\x15\n\rpersonalities\x18\x0c \x03(\t\",\n\x0cRenewRequest\x12\r\n\x05lease\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x0c\"\"\n\nRenewReply\x12\x14\n\x0c\x65xpires_in_s\x18\x01 \x01(\x01\".\n\x0eReleaseRequest\x12\r\n\x05lease\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x0c\"\x0e\n\x0cReleaseReply\".\n\x0eInspectRequest\x12\r\n\x05lease\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x0c\"\x8c\x01\n\x0cInspectReply\x12$\n\x05state\x18\x01 \x01(\x0e\x32\x15.gon.pb.v1.LeaseState\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x14\n\x0c\x65xpires_in_s\x18\x03 \x01(\x01\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\r\n\x05\x66\x65nce\x18\x05 \x01(\x04\x12\x13\n\x0bpersonality\x18\x06 \x01(\t*a\n\x08LinkKind\x12\x19\n\x15LINK_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10LINK_KIND_STREAM\x10\x01\x12\x11\n\rLINK_KIND_ZMQ\x10\x02\x12\x11\n\rLINK_KIND_SHM\x10\x03*q\n\nLeaseState\x12\x1b\n\x17LEASE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14LEASE_STATE_STARTING\x10\x01\x12\x15\n\x11LEASE_STATE_READY\x10\x02\x12\x15\n\x11LEASE_STATE_ENDED\x10\x03\x32\xc1\x02\n\x07\x43ontrol\x12@\n\x08\x44\x65scribe\x12\x1a.gon.pb.v1.DescribeRequest\x1a\x18.gon.pb.v1.DescribeReply\x12=\n\x07\x41\x63quire\x12\x19.gon.pb.v1.AcquireRequest\x1a\x17.gon.pb.v1.AcquireReply\x12\x37\n\x05Renew\x12\x17.gon.pb.v1.RenewRequest\x1a\x15.gon.pb.v1.RenewReply\x12=\n\x07Release\x12\x19.gon.pb.v1.ReleaseRequest\x1a\x17.gon.pb.v1.ReleaseReply\x12=\n\x07Inspect\x12\x19.gon.pb.v1.InspectRequest\x1a\x17.gon.pb.v1.InspectReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17gon/pb/v1/control.proto\x12\tgon.pb.v1\"\x11\n\x0f\x44\x65scribeRequest\"\xaf\x01\n\rDescribeReply\x12\x16\n\x0e\x64\x61\x65mon_version\x18\x01 \x01(\t\x12\x18\n\x10wire_version_min\x18\x02 \x01(\r\x12\x18\n\x10wire_version_max\x18\x03 \x01(\r\x12\x11\n\thost_name\x18\x04 \x01(\t\x12\r\n\x05\x65poch\x18\x05 \x01(\r\x12\x1e\n\x05units\x18\x06 \x03(\x0b\x32\x0f.gon.pb.v1.Unit\x12\x10\n\x08\x64raining\x18\x07 \x01(\x08\"\xc6\x01\n\x04Unit\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x13\n\x0bpersonality\x18\x04 \x01(\t\x12\x15\n\rpersonalities\x18\x05 \x03(\t\x12\x0f\n\x07\x66ormats\x18\x06 \x03(\t\x12\x14\n\x0cmemory_bytes\x18\x07 \x01(\x04\x12\x0e\n\x06slices\x18\x08 \x01(\r\x12\x13\n\x0bslices_free\x18\t \x01(\r\x12\x0f\n\x07\x65ngines\x18\n \x03(\t\x12\r\n\x05walls\x18\x0b \x01(\t\"\x93\x01\n\x0e\x41\x63quireRequest\x12\x0c\n\x04unit\x18\x01 \x01(\t\x12\x13\n\x0bpersonality\x18\x02 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x03 \x01(\x04\x12!\n\x04link\x18\x04 \x01(\x0e\x32\x13.gon.pb.v1.LinkKind\x12\x0e\n\x06\x63lient\x18\x05 \x01(\t\x12\x15\n\rpersonalities\x18\x06 \x03(\t\"\xdf\x01\n\x0c\x41\x63quireReply\x12\r\n\x05lease\x18\x01 \x01(\t\x12\x0c\n\x04unit\x18\x02 \x01(\t\x12\x13\n\x0bpersonality\x18\x03 \x01(\t\x12\r\n\x05\x65poch\x18\x04 \x01(\r\x12\r\n\x05\x66\x65nce\x18\x05 \x01(\x04\x12\r\n\x05token\x18\x06 \x01(\x0c\x12\x14\n\x0cmemory_bytes\x18\x07 \x01(\x04\x12\x0e\n\x06slices\x18\x08 \x01(\r\x12\x0f\n\x07lease_s\x18\t \x01(\x01\x12\x0f\n\x07grace_s\x18\n \x01(\x01\x12\x11\n\tendpoints\x18\x0b \x03(\t\x12\x15\n\rpersonalities\x18\x0c \x03(\t\",\n\x0cRenewRequest\x12\r\n\x05lease\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x0c\"\"\n\nRenewReply\x12\x14\n\x0c\x65xpires_in_s\x18\x01 \x01(\x01\".\n\x0eReleaseRequest\x12\r\n\x05lease\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x0c\"\x0e\n\x0cReleaseReply\".\n\x0eInspectRequest\x12\r\n\x05lease\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x0c\"\x8c\x01\n\x0cInspectReply\x12$\n\x05state\x18\x01 \x01(\x0e\x32\x15.gon.pb.v1.LeaseState\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x14\n\x0c\x65xpires_in_s\x18\x03 \x01(\x01\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\r\n\x05\x66\x65nce\x18\x05 \x01(\x04\x12\x13\n\x0bpersonality\x18\x06 \x01(\t*a\n\x08LinkKind\x12\x19\n\x15LINK_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10LINK_KIND_STREAM\x10\x01\x12\x11\n\rLINK_KIND_ZMQ\x10\x02\x12\x11\n\rLINK_KIND_SHM\x10\x03*q\n\nLeaseState\x12\x1b\n\x17LEASE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14LEASE_STATE_STARTING\x10\x01\x12\x15\n\x11LEASE_STATE_READY\x10\x02\x12\x15\n\x11LEASE_STATE_ENDED\x10\x03\x32\xc1\x02\n\x07\x43ontrol\x12@\n\x08\x44\x65scribe\x12\x1a.gon.pb.v1.DescribeRequest\x1a\x18.gon.pb.v1.DescribeReply\x12=\n\x07\x41\x63quire\x12\x19.gon.pb.v1.AcquireRequest\x1a\x17.gon.pb.v1.AcquireReply\x12\x37\n\x05Renew\x12\x17.gon.pb.v1.RenewRequest\x1a\x15.gon.pb.v1.RenewReply\x12=\n\x07Release\x12\x19.gon.pb.v1.ReleaseRequest\x1a\x17.gon.pb.v1.ReleaseReply\x12=\n\x07Inspect\x12\x19.gon.pb.v1.InspectRequest\x1a\x17.gon.pb.v1.InspectReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gon.pb.v1.control_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LINKKIND']._serialized_start=1134
-  _globals['_LINKKIND']._serialized_end=1231
-  _globals['_LEASESTATE']._serialized_start=1233
-  _globals['_LEASESTATE']._serialized_end=1346
+  _globals['_LINKKIND']._serialized_start=1149
+  _globals['_LINKKIND']._serialized_end=1246
+  _globals['_LEASESTATE']._serialized_start=1248
+  _globals['_LEASESTATE']._serialized_end=1361
   _globals['_DESCRIBEREQUEST']._serialized_start=38
   _globals['_DESCRIBEREQUEST']._serialized_end=55
   _globals['_DESCRIBEREPLY']._serialized_start=58
   _globals['_DESCRIBEREPLY']._serialized_end=233
   _globals['_UNIT']._serialized_start=236
-  _globals['_UNIT']._serialized_end=419
-  _globals['_ACQUIREREQUEST']._serialized_start=422
-  _globals['_ACQUIREREQUEST']._serialized_end=569
-  _globals['_ACQUIREREPLY']._serialized_start=572
-  _globals['_ACQUIREREPLY']._serialized_end=795
-  _globals['_RENEWREQUEST']._serialized_start=797
-  _globals['_RENEWREQUEST']._serialized_end=841
-  _globals['_RENEWREPLY']._serialized_start=843
-  _globals['_RENEWREPLY']._serialized_end=877
-  _globals['_RELEASEREQUEST']._serialized_start=879
-  _globals['_RELEASEREQUEST']._serialized_end=925
-  _globals['_RELEASEREPLY']._serialized_start=927
-  _globals['_RELEASEREPLY']._serialized_end=941
-  _globals['_INSPECTREQUEST']._serialized_start=943
-  _globals['_INSPECTREQUEST']._serialized_end=989
-  _globals['_INSPECTREPLY']._serialized_start=992
-  _globals['_INSPECTREPLY']._serialized_end=1132
-  _globals['_CONTROL']._serialized_start=1349
-  _globals['_CONTROL']._serialized_end=1670
+  _globals['_UNIT']._serialized_end=434
+  _globals['_ACQUIREREQUEST']._serialized_start=437
+  _globals['_ACQUIREREQUEST']._serialized_end=584
+  _globals['_ACQUIREREPLY']._serialized_start=587
+  _globals['_ACQUIREREPLY']._serialized_end=810
+  _globals['_RENEWREQUEST']._serialized_start=812
+  _globals['_RENEWREQUEST']._serialized_end=856
+  _globals['_RENEWREPLY']._serialized_start=858
+  _globals['_RENEWREPLY']._serialized_end=892
+  _globals['_RELEASEREQUEST']._serialized_start=894
+  _globals['_RELEASEREQUEST']._serialized_end=940
+  _globals['_RELEASEREPLY']._serialized_start=942
+  _globals['_RELEASEREPLY']._serialized_end=956
+  _globals['_INSPECTREQUEST']._serialized_start=958
+  _globals['_INSPECTREQUEST']._serialized_end=1004
+  _globals['_INSPECTREPLY']._serialized_start=1007
+  _globals['_INSPECTREPLY']._serialized_end=1147
+  _globals['_CONTROL']._serialized_start=1364
+  _globals['_CONTROL']._serialized_end=1685
 # @@protoc_insertion_point(module_scope)

@@ -52,7 +52,7 @@ class DescribeReply(_message.Message):
     def __init__(self, daemon_version: _Optional[str] = ..., wire_version_min: _Optional[int] = ..., wire_version_max: _Optional[int] = ..., host_name: _Optional[str] = ..., epoch: _Optional[int] = ..., units: _Optional[_Iterable[_Union[Unit, _Mapping]]] = ..., draining: _Optional[bool] = ...) -> None: ...
 
 class Unit(_message.Message):
-    __slots__ = ("id", "kind", "name", "personality", "personalities", "formats", "memory_bytes", "slices", "slices_free", "engines")
+    __slots__ = ("id", "kind", "name", "personality", "personalities", "formats", "memory_bytes", "slices", "slices_free", "engines", "walls")
     ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -63,6 +63,7 @@ class Unit(_message.Message):
     SLICES_FIELD_NUMBER: _ClassVar[int]
     SLICES_FREE_FIELD_NUMBER: _ClassVar[int]
     ENGINES_FIELD_NUMBER: _ClassVar[int]
+    WALLS_FIELD_NUMBER: _ClassVar[int]
     id: str
     kind: str
     name: str
@@ -73,7 +74,8 @@ class Unit(_message.Message):
     slices: int
     slices_free: int
     engines: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[str] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., personality: _Optional[str] = ..., personalities: _Optional[_Iterable[str]] = ..., formats: _Optional[_Iterable[str]] = ..., memory_bytes: _Optional[int] = ..., slices: _Optional[int] = ..., slices_free: _Optional[int] = ..., engines: _Optional[_Iterable[str]] = ...) -> None: ...
+    walls: str
+    def __init__(self, id: _Optional[str] = ..., kind: _Optional[str] = ..., name: _Optional[str] = ..., personality: _Optional[str] = ..., personalities: _Optional[_Iterable[str]] = ..., formats: _Optional[_Iterable[str]] = ..., memory_bytes: _Optional[int] = ..., slices: _Optional[int] = ..., slices_free: _Optional[int] = ..., engines: _Optional[_Iterable[str]] = ..., walls: _Optional[str] = ...) -> None: ...
 
 class AcquireRequest(_message.Message):
     __slots__ = ("unit", "personality", "memory_bytes", "link", "client", "personalities")

@@ -87,14 +87,17 @@ class _Gpu:
     units: tuple[FoundDevice, ...]
 
 
-def prepare_workers() -> None:
-    """Load CuPy and NVRTC before workers are forked; CUDA itself starts in each worker."""
+def prepare_workers(address: str) -> tuple[Path, ...]:  # noqa: ARG001 - whichever it is
+    """Load CuPy and NVRTC before workers are forked; CUDA itself starts in each worker. A GPU's
+    workers have no walls, and so are told of no files.
+    """
     os.environ.setdefault(NO_CACHE_VARIABLE, "1")
     try:
         load_compiler(load_cuda())
     except GonError:
         # The worker, which needs them, tells why they do not load.
-        return
+        return ()
+    return ()
 
 
 def load_nvml() -> Nvml[NvmlDevice]:

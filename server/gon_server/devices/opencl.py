@@ -44,7 +44,14 @@ from gon_server.devices.opencl_images import DeviceImages
 from gon_server.devices.opencl_memory import BufferMemory, DeviceBuffer
 from gon_server.devices.opencl_programs import ProgramCalls, Programs
 from gon_server.devices.opencl_ranges import RangeLaunches
-from gon_server.devices.opencl_runtime import discover, info_of, kind_of, prepare_workers, select
+from gon_server.devices.opencl_runtime import (
+    discover,
+    info_of,
+    kind_of,
+    prepare_workers,
+    runs_programs,
+    select,
+)
 from gon_server.devices.opencl_stream import Record, Stream
 from gon_server.devices.opencl_timing import DeviceTiming
 from gon_server.devices.opencl_trial import try_device
@@ -70,7 +77,7 @@ class OpenClDevice(GraphLoop, RangeLaunches, ProgramCalls):
         self._unit = unit
         self._context = cl.Context([unit])
         self._service = driver.create_queue(self._context, unit)
-        may_share = may_share and kind_of(unit) == "cpu"
+        may_share = may_share and kind_of(unit) != "gpu"
         tried = try_device(self._context, unit, self._service, trial, may_share=may_share)
         self._in_place = tried.shares
         svm = int(unit.svm_capabilities) if self._in_place else 0
@@ -83,7 +90,7 @@ class OpenClDevice(GraphLoop, RangeLaunches, ProgramCalls):
         )
         self._memory.most_bytes = self._info.memory_bytes
         self.watch = self._memory.watch
-        self.generation = 0
+        self.runs_programs, self.generation = runs_programs(unit), 0
         self._closed = False
         self._buffers: Table[DeviceBuffer] = Table("buffer", BUFFERS_MAX)
         self._streams: Table[Stream] = Table("stream", STREAMS_MAX)

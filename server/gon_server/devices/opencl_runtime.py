@@ -40,6 +40,7 @@ OWN_DRIVER_VARIABLE: Final = "GON_ICD"
 VENDOR_FILES_MAX: Final = 64
 VENDOR_FILE_BYTES_MAX: Final = 4 * KIB
 # The host's default software unit, first found first.
+INTEL_PLATFORMS: Final = "Intel(R)"
 SOFTWARE_PLATFORMS: Final = ("Intel(R) OpenCL", "Portable Computing Language")
 PLATFORM_NOT_FOUND: Final = -1001
 DEVICE_NOT_FOUND: Final = -1
@@ -105,17 +106,34 @@ def prepare_runtime() -> None:
     os.environ[VENDORS_VARIABLE] = str(_vendor_directory(files))
 
 
-def prepare_workers() -> None:
+def prepare_workers(address: str) -> tuple[Path, ...]:
     """Load what every worker needs, before it is forked: relocated once, its pages are shared, and
-    a worker is ready in a third of the time.
+    a worker is ready in a third of the time. Return where the other runtimes lie; for a device that
+    is not Intel's also the root: hwloc, by which PoCL looks at the processors, opens it.
     """
     prepare_runtime()
+    intel = address.startswith(INTEL_PLATFORMS) or (not address and intel_library() is not None)
     for library in runtime_libraries():
         try:
             ctypes.CDLL(str(library))
         except OSError:
             # The worker, which needs it, tells why it does not load.
-            return
+            break
+    return _vendor_libraries() if intel else (*_vendor_libraries(), Path("/"))
+
+
+def _vendor_libraries() -> tuple[Path, ...]:
+    """Return the directories of the drivers that vendor files name by a path."""
+    vendors = Path(os.environ.get(VENDORS_VARIABLE, HOST_VENDORS))
+    named = [vendors] if vendors.is_file() else sorted(vendors.glob("*.icd"))
+    paths: list[Path] = []
+    for file in named[:VENDOR_FILES_MAX]:
+        try:
+            path = Path(file.read_text("utf-8").strip())
+        except (OSError, ValueError):  # it names nothing
+            continue
+        paths += [path.resolve().parent, path.parent] if path.is_absolute() else []
+    return tuple(dict.fromkeys(paths))
 
 
 def _host_vendor_files() -> dict[str, bytes]:
@@ -227,6 +245,13 @@ def kind_of(unit: driver.Unit) -> str:
     if unit.type & cl.device_type.CPU:
         return "cpu"
     return "gpu" if unit.type & cl.device_type.GPU else "accelerator"
+
+
+def runs_programs(unit: driver.Unit) -> bool:
+    """Return whether its runtime may run programs of the host: PoCL has a linker make each kernel;
+    of others than Intel's nothing is known.
+    """
+    return not unit.platform.name.startswith(INTEL_PLATFORMS)
 
 
 def formats_of(unit: driver.Unit) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from gon.errors import Unsupported
 from gon.model import KernelInfo, ParamKind
@@ -16,10 +16,19 @@ def formats_of(personality: Personality, kernel_formats: Sequence[str]) -> tuple
     return (*own, *(each for each in personality.formats if each not in own))
 
 
-def check_format(personality: Personality, code_format: str, kernel_formats: Sequence[str]) -> None:
-    """Raise Unsupported unless the personality takes the format."""
+def check_format(
+    personality: Personality,
+    code_format: str,
+    kernel_formats: Sequence[str],
+    withheld: Iterable[tuple[str, str]] = (),
+) -> None:
+    """Raise Unsupported unless the personality takes the format; `withheld` are formats that the
+    unit takes as no personality, each with the reason.
+    """
     taken = formats_of(personality, kernel_formats)
     if code_format not in taken:
+        if why := dict(withheld).get(code_format):
+            raise Unsupported(f"format {code_format!r}: {why}")
         raise Unsupported(
             f"format {code_format!r}: the unit is a {personality.name} now, which takes "
             f"{', '.join(taken)}"

@@ -8,6 +8,8 @@ from gon.limits import MIB
 
 # Formats that a site may choose engines for: far beyond what there is.
 ENGINE_FORMATS_MAX = 32
+# Rules by which a site forbids engines: beside formats, some engines of each.
+ENGINE_RULES_MAX = 64
 
 # Parameters of one function, as many as a graph may name arguments; and dimensions of one tensor,
 # as many as NumPy has.

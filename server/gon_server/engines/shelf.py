@@ -12,13 +12,13 @@ one loads, the others wait for it. Nothing is imported before it is asked for.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from typing import cast
 
 from gon.errors import GonError, Unsupported
 from gon_server.engines.base import Engine, OpenEngine, Share
-from gon_server.engines.choice import in_order
+from gon_server.engines.choice import NO_RULES, EngineRules, in_order
 
 ENGINES = "gon.engines"
 
@@ -26,10 +26,11 @@ ENGINES = "gon.engines"
 class Shelf:
     """The engines of one process."""
 
-    def __init__(self, share: Share, chosen: Iterable[tuple[str, str]] = ()) -> None:
-        """`chosen` are formats, each with the engine that the site wants for it."""
+    def __init__(self, share: Share, rules: EngineRules = NO_RULES) -> None:
+        """`rules` are the site's: an engine that they forbid is never loaded."""
+        self.rules = rules
         self._share = share
-        self._chosen = dict(chosen)
+        self._chosen = dict(rules.chosen)
         # By format and name; by format and "" the one that is meant where none is named.
         self._engines: dict[tuple[str, str], Engine] = {}
         self._locks: dict[str, threading.Lock] = {}
@@ -50,7 +51,7 @@ class Shelf:
     def open(self, code_format: str, name: str = "") -> Engine:
         """Return the engine of a format, the one of that name if given, loading it if it must be.
 
-        Raises Unsupported where there is none, or its library does not load.
+        Raises Unsupported where there is none, the site forbids it, or its library does not load.
         """
         engine = self._engines.get((code_format, name))
         if engine is not None:
@@ -69,6 +70,8 @@ class Shelf:
         reason: Unsupported | None = None
         for each in (name,) if name else engines_of(code_format):
             try:
+                if why := self.rules.why_not(code_format, each):
+                    raise Unsupported(f"engine {each!r} of {code_format}: {why}")
                 engine = self._engines.get((code_format, each))
                 if engine is None:
                     engine = open_engine(code_format, each, self._share)

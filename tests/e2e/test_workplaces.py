@@ -1,0 +1,50 @@
+"""The directory that each worker has for itself, and that nothing of it stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.e2e.gond_process import Gond, gone, until
+
+
+def leave_things(directory: Path) -> None:
+    """Leave what a compiler would that was killed, with a link out."""
+    kept = directory.parent.parent / "kept"
+    kept.write_text("not a worker's")
+    (directory / "deep" / "er").mkdir(parents=True)
+    (directory / "deep" / "file").write_text("rest")
+    (directory / "link").symlink_to(kept.parent)
+
+
+def test_a_worker_s_directory_is_its_own_and_goes_with_it(tmp_path: Path) -> None:
+    with Gond(tmp_path) as gond:
+        until(lambda: len(gond.workers()) == 2, "the pool is full")
+        workers = gond.workers()
+        places = [Path(each.cwd()) for each in workers]
+        assert len(set(places)) == 2
+        for place in places:
+            assert place.parent == tmp_path / "state" / "workers"
+            assert not list(place.iterdir())
+            assert place.stat().st_mode & 0o077 == 0
+        leave_things(places[0])
+        for worker in workers:
+            worker.kill()
+        until(lambda: not any(each.exists() for each in places), "the directories are removed")
+        assert (tmp_path / "state" / "kept").read_text() == "not a worker's"
+
+
+def test_what_a_killed_gond_left_goes_at_the_next_start(tmp_path: Path) -> None:
+    with Gond(tmp_path) as gond:
+        until(lambda: len(gond.workers()) == 2, "the pool is full")
+        workers = gond.workers()
+        left = Path(workers[0].cwd())
+        leave_things(left)
+        gond.kill()
+        gone(workers)
+    assert (left / "deep" / "file").exists()
+    with Gond(tmp_path) as gond:
+        until(lambda: len(gond.workers()) == 2, "the pool is full")
+        assert not (left / "deep").exists()
+        places = {Path(each.cwd()) for each in gond.workers()}
+        assert set(left.parent.iterdir()) >= places
+        assert (tmp_path / "state" / "kept").exists()
