@@ -62,6 +62,7 @@ MAY_IMPORT: tuple[tuple[str, tuple[str, ...]], ...] = (
             "gon.errors",
             "gon.limits",
             "gon.mapped_limits",
+            "gon.program_limits",
             "gon.placement",
             "gon_server.cuda_c",
             "gon_server.devices",
