@@ -64,6 +64,7 @@ MAY_IMPORT: tuple[tuple[str, tuple[str, ...]], ...] = (
             "gon.mapped_limits",
             "gon.program_limits",
             "gon.placement",
+            "gon.together",
             "gon_server.cuda_c",
             "gon_server.devices",
         ),

@@ -13,6 +13,7 @@ from tests.suites.tallies import (
     of_clpeak,
     of_lines,
     of_pytest,
+    of_pyvkfft,
     that_says,
 )
 from tests.suites.ways import DIRECT, GON, Ended
@@ -50,6 +51,15 @@ def test_lines_and_words() -> None:
     assert of_lines("passed a\nTraceback\n", 1) == Tally(1, (WHOLE,))
     assert that_says("x:y")("found x:y", 0) == Tally(1)
     assert that_says("x:y")("found x:y", 1) == Tally(0, (WHOLE,))
+
+
+def test_transforms_of_pyvkfft() -> None:
+    told = [
+        f"pyopencl  C2C   ({size}) axes= None   FFT: n2=1e-07 < 5e-06 (0.02) 0 buf=  0   {word} "
+        for size, word in ((4, "OK"), (31, "FAIL"))
+    ]
+    assert of_pyvkfft("\n".join(told), 1) == Tally(1, ("C2C (31) axes= None",))
+    assert of_pyvkfft(told[0], 0) == Tally(1)
 
 
 def test_figures_of_clpeak() -> None:

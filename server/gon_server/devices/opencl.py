@@ -28,6 +28,7 @@ from gon.limits import (
 from gon.model import DEFAULT_STREAM, DeviceInfo, Dim3, Handle, LaunchArg
 from gon.native import NATIVE
 from gon.placement import Memory
+from gon.together import Together
 from gon_server.devices import opencl_driver as driver
 from gon_server.devices.books import (
     Table,
@@ -47,7 +48,6 @@ from gon_server.devices.opencl_ranges import RangeLaunches
 from gon_server.devices.opencl_runtime import discover, info_of, kind_of, prepare_workers, select
 from gon_server.devices.opencl_stream import Record, Stream
 from gon_server.devices.opencl_trial import try_device
-from gon_server.devices.together import Together
 
 if TYPE_CHECKING or NATIVE:
     from gon._port import Port
