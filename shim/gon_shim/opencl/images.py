@@ -21,10 +21,9 @@ from gon_shim.opencl.answers import (
     answer,
     pointer,
     pointer_at,
-    properties_of,
+    told_properties,
     uint,
     word,
-    words_with_end,
 )
 from gon_shim.opencl.described import ARRAYS, FLAT, Described, beneath, described, format_of
 from gon_shim.opencl.device import Device
@@ -161,9 +160,7 @@ def create(context: CData, flags: int, format_at: CData, desc: CData, host: CDat
 def create_with_properties(
     context: CData, properties: CData, flags: int, format_at: CData, desc: CData, host: CData
 ) -> CData:
-    found = properties_of(properties)
-    require(not found, cl.CL_INVALID_PROPERTY)
-    told = words_with_end(found)
+    told = told_properties(properties)
     return _create(context, flags, format_at, lambda: described(desc), host, told)
 
 

@@ -19,10 +19,9 @@ from gon_shim.opencl.answers import (
     Answers,
     answer,
     pointer,
-    properties_of,
+    told_properties,
     uint,
     word,
-    words_with_end,
 )
 from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require
@@ -136,9 +135,7 @@ def create_buffer(context: CData, flags: int, size: int, host: CData) -> CData:
 def create_buffer_with_properties(
     context: CData, properties: CData, flags: int, size: int, host: CData
 ) -> CData:
-    found = properties_of(properties)
-    require(not found, cl.CL_INVALID_PROPERTY)
-    return _create(context, flags, size, host, words_with_end(found))
+    return _create(context, flags, size, host, told_properties(properties))
 
 
 @entry("clCreateSubBuffer")
@@ -222,6 +219,11 @@ def get_memory_info(handle: CData, what: int, room: int, at: CData, size_at: Num
 def no_pipes(context: CData, *_given: object) -> CData:
     Scope.of(context)
     raise ClError(cl.CL_INVALID_OPERATION)
+
+
+@entry("clGetPipeInfo")
+def no_pipe(_handle: CData, *_given: object) -> None:
+    raise ClError(cl.CL_INVALID_MEM_OBJECT)
 
 
 def memories_of(count: int, handles: Handles) -> list[Memory]:
