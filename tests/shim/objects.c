@@ -56,6 +56,8 @@ static int rest(void) {
   IS(code, CL_INVALID_PROPERTY);
   sync[1] = CL_TRUE;
   GOOD(clReleaseContext(clCreateContext(sync, 1, &device, NULL, NULL, &code)));
+  clCreateContextFromType(NULL, 1 << 30, NULL, NULL, &code);
+  IS(code, CL_INVALID_DEVICE_TYPE);
   cl_mem_properties none[] = {0}, wrong[] = {5, 5, 0};
   size_t size = 5;
   clCreateBufferWithProperties(context, wrong, 0, 16, NULL, &code);

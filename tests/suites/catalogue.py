@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.suites.tallies import Reader, of_clpeak, of_lines, of_pytest, of_pyvkfft, that_says
+from tests.suites.tallies import (
+    Reader,
+    of_clpeak,
+    of_khronos,
+    of_lines,
+    of_pytest,
+    of_pyvkfft,
+    that_says,
+)
 
 _HERE: Final = Path(__file__).parent
 _PYTEST: Final = (
@@ -31,9 +39,10 @@ class Suite:
 
     Its `command` runs in `tests`, a folder of the sources of `package`, if there is one; with a
     package of PyPI's, which is built with the settings of `build`, it begins with what the suites'
-    Python is given. `programs` are Debian's packages that it needs. With `as_gpu` it takes nothing
-    but GPUs, and is told that the device is one (as_gpu.c). `limit_s` bounds a run; `known` tells
-    of each test that fails through GoN alone why it does.
+    Python is given. `programs` are Debian's packages that it needs; without any of both it begins
+    with a file of the folder that BUILT names. With `as_gpu` it takes nothing but GPUs, and is told
+    that the device is one (as_gpu.c). `limit_s` bounds a run; `known` tells of each test that fails
+    through GoN alone why it does.
     """
 
     name: str
@@ -52,6 +61,8 @@ class Suite:
     known: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+# The folder in which Khronos' OpenCL-CTS was built.
+BUILT: Final = "OPENCL_CTS"
 LATENCY: Final = "Kernel launch latency"
 WRITE, READ = "enqueueWriteBuffer", "enqueueReadBuffer"
 CLPEAK: Final = Suite(
@@ -137,6 +148,16 @@ SUITES: Final = (
         packages=(_ARRAYS,),
         large=True,
         as_gpu=True,
+    ),
+    Suite(
+        "Khronos' own, of the API",
+        ("test_conformance/api/test_api",),
+        of_khronos,
+        900,
+        large=True,
+        known={
+            "zero_sized_enqueue": "a launch of no threads is refused, as before OpenCL 2.1",
+        },
     ),
     Suite(
         "pyopencl",

@@ -90,6 +90,14 @@ def _last(said: str) -> str:
     return (said.strip().splitlines() or ["it cannot be had"])[-1]
 
 
+def built(variable: str) -> Path:
+    """Return the folder that a variable of the environment names. Raises MissingError."""
+    named = os.environ.get(variable)
+    if not named or not Path(named).is_dir():
+        raise MissingError(f"{variable} names no folder")
+    return Path(named)
+
+
 def layer(name: str) -> Path:
     """Return a layer of the OpenCL loader, compiled of a file here. Raises MissingError."""
     source = Path(__file__).with_name(f"{name}.c")

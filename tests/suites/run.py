@@ -24,7 +24,7 @@ from gon_server.devices.opencl_runtime import intel_library
 from gon_shim.embedding import missing
 from tests.e2e.gond_process import real_gond
 from tests.suites import packages
-from tests.suites.catalogue import CLPEAK, LATENCY, READ, SUITES, WRITE, Suite
+from tests.suites.catalogue import BUILT, CLPEAK, LATENCY, READ, SUITES, WRITE, Suite
 from tests.suites.tallies import Tally, figures
 from tests.suites.ways import DIRECT, GON, Ended, Way, directly, through_gon
 
@@ -54,16 +54,19 @@ class Row:
 
 def play(suite: Suite, ways: Sequence[Way], *, quick: bool) -> Row:
     """Run a suite by all ways."""
+    command = suite.quick if quick else suite.command
     try:
         versions = [packages.program(each) for each in suite.programs]
-        version = suite.package.partition("==")[2] or versions[0]
+        version = suite.package.partition("==")[2] or "".join(versions[:1])
         wanted = (*((suite.package,) if suite.package else ()), *suite.packages)
-        first = (str(packages.python(wanted, suite.build)),) if wanted else ()
+        if wanted:
+            command = (str(packages.python(wanted, suite.build)), *command)
+        elif not versions:
+            command = (str(packages.built(BUILT) / command[0]), *command[1:])
         where = packages.sources(suite.package) / suite.tests if suite.tests else packages.ROOT
         layers = {"OPENCL_LAYERS": str(packages.layer("as_gpu"))} if suite.as_gpu else {}
     except packages.MissingError as error:
         return Row(suite, why=str(error))
-    command = (*first, *(suite.quick if quick else suite.command))
     found: list[tuple[str, Ended, Tally]] = []
     for way in ways:
         ended = way.run(command, where, {**suite.settings, **layers}, suite.limit_s)

@@ -11,6 +11,7 @@ from tests.suites.tallies import (
     Tally,
     figures,
     of_clpeak,
+    of_khronos,
     of_lines,
     of_pytest,
     of_pyvkfft,
@@ -51,6 +52,13 @@ def test_lines_and_words() -> None:
     assert of_lines("passed a\nTraceback\n", 1) == Tally(1, (WHOLE,))
     assert that_says("x:y")("found x:y", 0) == Tally(1)
     assert that_says("x:y")("found x:y", 1) == Tally(0, (WHOLE,))
+
+
+def test_khronos_tests() -> None:
+    told = (
+        "one...\none passed\ntwo...\nERROR\ntwo FAILED\nthree skipped (why)\nPASSED 1 of 3 tests."
+    )
+    assert of_khronos(told, 1) == Tally(1, ("two",), 1)
 
 
 def test_transforms_of_pyvkfft() -> None:

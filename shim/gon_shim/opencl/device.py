@@ -243,24 +243,27 @@ def device() -> Device:
 @entry("clGetDeviceIDs")
 def get_devices(platform: CData, kind: int, room: int, devices: Handles, count: Numbers) -> None:
     check_platform(platform)
+    require(devices or count, cl.CL_INVALID_VALUE)
+    require(room or not devices, cl.CL_INVALID_VALUE)
+    found = device_of_kind(kind)
+    if devices:
+        devices[0] = found.handle
+    if count:
+        count[0] = 1
+
+
+def device_of_kind(kind: int) -> Device:
+    """Return the device, if it is of a type that a program asks for. Raises ClError."""
     known = cl.CL_DEVICE_TYPE_ALL
     every = (
         cl.CL_DEVICE_TYPE_DEFAULT | cl.CL_DEVICE_TYPE_CPU | cl.CL_DEVICE_TYPE_GPU
         | cl.CL_DEVICE_TYPE_ACCELERATOR | cl.CL_DEVICE_TYPE_CUSTOM
     )  # fmt: skip
     require(kind in (known, known & (1 << 64) - 1) or kind & every, cl.CL_INVALID_DEVICE_TYPE)
-    require(devices or count, cl.CL_INVALID_VALUE)
-    require(room or not devices, cl.CL_INVALID_VALUE)
-    require(is_of_kind(device(), kind), cl.CL_DEVICE_NOT_FOUND)
-    if devices:
-        devices[0] = device().handle
-    if count:
-        count[0] = 1
-
-
-def is_of_kind(one: Device, kind: int) -> bool:
-    """Return whether a device is of a type that a program asks for."""
-    return bool(kind & (one.number(cl.CL_DEVICE_TYPE) | cl.CL_DEVICE_TYPE_DEFAULT))
+    one = device()
+    own = one.number(cl.CL_DEVICE_TYPE) | cl.CL_DEVICE_TYPE_DEFAULT
+    require(kind & own, cl.CL_DEVICE_NOT_FOUND)
+    return one
 
 
 @entry("clGetDeviceInfo")

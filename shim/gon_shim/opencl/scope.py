@@ -14,7 +14,7 @@ from gon_shim.opencl.answers import (
     uint,
     words_with_end,
 )
-from gon_shim.opencl.device import Device, device, devices_of, is_of_kind
+from gon_shim.opencl.device import Device, device_of_kind, devices_of
 from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import require
 from gon_shim.opencl.khronos import constants as cl
@@ -76,8 +76,7 @@ def create_context(
 def create_context_from_type(properties: CData, kind: int, notify: Callback, data: CData) -> CData:
     require(notify or not data, cl.CL_INVALID_VALUE)
     found = _checked(properties)
-    require(is_of_kind(device(), kind), cl.CL_DEVICE_NOT_FOUND)
-    return Scope(device(), found).handle
+    return Scope(device_of_kind(kind), found).handle
 
 
 @entry("clRetainContext")
