@@ -123,8 +123,8 @@ class KernelInfo:
     """A kernel's signature; `max_block` is the most threads one block of it may have.
 
     Of a kernel of OpenCL also: the shape that its blocks must have, where the source says so, the
-    local and private memory that it takes by itself, and what sizes of blocks are best a multiple
-    of; a host of an older version tells none of them.
+    local and private memory that it takes by itself, what sizes of blocks are best a multiple of,
+    and its attributes, as its compiler writes them; a host of an older version tells none of them.
     """
 
     name: str
@@ -134,6 +134,7 @@ class KernelInfo:
     local_bytes: int = 0
     private_bytes: int = 0
     block_multiple: int = 1
+    attributes: str = ""
 
 
 class Program(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -7,7 +7,7 @@ STAGING_BYTES_MAX; the device copies between it and the image.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gon.device import Pending, Waiting
@@ -24,26 +24,11 @@ from gon.images import (
 )
 from gon.limits import INLINE_BYTES_MAX
 from gon.model import Dim3, Handle
+from gon.together import Together
 
 if TYPE_CHECKING:
     from gon_client.buffer import Buffer
     from gon_client.device import Device
-
-
-class Together:
-    """Reads that are one."""
-
-    __slots__ = ("_reads",)
-
-    def __init__(self, reads: Sequence[Pending]) -> None:
-        self._reads = reads
-
-    def done(self) -> bool:
-        return all(read.done() for read in self._reads)
-
-    def wait(self, timeout_s: float | None = None) -> None:
-        for read in self._reads:
-            read.wait(timeout_s)
 
 
 class Image:

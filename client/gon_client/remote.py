@@ -38,7 +38,7 @@ from gon.model import (
     Program,
 )
 from gon.native import NATIVE
-from gon.program_limits import UPLOADED_FORMATS
+from gon.program_limits import most_uploaded
 from gon.wire import ops
 from gon.wire.batch import decode, encode_op
 from gon.wire.versions import IMAGES, TIMES
@@ -77,9 +77,9 @@ def _check_text(text: str, most_bytes: int, what: str) -> None:
         raise InvalidArgument(f"{what} of {size} bytes: at most {most_bytes} are allowed")
 
 
-def _program_bytes(program: Program, uploaded_bytes: int) -> int:
+def _program_bytes(program: Program, host_takes: int) -> int:
     """Return how much of a batch the program takes, more than SOURCE_BYTES_MAX for one that is to
-    be uploaded, where those may have so much. Raises InvalidArgument for too much of it.
+    be uploaded, of which the host takes so much. Raises InvalidArgument for too much of it.
     """
     _check_text(program.code_format, NAME_BYTES_MAX, "code_format")
     _check_text(program.options, OPTIONS_BYTES_MAX, "options")
@@ -88,9 +88,9 @@ def _program_bytes(program: Program, uploaded_bytes: int) -> int:
             f"{len(program.names)} name expressions and {len(program.headers)} headers: at most "
             f"{PROGRAM_NAMES_MAX} and {PROGRAM_HEADERS_MAX} are allowed"
         )
-    uploaded = program.code_format in UPLOADED_FORMATS and len(program.code) > SOURCE_BYTES_MAX
-    most = max(SOURCE_BYTES_MAX, uploaded_bytes) if uploaded else SOURCE_BYTES_MAX
     size = len(program.code)
+    uploaded = most_uploaded(program.code_format, host_takes) if size > SOURCE_BYTES_MAX else 0
+    most = max(SOURCE_BYTES_MAX, uploaded)
     for name in program.names:
         _check_text(name, NAME_BYTES_MAX, "a name expression")
         size += NAME_BYTES_MAX

@@ -21,7 +21,7 @@ from gon.device import HostDevice
 from gon.elastic import HoldsPrograms
 from gon.errors import InvalidArgument, LimitExceeded, OutOfMemory
 from gon.model import Configuration, Handle, ModuleInfo, Program
-from gon.program_limits import UPLOADED_FORMATS
+from gon.program_limits import most_uploaded
 from gon.wire import ops
 from gon.wire.ops import AnyOp
 from gon_server.footprint import Footprint, Key
@@ -87,12 +87,11 @@ class LeaseModules:
         size_bytes = op.size_bytes
         if op.program.code:
             raise InvalidArgument("a program that is uploaded and has code besides")
-        if op.program.code_format not in UPLOADED_FORMATS:
+        most = most_uploaded(op.program.code_format, self._program_bytes)
+        if not most:
             raise InvalidArgument(f"programs of {op.program.code_format} are not uploaded")
-        if size_bytes > self._program_bytes:
-            raise LimitExceeded(
-                f"a program of {size_bytes} bytes; this host takes {self._program_bytes}"
-            )
+        if size_bytes > most:
+            raise LimitExceeded(f"a program of {size_bytes} bytes; this host takes {most}")
         self._quota.ask(size_bytes, "the program takes")
         stream, buffer = Handle(op.stream), Handle(op.buffer)
         window = self._device.host_window(stream, buffer, 0, size_bytes, write=False)

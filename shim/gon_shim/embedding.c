@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* Whether Python may be called, and why not. */
-enum gon_state { GON_READY, GON_HOSTLESS, GON_FORKED, GON_ENDED, GON_FAILED };
+enum gon_state { GON_READY, GON_HOSTLESS, GON_FORKED, GON_ENDED, GON_FOREIGN, GON_FAILED };
 
 static int gon_embeds, gon_called, gon_forked, gon_ended;
 static pthread_once_t gon_first = PTHREAD_ONCE_INIT;
@@ -21,7 +21,6 @@ static pthread_once_t gon_first = PTHREAD_ONCE_INIT;
    to be there for all. */
 __attribute__((constructor)) static void gon_loaded(void) {
   Dl_info found;
-  gon_embeds = !Py_IsInitialized();
   if (dladdr((void *)&Py_IsInitialized, &found) && found.dli_fname)
     dlopen(found.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_GLOBAL);
 }
@@ -37,7 +36,9 @@ static void gon_at_exit(void) {
   gon_ended = 1;
 }
 
+/* With the first call, not when the driver is loaded: it may be there before the program's Python. */
 static void gon_begin(void) {
+  gon_embeds = !Py_IsInitialized();
   pthread_atfork(NULL, NULL, gon_note_fork);
   if (gon_embeds)
     atexit(gon_at_exit);
@@ -48,6 +49,30 @@ static void gon_begin(void) {
 static int gon_has_lock(void) {
   PyThreadState *own = PyGILState_GetThisThreadState();
   return own && own == _PyThreadState_UncheckedGet();
+}
+
+#define GON_TEXT(words) #words
+#define GON_VERSION(major, minor) GON_TEXT(major) "." GON_TEXT(minor) "."
+
+/* Return why the program's Python cannot be shared, NULL if it can: one of another version has other
+   objects, and in a second interpreter of a process what the driver has made would be another's. */
+static const char *gon_foreign(void) {
+  static const char built[] = GON_VERSION(PY_MAJOR_VERSION, PY_MINOR_VERSION);
+  PyThreadState *own, *now;
+  if (!gon_called && strncmp(Py_GetVersion(), built, sizeof built - 1))
+    return "the driver is built for another version of Python than the program's: build it with that";
+  own = PyGILState_GetThisThreadState();
+  if (own && PyThreadState_GetInterpreter(own) != PyInterpreterState_Main())
+    return "called in a thread of a sub-interpreter: Python's main interpreter can use the device";
+  /* What is current may be another thread's, which may end: it is looked at only where there are
+     more interpreters. */
+  if (!PyInterpreterState_Next(PyInterpreterState_Head()))
+    return NULL;
+  now = _PyThreadState_UncheckedGet();
+  if (now && now != own && now->thread_id == PyThread_get_thread_ident() &&
+      PyThreadState_GetInterpreter(now) != PyInterpreterState_Main())
+    return "called in a sub-interpreter: Python's main interpreter can use the device";
+  return NULL;
 }
 
 /* Return whether a host is named: without one there is no unit, and no interpreter is started. */
@@ -65,6 +90,7 @@ static int gon_has_host(void) {
 static enum gon_state gon_ready(void) {
   static int told;
   PyThreadState *own = NULL;
+  const char *foreign;
   int failed;
   pthread_once(&gon_first, gon_begin);
   if (gon_forked) {
@@ -75,6 +101,12 @@ static enum gon_state gon_ready(void) {
   }
   if (gon_ended || ((gon_called || !gon_embeds) && !Py_IsInitialized()))
     return GON_ENDED;
+  foreign = gon_embeds ? NULL : gon_foreign();
+  if (foreign) {
+    if (!told++)
+      fprintf(stderr, GON_API ": %s\n", foreign);
+    return GON_FOREIGN;
+  }
   if (gon_called)
     return GON_READY;
   if (!gon_has_host())
@@ -86,8 +118,12 @@ static enum gon_state gon_ready(void) {
   failed = !Py_IsInitialized() || cffi_start_python();
   if (own)
     PyEval_RestoreThread(own);
-  if (failed)
+  if (failed) {
+    if (!told++)
+      fputs(GON_API ": no device: the driver's Python, " GON_EXECUTABLE ", does not start it; what is "
+            "above says why, or the driver must be built again\n", stderr);
     return GON_FAILED;
+  }
   gon_called = 1;
   return GON_READY;
 }

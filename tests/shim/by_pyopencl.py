@@ -10,6 +10,8 @@ from typing import cast
 import numpy as np
 import pyopencl as cl
 
+# Larger than an op takes: the program travels as uploads do.
+HEADER = f"#pragma once\n{'// a table' * (3 << 17)}\nfloat twice(float x) {{ return 2 * x; }}"
 SOURCE = """
 #include "twice.h"
 kernel void double_all(global float *x) { x[get_global_id(0)] = twice(x[get_global_id(0)]); }
@@ -25,7 +27,7 @@ def main() -> None:
     queue = cl.CommandQueue(context, properties=flags.PROFILING_ENABLE)
     data = np.arange(1001, dtype=np.float32)
     with TemporaryDirectory() as name:
-        (Path(name) / "twice.h").write_text("#pragma once\nfloat twice(float x) { return 2 * x; }")
+        (Path(name) / "twice.h").write_text(HEADER)
         program = cl.Program(context, SOURCE).build(options=["-I", name])
     kernel = cl.Kernel(program, "double_all")
     buffer = cl.Buffer(context, cl.mem_flags.COPY_HOST_PTR, hostbuf=data)

@@ -115,6 +115,9 @@ static int creation(void) {
   TRUE(told(array, CL_IMAGE_ARRAY_SIZE) == 3 && told(array, CL_IMAGE_HEIGHT) == 0);
   TRUE(told(array, CL_IMAGE_SLICE_PITCH) == 20);
   cl_image_desc over = described(CL_MEM_OBJECT_IMAGE1D_BUFFER, 17, 0, 0, 0);
+  MAKE(CL_INVALID_IMAGE_DESCRIPTOR, context, 0, &bytes, &over, NULL);
+  over.mem_object = array;
+  MAKE(CL_INVALID_IMAGE_DESCRIPTOR, context, 0, &bytes, &over, NULL);
   over.mem_object = buffer;
   MAKE(CL_INVALID_IMAGE_SIZE, context, 0, &bytes, &over, NULL);
   over.image_width = 16;
@@ -132,8 +135,11 @@ static int creation(void) {
   buffer = clCreateBuffer(context, 0, 4 * 8 * pitch, NULL, &code);
   over = described(CL_MEM_OBJECT_IMAGE2D, pitch / 2, 4, 0, 0);
   over.mem_object = buffer;
-  MAKE(CL_INVALID_IMAGE_DESCRIPTOR, context, 0, &bytes, &over, NULL);
+  MAKE(CL_INVALID_IMAGE_FORMAT_DESCRIPTOR, context, 0, &bytes, &over, NULL);
   over.image_row_pitch = 8 * pitch;
+  over.image_slice_pitch = 32 * pitch;
+  MAKE(CL_INVALID_IMAGE_DESCRIPTOR, context, 0, &bytes, &over, NULL);
+  over.image_slice_pitch = 0;
   above = clCreateImage(context, 0, &bytes, &over, NULL, &code);
   GOOD(code);
   int second[4] = {2, 2, 2, 2}, seen = 0;
@@ -143,6 +149,36 @@ static int creation(void) {
   TRUE(seen == 0x02020202);
   GOOD(clReleaseMemObject(above));
   GOOD(clReleaseMemObject(buffer));
+  /* It is used as its buffer may be, and has no memory of the program's own. */
+  buffer = clCreateBuffer(context, CL_MEM_READ_ONLY | CL_MEM_HOST_READ_ONLY, 4 * 8 * pitch, NULL,
+                          &code);
+  over.mem_object = buffer;
+  MAKE(CL_INVALID_VALUE, context, CL_MEM_READ_WRITE, &bytes, &over, NULL);
+  MAKE(CL_INVALID_VALUE, context, CL_MEM_HOST_WRITE_ONLY, &bytes, &over, NULL);
+  MAKE(CL_INVALID_VALUE, context, CL_MEM_COPY_HOST_PTR, &bytes, &over, pixels);
+  MAKE(CL_INVALID_HOST_PTR, context, 0, &bytes, &over, pixels);
+  above = clCreateImage(context, 0, &bytes, &over, NULL, &code);
+  GOOD(code);
+  cl_mem_flags flags = 0;
+  GOOD(clGetMemObjectInfo(above, CL_MEM_FLAGS, sizeof flags, &flags, NULL));
+  TRUE(flags == (CL_MEM_READ_ONLY | CL_MEM_HOST_READ_ONLY));
+  IS(clEnqueueWriteImage(queue, above, CL_TRUE, zero, one, 0, 0, pixels, 0, NULL, NULL),
+     CL_INVALID_OPERATION);
+  GOOD(clReleaseMemObject(above));
+  GOOD(clReleaseMemObject(buffer));
+  /* Pixels of another image are seen as they may be, which no unit does yet. */
+  cl_image_format plain = {CL_RGBA, CL_UNORM_INT8}, corrected = {CL_sRGBA, CL_UNORM_INT8};
+  cl_mem first = clCreateImage(context, 0, &plain, &flat, NULL, &code);
+  GOOD(code);
+  wrong = flat;
+  wrong.mem_object = first;
+  MAKE(CL_IMAGE_FORMAT_NOT_SUPPORTED, context, 0, &corrected, &wrong, NULL);
+  MAKE(CL_INVALID_IMAGE_FORMAT_DESCRIPTOR, context, 0, &bytes, &wrong, NULL);
+  wrong.image_width = 5;
+  MAKE(CL_INVALID_IMAGE_FORMAT_DESCRIPTOR, context, 0, &corrected, &wrong, NULL);
+  wrong.image_type = CL_MEM_OBJECT_IMAGE1D;
+  MAKE(CL_INVALID_IMAGE_DESCRIPTOR, context, 0, &corrected, &wrong, NULL);
+  GOOD(clReleaseMemObject(first));
   GOOD(clReleaseMemObject(array));
   GOOD(clReleaseMemObject(image));
   return 0;
@@ -192,6 +228,13 @@ static int transfers(void) {
      CL_INVALID_VALUE);
   IS(clEnqueueReadImage(queue, from, CL_TRUE, zero, whole, 20, 0, back, 0, NULL, NULL),
      CL_INVALID_VALUE);
+  IS(clEnqueueReadImage(queue, from, CL_TRUE, zero, whole, 0, 100, back, 0, NULL, NULL),
+     CL_INVALID_VALUE);
+  /* Rows in the program's memory need not be whole pixels apart. */
+  unsigned char odd[4 * 25];
+  GOOD(clEnqueueReadImage(queue, from, CL_TRUE, zero, whole, 25, 0, odd, 0, NULL, NULL));
+  for (int y = 0; y < 4; y++)
+    TRUE(!memcmp(&odd[25 * y], pixels[y], 24));
   IS(clEnqueueCopyImage(queue, from, from, zero, at, part, 0, NULL, NULL), CL_MEM_COPY_OVERLAP);
   cl_image_format floats = {CL_RGBA, CL_FLOAT};
   cl_mem other = clCreateImage(context, 0, &floats, &flat, NULL, &code);

@@ -26,7 +26,8 @@ static const char *source =
     "kernel void add(global int *x, const int y, local int *room) {"
     "  x[get_global_id(0)] += y; }"
     "kernel void is_null(global int *x, global int *y) { x[0] = y == 0; }"
-    "kernel void one(global int *x) { *x += 1; }";
+    "kernel void one(global int *x) { *x += 1; }"
+    "kernel __attribute__((vec_type_hint(float4))) void hinted(global int *x) { *x += 1; }";
 
 static void CL_CALLBACK on_event(cl_event event, cl_int status, void *data) {
   pthread_mutex_lock(&lock);
@@ -46,6 +47,39 @@ static cl_uint references(cl_mem memory) {
   cl_uint count = 0;
   clGetMemObjectInfo(memory, CL_MEM_REFERENCE_COUNT, sizeof count, &count, NULL);
   return count;
+}
+
+/* What is asked of properties, pipes and attributes. */
+static int rest(void) {
+  cl_context_properties sync[] = {CL_CONTEXT_INTEROP_USER_SYNC, 7, 0};
+  clCreateContext(sync, 1, &device, NULL, NULL, &code);
+  IS(code, CL_INVALID_PROPERTY);
+  sync[1] = CL_TRUE;
+  GOOD(clReleaseContext(clCreateContext(sync, 1, &device, NULL, NULL, &code)));
+  clCreateContextFromType(NULL, 1 << 30, NULL, NULL, &code);
+  IS(code, CL_INVALID_DEVICE_TYPE);
+  cl_mem_properties none[] = {0}, wrong[] = {5, 5, 0};
+  size_t size = 5;
+  clCreateBufferWithProperties(context, wrong, 0, 16, NULL, &code);
+  IS(code, CL_INVALID_PROPERTY);
+  cl_mem buffer = clCreateBufferWithProperties(context, none, 0, 16, NULL, &code);
+  GOOD(clGetMemObjectInfo(buffer, CL_MEM_PROPERTIES, 0, NULL, &size));
+  TRUE(size == sizeof none);
+  IS(clGetPipeInfo(buffer, CL_PIPE_PACKET_SIZE, 0, NULL, &size), CL_INVALID_MEM_OBJECT);
+  GOOD(clReleaseMemObject(buffer));
+  buffer = clCreateBufferWithProperties(context, NULL, 0, 16, NULL, &code);
+  GOOD(clGetMemObjectInfo(buffer, CL_MEM_PROPERTIES, 0, NULL, &size));
+  TRUE(!size);
+  GOOD(clReleaseMemObject(buffer));
+  char said[100] = "";
+  cl_kernel kernel = clCreateKernel(program, "hinted", &code);
+  GOOD(clGetKernelInfo(kernel, CL_KERNEL_ATTRIBUTES, sizeof said, said, NULL));
+  TRUE(strstr(said, "vec_type_hint(float4)"));
+  GOOD(clReleaseKernel(kernel));
+  cl_uint samplers = 0; /* as many as a kernel can take beside a buffer */
+  GOOD(clGetDeviceInfo(device, CL_DEVICE_MAX_SAMPLERS, sizeof samplers, &samplers, NULL));
+  TRUE(samplers >= 16 && samplers < 256);
+  return 0;
 }
 
 static int memory(void) {
@@ -285,7 +319,7 @@ int main(void) {
   program = clCreateProgramWithSource(context, 1, &source, NULL, &code);
   GOOD(code);
   GOOD(clBuildProgram(program, 1, &device, "-cl-std=CL2.0", NULL, NULL));
-  if (memory() || kernels() || events() || threads() || forked())
+  if (rest() || memory() || kernels() || events() || threads() || forked())
     return 1;
   printf("good\n");
   return 0;

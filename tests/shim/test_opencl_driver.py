@@ -113,6 +113,42 @@ def test_where_python_does_not_start_every_call_fails(
     assert ended.stdout.startswith("clGetDeviceIDs(")
     assert ended.stdout.endswith(f": {constants.CL_OUT_OF_HOST_MEMORY}\n")
     assert "Failed to initialize" in ended.stderr
+    assert f"the driver's Python, {sys.executable}, does not start it" in ended.stderr
+
+
+IN_A_SUB_INTERPRETER = """
+import ctypes, sys
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+# Calls that keep Python's lock, as those of extension modules may.
+call = '''
+import ctypes
+loader, found = ctypes.PyDLL(%r), ctypes.c_void_p()
+loader.clGetPlatformIDs(1, ctypes.byref(found), None)
+print(loader.clGetDeviceIDs(found, ctypes.c_ulonglong(-1), 0, None, ctypes.byref(ctypes.c_uint())),
+      flush=True)
+''' % sys.argv[1]
+exec(call)
+interpreters.run_string(interpreters.create(), call)
+exec(call)
+"""
+
+
+def test_a_sub_interpreter_is_told_that_it_has_no_device(environ: dict[str, str]) -> None:
+    loader = str(loader_of_pyopencl())
+    ended = run(environ, sys.executable, "-c", IN_A_SUB_INTERPRETER, loader)
+    assert ended.stdout == f"0\n{constants.CL_OUT_OF_HOST_MEMORY}\n0\n", ended.stderr
+    assert "called in a sub-interpreter" in ended.stderr
+
+
+def test_a_driver_that_is_there_before_the_programs_python(environ: dict[str, str]) -> None:
+    (driver,) = Path(environ["OCL_ICD_VENDORS"]).glob("*.so")
+    found = {**environ, "LD_PRELOAD": str(driver)}
+    ended = run(found, sys.executable, str(HERE / "by_pyopencl.py"))
+    assert ended.stdout == "good\n", ended.stderr
+    assert "does not start" not in ended.stderr
 
 
 def test_pyopencl_in_an_interpreter_of_its_own(environ: dict[str, str]) -> None:

@@ -1,7 +1,8 @@
 """The suites: programs of OpenCL that nobody here wrote, and what is known of each.
 
-Rules: data only. `quick` ones take some seconds each and run at every integration; a test that
-fails through GoN alone stands in `known` with the reason, or the run fails.
+Rules: data only. `quick` ones take some seconds each and run at every integration; `large` ones
+are fetched and run only where they are named. A test that fails through GoN alone stands in `known`
+with the reason, or the run fails.
 """
 
 from __future__ import annotations
@@ -11,7 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.suites.tallies import WHOLE, Reader, of_clpeak, of_lines, of_pytest, that_says
+from tests.suites.tallies import (
+    Reader,
+    of_clpeak,
+    of_khronos,
+    of_lines,
+    of_pytest,
+    of_pyvkfft,
+    that_says,
+)
 
 _HERE: Final = Path(__file__).parent
 _PYTEST: Final = (
@@ -28,24 +37,32 @@ _HIDDEN: Final = ("fece999b9f3c6bfc259cbcd32c9c5f02", "go42")
 class Suite:
     """One suite.
 
-    Its `command` runs in `tests`, a folder of the sources of `package`, if there is one; without a
-    Debian package (`program`) it begins with what the suites' Python is given. `limit_s` bounds a
-    run; `known` tells of each test that fails through GoN alone why it does.
+    Its `command` runs in `tests`, a folder of the sources of `package`, if there is one; with a
+    package of PyPI's, which is built with the settings of `build`, it begins with what the suites'
+    Python is given. `programs` are Debian's packages that it needs; without any of both it begins
+    with a file of the folder that BUILT names. With `as_gpu` it takes nothing but GPUs, and is told
+    that the device is one (as_gpu.c). `limit_s` bounds a run; `known` tells of each test that fails
+    through GoN alone why it does.
     """
 
     name: str
     command: tuple[str, ...]
     read: Reader
     limit_s: float
-    program: str = ""
+    programs: tuple[str, ...] = ()
     package: str = ""
     packages: tuple[str, ...] = ()
+    build: Mapping[str, str] = field(default_factory=dict[str, str])
     tests: str = ""
     quick: tuple[str, ...] = ()
+    large: bool = False
+    as_gpu: bool = False
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
     known: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+# The folder in which Khronos' OpenCL-CTS was built.
+BUILT: Final = "OPENCL_CTS"
 LATENCY: Final = "Kernel launch latency"
 WRITE, READ = "enqueueWriteBuffer", "enqueueReadBuffer"
 CLPEAK: Final = Suite(
@@ -53,7 +70,7 @@ CLPEAK: Final = Suite(
     ("clpeak",),
     of_clpeak,
     400,
-    program="clpeak",
+    programs=("clpeak",),
     quick=("clpeak", "--kernel-latency", "--global-bandwidth"),
 )
 SUITES: Final = (
@@ -62,7 +79,7 @@ SUITES: Final = (
         ("clinfo",),
         that_says("Device Name"),
         60,
-        program="clinfo",
+        programs=("clinfo",),
         quick=("clinfo",),
     ),
     CLPEAK,
@@ -106,8 +123,41 @@ SUITES: Final = (
         ),
         that_says(":".join(_HIDDEN)),
         200,
-        program="hashcat",
-        known={WHOLE: "one of its headers alone has 2.4 MB; a program may have 2 MiB"},
+        programs=("hashcat",),
+    ),
+    Suite(
+        "pyvkfft",
+        (
+            *("-m", "pyvkfft.scripts.pyvkfft_test", "--backend", "pyopencl", "--systematic"),
+            *("--serial", "--inplace", "--ndim", "12", "--range", "2", "20"),
+        ),
+        of_pyvkfft,
+        600,
+        programs=("opencl-headers", "ocl-icd-opencl-dev"),
+        package="pyvkfft==2025.1.1",
+        packages=("pyopencl==2026.1.4", _ARRAYS),
+        build={"VKFFT_BACKEND": "opencl"},
+        as_gpu=True,
+    ),
+    Suite(
+        "darktable",
+        (str(_HERE / "darkroom.py"),),
+        of_lines,
+        900,
+        programs=("darktable",),
+        packages=(_ARRAYS,),
+        large=True,
+        as_gpu=True,
+    ),
+    Suite(
+        "Khronos' own, of the API",
+        ("test_conformance/api/test_api",),
+        of_khronos,
+        900,
+        large=True,
+        known={
+            "zero_sized_enqueue": "a launch of no threads is refused, as before OpenCL 2.1",
+        },
     ),
     Suite(
         "pyopencl",

@@ -7,14 +7,16 @@ is fetched lies there or in the cache, and is used again.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
 import venv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = ROOT / ".venv-suites"
@@ -47,14 +49,16 @@ def program(package: str) -> str:
     return found.stdout.strip()
 
 
-def python(packages: Sequence[str]) -> Path:
-    """Return the Python of the suites' environment, with `packages`. Raises MissingError."""
+def python(packages: Sequence[str], build: Mapping[str, str] = MappingProxyType({})) -> Path:
+    """Return the Python of the suites' environment, with `packages`, built with some settings.
+    Raises MissingError.
+    """
     interpreter = ENVIRONMENT / "bin" / "python"
     if not interpreter.exists():
         venv.create(ENVIRONMENT, with_pip=True)
     lacking = [each for each in packages if not _stamp(each).exists()]
     if lacking:
-        done = _call([str(interpreter), "-m", "pip", "install", "--quiet", *lacking])
+        done = _call([str(interpreter), "-m", "pip", "install", "--quiet", *lacking], build)
         if done.returncode != 0:
             raise MissingError(f"{', '.join(lacking)}: {_last(done.stderr)}")
         for each in lacking:
@@ -86,10 +90,33 @@ def _last(said: str) -> str:
     return (said.strip().splitlines() or ["it cannot be had"])[-1]
 
 
-def _call(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def built(variable: str) -> Path:
+    """Return the folder that a variable of the environment names. Raises MissingError."""
+    named = os.environ.get(variable)
+    if not named or not Path(named).is_dir():
+        raise MissingError(f"{variable} names no folder")
+    return Path(named)
+
+
+def layer(name: str) -> Path:
+    """Return a layer of the OpenCL loader, compiled of a file here. Raises MissingError."""
+    source = Path(__file__).with_name(f"{name}.c")
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
+    made = CACHE / f"{name}-{digest}.so"
+    if not made.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        done = _call(["cc", "-shared", "-fPIC", "-Wall", "-Werror", str(source), "-o", str(made)])
+        if done.returncode != 0:
+            raise MissingError(f"{name}.c: {_last(done.stderr)}")
+    return made
+
+
+def _call(
+    command: Sequence[str], settings: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
-        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", **settings},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

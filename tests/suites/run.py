@@ -24,7 +24,7 @@ from gon_server.devices.opencl_runtime import intel_library
 from gon_shim.embedding import missing
 from tests.e2e.gond_process import real_gond
 from tests.suites import packages
-from tests.suites.catalogue import LATENCY, READ, SUITES, WRITE, Suite
+from tests.suites.catalogue import BUILT, CLPEAK, LATENCY, READ, SUITES, WRITE, Suite
 from tests.suites.tallies import Tally, figures
 from tests.suites.ways import DIRECT, GON, Ended, Way, directly, through_gon
 
@@ -54,19 +54,22 @@ class Row:
 
 def play(suite: Suite, ways: Sequence[Way], *, quick: bool) -> Row:
     """Run a suite by all ways."""
+    command = suite.quick if quick else suite.command
     try:
-        if suite.program:
-            version, first = packages.program(suite.program), ()
-        else:
-            version = suite.package.partition("==")[2]
-            first = (str(packages.python((suite.package, *suite.packages))),)
+        versions = [packages.program(each) for each in suite.programs]
+        version = suite.package.partition("==")[2] or "".join(versions[:1])
+        wanted = (*((suite.package,) if suite.package else ()), *suite.packages)
+        if wanted:
+            command = (str(packages.python(wanted, suite.build)), *command)
+        elif not versions:
+            command = (str(packages.built(BUILT) / command[0]), *command[1:])
         where = packages.sources(suite.package) / suite.tests if suite.tests else packages.ROOT
+        layers = {"OPENCL_LAYERS": str(packages.layer("as_gpu"))} if suite.as_gpu else {}
     except packages.MissingError as error:
         return Row(suite, why=str(error))
-    command = (*first, *(suite.quick if quick else suite.command))
     found: list[tuple[str, Ended, Tally]] = []
     for way in ways:
-        ended = way.run(command, where, suite.settings, suite.limit_s)
+        ended = way.run(command, where, {**suite.settings, **layers}, suite.limit_s)
         tally = suite.read(ended.output, ended.status)
         print(
             f"{suite.name} {version} {way.name}: {tally.passed} passed, {len(tally.failed)} failed,"
@@ -101,7 +104,7 @@ def speeds(rows: Sequence[Row]) -> Iterator[str]:
         way: dict(figures(ended.output))
         for row in rows
         for way, ended, _tally in row.ended
-        if row.suite.program == "clpeak"
+        if row.suite.name == CLPEAK.name
     }
     if len(told) < 2:
         return
@@ -126,8 +129,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="the short ones, shorter")
     parser.add_argument("--to", type=Path, default=packages.ROOT / "out" / "conformance.md")
     chosen = parser.parse_args()
-    asked = [suite for suite in SUITES if not chosen.suite or suite.name in chosen.suite]
-    suites = [suite for suite in asked if suite.quick or not chosen.quick]
+    named = chosen.suite or [each.name for each in SUITES if not each.large]
+    asked = [each for each in SUITES if each.name in named]
+    suites = [each for each in asked if each.quick or not chosen.quick]
     library = intel_library()
     lacks = missing() or ("" if library else "Intel's runtime: pip install 'gon[soft]'")
     if lacks or library is None:

@@ -20,6 +20,8 @@ _LINE: Final = re.compile(r"^(passed|failed|skipped) ([^:\n]+)", re.MULTILINE)
 _FIGURE: Final = re.compile(
     r"^ +(?!Compute units)(\S[^:\n]*?) +: ([\d.]+)(?: (?:us|%|GFLOPS))?$", re.MULTILINE
 )
+_TRANSFORM: Final = re.compile(r"^pyopencl +(\S.*?) +FFT: .* (OK|FAIL) *$", re.MULTILINE)
+_KHRONOS: Final = re.compile(r"^(\w+) (passed|FAILED|skipped)\b", re.MULTILINE)
 _SKIPPED: Final = "Tests skipped"
 
 
@@ -63,6 +65,21 @@ def of_clpeak(output: str, status: int) -> Tally:
     """Count the figures that clpeak gives."""
     failed = (WHOLE,) if _SKIPPED in output else ()
     return _ended(Tally(len([*figures(output)]), failed), status)
+
+
+def of_khronos(output: str, status: int) -> Tally:
+    """Read what Khronos' tests say: `NAME passed`, `NAME FAILED`, `NAME skipped` and why."""
+    found = _KHRONOS.findall(output)
+    failed = tuple(name for name, word in found if word == "FAILED")
+    counts = [sum(word == each for _name, word in found) for each in ("passed", "skipped")]
+    return _ended(Tally(counts[0], failed, counts[1]), status)
+
+
+def of_pyvkfft(output: str, status: int) -> Tally:
+    """Read the lines of pyvkfft-test, one for each transform: what it is, how exact, OK or FAIL."""
+    found = [(" ".join(name.split()), word) for name, word in _TRANSFORM.findall(output)]
+    failed = tuple(dict.fromkeys(name for name, word in found if word == "FAIL"))
+    return _ended(Tally(sum(word == "OK" for _name, word in found), failed), status)
 
 
 def that_says(word: str) -> Reader:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gon.errors import InvalidArgument
-from gon.limits import OPTIONS_BYTES_MAX, SOURCE_BYTES_MAX
+from gon.limits import OPTIONS_BYTES_MAX
+from gon.program_limits import TEXT_BYTES_MAX
 from gon_server.devices.opencl_source import check_options, check_source
 
 READS_FILES = [
@@ -71,7 +72,7 @@ def test_a_source_made_to_be_slow_is_looked_through_in_no_time() -> None:
 
 
 @pytest.mark.parametrize(
-    "code", [b"", b"a\0b", b"\xff\xfe", b" " * (SOURCE_BYTES_MAX + 1)], ids=lambda c: repr(c[:4])
+    "code", [b"", b"a\0b", b"\xff\xfe", b" " * (TEXT_BYTES_MAX + 1)], ids=lambda c: repr(c[:4])
 )
 def test_what_is_no_text_is_refused(code: bytes) -> None:
     with pytest.raises(InvalidArgument):

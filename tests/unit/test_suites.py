@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from tests.suites.catalogue import SUITES
+from dataclasses import replace
+
+from tests.suites.catalogue import CLPEAK as SUITE
 from tests.suites.run import Row, table
 from tests.suites.tallies import (
     WHOLE,
     Tally,
     figures,
     of_clpeak,
+    of_khronos,
     of_lines,
     of_pytest,
+    of_pyvkfft,
     that_says,
 )
 from tests.suites.ways import DIRECT, GON, Ended
@@ -50,6 +54,22 @@ def test_lines_and_words() -> None:
     assert that_says("x:y")("found x:y", 1) == Tally(0, (WHOLE,))
 
 
+def test_khronos_tests() -> None:
+    told = (
+        "one...\none passed\ntwo...\nERROR\ntwo FAILED\nthree skipped (why)\nPASSED 1 of 3 tests."
+    )
+    assert of_khronos(told, 1) == Tally(1, ("two",), 1)
+
+
+def test_transforms_of_pyvkfft() -> None:
+    told = [
+        f"pyopencl  C2C   ({size}) axes= None   FFT: n2=1e-07 < 5e-06 (0.02) 0 buf=  0   {word} "
+        for size, word in ((4, "OK"), (31, "FAIL"))
+    ]
+    assert of_pyvkfft("\n".join(told), 1) == Tally(1, ("C2C (31) axes= None",))
+    assert of_pyvkfft(told[0], 0) == Tally(1)
+
+
 def test_figures_of_clpeak() -> None:
     found = dict(figures(CLPEAK))
     assert found["enqueueWriteBuffer"] == 2.88
@@ -59,11 +79,11 @@ def test_figures_of_clpeak() -> None:
 
 
 def test_only_what_fails_through_gon_alone_needs_a_reason() -> None:
-    suite = next(each for each in SUITES if each.known)
-    (known,) = suite.known
+    known, why = "old", "that it is so"
+    suite = replace(SUITE, known={known: why})
     ended = Ended("", 1, 0.0)
     both = ((GON, ended, Tally(3, (known, "both", "new"))), (DIRECT, ended, Tally(4, ("both",))))
     row = Row(suite, "1.0", both)
     assert row.unexplained == ("new",)
     last = [*table([row])][-1]
-    assert f"| 3 / 3 / 0 | 4 / 1 / 0 | new: ?; {known}: {suite.known[known]} |" in last
+    assert f"| 3 / 3 / 0 | 4 / 1 / 0 | new: ?; {known}: {why} |" in last

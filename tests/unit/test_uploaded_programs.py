@@ -12,6 +12,7 @@ from gon.errors import CompileError, InvalidArgument, OutOfMemory
 from gon.limits import KIB, MIB, PIECE_BYTES_MAX, SOURCE_BYTES_MAX
 from gon.model import DEFAULT_STREAM, Handle, Program
 from gon.personalities import PERSONALITIES
+from gon.program_limits import TEXT_BYTES_MAX, most_uploaded
 from gon.wire import ops
 from gon.wire.batch import Batch
 from gon.wire.ops import AnyOp
@@ -106,8 +107,9 @@ def test_what_is_too_large_is_refused_before_anything_is_sent(program_bytes: int
     with far_unit(seen.append, program_bytes=program_bytes) as far:
         with pytest.raises(InvalidArgument, match=f"at most {most} are allowed"):
             far.load(MODULE, program(most + 1))
-        with pytest.raises(InvalidArgument, match=f"at most {SOURCE_BYTES_MAX} are allowed"):
-            far.load(MODULE, Program(bytes(SOURCE_BYTES_MAX + 1), "opencl-c"))
+        for code_format, bytes_max in (("cuda-c", SOURCE_BYTES_MAX), ("opencl-c", most)):
+            with pytest.raises(InvalidArgument, match=f"at most {bytes_max} are allowed"):
+                far.load(MODULE, Program(bytes(bytes_max + 1), code_format))
         far.load(MODULE, program(most if program_bytes else 10))
     assert not program_bytes or any(isinstance(op, ops.LoadUploaded) for op in seen)
 
@@ -118,6 +120,13 @@ def test_a_program_that_is_none_is_told_and_its_upload_is_gone() -> None:
             with pytest.raises(CompileError, match="empty"):
                 far.load(MODULE, program(9 * MIB, b""))
         far.load(MODULE, program(9 * MIB))
+
+
+def test_a_text_has_a_bound_of_its_own() -> None:
+    for host_takes in (0, PROGRAM_BYTES, TEXT_BYTES_MAX, 2 * TEXT_BYTES_MAX):
+        assert most_uploaded("onnx", host_takes) == host_takes
+        assert most_uploaded("opencl-c", host_takes) == min(host_takes, TEXT_BYTES_MAX)
+        assert most_uploaded("cuda-c", host_takes) == 0
 
 
 # Behind the executor ------------------------------------------------------------------------------

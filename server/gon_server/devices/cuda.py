@@ -20,6 +20,7 @@ from gon.device import SETTLED, Device, Pending
 from gon.errors import GonError, InvalidArgument, OutOfMemory
 from gon.limits import BUFFERS_MAX, EVENTS_MAX, STREAMS_MAX
 from gon.model import DEFAULT_STREAM, DeviceInfo, Dim3, Handle, LaunchArg, ModuleInfo, Program
+from gon.together import Together
 from gon_server.devices.books import (
     Table,
     bytes_view,
@@ -41,7 +42,6 @@ from gon_server.devices.cuda_stream import Marker, Stream
 from gon_server.devices.cuda_tables import HealthyTable
 from gon_server.devices.cuda_trial import TRIAL, try_out
 from gon_server.devices.cuda_units import choose, describe, discover, prepare_workers
-from gon_server.devices.together import Together
 
 __all__ = ["CudaDevice", "discover", "open_device", "prepare_workers"]
 

@@ -28,6 +28,7 @@ from gon.limits import (
 from gon.model import DEFAULT_STREAM, DeviceInfo, Dim3, Handle, LaunchArg
 from gon.native import NATIVE
 from gon.placement import Memory
+from gon.together import Together
 from gon_server.devices import opencl_driver as driver
 from gon_server.devices.books import (
     Table,
@@ -55,7 +56,6 @@ from gon_server.devices.opencl_runtime import (
 from gon_server.devices.opencl_stream import Record, Stream
 from gon_server.devices.opencl_timing import DeviceTiming
 from gon_server.devices.opencl_trial import try_device
-from gon_server.devices.together import Together
 
 if TYPE_CHECKING or NATIVE:
     from gon._port import Port

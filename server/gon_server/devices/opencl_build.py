@@ -39,7 +39,7 @@ _CHATTER: Final = re.compile(
 
 
 # To be raised with every change of `Built`, or of what it is built by.
-BUILT_FORMAT: Final = 3
+BUILT_FORMAT: Final = 4
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -224,6 +224,7 @@ def _signature(
     multiple = kernel.get_work_group_info(about.PREFERRED_WORK_GROUP_SIZE_MULTIPLE, unit)
     needed = required if all(required) else None
     info = KernelInfo(
-        name, tuple(params), max_block, needed, local_bytes, private_bytes, int(cast(int, multiple))
-    )
+        name, tuple(params), max_block, needed, local_bytes, private_bytes,
+        int(cast(int, multiple)), driver.attributes_of(kernel),
+    )  # fmt: skip
     return Signature(info, local_bytes, needed)

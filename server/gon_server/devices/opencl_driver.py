@@ -24,6 +24,7 @@ from gon.errors import (
     LaunchTooLarge,
     OutOfMemory,
 )
+from gon.limits import NAME_BYTES_MAX
 
 DriverError = cl.Error
 Event: TypeAlias = cl.Event
@@ -65,6 +66,8 @@ class Kernel(Protocol):
     def set_arg(self, index: int, argument: Argument, /) -> None: ...
 
     def _set_arg_buf(self, index: int, value: bytes, /) -> None: ...
+
+    def get_info(self, what: int, /) -> object: ...
 
     def get_arg_info(self, index: int, what: int, /) -> object: ...
 
@@ -252,6 +255,11 @@ def code_of(program: Program) -> bytes:
 def kernels_of(program: Program) -> list[tuple[str, Kernel]]:
     """Return the kernels of a built program, by name."""
     return [(kernel.function_name, cast(Kernel, kernel)) for kernel in program.all_kernels()]
+
+
+def attributes_of(kernel: Kernel) -> str:
+    """Return what a kernel's source says of it, as the compiler writes it; cut where it is long."""
+    return cast(str, kernel.get_info(cl.kernel_info.ATTRIBUTES))[:NAME_BYTES_MAX]
 
 
 def create_kernel(program: Program, name: str) -> Kernel:

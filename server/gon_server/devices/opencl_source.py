@@ -16,6 +16,7 @@ from typing import Final
 
 from gon.errors import InvalidArgument
 from gon.limits import OPTIONS_BYTES_MAX
+from gon.program_limits import TEXT_BYTES_MAX
 from gon_server.devices.program_text import LOOKS_FOR_FILE, PLAIN, READS_FILE, readings, text_of
 
 _OPTION: Final = re.compile(
@@ -28,7 +29,7 @@ def check_source(code: bytes) -> str:
 
     Raises InvalidArgument, naming the line, for what must not be compiled.
     """
-    text = text_of(code)
+    text = text_of(code, TEXT_BYTES_MAX)
     for reading in readings(text):
         found = READS_FILE.search(reading.spliced) or LOOKS_FOR_FILE.search(reading.spliced)
         if found is not None:

@@ -37,12 +37,12 @@ PLAIN: Final = re.compile(r"[\x20-\x7e\t]*", re.ASCII)
 _BYTE_ORDER_MARK: Final = "\ufeff"
 
 
-def text_of(code: bytes) -> str:
-    """Return a program's text. Raises InvalidArgument for what is none."""
+def text_of(code: bytes, bytes_max: int = SOURCE_BYTES_MAX) -> str:
+    """Return a program's text. Raises InvalidArgument for what is none, or larger."""
     if not code:
         raise InvalidArgument("the program is empty")
-    if len(code) > SOURCE_BYTES_MAX:
-        raise InvalidArgument(f"a program of {len(code)} bytes; at most {SOURCE_BYTES_MAX}")
+    if len(code) > bytes_max:
+        raise InvalidArgument(f"a program of {len(code)} bytes; at most {bytes_max}")
     if b"\0" in code:
         raise InvalidArgument("the program's text contains a zero byte")
     try:

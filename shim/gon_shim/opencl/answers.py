@@ -93,6 +93,14 @@ def properties_of(at: CData) -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
+def told_properties(at: CData) -> bytes:
+    """Return what is told of properties of a memory object, of which there are none: the end of
+    their list, if there is one. Raises ClError.
+    """
+    require(not properties_of(at), cl.CL_INVALID_PROPERTY)
+    return word(0) if at else b""
+
+
 def words_with_end(found: tuple[tuple[int, int], ...]) -> bytes:
     """Return properties as the program gave them; nothing for none."""
     return words([*(value for pair in found for value in pair), 0]) if found else b""

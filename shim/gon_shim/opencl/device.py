@@ -11,6 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from gon.clock import SYSTEM_CLOCK
+from gon.limits import KERNEL_ARGS_MAX
 from gon_client.device import Device as Leased
 from gon_client.image import has_images
 from gon_shim.opencl.answers import Answers, give, pointer, text, uint, version, word, words
@@ -64,6 +65,11 @@ _NO_IMAGE_COUNTS: Final = (
     cl.CL_DEVICE_IMAGE_SUPPORT, cl.CL_DEVICE_MAX_READ_IMAGE_ARGS, cl.CL_DEVICE_MAX_WRITE_IMAGE_ARGS,
     cl.CL_DEVICE_MAX_READ_WRITE_IMAGE_ARGS, cl.CL_DEVICE_MAX_SAMPLERS,
     cl.CL_DEVICE_IMAGE_PITCH_ALIGNMENT, cl.CL_DEVICE_IMAGE_BASE_ADDRESS_ALIGNMENT,
+)  # fmt: skip
+_ARGUMENTS: Final = (
+    cl.CL_DEVICE_MAX_READ_IMAGE_ARGS, cl.CL_DEVICE_MAX_WRITE_IMAGE_ARGS,
+    cl.CL_DEVICE_MAX_READ_WRITE_IMAGE_ARGS, cl.CL_DEVICE_MAX_SAMPLERS,
+    cl.CL_DEVICE_MAX_CONSTANT_ARGS,
 )  # fmt: skip
 _NO_IMAGES: Final = (
     cl.CL_DEVICE_IMAGE2D_MAX_WIDTH, cl.CL_DEVICE_IMAGE2D_MAX_HEIGHT, cl.CL_DEVICE_IMAGE3D_MAX_WIDTH,
@@ -163,6 +169,9 @@ def _answers(leased: Leased) -> dict[int, bytes]:
         cl.CL_DEVICE_PROFILING_TIMER_RESOLUTION: word(1),
         cl.CL_DEVICE_LATEST_CONFORMANCE_VERSION_PASSED: text(""),
     }
+    for what in _ARGUMENTS:  # as many as a kernel may take beside others
+        told = int.from_bytes(made.get(what, b""), "little")
+        made[what] = uint(min(told, KERNEL_ARGS_MAX // 2))
     if int.from_bytes(made[cl.CL_DEVICE_NUMERIC_VERSION], "little") > version(3, 0):
         made[cl.CL_DEVICE_VERSION] = text("OpenCL 3.0 GoN")
         made[cl.CL_DEVICE_NUMERIC_VERSION] = uint(version(3, 0))
@@ -237,24 +246,27 @@ def device() -> Device:
 @entry("clGetDeviceIDs")
 def get_devices(platform: CData, kind: int, room: int, devices: Handles, count: Numbers) -> None:
     check_platform(platform)
+    require(devices or count, cl.CL_INVALID_VALUE)
+    require(room or not devices, cl.CL_INVALID_VALUE)
+    found = device_of_kind(kind)
+    if devices:
+        devices[0] = found.handle
+    if count:
+        count[0] = 1
+
+
+def device_of_kind(kind: int) -> Device:
+    """Return the device, if it is of a type that a program asks for. Raises ClError."""
     known = cl.CL_DEVICE_TYPE_ALL
     every = (
         cl.CL_DEVICE_TYPE_DEFAULT | cl.CL_DEVICE_TYPE_CPU | cl.CL_DEVICE_TYPE_GPU
         | cl.CL_DEVICE_TYPE_ACCELERATOR | cl.CL_DEVICE_TYPE_CUSTOM
     )  # fmt: skip
     require(kind in (known, known & (1 << 64) - 1) or kind & every, cl.CL_INVALID_DEVICE_TYPE)
-    require(devices or count, cl.CL_INVALID_VALUE)
-    require(room or not devices, cl.CL_INVALID_VALUE)
-    require(is_of_kind(device(), kind), cl.CL_DEVICE_NOT_FOUND)
-    if devices:
-        devices[0] = device().handle
-    if count:
-        count[0] = 1
-
-
-def is_of_kind(one: Device, kind: int) -> bool:
-    """Return whether a device is of a type that a program asks for."""
-    return bool(kind & (one.number(cl.CL_DEVICE_TYPE) | cl.CL_DEVICE_TYPE_DEFAULT))
+    one = device()
+    own = one.number(cl.CL_DEVICE_TYPE) | cl.CL_DEVICE_TYPE_DEFAULT
+    require(kind & own, cl.CL_DEVICE_NOT_FOUND)
+    return one
 
 
 @entry("clGetDeviceInfo")

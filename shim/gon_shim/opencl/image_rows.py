@@ -45,15 +45,15 @@ class Rows:
         width, height, _depth = region
         least = width * pixel
         sliced = kind in _SLICED
-        require(not row or (row >= least and row % pixel == 0), wrong)
+        require(not row or row >= least, wrong)
         row = row or least
         if kind is ImageKind.IMAGE1D_ARRAY:
             # Its slices are its rows.
-            require(not slice_ or (slice_ >= row and slice_ % row == 0), wrong)
+            require(not slice_ or slice_ >= row, wrong)
             row = slice_ or row
             return cls(pixel, row, row * height, row)
         require(sliced or not slice_ or slice_ == row * height, wrong)
-        require(not slice_ or (slice_ >= row * height and slice_ % row == 0), wrong)
+        require(not slice_ or slice_ >= row * height, wrong)
         slice_ = slice_ or row * height
         return cls(pixel, row, slice_, slice_ if sliced else 0)
 

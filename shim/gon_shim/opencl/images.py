@@ -6,9 +6,8 @@ and where the program maps it, with the pitches that the program has said.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from _gon_opencl import ffi
 from gon.images import ImageFormat, ImageKind, ImageShape, kind_of
@@ -22,17 +21,17 @@ from gon_shim.opencl.answers import (
     answer,
     pointer,
     pointer_at,
-    properties_of,
+    told_properties,
     uint,
     word,
-    words_with_end,
 )
+from gon_shim.opencl.described import ARRAYS, FLAT, Described, beneath, described, format_of
 from gon_shim.opencl.device import Device
 from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require
 from gon_shim.opencl.image_rows import Rows
 from gon_shim.opencl.khronos import constants as cl
-from gon_shim.opencl.memory import Memory, check_flags
+from gon_shim.opencl.memory import Memory, check_flags, inherited
 from gon_shim.opencl.scope import Scope
 
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ _ACCESS: Final = (
     cl.CL_MEM_READ_WRITE, cl.CL_MEM_WRITE_ONLY, cl.CL_MEM_READ_ONLY,
     cl.CL_MEM_KERNEL_READ_AND_WRITE,
 )  # fmt: skip
-_DESCRIPTION: Final = struct.Struct("<I4xQQQQQQIIQ")
 
 
 class Image(Memory):
@@ -81,50 +79,6 @@ class Image(Memory):
             require(size > 0 and first + size <= most, cl.CL_INVALID_VALUE)
 
 
-class Described(NamedTuple):
-    """What a program says of an image that it wants."""
-
-    shape: ImageShape
-    row: int
-    slice: int
-    over: int
-
-
-def _described(at: CData) -> Described:
-    """Return what a cl_image_desc says. Raises ClError."""
-    require(at, cl.CL_INVALID_IMAGE_DESCRIPTOR)
-    given = _DESCRIPTION.unpack(bytes(ffi.buffer(at, _DESCRIPTION.size)))
-    number, width, height, depth, layers, row, slice_, levels, samples, over = given
-    try:
-        kind = ImageKind(number)
-    except ValueError as error:
-        raise ClError(cl.CL_INVALID_IMAGE_DESCRIPTOR) from error
-    require(not levels and not samples, cl.CL_INVALID_IMAGE_DESCRIPTOR)
-    shape = ImageShape(
-        kind,
-        width,
-        height if kind in _FLAT or kind is ImageKind.IMAGE3D else 1,
-        depth if kind is ImageKind.IMAGE3D else 1,
-        layers if kind in _ARRAYS else 1,
-    )
-    require(min(*shape.whole, shape.layers), cl.CL_INVALID_IMAGE_DESCRIPTOR)
-    return Described(shape, row, slice_, over)
-
-
-_FLAT: Final = (ImageKind.IMAGE2D, ImageKind.IMAGE2D_ARRAY)
-_ARRAYS: Final = (ImageKind.IMAGE1D_ARRAY, ImageKind.IMAGE2D_ARRAY)
-
-
-def _format_of(at: CData) -> ImageFormat:
-    """Return a cl_image_format. Raises ClError for what no image has."""
-    require(at, cl.CL_INVALID_IMAGE_FORMAT_DESCRIPTOR)
-    order, channel = struct.unpack("<II", bytes(ffi.buffer(at, 8)))
-    orders = cl.CL_R <= order <= cl.CL_ABGR
-    channels = cl.CL_SNORM_INT8 <= channel <= cl.CL_UNORM_INT_101010_2
-    require(orders and channels, cl.CL_INVALID_IMAGE_FORMAT_DESCRIPTOR)
-    return ImageFormat(order, channel)
-
-
 def _check_sizes(one: Device, shape: ImageShape) -> None:
     """Raise ClError for what is larger than the device's images."""
     most = {
@@ -138,7 +92,7 @@ def _check_sizes(one: Device, shape: ImageShape) -> None:
     )  # fmt: skip
     for size, limit in zip(shape.whole, most, strict=False):
         require(size <= one.number(limit), cl.CL_INVALID_IMAGE_SIZE)
-    if shape.kind in _ARRAYS:
+    if shape.kind in ARRAYS:
         layers = one.number(cl.CL_DEVICE_IMAGE_MAX_ARRAY_SIZE)
         require(shape.layers <= layers, cl.CL_INVALID_IMAGE_SIZE)
 
@@ -163,86 +117,51 @@ def _create(
 ) -> CData:  # fmt: skip
     scope = Scope.of(context)
     require(scope.device.has_images, cl.CL_INVALID_OPERATION)
-    image_format, described = _format_of(format_at), wanted()
-    shape = described.shape
-    over = None if not described.over else _beneath(described, scope, image_format.pixel_bytes)
-    if over is not None:
-        flags = _inherited(over.flags, flags)
-    check_flags(flags)
-    _check_sizes(scope.device, shape)
-    known = image_format in _formats(scope.device, flags, shape.kind)
+    image_format, said = format_of(format_at), wanted()
+    over = beneath(said, image_format, scope)
+    if over is None:
+        check_flags(flags)
+        given = flags & (cl.CL_MEM_USE_HOST_PTR | cl.CL_MEM_COPY_HOST_PTR)
+    else:
+        flags, given = inherited(over.flags, flags), 0
+    _check_sizes(scope.device, said.shape)
+    known = image_format in _formats(scope.device, flags, said.shape.kind)
     require(known, cl.CL_IMAGE_FORMAT_NOT_SUPPORTED)
-    given = flags & (cl.CL_MEM_USE_HOST_PTR | cl.CL_MEM_COPY_HOST_PTR) and over is None
     require(bool(host) == bool(given), cl.CL_INVALID_HOST_PTR)
     if not flags & (cl.CL_MEM_READ_WRITE | cl.CL_MEM_WRITE_ONLY | cl.CL_MEM_READ_ONLY):
         flags |= cl.CL_MEM_READ_WRITE
-    pixel = image_format.pixel_bytes
-    if not host and over is None:
-        require(not described.row and not described.slice, cl.CL_INVALID_IMAGE_DESCRIPTOR)
-    bad = cl.CL_INVALID_IMAGE_DESCRIPTOR
-    rows = Rows.of(shape.kind, shape.extent, pixel, described.row, described.slice, bad)
-    if over is None:
-        pixels = create_image(scope.device.leased, image_format, shape)
-    else:
-        row = described.row if shape.kind is ImageKind.IMAGE2D else 0
-        require(over.size >= rows.size_bytes(shape.extent), cl.CL_INVALID_IMAGE_SIZE)
-        buffer = over.buffer
-        assert isinstance(buffer, Buffer)
-        pixels = create_image(scope.device.leased, image_format, shape, buffer, over.offset, row)
+    rows = said.rows(image_format.pixel_bytes, has_host=bool(host))
+    pixels = _pixels(scope, image_format, said, rows, over)
     if host:
-        pixels.write_first(rows.packed(host, shape.extent))
-    kept = host if flags & cl.CL_MEM_USE_HOST_PTR and over is None else ffi.NULL
+        pixels.write_first(rows.packed(host, said.shape.extent))
+    kept = host if given & cl.CL_MEM_USE_HOST_PTR else ffi.NULL
     return Image(scope, flags, pixels, rows, kept, told, over).handle
 
 
-def _check_alignment(described: Described, over: Memory, pixel: int, one: Device) -> None:
-    """Raise ClError for rows over a buffer that begin where the device's must not: its alignments
-    are in pixels.
-    """
-    alignment = one.number(cl.CL_DEVICE_IMAGE_PITCH_ALIGNMENT)
-    require(alignment, cl.CL_INVALID_OPERATION)
-    row = described.row or described.shape.width * pixel
-    begins = one.number(cl.CL_DEVICE_IMAGE_BASE_ADDRESS_ALIGNMENT) or 1
-    fits = row % (alignment * pixel) == 0 and over.offset % (begins * pixel) == 0
-    require(fits, cl.CL_INVALID_IMAGE_DESCRIPTOR)
-
-
-def _beneath(described: Described, scope: Scope, pixel: int) -> Memory:
-    """Return the buffer that an image is to lie over. Raises ClError."""
-    kind = described.shape.kind
-    require(kind in (ImageKind.IMAGE1D_BUFFER, ImageKind.IMAGE2D), cl.CL_INVALID_IMAGE_DESCRIPTOR)
-    over = Memory.find(ffi.cast("void *", described.over))
-    if over is None or over.scope is not scope:
-        raise ClError(cl.CL_INVALID_IMAGE_DESCRIPTOR)
-    require(over.kind == cl.CL_MEM_OBJECT_BUFFER, cl.CL_INVALID_OPERATION)
-    if kind is ImageKind.IMAGE2D:
-        _check_alignment(described, over, pixel, scope.device)
-    return over
-
-
-def _inherited(whole: int, flags: int) -> int:
-    """Return an image's flags, with those of its buffer where it says none."""
-    access = cl.CL_MEM_READ_WRITE | cl.CL_MEM_WRITE_ONLY | cl.CL_MEM_READ_ONLY
-    hosts = cl.CL_MEM_HOST_WRITE_ONLY | cl.CL_MEM_HOST_READ_ONLY | cl.CL_MEM_HOST_NO_ACCESS
-    for alike in (access, hosts):
-        if not flags & alike:
-            flags |= whole & alike
-    return flags
+def _pixels(
+    scope: Scope, image_format: ImageFormat, said: Described, rows: Rows, over: Memory | None
+) -> Pixels:
+    """Return a new image of the device, or one of the bytes of a buffer. Raises ClError."""
+    leased = scope.device.leased
+    if over is None:
+        return create_image(leased, image_format, said.shape)
+    require(over.size >= rows.size_bytes(said.shape.extent), cl.CL_INVALID_IMAGE_SIZE)
+    buffer = over.buffer
+    assert isinstance(buffer, Buffer)
+    return create_image(leased, image_format, said.shape, buffer, over.offset, said.row)
 
 
 @entry("clCreateImage")
 def create(context: CData, flags: int, format_at: CData, desc: CData, host: CData) -> CData:
-    return _create(context, flags, format_at, lambda: _described(desc), host)
+    return _create(context, flags, format_at, lambda: described(desc), host)
 
 
 @entry("clCreateImageWithProperties")
 def create_with_properties(
     context: CData, properties: CData, flags: int, format_at: CData, desc: CData, host: CData
 ) -> CData:
-    found = properties_of(properties)
-    require(not found, cl.CL_INVALID_PROPERTY)
-    told = words_with_end(found)
-    return _create(context, flags, format_at, lambda: _described(desc), host, told)
+    told = told_properties(properties)
+    return _create(context, flags, format_at, lambda: described(desc), host, told)
 
 
 @entry("clCreateImage2D")
@@ -292,13 +211,13 @@ _ANSWERS: Answers[Image] = {
     cl.CL_IMAGE_SLICE_PITCH: lambda image: word(image.rows.slice_told),
     cl.CL_IMAGE_WIDTH: lambda image: word(image.pixels.shape.width),
     cl.CL_IMAGE_HEIGHT: lambda image: word(
-        image.pixels.shape.height if image.kind in (*_FLAT, ImageKind.IMAGE3D) else 0
+        image.pixels.shape.height if image.kind in (*FLAT, ImageKind.IMAGE3D) else 0
     ),
     cl.CL_IMAGE_DEPTH: lambda image: word(
         image.pixels.shape.depth if image.kind == ImageKind.IMAGE3D else 0
     ),
     cl.CL_IMAGE_ARRAY_SIZE: lambda image: word(
-        image.pixels.shape.layers if image.kind in _ARRAYS else 0
+        image.pixels.shape.layers if image.kind in ARRAYS else 0
     ),
     cl.CL_IMAGE_BUFFER: lambda image: word(0) if image.over is None else pointer(image.over.handle),
     cl.CL_IMAGE_NUM_MIP_LEVELS: lambda _: uint(0),

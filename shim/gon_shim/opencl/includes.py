@@ -14,9 +14,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from gon.limits import SOURCE_BYTES_MAX
+from gon.errors import LimitExceeded
+from gon.program_limits import TEXT_BYTES_MAX
 from gon_shim.opencl.limits import INCLUDE_DEPTH_MAX
-from gon_shim.opencl.macros import Macro, defined, operand
+from gon_shim.opencl.macros import Macro, defined, operand, undefined
 
 _INCLUDE: Final = re.compile(
     r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>|([A-Za-z_][^\n]*)).*$', re.MULTILINE
@@ -29,72 +30,105 @@ _LEFT_OUT: Final = frozenset({"-g", "-cl-kernel-arg-info"})
 
 
 class Options(NamedTuple):
-    """What a program is built with: `kept` is for the host, the rest for its text."""
+    """What a program is built with: `kept` is for the host, the rest for its text. `undefined` are
+    names that the compiler may define itself.
+    """
 
     kept: str
     folders: Sequence[Path] = ()
     macros: Mapping[str, Macro] = MappingProxyType({})
+    undefined: Sequence[str] = ()
 
 
 def split_options(options: str) -> Options:
-    """Return options by who takes them. Raises ValueError."""
+    """Return options by who takes them; of one name the last says what it is. Raises ValueError."""
     kept: list[str] = []
     folders: list[Path] = []
     macros: dict[str, Macro] = {}
+    gone: dict[str, None] = {}
     words = iter(shlex.split(options))
     for word in words:
-        if word.startswith("-I"):
-            folders.append(Path(word[2:] or next(words, "")))
-        elif word.startswith("-D"):
-            given = word[2:] or next(words, "")
+        kind, given = word[:2], word[2:]
+        if kind in ("-I", "-D", "-U") and not given:
+            given = next(words, "")
+        if kind == "-I":
+            folders.append(Path(given))
+        elif kind == "-D":
             name, macro = defined(given)
             macros[name] = macro
-            if macro.is_plain:
-                kept.append(f"-D{given}")
+            gone.pop(name, None)
+        elif kind == "-U":
+            name = undefined(given)
+            macros.pop(name, None)
+            gone[name] = None
         elif word not in _LEFT_OUT:
             kept.append(word)
-    return Options(" ".join(kept), folders, macros)
+    plain = [each.option(name) for name, each in macros.items() if each.is_plain]
+    return Options(" ".join([*kept, *plain]), folders, macros, tuple(gone))
 
 
 def written(text: str, options: Options, headers: Mapping[str, str]) -> str:
-    """Return a program's text as the host takes it, by itself."""
+    """Return a program's text as the host takes it, by itself: with what it includes in the place
+    of each `#include`, of `headers` by name or of the options' folders. Raises LimitExceeded.
+    """
     lines = [each.line(name) for name, each in options.macros.items() if not each.is_plain]
+    lines += [f"#undef {name}\n" for name in options.undefined]
     if lines:
         lines.append("#line 1\n")
-    return "".join([*lines, expanded(text, options, headers)])
+    return "".join([*lines, _Including(options, headers).expanded(text)])
 
 
-def expanded(
-    text: str,
-    options: Options,
-    headers: Mapping[str, str],
-    depth: int = 0,
-    here: Path | None = None,
-) -> str:
-    """Return a program's text with what it includes in the place of each `#include`; `headers` are
-    given by name, `here` is the directory of a header whose text this is.
+class _Including:
+    """Puts headers into one program's text; `_room_bytes` is what they may have altogether, for one
+    that includes another twice doubles it.
     """
-    folders = options.folders
-    made: list[str] = []
-    end = size = 0
-    for found in _INCLUDE.finditer(text):
-        line = text.count("\n", 0, found.end()) + 2
-        said = _NAME.match(operand(found[3], options.macros)) if found[3] else found
-        if said is None:  # of a macro of the text's own: the host says what is wrong with it
-            continue
-        name = said[1] or said[2]
-        body, folder = headers.get(name), None
+
+    def __init__(self, options: Options, headers: Mapping[str, str]) -> None:
+        self._options = options
+        self._headers = headers
+        self._room_bytes = TEXT_BYTES_MAX
+
+    def __repr__(self) -> str:
+        return f"_Including({self._room_bytes} bytes more)"
+
+    def expanded(
+        self, text: str, own_name: str = "program", here: Path | None = None, depth: int = 0
+    ) -> str:
+        """Return a text with what it includes; `here` is the directory of a header whose text this
+        is. Raises LimitExceeded.
+        """
+        made: list[str] = []
+        end = line = 0
+        for found in _INCLUDE.finditer(text):
+            line += text.count("\n", end, found.end() + 1)
+            made.append(text[end : found.start()])
+            end = found.end() + 1
+            said = operand(found[3], self._options.macros) if found[3] else ""
+            named = _NAME.match(said) if said else found
+            if named is None:  # of a macro of the text's own: the host says what is wrong with it
+                made.append(text[found.start() : end])
+                continue
+            name = named[1] or named[2]
+            body, folder = self._header(named, here)
+            if body is None or depth >= INCLUDE_DEPTH_MAX:
+                made.append(f'#error "{name}: file not found"\n')
+                continue
+            inner = self.expanded(_guarded(body), name, folder, depth + 1)
+            made.append(f'#line 1 "{name}"\n{inner}\n#line {line + 1} "{own_name}"\n')
+        return "".join([*made, text[end:]])
+
+    def _header(self, named: re.Match[str], here: Path | None) -> tuple[str | None, Path | None]:
+        """Return a header's text, and its directory if it has one."""
+        name = named[1] or named[2]
+        body, folder = self._headers.get(name), None
         if body is None:
-            body, folder = _read(name, folders if said[2] or here is None else [here, *folders])
-        if body is None or depth >= INCLUDE_DEPTH_MAX or size > SOURCE_BYTES_MAX:
-            body = f'#error "{name}: file not found"\n'
-        else:
-            inner = expanded(_guarded(body), options, headers, depth + 1, folder)
-            body = f'#line 1 "{name}"\n{inner}\n#line {line} "program"\n'
-        size += len(body)
-        made += (text[end : found.start()], body)
-        end = found.end() + 1
-    return "".join([*made, text[end:]])
+            folders = self._options.folders
+            beside = [here] if here is not None and not named[2] else []
+            body, folder = _read(name, [*beside, *folders])
+        self._room_bytes -= len(body or "")
+        if self._room_bytes < 0:
+            raise LimitExceeded(f"what the program includes has more than {TEXT_BYTES_MAX} bytes")
+        return body, folder
 
 
 def _guarded(body: str) -> str:

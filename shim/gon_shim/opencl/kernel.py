@@ -188,8 +188,8 @@ _ANSWERS: Answers[Kernel] = {
 
 
 def _attributes(info: KernelInfo) -> str:
-    if info.required_block is None:
-        return ""
+    if info.attributes or info.required_block is None:
+        return info.attributes
     return f"reqd_work_group_size({','.join(map(str, info.required_block))})"
 
 

@@ -12,10 +12,13 @@ from typing import Final, NamedTuple
 
 from gon_shim.opencl.limits import MACRO_STEPS_MAX
 
-_OPTION: Final = re.compile(r"([A-Za-z_]\w*)(?:\(([\w, ]*)\))?(?:=(.*))?", re.DOTALL)
+_WORD_OF_C: Final = r"[A-Za-z_]\w*"
+# The last parameter may stand for all that follow: `...`, or with a name `rest...`.
+_OPTION: Final = re.compile(rf"({_WORD_OF_C})(?:\(([\w, ]*(?:\.\.\. *)?)\))?(?:=(.*))?", re.DOTALL)
+_COMMENT: Final = re.compile(r"//.*|/\*.*?\*/")
 _PLAIN: Final = re.compile(r"[\w.+-]*", re.ASCII)
-_CALL: Final = re.compile(r"\s*([A-Za-z_]\w*)\s*(?:\((.*)\))?\s*", re.DOTALL)
-_WORD: Final = re.compile(r"(#?)\b([A-Za-z_]\w*)\b")
+_CALL: Final = re.compile(rf"\s*({_WORD_OF_C})\s*(?:\((.*)\))?\s*", re.DOTALL)
+_WORD: Final = re.compile(rf"(#?)\b({_WORD_OF_C})\b")
 _Change = Callable[[re.Match[str]], str]
 
 
@@ -24,6 +27,10 @@ class Macro(NamedTuple):
 
     body: str
     params: tuple[str, ...] | None = None
+
+    def option(self, name: str) -> str:
+        """Return the option that defines it, if it is plain."""
+        return f"-D{name}={self.body}"
 
     def line(self, name: str) -> str:
         """Return the line of a program that defines it."""
@@ -37,12 +44,24 @@ class Macro(NamedTuple):
 
 
 def defined(option: str) -> tuple[str, Macro]:
-    """Return what stands behind -D. Raises ValueError."""
+    """Return what stands behind -D. Raises ValueError, also for what would take the next line
+    along.
+    """
     found = _OPTION.fullmatch(option)
     if found is None or "\n" in option:
         raise ValueError(option)
     params = None if found[2] is None else tuple(each.strip() for each in found[2].split(","))
-    return found[1], Macro("1" if found[3] is None else found[3], params)
+    body = "1" if found[3] is None else found[3]
+    if body.endswith("\\") or "/*" in _COMMENT.sub("", body):
+        raise ValueError(option)
+    return found[1], Macro(body, params)
+
+
+def undefined(option: str) -> str:
+    """Return what stands behind -U. Raises ValueError."""
+    if re.fullmatch(_WORD_OF_C, option) is None:
+        raise ValueError(option)
+    return option
 
 
 def operand(text: str, macros: Mapping[str, Macro]) -> str:
@@ -58,7 +77,8 @@ def operand(text: str, macros: Mapping[str, Macro]) -> str:
         # One parameter is what a name of a file has room for.
         if len(macro.params) != 1 or call[2] is None:
             break
-        text = _WORD.sub(_put(macro.params[0], call[2], macros), macro.body)
+        named = macro.params[0].removesuffix("...") or "__VA_ARGS__"
+        text = _WORD.sub(_put(named, call[2], macros), macro.body)
     return text
 
 

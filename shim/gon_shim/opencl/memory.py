@@ -19,10 +19,9 @@ from gon_shim.opencl.answers import (
     Answers,
     answer,
     pointer,
-    properties_of,
+    told_properties,
     uint,
     word,
-    words_with_end,
 )
 from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require
@@ -40,8 +39,9 @@ _ACCESS: Final = cl.CL_MEM_READ_WRITE | cl.CL_MEM_WRITE_ONLY | cl.CL_MEM_READ_ON
 _HOST_ACCESS: Final = (
     cl.CL_MEM_HOST_WRITE_ONLY | cl.CL_MEM_HOST_READ_ONLY | cl.CL_MEM_HOST_NO_ACCESS
 )
-_HOST_POINTER: Final = cl.CL_MEM_USE_HOST_PTR | cl.CL_MEM_ALLOC_HOST_PTR | cl.CL_MEM_COPY_HOST_PTR
-_KNOWN: Final = _ACCESS | _HOST_ACCESS | _HOST_POINTER
+# Of the program's own memory, and how it is made of that.
+HOST_POINTER: Final = cl.CL_MEM_USE_HOST_PTR | cl.CL_MEM_ALLOC_HOST_PTR | cl.CL_MEM_COPY_HOST_PTR
+_KNOWN: Final = _ACCESS | _HOST_ACCESS | HOST_POINTER
 
 
 class Memory(Object):
@@ -135,9 +135,7 @@ def create_buffer(context: CData, flags: int, size: int, host: CData) -> CData:
 def create_buffer_with_properties(
     context: CData, properties: CData, flags: int, size: int, host: CData
 ) -> CData:
-    found = properties_of(properties)
-    require(not found, cl.CL_INVALID_PROPERTY)
-    return _create(context, flags, size, host, words_with_end(found))
+    return _create(context, flags, size, host, told_properties(properties))
 
 
 @entry("clCreateSubBuffer")
@@ -146,25 +144,23 @@ def create_sub_buffer(handle: CData, flags: int, kind: int, region: CData) -> CD
     is_buffer = whole.kind == cl.CL_MEM_OBJECT_BUFFER
     require(is_buffer and whole.whole is None, cl.CL_INVALID_MEM_OBJECT)
     require(kind == cl.CL_BUFFER_CREATE_TYPE_REGION and region, cl.CL_INVALID_VALUE)
-    check_flags(flags)
-    require(not flags & _HOST_POINTER, cl.CL_INVALID_VALUE)
-    _check_narrower(whole.flags, flags)
+    flags = inherited(whole.flags, flags)
     origin, size = struct.unpack("<QQ", bytes(ffi.buffer(region, 16)))
     require(size, cl.CL_INVALID_BUFFER_SIZE)
     require(origin + size <= whole.size, cl.CL_INVALID_VALUE)
     alignment = whole.scope.device.number(cl.CL_DEVICE_MEM_BASE_ADDR_ALIGN) // 8
     require(origin % alignment == 0, cl.CL_MISALIGNED_SUB_BUFFER_OFFSET)
-    for alike in (_ACCESS, _HOST_ACCESS):
-        if not flags & alike:
-            flags |= whole.flags & alike
-    flags |= whole.flags & _HOST_POINTER
     host = ffi.cast("char *", whole.host) + origin if whole.host else ffi.NULL
     part = Memory(whole.scope, flags, whole.buffer, size, host, whole=whole, offset=origin)
     return part.handle
 
 
-def _check_narrower(whole: int, part: int) -> None:
-    """Raise ClError if a part is to be used as its buffer must not be."""
+def inherited(whole: int, flags: int) -> int:
+    """Return the flags of what lies in another's memory, with that one's where it says none itself.
+    Raises ClError if it is to be used as the other must not be.
+    """
+    check_flags(flags)
+    require(not flags & HOST_POINTER, cl.CL_INVALID_VALUE)
     denied = {
         cl.CL_MEM_WRITE_ONLY: cl.CL_MEM_READ_WRITE | cl.CL_MEM_READ_ONLY,
         cl.CL_MEM_READ_ONLY: cl.CL_MEM_READ_WRITE | cl.CL_MEM_WRITE_ONLY,
@@ -173,7 +169,11 @@ def _check_narrower(whole: int, part: int) -> None:
         cl.CL_MEM_HOST_NO_ACCESS: cl.CL_MEM_HOST_READ_ONLY | cl.CL_MEM_HOST_WRITE_ONLY,
     }
     for flag, excluded in denied.items():
-        require(not (whole & flag and part & excluded), cl.CL_INVALID_VALUE)
+        require(not (whole & flag and flags & excluded), cl.CL_INVALID_VALUE)
+    for alike in (_ACCESS, _HOST_ACCESS):
+        if not flags & alike:
+            flags |= whole & alike
+    return flags | whole & HOST_POINTER
 
 
 @entry("clRetainMemObject")
@@ -219,6 +219,11 @@ def get_memory_info(handle: CData, what: int, room: int, at: CData, size_at: Num
 def no_pipes(context: CData, *_given: object) -> CData:
     Scope.of(context)
     raise ClError(cl.CL_INVALID_OPERATION)
+
+
+@entry("clGetPipeInfo")
+def no_pipe(_handle: CData, *_given: object) -> None:
+    raise ClError(cl.CL_INVALID_MEM_OBJECT)
 
 
 def memories_of(count: int, handles: Handles) -> list[Memory]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from _gon_opencl import ffi
-from gon.errors import CompileError, InvalidArgument, Unsupported
+from gon.errors import CompileError, InvalidArgument, LimitExceeded, Unsupported
 from gon_client.module import Module
 from gon_shim.opencl.answers import Answers, answer, pointer, pointer_at, text, uint, word
 from gon_shim.opencl.device import devices_of
@@ -78,7 +78,7 @@ class Program(Object):
         self._begin(options)
         split = self._split(options)
         if self.source:
-            code = written(self.source, split, {}).encode()
+            code = self._written(split, {}, cl.CL_BUILD_PROGRAM_FAILURE)
             self.made = Made(code, "opencl-c", split.kept)
         self._load(cl.CL_BUILD_PROGRAM_FAILURE)
 
@@ -87,7 +87,7 @@ class Program(Object):
         require(self.source, cl.CL_INVALID_OPERATION)
         self._begin(options)
         split = self._split(options)
-        code = written(self.source, split, headers).encode()
+        code = self._written(split, headers, cl.CL_COMPILE_PROGRAM_FAILURE)
         self.made = Made(code, "opencl-c", split.kept, cl.CL_PROGRAM_BINARY_TYPE_COMPILED_OBJECT)
         try:
             self._load(cl.CL_COMPILE_PROGRAM_FAILURE)
@@ -120,6 +120,13 @@ class Program(Object):
         except ValueError as error:
             raise ClError(cl.CL_INVALID_BUILD_OPTIONS) from error
 
+    def _written(self, options: Options, headers: dict[str, str], failure: int) -> bytes:
+        try:
+            return written(self.source, options, headers).encode()
+        except LimitExceeded as error:
+            self.log = error.message
+            raise ClError(failure) from error
+
     def _load(self, failure: int) -> None:
         made = self.made
         try:
@@ -129,7 +136,7 @@ class Program(Object):
         except CompileError as error:
             self.log = error.log or error.message
             raise ClError(failure) from error
-        except (InvalidArgument, Unsupported) as error:
+        except (InvalidArgument, LimitExceeded, Unsupported) as error:
             self.log = error.message
             is_option = "option" in error.message
             raise ClError(cl.CL_INVALID_BUILD_OPTIONS if is_option else failure) from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gon.device import Pending
+from gon.together import Together
 from gon_shim.opencl.answers import numbers_of
 from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require
@@ -30,20 +31,6 @@ class Layout:
         """Return where the last row ends."""
         width, height, depth = region
         return self.start + (depth - 1) * self.slice + (height - 1) * self.row + width
-
-
-class Together:
-    """Reads that are one command."""
-
-    def __init__(self, reads: Sequence[Pending]) -> None:
-        self._reads = reads
-
-    def done(self) -> bool:
-        return all(read.done() for read in self._reads)
-
-    def wait(self, timeout_s: float | None = None) -> None:
-        for each in self._reads:
-            each.wait(timeout_s)
 
 
 def region_of(at: CData) -> tuple[int, ...]:

@@ -14,9 +14,9 @@ from gon_shim.opencl.answers import (
     uint,
     words_with_end,
 )
-from gon_shim.opencl.device import Device, device, devices_of, is_of_kind
+from gon_shim.opencl.device import Device, device_of_kind, devices_of
 from gon_shim.opencl.entry import entry
-from gon_shim.opencl.errors import ClError, require
+from gon_shim.opencl.errors import require
 from gon_shim.opencl.khronos import constants as cl
 from gon_shim.opencl.objects import Object
 from gon_shim.opencl.platform import PLATFORM
@@ -55,8 +55,9 @@ def _checked(properties: CData) -> tuple[tuple[int, int], ...]:
     for name, value in found:
         if name == cl.CL_CONTEXT_PLATFORM:
             require(value == address(PLATFORM), cl.CL_INVALID_PLATFORM)
-        elif name != cl.CL_CONTEXT_INTEROP_USER_SYNC:
-            raise ClError(cl.CL_INVALID_PROPERTY)
+        else:
+            known = name == cl.CL_CONTEXT_INTEROP_USER_SYNC and value in (cl.CL_FALSE, cl.CL_TRUE)
+            require(known, cl.CL_INVALID_PROPERTY)
     require(len({name for name, _ in found}) == len(found), cl.CL_INVALID_PROPERTY)
     return found
 
@@ -75,8 +76,7 @@ def create_context(
 def create_context_from_type(properties: CData, kind: int, notify: Callback, data: CData) -> CData:
     require(notify or not data, cl.CL_INVALID_VALUE)
     found = _checked(properties)
-    require(is_of_kind(device(), kind), cl.CL_DEVICE_NOT_FOUND)
-    return Scope(device(), found).handle
+    return Scope(device_of_kind(kind), found).handle
 
 
 @entry("clRetainContext")

@@ -42,7 +42,7 @@ _FAKES: Final = {
     ),
     "stddef.h": "typedef unsigned long size_t;\n",
 }  # fmt: skip
-_DEFINE: Final = re.compile(r"#define (CL_(?!DBL|FLT|HALF)[A-Z0-9_]+) (.+)")
+_DEFINE: Final = re.compile(r"#define (CL_(?!DBL|FLT|HALF)\w+) (.+)")
 _NUMBER: Final = re.compile(r"[-+0-9A-Fa-fx()<| ]+")
 _OPERATORS: Final[dict[type[ast.operator], Callable[[int, int], int]]] = {
     ast.Add: operator.add,

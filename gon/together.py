@@ -1,4 +1,7 @@
-"""Waiting for several streams as for one: what every backend gives for `sync_all`."""
+"""Several answers as one: reads that are one command, the streams of a device.
+
+Must not know: who answers.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from gon.errors import GonError, WaitTimeout
 
 
 class Together:
-    """The Pending of several streams."""
+    """The Pending of several."""
 
     __slots__ = ("_parts",)
 
