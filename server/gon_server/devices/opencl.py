@@ -17,14 +17,7 @@ import pyopencl as cl
 
 from gon.device import SETTLED, Pending
 from gon.errors import BadHandle, GonError, InvalidArgument, OutOfMemory, Unsupported
-from gon.limits import (
-    BUFFERS_MAX,
-    DIRECT_BYTES_MAX,
-    EVENTS_MAX,
-    KEPT_BYTES_MAX,
-    MIB,
-    STREAMS_MAX,
-)
+from gon.limits import BUFFERS_MAX, DIRECT_BYTES_MAX, EVENTS_MAX, KEPT_BYTES_MAX, MIB, STREAMS_MAX
 from gon.model import DEFAULT_STREAM, DeviceInfo, Dim3, Handle, LaunchArg
 from gon.native import NATIVE
 from gon.placement import Memory
