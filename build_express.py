@@ -45,7 +45,8 @@ MODULES = {
 }
 
 
-# Of what the modules that lie there were built from, and a line for each of their files.
+# What names the sources of the modules that lie there, and a line for each of them: its digest and
+# its file.
 STAMP = Path("build/express/stamp")
 
 
@@ -62,6 +63,21 @@ def _digest() -> str:
     return digest.hexdigest()
 
 
+def _line(file: str) -> str:
+    return f"{hashlib.blake2b(Path(file).read_bytes()).hexdigest()} {file}"
+
+
+def _known(digest: str) -> list[str]:
+    """Return the files that are there as they were built from those sources; none if one is not."""
+    try:
+        known, *lines = STAMP.read_text(encoding="utf-8").splitlines()
+        files = [line.split(" ", 1)[1] for line in lines]
+        same = known == digest and lines == [_line(file) for file in files]
+    except (OSError, ValueError, IndexError):
+        return []
+    return files if same and len(files) == len(MODULES) else []
+
+
 def build() -> list[str]:
     """Build all modules in place; return their files, relative to the root.
 
@@ -69,11 +85,9 @@ def build() -> list[str]:
     """
     os.chdir(ROOT)
     digest = _digest()
-    if STAMP.exists():
-        known, *files = STAMP.read_text(encoding="utf-8").splitlines()
-        if known == digest and all(Path(file).exists() for file in files):
-            return files
-        STAMP.unlink()
+    if files := _known(digest):
+        return files
+    STAMP.unlink(missing_ok=True)
     for path in MODULES.values():
         # What is left of an earlier build would not fit the modules around it. A process that has
         # loaded one keeps it.
@@ -110,7 +124,7 @@ def build() -> list[str]:
         shutil.copy2(made, fresh)
         fresh.replace(placed)
         built.append(placed.as_posix())
-    STAMP.write_text("\n".join([digest, *built]), encoding="utf-8")
+    STAMP.write_text("\n".join([digest, *map(_line, built)]), encoding="utf-8")
     return built
 
 

@@ -78,7 +78,8 @@ cdef class Express:
     cdef list _wanted
     # The frame whose acknowledgement has told that its stream was quiet.
     cdef uint64_t _quiet_frame
-    # The number of the next op after an upload that ended on a quiet stream, the last waited for.
+    # The stream of the last upload that has left it quiet, and the number of the next op then.
+    cdef uint64_t _uploaded_stream
     cdef uint64_t _uploaded_number
     # What moves whole arrays natively (gon_client._mapped, _transfers), None for nothing.
     cdef public object copies

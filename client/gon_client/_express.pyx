@@ -332,7 +332,7 @@ cdef class Express:
         """
         cdef uint8_t[_SYNC_BYTES] op
         if self._uploaded_number == self._outbox.first + self._outbox.count:
-            if self._waited_stream == stream and not self._outbox.ended:
+            if self._uploaded_stream == stream and not self._outbox.ended:
                 self._uploaded_number = 0
                 return
         cdef SyncAnswer answer = SyncAnswer.__new__(SyncAnswer)
@@ -446,7 +446,7 @@ cdef class Express:
     cdef int _uploaded(self, uint64_t stream, uint64_t number) except -1:
         """Hear of an upload that is there and has left its stream quiet, as `found_quiet` does."""
         self._waited_stream, self._waited_number = stream, number
-        self._uploaded_number = number
+        self._uploaded_stream, self._uploaded_number = stream, number
         return 0
 
     def wait(self, answer, timeout_s):

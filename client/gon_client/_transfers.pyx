@@ -17,7 +17,9 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 import numpy as np
 
 from gon.errors import GonError, LinkLost
-from gon.limits import DOWNLOADS_MAX, INLINE_BYTES_MAX, PIECE_BYTES_MAX, UPLOAD_PIECES_MAX
+from gon.limits import (
+    BATCH_OPS_MAX, DOWNLOADS_MAX, INLINE_BYTES_MAX, PIECE_BYTES_MAX, UPLOAD_PIECES_MAX,
+)
 from gon.payoff import BLOCKED_S
 from gon.wire import ops as _ops
 from gon.wire.frame import Kind, plain_word
@@ -48,6 +50,7 @@ cdef Py_ssize_t _INLINE_BYTES = INLINE_BYTES_MAX
 cdef Py_ssize_t _PIECE_BYTES = PIECE_BYTES_MAX
 # What takes longer to send says something of the link.
 cdef int64_t _BLOCKED_NS = int(BLOCKED_S * 1e9)
+cdef Py_ssize_t _OPS = BATCH_OPS_MAX
 cdef Py_ssize_t _DOWNLOADS = DOWNLOADS_MAX
 cdef object _ndarray = np.ndarray
 
@@ -284,9 +287,7 @@ cdef class Transfers:
         if not self._sending.acquire(False):
             return 0
         try:
-            # What `_send` seals by itself is sealed or not, whatever interrupts: a large read that
-            # stayed gathered would hold itself up.
-            if not self._may_send() or not self._express._is_quick(_OP_BYTES):
+            if not self._may_send():
                 return 0
             cookie = self._express._cookie()
             at = put_number(put_number(put_array(op, 6), _TAG_READ), stream)
@@ -300,6 +301,12 @@ cdef class Transfers:
             except BaseException:
                 self._expected.take_back(cookie)
                 raise
+            # What `_send` seals by itself is sealed or not, whatever interrupts: a large read that
+            # stayed gathered would hold itself up, and one with others behind it ends the session.
+            # Nothing of Python's runs from here on, and so nobody else gathers.
+            if outbox.count >= _OPS or not self._express._is_quick(_OP_BYTES):
+                self._expected.take_back(cookie)
+                return 0
             outbox.put(op, at - op, answer.origin)
             self._express._send()
         finally:
@@ -313,19 +320,20 @@ cdef class Transfers:
         link = self._link
         transport = link._link
         cdef Lane lane = transport.lane
-        if self._outbox.count or answer.settled or lane is None or link._fault is not None:
+        # Taken out now: who ends the session takes it out of the answer.
+        target = answer.target
+        if self._outbox.count or target is None or lane is None or link._fault is not None:
             return 0
         size = lane.take()
         if size < 0:
             link.take(None)
             return 0
-        cdef uint64_t length = answer.target.nbytes
+        cdef uint64_t length = target.nbytes
         if not self._is_all(lane.head, size, cookie, length):
             if not self._express._settle(lane.head, size):
                 self._digest(link, transport, lane.view(size))
             return 0
         cdef uint64_t ack = header_field(lane.head, 2)
-        target = answer.target
         PyObject_GetBuffer(target, &view, PyBUF_WRITABLE)
         got = lane.fill(<uint8_t*>view.buf, view.len)
         PyBuffer_Release(&view)

@@ -104,6 +104,7 @@ class Bulk:
 
     def upload(self, op: ops.Write, data: memoryview, origin: Origin) -> None:
         """Send a write's bytes; they may change afterwards, even if this is interrupted."""
+        self._sending.inside.check()
         try:
             self.secure(self.send(op, data, origin))
         except BaseException:
@@ -262,6 +263,8 @@ class Bulk:
 
     def _copy(self, frames: Sequence[Frame]) -> None:
         """Put copies in the place of frames' payloads."""
+        if not frames:
+            return
         copies = [tuple(memoryview(bytes(each)) for each in frame.payloads) for frame in frames]
 
         # Whoever replaces a lost link holds it too, while what is kept is sent again; and whoever

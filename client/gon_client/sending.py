@@ -57,12 +57,13 @@ class Sending(Owned):
 class _Line:
     """Those that wait for the lock or have it, while somebody sends pieces."""
 
-    __slots__ = ("_changed", "_pieces", "_waiting")
+    __slots__ = ("_changed", "_lock", "_pieces", "_waiting")
 
     def __init__(self, pieces: deque[None]) -> None:
         self._pieces = pieces
         self._waiting: deque[None] = deque()
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()  # as gon_client.turn has it
+        self._changed = threading.Condition(self._lock)
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -75,12 +76,12 @@ class _Line:
         if self._waiting:
             with suppress(IndexError):  # forgotten in this moment
                 self._waiting.pop()
-            with self._changed:
+            with self._lock:
                 self._changed.notify_all()
 
     def pass_by(self) -> None:
         if self._waiting:
-            with self._changed:
+            with self._lock:
                 if not self._changed.wait_for(lambda: not self._waiting, GIVE_WAY_S):
                     # Whom an interrupt took out of the line is not waited for again.
                     self._waiting.clear()

@@ -19,11 +19,14 @@ FOLLOW_S = 1.0
 class Turn(Owned):
     """A lock whose losers wait for news instead of for the lock."""
 
-    __slots__ = ("_changed", "followers")
+    __slots__ = ("_changed", "_lock", "followers")
 
     def __init__(self, inside: Inside) -> None:
         super().__init__(inside)
-        self._changed = threading.Condition()
+        # Taken by its own methods: those of a condition are Python's, and an interrupt between them
+        # and what they guard would leave it taken for good.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         # Who gives the turn back tells them, if there are any.
         self.followers = 0
 
@@ -37,7 +40,7 @@ class Turn(Owned):
         self.inside.run(self._tell)
 
     def _tell(self) -> None:
-        with self._changed:
+        with self._lock:
             self._changed.notify_all()
 
     def follow(self, satisfied: Callable[[], bool], timeout_s: float | None) -> None:
@@ -54,7 +57,7 @@ class Turn(Owned):
         self.inside.run(lambda: self._follow(lambda: True, duration_s))
 
     def _follow(self, is_to_wait: Callable[[], bool], wait_s: float) -> None:
-        with self._changed:
+        with self._lock:
             self.followers += 1
             try:
                 if is_to_wait():

@@ -32,8 +32,9 @@ class Interlude:
 
     def waited(self) -> None:
         """Do what is to be done when a send has waited in vain."""
-        if self.meanwhile is not None:
-            self.call(self.meanwhile)
+        meanwhile = self.meanwhile  # which another thread may take away
+        if meanwhile is not None:
+            self.call(meanwhile)
 
     def is_here(self) -> bool:
         """Return whether it is this thread."""

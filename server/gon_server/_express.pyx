@@ -160,8 +160,8 @@ cdef class Express:
     cdef bint _replays
     cdef Step[_OPS] _steps
     cdef list _decoded
-    # Whether the last frame was an upload, after which its stream has nothing left to do.
-    cdef bint _quiet
+    # The last frame that was an upload, after which its stream had nothing left to do.
+    cdef uint64_t _quiet_frame
     # Whether the batch's last op is a read whose bytes go as payload.
     cdef bint _ends_large
     # Answers as they are coded, and all of them once one is not of the plain kind.
@@ -205,8 +205,9 @@ cdef class Express:
         cdef uint8_t[HEADER_BYTES] word
         cdef Py_ssize_t sent
         self._conversation.owed = 0
-        tells = self._quiet and self._conversation.tells_quiet and self._clean()
-        put_header(word, _QUIET if tells else _ACK, 0, self._session.received)
+        cdef uint64_t last = self._session.received
+        tells = self._quiet_frame == last and self._conversation.tells_quiet and self._clean()
+        put_header(word, _QUIET if tells else _ACK, 0, last)
         sent = lane.put(word, HEADER_BYTES)
         if sent != _PREFIX_BYTES + HEADER_BYTES:
             link.send_rest(PyBytes_FromStringAndSize(<char*>word, HEADER_BYTES), sent, None)
@@ -219,7 +220,6 @@ cdef class Express:
         cdef Ledger session = self._session
         cdef uint64_t seq, ack, word
         conversation = self._conversation
-        self._quiet = False
         if size < HEADER_BYTES:
             return False
         word, seq, ack = header_field(head, 0), header_field(head, 1), header_field(head, 2)
@@ -298,7 +298,7 @@ cdef class Express:
             )
         session.received = seq
         self._conversation.owed += 1
-        self._quiet = True
+        self._quiet_frame = seq
         return True
 
     cdef int _download(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from gon.errors import InvalidArgument
 from gon.model import DEFAULT_STREAM, Handle
 from gon.transport.bundle import Bundle
 from gon.transport.stream import StreamLink
@@ -60,6 +61,9 @@ class Trial:
     def finalizer(self) -> None:
         for _ in range(QUEUED):
             self.far.fill(DEFAULT_STREAM, SMALL, 0, 64, b"\1")
+        if self.link._inside.is_here():  # else it may
+            with pytest.raises(InvalidArgument, match="finalizer"):
+                self.far.write(DEFAULT_STREAM, BIG, 0, memoryview(bytes(SIZE)))
 
     def close(self) -> None:
         self.far.close()

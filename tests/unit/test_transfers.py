@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from gon.errors import Code, GonError, InvalidArgument
-from gon.limits import INLINE_BYTES_MAX, WAIT_SLICE_S
+from gon.limits import BATCH_OPS_MAX, INLINE_BYTES_MAX, WAIT_SLICE_S
 from gon.model import DEFAULT_STREAM, Handle
 from gon.native import NATIVE
 from gon.transport.base import Link
@@ -27,6 +27,7 @@ from gon.wire.versions import QUIET_WORDS, VERSION_MAX
 from gon_client.device import Device
 from gon_client.remote import RemoteDevice
 from gon_server.devices import opencl
+from gon_server.devices.sim import SimDevice
 from tests.inproc_worker import PATIENCE_S, InprocWorker, open_session, stream_pair
 from tests.unit.scripted_worker import ScriptedWorker, cookie_of, desk
 
@@ -101,11 +102,12 @@ def device() -> Iterator[opencl.OpenClDevice]:
 
 # Both ends ----------------------------------------------------------------------------------------
 @pytest.fixture
-def far(device: opencl.OpenClDevice) -> Iterator[RemoteDevice]:
+def far(device: opencl.OpenClDevice, monkeypatch: pytest.MonkeyPatch) -> Iterator[RemoteDevice]:
     worker = InprocWorker(device, near_pair)
     session = RemoteDevice(open_session(worker))
     # The worker is near, however slow this machine is: uploads wait for it, none is copied.
     session._link.bulk.round_trip.shortest_s = 0.0
+    monkeypatch.setattr(session._link.bulk, "took", lambda _bytes, _took_s: None)
     session.allocate(BUFFER, SIZE)
     yield session
     for buffer in (BUFFER, OTHER):
@@ -323,6 +325,38 @@ def test_a_quiet_word_is_of_the_upload_that_was_sent_last() -> None:
         upload(Handle(7), Kind.QUIET)
         asks(DEFAULT_STREAM)
         asks(Handle(7))
+        # A wait for another stream that was over before, and is heard of now.
+        upload(Handle(7), Kind.QUIET)
+        express.found_quiet(DEFAULT_STREAM, 1)
+        asks(DEFAULT_STREAM)
+
+
+def test_a_large_read_behind_more_than_a_frame_holds_is_alone_in_its_own() -> None:
+    """As finalizers may leave it: they gather while their thread sends."""
+    worker = InprocWorker(SimDevice(1), near_pair)
+    link = open_session(worker)
+    far = RemoteDevice(link)
+    link.bulk.round_trip.shortest_s = 0.0
+    last = BATCH_OPS_MAX + 100
+    try:
+        far.allocate(BUFFER, SIZE)
+        far.fill(DEFAULT_STREAM, BUFFER, 0, SIZE, b"\1")
+        for number in range(2, last):
+            far.allocate(Handle(number), 64)
+        far.sync(DEFAULT_STREAM).wait()
+
+        def finalizer() -> None:
+            for number in range(2, last):
+                far.free(Handle(number))
+
+        link._inside.run(finalizer)
+        out = bytearray(SIZE)
+        far.read_now(DEFAULT_STREAM, BUFFER, 0, memoryview(out))
+        assert out == b"\1" * SIZE
+        assert not worker.endings
+    finally:
+        far.close()
+        worker.close()
 
 
 def test_an_upload_that_was_not_acknowledged_is_sent_again() -> None:
