@@ -131,11 +131,12 @@ def remote(
     contents: Contents | None = None,
     program_bytes: int = 0,
     pages: Pages | None = None,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> Generator[RemoteDevice]:
     """Give `device` from afar; close both ends of the session, and then the device."""
     worker = InprocWorker(device, make_pair, memory_bytes, contents, program_bytes, pages)
     try:
-        far = RemoteDevice(open_session(worker))
+        far = RemoteDevice(open_session(worker, clock=clock))
         try:
             yield far
         finally:

@@ -530,8 +530,9 @@ cdef class Express:
             self._sending.release()
         if answer is not None and not outbox.count and not answer.settled:
             self._receive()
-            # The first may be no more than the acknowledgement of what was sent before.
-            if not answer.settled:
+            # The first may be no more than the acknowledgement of what was sent before. Others may
+            # wait for what it was: then they are told first.
+            if not answer.settled and not self._turn.followers:
                 self._receive()
         return 0
 
@@ -580,7 +581,6 @@ cdef class Express:
         cdef Lane lane = transport.lane
         if lane is not None and link._fault is None:
             size = lane.take()
-            self._received_ns = now_ns()
             if size >= 0:
                 if not self._settle(lane.head, size):
                     try:
@@ -604,6 +604,8 @@ cdef class Express:
         cdef uint64_t[_ANSWERS] cookies
         cdef (const uint8_t*)[_ANSWERS] data
         cdef uint32_t[_ANSWERS] sizes
+        # Whoever has received it, here or with a large read: times are learnt from it.
+        self._received_ns = now_ns()
         if size < HEADER_BYTES or not session.is_open:
             return False
         cdef uint64_t word = header_field(head, 0)

@@ -287,7 +287,7 @@ cdef class Transfers:
         if not self._sending.acquire(False):
             return 0
         try:
-            if not self._may_send():
+            if not self._may_send() or not self._express._is_quick(_OP_BYTES):
                 return 0
             cookie = self._express._cookie()
             at = put_number(put_number(put_array(op, 6), _TAG_READ), stream)
@@ -295,18 +295,13 @@ cdef class Transfers:
             at = put_number(at, cookie)
             if not self._batcher.settled:
                 self._batcher.waited(outbox.count + 1)
-            try:
-                self._here[cookie] = 0
-                self._answers[cookie] = answer
-            except BaseException:
-                self._expected.take_back(cookie)
-                raise
             # What `_send` seals by itself is sealed or not, whatever interrupts: a large read that
             # stayed gathered would hold itself up, and one with others behind it ends the session.
             # Nothing of Python's runs from here on, and so nobody else gathers.
             if outbox.count >= _OPS or not self._express._is_quick(_OP_BYTES):
-                self._expected.take_back(cookie)
                 return 0
+            self._here[cookie] = 0
+            self._answers[cookie] = answer
             outbox.put(op, at - op, answer.origin)
             self._express._send()
         finally:

@@ -38,6 +38,7 @@ from gon_server.devices.sim import SimDevice
 from gon_server.known import KnownToGond
 from gon_server.orders import Find, Found, Offer, receive_order
 from gon_server.sealed import read_sealed, seal
+from tests.held_clock import HeldClock
 from tests.inproc_worker import PATIENCE_S, QUOTA_BYTES, InprocWorker, remote
 from tests.kept_contents import KEY, KeptHere
 
@@ -103,18 +104,23 @@ def test_an_array_that_was_changed_is_another_content(device: Device) -> None:
     assert gon.stats(device).counts.recalled == 0
 
 
-def test_arrays_asked_about_together_share_a_round_trip(device: Device) -> None:
-    arrays = [some(CONTENT_BYTES_MIN, seed) for seed in range(8)]
-    device.asarrays(arrays, cache=True)
-    device.sync()
-    before = gon.stats(device).counts
-    made = device.asarrays(arrays, cache=True)
-    after = gon.stats(device).counts
-    assert after.recalled - before.recalled == 8
-    assert after.round_trips - before.round_trips <= 8, "at most a wait each, none for bytes"
-    assert after.batches - before.batches < 8
-    for x, array in zip(made, arrays, strict=True):
-        np.testing.assert_array_equal(x.get(), array)
+def test_arrays_asked_about_together_share_a_round_trip(contents: KeptHere) -> None:
+    """Nobody else sends meanwhile, however long it takes: the pump is held."""
+    clock = HeldClock()
+    with remote(SimDevice(), contents=contents, clock=clock) as far:
+        device = device_of(far)
+        arrays = [some(CONTENT_BYTES_MIN, seed) for seed in range(8)]
+        device.asarrays(arrays, cache=True)
+        device.sync()
+        before = gon.stats(device).counts
+        made = device.asarrays(arrays, cache=True)
+        after = gon.stats(device).counts
+        assert after.recalled - before.recalled == 8
+        assert after.round_trips - before.round_trips <= 8, "at most a wait each, none for bytes"
+        assert after.batches - before.batches < 8
+        for x, array in zip(made, arrays, strict=True):
+            np.testing.assert_array_equal(x.get(), array)
+        clock.close()
 
 
 def test_more_contents_than_may_be_asked_about_at_once(device: Device) -> None:
