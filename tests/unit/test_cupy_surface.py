@@ -131,8 +131,8 @@ def test_numbers_are_cudas() -> None:
 
 def test_what_a_spawner_loads_starts_neither_cuda_nor_a_thread() -> None:
     code = (
-        "from pathlib import Path; from gon_server.devices import cuda; cuda.prepare_workers("
-        ");"
+        "from pathlib import Path; from gon_server.devices import cuda;"
+        "cuda.prepare_workers('');"
         "import cupy; status = Path('/proc/self/status').read_text();"
         "print(status.split('Threads:')[1].split()[0],"
         "      'libcuda.so' in Path('/proc/self/maps').read_text())"
