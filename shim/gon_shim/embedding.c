@@ -65,8 +65,9 @@ static const char *gon_foreign(void) {
   if (own && PyThreadState_GetInterpreter(own) != PyInterpreterState_Main())
     return "called in a thread of a sub-interpreter: Python's main interpreter can use the device";
   /* What is current may be another thread's, which may end: it is looked at only where there are
-     more interpreters. */
-  if (!PyInterpreterState_Next(PyInterpreterState_Head()))
+     more interpreters. The main one stays, and is the last of them; the first may end meanwhile. */
+  if (PyInterpreterState_Head() == PyInterpreterState_Main() &&
+      !PyInterpreterState_Next(PyInterpreterState_Main()))
     return NULL;
   now = _PyThreadState_UncheckedGet();
   if (now && now != own && now->thread_id == PyThread_get_thread_ident() &&

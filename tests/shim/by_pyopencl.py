@@ -9,6 +9,7 @@ from typing import cast
 
 import numpy as np
 import pyopencl as cl
+import pytest
 
 # Larger than an op takes: the program travels as uploads do.
 HEADER = f"#pragma once\n{'// a table' * (3 << 17)}\nfloat twice(float x) {{ return 2 * x; }}"
@@ -18,11 +19,21 @@ kernel void double_all(global float *x) { x[get_global_id(0)] = twice(x[get_glob
 """
 
 
+def full(context: cl.Context, device: cl.Device) -> None:
+    """A text that travels as uploads do has no room beside what takes all memory."""
+    all_of_it = cl.Buffer(context, cl.mem_flags.READ_WRITE, device.global_mem_size)
+    text = f"{HEADER}kernel void k(void) {{}}"
+    with pytest.raises(cl.Error, match=r"OUT_OF_RESOURCES(?s:.)*bytes are free"):
+        cl.Program(context, text).build(cache_dir=cast("str", False))
+    all_of_it.release()
+
+
 def main() -> None:
     """Do a little of everything; assert that it is right."""
     (platform,) = (each for each in cl.get_platforms() if each.name == "GoN")
     (device,) = platform.get_devices()
     context = cl.Context([device])
+    full(context, device)
     flags = cl.command_queue_properties
     queue = cl.CommandQueue(context, properties=flags.PROFILING_ENABLE)
     data = np.arange(1001, dtype=np.float32)

@@ -136,6 +136,8 @@ static int creation(void) {
   over = described(CL_MEM_OBJECT_IMAGE2D, pitch / 2, 4, 0, 0);
   over.mem_object = buffer;
   MAKE(CL_INVALID_IMAGE_FORMAT_DESCRIPTOR, context, 0, &bytes, &over, NULL);
+  cl_image_format unknown = {CL_RGBx, CL_UNORM_SHORT_565};
+  MAKE(CL_IMAGE_FORMAT_NOT_SUPPORTED, context, 0, &unknown, &over, NULL);
   over.image_row_pitch = 8 * pitch;
   over.image_slice_pitch = 32 * pitch;
   MAKE(CL_INVALID_IMAGE_DESCRIPTOR, context, 0, &bytes, &over, NULL);

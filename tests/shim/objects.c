@@ -137,6 +137,43 @@ static int memory(void) {
   return 0;
 }
 
+static cl_program made_of(const char *text) {
+  cl_program made = clCreateProgramWithSource(context, 1, &text, NULL, &code);
+  return code ? NULL : made;
+}
+
+static cl_int compiles(cl_program one, const char *options) {
+  return clCompileProgram(one, 0, NULL, options, 0, NULL, NULL, NULL, NULL);
+}
+
+static int links(void) {
+  cl_program uses = made_of("int f(int); kernel void g(global int *x) { *x = f(*x); }");
+  cl_program has = made_of("int f(int x) { return x + 1; }");
+  cl_program bad = made_of("kernel void f( {"), refused = made_of("#import <a.h>\n");
+  IS(compiles(uses, "-D 1"), CL_INVALID_COMPILER_OPTIONS);
+  IS(compiles(uses, "-of-none"), CL_INVALID_COMPILER_OPTIONS);
+  IS(compiles(bad, NULL), CL_COMPILE_PROGRAM_FAILURE);
+  IS(compiles(refused, NULL), CL_COMPILE_PROGRAM_FAILURE);
+  char log[4096] = "";
+  GOOD(clGetProgramBuildInfo(refused, device, CL_PROGRAM_BUILD_LOG, sizeof log, log, NULL));
+  TRUE(strstr(log, "import is refused"));
+  /* What is not there is for the link to tell. */
+  GOOD(compiles(uses, NULL));
+  GOOD(compiles(has, NULL));
+  cl_program both[] = {has, uses};
+  clLinkProgram(context, 0, NULL, NULL, 1, &uses, NULL, NULL, &code);
+  IS(code, CL_LINK_PROGRAM_FAILURE);
+  cl_program linked = clLinkProgram(context, 0, NULL, NULL, 2, both, NULL, NULL, &code);
+  GOOD(code);
+  GOOD(clReleaseKernel(clCreateKernel(linked, "g", &code)));
+  GOOD(clReleaseProgram(linked));
+  GOOD(clReleaseProgram(uses));
+  GOOD(clReleaseProgram(has));
+  GOOD(clReleaseProgram(bad));
+  GOOD(clReleaseProgram(refused));
+  return 0;
+}
+
 static int kernels(void) {
   int value = 0, five = 5;
   size_t n = 1, seven = 7, none = 0, offset = 3, big = 1 << 30;
@@ -319,7 +356,7 @@ int main(void) {
   program = clCreateProgramWithSource(context, 1, &source, NULL, &code);
   GOOD(code);
   GOOD(clBuildProgram(program, 1, &device, "-cl-std=CL2.0", NULL, NULL));
-  if (rest() || memory() || kernels() || events() || threads() || forked())
+  if (rest() || memory() || links() || kernels() || events() || threads() || forked())
     return 1;
   printf("good\n");
   return 0;

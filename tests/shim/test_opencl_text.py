@@ -38,10 +38,64 @@ def test_includes_whose_name_is_a_macro_of_the_options(tmp_path: Path) -> None:
         assert "int a;" in text, given
         assert "#include" not in text
         assert text.endswith("int b;")
-    # What the text itself defines is the host's to refuse; a macro of itself comes to an end.
-    options = split_options("-DSELF=SELF")
-    for said in ("OWN", "SELF"):
-        assert f"#include {said}" in written(f"#include {said}\n", options, {})
+    # Only the options' macros are known here. What is wrong may be left out by the compiler.
+    options = split_options("-DSELF=SELF -DEMPTY= -D'F(x)=F(x x)' -D'G(x)=x G(x'")
+    for said in ("OWN", "SELF", "EMPTY", "F(a)", "G(a)"):
+        text = written(f"#if 0\n#include {said} // and\n#endif\n", options, {})
+        assert f'#error "#include {said}: no option' in text
+        assert text.endswith("\n#endif\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("-DNAME='\"a.h\"' // of options", "NAME // or /* b.h"),
+        ("-D'NAME(x)=<x ## .h>' -Da=b", "NAME(a)"),
+        ("-D'NAME(x)=# x'", "NAME( a.h )"),
+        ("-D'NAME(x)=\"a.h\"'", "NAME(x)"),
+        ("-D'NAME(h)=\"a.h\"'", "NAME(b)/* over\n two lines */"),
+        ("", '"a.h" /* over\n two lines */'),
+        ("", "<a.h> // and\\\n so on"),
+    ],
+)
+def test_what_an_include_may_look_like(given: str, said: str) -> None:
+    text = written(f"#include {said}\nint b;", split_options(given), {"a.h": "int a;"})
+    lines = 2 + said.count("\n")
+    assert text.endswith(f'#line 1 "a.h"\nint a;\n#line {lines} "program"\nint b;')
+
+
+def test_what_looks_like_an_include_and_is_none() -> None:
+    kept = 'constant char *a = "/*", *b = "\\"//";\n'
+    text = f'{kept}/* as in\n  #include "a.h"\n*/ // \\\n#include "a.h"\n#include "a.h"'
+    told = written(text, split_options(""), {"a.h": "int a;"})
+    broken = '/* as in\n  #-include "a.h"\n*/ // \\\n#-include "a.h"\n'
+    # The string ends at its quote, and so does its line.
+    assert told == f'{kept}{broken}#line 1 "a.h"\nint a;\n#line 7 "program"'
+
+
+def test_headers_as_editors_write_them(tmp_path: Path) -> None:
+    (tmp_path / "a.h").write_bytes(b"\xef\xbb\xbf// \xa9\r\nint a;\r\n")
+    text = written('\ufeff#include "a.h"\n#include "\0"', split_options(f"-I{tmp_path}"), {})
+    assert text.startswith('#line 1 "a.h"\n// \ufffd\nint a;\n')
+    assert text.endswith('#error "\0: file not found"')
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("#ifndef {0}\n#define {0}\n", "#endif // {0}"),
+        ("/* of {0} */\n#if !defined({0})\n# define {0} 1\n", "#endif"),
+        ("#pragma once // not twice\r\n", ""),
+    ],
+)
+def test_guarded_headers_that_include_each_other(before: str, after: str) -> None:
+    headers = {
+        name: f'{before}#include "{other}"\nint {name};\n{after}'.replace("{0}", name)
+        for name, other in (("a", "b"), ("b", "a"))
+    }
+    text = written('#include "a"\nint c;', split_options(""), headers)
+    assert [text.count(f"int {name};") for name in "abc"] == [1, 1, 1]
+    assert "#error" not in text
 
 
 def test_the_last_option_says_what_a_name_is() -> None:
@@ -51,9 +105,12 @@ def test_the_last_option_says_what_a_name_is() -> None:
 
 
 def test_macros_with_comments_and_of_any_number_of_arguments() -> None:
-    options = split_options("-D'A=1 // one' -D'B=/* b */2' -D'F(x, ...)=g(x, __VA_ARGS__)'")
+    options = split_options(
+        "-D'A=1 // one' -D'B=/* b */2' -D'F(x, ...)=g(x, __VA_ARGS__)' -DG='\"/*\"'"
+    )
     assert written("", options, {}) == (
-        "#define A 1 // one\n#define B /* b */2\n#define F(x, ...) g(x, __VA_ARGS__)\n#line 1\n"
+        "#define A 1 // one\n#define B /* b */2\n#define F(x, ...) g(x, __VA_ARGS__)\n"
+        '#define G "/*"\n#line 1\n'
     )
 
 
@@ -83,6 +140,9 @@ def test_headers_have_an_end_together() -> None:
         "-DX='a\nb'",
         "-D'X=/* a'",
         "-D'X=a\\'",
+        "-D'X=a\\ '",
+        "-D'X=a??/'",
+        "-DX='a\rb'",
         "-U",
         "-UX=1",
         "-D'F(...,x)=x'",

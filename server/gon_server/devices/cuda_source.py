@@ -27,7 +27,6 @@ from gon.model import Program
 from gon_server.devices.program_text import (
     LOOKS_FOR_FILE,
     PLAIN,
-    READS_FILE,
     Reading,
     readings,
     text_of,
@@ -155,7 +154,7 @@ def _included(file: str, text: str, given: Collection[str]) -> Iterator[str]:
         looks = LOOKS_FOR_FILE.search(reading.spliced)
         if looks is not None:
             _refuse(file, reading, looks, "a program does not look for files of the host")
-        for found in READS_FILE.finditer(reading.spliced):
+        for found in reading.reads_file():
             name = found["quoted"] or found["angled"]
             if found["word"] != "include":
                 _refuse(file, reading, found, "a program reads no files of the host")

@@ -17,7 +17,7 @@ from typing import Final
 from gon.errors import InvalidArgument
 from gon.limits import OPTIONS_BYTES_MAX
 from gon.program_limits import TEXT_BYTES_MAX
-from gon_server.devices.program_text import LOOKS_FOR_FILE, PLAIN, READS_FILE, readings, text_of
+from gon_server.devices.program_text import LOOKS_FOR_FILE, PLAIN, readings, text_of
 
 _OPTION: Final = re.compile(
     r"-w|-Werror|-cl-[a-z0-9-]+(?:=[A-Za-z0-9.+]+)?|-D\w+(?:=[\w.+*/%(),:<>|&^~!?-]*)?", re.ASCII
@@ -31,7 +31,7 @@ def check_source(code: bytes) -> str:
     """
     text = text_of(code, TEXT_BYTES_MAX)
     for reading in readings(text):
-        found = READS_FILE.search(reading.spliced) or LOOKS_FOR_FILE.search(reading.spliced)
+        found = next(reading.reads_file(), None) or LOOKS_FOR_FILE.search(reading.spliced)
         if found is not None:
             line = reading.line_at(found.start("word"))
             raise InvalidArgument(

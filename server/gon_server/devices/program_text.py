@@ -17,12 +17,15 @@ from typing import Final
 from gon.errors import InvalidArgument
 from gon.limits import SOURCE_BYTES_MAX
 
-_BLANK: Final = r"(?:[ \t\v\f\r]|/\*(?:[^*]|\*(?!/))*+\*/)*+"
+# What may stand before a directive's word: blanks, and comments with their ends.
+_BLANK: Final = r"(?:[ \t\v\f\r]++|/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/)*+"
+_BLANKS: Final = re.compile(_BLANK)
+# Where a directive may begin: in a line of its own, or after a comment.
+_BEGINS: Final = re.compile(r"(?:^|\*/)[ \t\v\f\r]*+(?:#|%:)", re.MULTILINE)
 # A directive that reads a file: its `word`, and what it names.
-READS_FILE: Final = re.compile(
-    rf"^(?:[^\n]*\*/)?[ \t\v\f\r]*(?:\#|%:){_BLANK}(?P<word>include_next|include|import|embed)\b"
-    rf"(?:{_BLANK}(?:\"(?P<quoted>[^\"\n]*)\"|<(?P<angled>[^>\n]*)>))?",
-    re.MULTILINE,
+_READS_FILE: Final = re.compile(
+    r"(?P<word>include_next|include|import|embed)\b"
+    rf"(?:{_BLANK}(?:\"(?P<quoted>[^\"\n]*)\"|<(?P<angled>[^>\n]*)>))?"
 )
 LOOKS_FOR_FILE: Final = re.compile(r"\b(?P<word>__has_include(?:_next)?|__has_embed)\b")
 # What splices a line to the next: "\\" before its end, or blanks before that too; "??/" stands for
@@ -34,6 +37,10 @@ _SPLICES: Final = tuple(
 )
 # What compiler options are made of.
 PLAIN: Final = re.compile(r"[\x20-\x7e\t]*", re.ASCII)
+# Characters between a directive's # and its word, and of what follows: programs have none, and at
+# most a path.
+BLANKS_MAX: Final = 128
+NAMING_MAX: Final = 4096
 _BYTE_ORDER_MARK: Final = "\ufeff"
 
 
@@ -60,6 +67,27 @@ class Reading:
     seen: str
     spliced: str
     splice: re.Pattern[str]
+
+    def reads_file(self) -> Iterator[re.Match[str]]:
+        """Yield directives that read a file: their `word`, and the `quoted` or `angled` name.
+
+        Raises InvalidArgument where a word is hidden behind a long comment: each directive in a
+        comment could be one whose word is where that ends, which takes the square of the text.
+        """
+        text = self.spliced
+        for begins in _BEGINS.finditer(text):
+            at = begins.end()
+            last = at + BLANKS_MAX
+            blanks = _BLANKS.match(text, at, last)
+            at = blanks.end() if blanks else at
+            if at == last or text.startswith("/*", at):
+                raise InvalidArgument(
+                    f"line {self.line_at(begins.end() - 1)}: a comment after # that has no end "
+                    f"within {BLANKS_MAX} characters"
+                )
+            found = _READS_FILE.match(text, at, at + NAMING_MAX)
+            if found is not None:
+                yield found
 
     def line_at(self, place: int) -> int:
         """Return the line that holds what has this place in the spliced text, from 1 on."""

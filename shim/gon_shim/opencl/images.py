@@ -118,6 +118,7 @@ def _create(
     scope = Scope.of(context)
     require(scope.device.has_images, cl.CL_INVALID_OPERATION)
     image_format, said = format_of(format_at), wanted()
+    require(image_format.pixel_bytes, cl.CL_IMAGE_FORMAT_NOT_SUPPORTED)
     over = beneath(said, image_format, scope)
     if over is None:
         check_flags(flags)

@@ -21,6 +21,9 @@ BLOCK_CHOSEN_MIN: Final = 32
 INCLUDE_DEPTH_MAX: Final = 64
 # Macros that lead from the operand of an `#include` to a name; a macro may lead to itself.
 MACRO_STEPS_MAX: Final = 16
+# Characters of an operand of `#include`, and of a macro's body in it: as many as a path may have;
+# a macro that doubles itself ends here.
+OPERAND_MAX: Final = 4096
 # Waits by which a queue that measures learns what the unit's clock says: the first ones are late,
 # for the stream is made before them and receivers have yet to find that spinning pays.
 CLOCK_WAITS: Final = 16

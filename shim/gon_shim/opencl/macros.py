@@ -7,19 +7,21 @@ Rules: pure. Of a name only what the options define is known, not what the text 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from gon_shim.opencl.limits import MACRO_STEPS_MAX
+from gon_shim.opencl.comments import ends, uncommented
+from gon_shim.opencl.limits import MACRO_STEPS_MAX, OPERAND_MAX
 
 _WORD_OF_C: Final = r"[A-Za-z_]\w*"
 # The last parameter may stand for all that follow: `...`, or with a name `rest...`.
 _OPTION: Final = re.compile(rf"({_WORD_OF_C})(?:\(([\w, ]*(?:\.\.\. *)?)\))?(?:=(.*))?", re.DOTALL)
-_COMMENT: Final = re.compile(r"//.*|/\*.*?\*/")
 _PLAIN: Final = re.compile(r"[\w.+-]*", re.ASCII)
-_CALL: Final = re.compile(rf"\s*({_WORD_OF_C})\s*(?:\((.*)\))?\s*", re.DOTALL)
-_WORD: Final = re.compile(rf"(#?)\b({_WORD_OF_C})\b")
-_Change = Callable[[re.Match[str]], str]
+_CALL: Final = re.compile(rf"\s*({_WORD_OF_C})\s*(?:\((.*)\)\s*)?", re.DOTALL)
+# A word, with what makes a string of it; what looks like one within a string is none.
+_WORD: Final = re.compile(rf'"[^"]*"|(#\s*)?\b({_WORD_OF_C})\b')
+# What a compiler joins with the next line, where it knows trigraphs too.
+_SPLICES: Final = ("\\", "??/")
 
 
 class Macro(NamedTuple):
@@ -48,11 +50,11 @@ def defined(option: str) -> tuple[str, Macro]:
     along.
     """
     found = _OPTION.fullmatch(option)
-    if found is None or "\n" in option:
+    if found is None or "\n" in option or "\r" in option:
         raise ValueError(option)
     params = None if found[2] is None else tuple(each.strip() for each in found[2].split(","))
     body = "1" if found[3] is None else found[3]
-    if body.endswith("\\") or "/*" in _COMMENT.sub("", body):
+    if body.rstrip().endswith(_SPLICES) or not ends(body):
         raise ValueError(option)
     return found[1], Macro(body, params)
 
@@ -66,30 +68,49 @@ def undefined(option: str) -> str:
 
 def operand(text: str, macros: Mapping[str, Macro]) -> str:
     """Return what an operand of `#include` becomes; unchanged if no macro makes anything of it."""
+    text = uncommented(text)
     for _ in range(MACRO_STEPS_MAX):
-        call = _CALL.fullmatch(text)
+        call = _CALL.fullmatch(text) if len(text) <= OPERAND_MAX else None
         macro = None if call is None else macros.get(call[1])
-        if call is None or macro is None:
+        if call is None or macro is None or len(macro.body) > OPERAND_MAX:
             break
         if macro.params is None:
-            text = macro.body
+            text = _replaced(macro.body, "", "", macros)
             continue
         # One parameter is what a name of a file has room for.
         if len(macro.params) != 1 or call[2] is None:
             break
-        named = macro.params[0].removesuffix("...") or "__VA_ARGS__"
-        text = _WORD.sub(_put(named, call[2], macros), macro.body)
+        named = macro.params[0].removesuffix("...").strip() or "__VA_ARGS__"
+        text = _replaced(macro.body, named, call[2].strip(), macros)
     return text
 
 
-def _put(param: str, given: str, macros: Mapping[str, Macro]) -> _Change:
-    def change(found: re.Match[str]) -> str:
-        if found[2] != param:
-            return found[0]
-        return f'"{given.strip()}"' if found[1] else _WORD.sub(known, given)
+def _replaced(body: str, param: str, given: str, macros: Mapping[str, Macro]) -> str:
+    """Return a macro's body with what is given for its parameter: beside `##` as it is, after `#`
+    as a string, else with the macros in it replaced.
+    """
+    body = uncommented(body)
+    parts = [body] if '"' in body else [part.strip() for part in body.split("##")]
+    known = _WORD.sub(lambda found: _plain(found, macros), given)
+    if len(known) > OPERAND_MAX:
+        known = given
 
-    def known(found: re.Match[str]) -> str:
-        macro = macros.get(found[2])
-        return found[0] if macro is None or macro.params is not None else macro.body
+    def made(part: str, index: int) -> str:
+        first, last = index == 0, index == len(parts) - 1
 
-    return change
+        def put(found: re.Match[str]) -> str:
+            if found[2] is None or found[2] != param:
+                return found[0]
+            if found[1]:
+                return f'"{given}"'
+            beside = (not first and found.start() == 0) or (not last and found.end() == len(part))
+            return given if beside else known
+
+        return _WORD.sub(put, part)
+
+    return "".join(made(part, index) for index, part in enumerate(parts))
+
+
+def _plain(found: re.Match[str], macros: Mapping[str, Macro]) -> str:
+    macro = None if found[2] is None else macros.get(found[2])
+    return found[0] if macro is None or macro.params is not None else uncommented(macro.body)

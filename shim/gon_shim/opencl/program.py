@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from _gon_opencl import ffi
-from gon.errors import CompileError, InvalidArgument, LimitExceeded, Unsupported
+from gon.errors import CompileError, InvalidArgument, LimitExceeded, OutOfMemory, Unsupported
 from gon_client.module import Module
 from gon_shim.opencl.answers import Answers, answer, pointer, pointer_at, text, uint, word
 from gon_shim.opencl.device import devices_of
@@ -29,7 +29,20 @@ if TYPE_CHECKING:
 
 MAGIC: Final = b"GoN program\n"
 _IL: Final = b"\x03\x02\x23\x07"
-_AT_A_LINE: Final = re.compile(r":\d+:\d+: (?:fatal )?error:")
+# Compilers say a place before or after they say that it is an error.
+_AT_A_LINE: Final = re.compile(r":\d+:\d+: (?:fatal )?error:|error: \S+:\d+:\d+:")
+
+
+class _Step(NamedTuple):
+    """What a step of building says when it fails, and when its options are none."""
+
+    failed: int
+    options: int
+
+
+_BUILD: Final = _Step(cl.CL_BUILD_PROGRAM_FAILURE, cl.CL_INVALID_BUILD_OPTIONS)
+_COMPILE: Final = _Step(cl.CL_COMPILE_PROGRAM_FAILURE, cl.CL_INVALID_COMPILER_OPTIONS)
+_LINK: Final = _Step(cl.CL_LINK_PROGRAM_FAILURE, cl.CL_INVALID_LINKER_OPTIONS)
 
 
 class Made(msgspec.Struct, frozen=True, array_like=True):
@@ -76,23 +89,24 @@ class Program(Object):
     def build(self, options: str) -> None:
         """Build for the device. Raises ClError."""
         self._begin(options)
-        split = self._split(options)
+        split = self._split(options, _BUILD)
         if self.source:
-            code = self._written(split, {}, cl.CL_BUILD_PROGRAM_FAILURE)
+            code = self._written(split, {}, _BUILD)
             self.made = Made(code, "opencl-c", split.kept)
-        self._load(cl.CL_BUILD_PROGRAM_FAILURE)
+        self._load(_BUILD)
 
     def compile(self, options: str, headers: dict[str, str]) -> None:
         """Compile for a link. Raises ClError."""
         require(self.source, cl.CL_INVALID_OPERATION)
         self._begin(options)
-        split = self._split(options)
-        code = self._written(split, headers, cl.CL_COMPILE_PROGRAM_FAILURE)
+        split = self._split(options, _COMPILE)
+        code = self._written(split, headers, _COMPILE)
         self.made = Made(code, "opencl-c", split.kept, cl.CL_PROGRAM_BINARY_TYPE_COMPILED_OBJECT)
         try:
-            self._load(cl.CL_COMPILE_PROGRAM_FAILURE)
-        except ClError:
-            if _AT_A_LINE.search(self.log):  # anything else is what the link is for
+            self._load(_COMPILE)
+        except ClError as error:
+            # What a compiler says of no line is for the link, which has the other texts.
+            if not isinstance(error.__cause__, CompileError) or _AT_A_LINE.search(self.log):
                 raise
         self.module = None
         self.status = cl.CL_BUILD_SUCCESS
@@ -106,7 +120,7 @@ class Program(Object):
             self.made = msgspec.structs.replace(self.made, type=cl.CL_PROGRAM_BINARY_TYPE_LIBRARY)
             self.status, self.type = cl.CL_BUILD_SUCCESS, cl.CL_PROGRAM_BINARY_TYPE_LIBRARY
         else:
-            self._load(cl.CL_LINK_PROGRAM_FAILURE)
+            self._load(_LINK)
 
     def _begin(self, options: str) -> None:
         require(not self.kernels, cl.CL_INVALID_OPERATION)
@@ -114,20 +128,20 @@ class Program(Object):
         self.type = cl.CL_PROGRAM_BINARY_TYPE_NONE
         self.status = cl.CL_BUILD_ERROR
 
-    def _split(self, options: str) -> Options:
+    def _split(self, options: str, step: _Step) -> Options:
         try:
             return split_options(options)
         except ValueError as error:
-            raise ClError(cl.CL_INVALID_BUILD_OPTIONS) from error
+            raise ClError(step.options) from error
 
-    def _written(self, options: Options, headers: dict[str, str], failure: int) -> bytes:
+    def _written(self, options: Options, headers: dict[str, str], step: _Step) -> bytes:
         try:
             return written(self.source, options, headers).encode()
         except LimitExceeded as error:
             self.log = error.message
-            raise ClError(failure) from error
+            raise ClError(step.failed) from error
 
-    def _load(self, failure: int) -> None:
+    def _load(self, step: _Step) -> None:
         made = self.made
         try:
             self.module = self.scope.device.leased.compile(
@@ -135,11 +149,14 @@ class Program(Object):
             )
         except CompileError as error:
             self.log = error.log or error.message
-            raise ClError(failure) from error
+            raise ClError(step.failed) from error
+        except OutOfMemory as error:  # a large text is uploaded, into the lease's memory
+            self.log = error.message
+            raise ClError(cl.CL_OUT_OF_RESOURCES) from error
         except (InvalidArgument, LimitExceeded, Unsupported) as error:
             self.log = error.message
             is_option = "option" in error.message
-            raise ClError(cl.CL_INVALID_BUILD_OPTIONS if is_option else failure) from error
+            raise ClError(step.options if is_option else step.failed) from error
         self.log = self.module.log
         self.status = cl.CL_BUILD_SUCCESS
         self.type = cl.CL_PROGRAM_BINARY_TYPE_EXECUTABLE
