@@ -30,3 +30,6 @@ CLOCK_DRIFT_PPM: Final = 500
 WAITS_EXPECTED_AFTER: Final = 4
 # Commands whose times a queue lets the unit keep before it asks for them.
 MEASURED_MAX: Final = 64
+# How long a launch waits for another thread to queue and note its own: a thread that takes longer
+# waits for something, and what may go wrong is one time.
+NOTING_WAIT_MAX_S: Final = 1.0

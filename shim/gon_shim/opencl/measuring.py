@@ -16,6 +16,7 @@ Rules: what has no event of OpenCL's is not measured, for nobody can ask.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,7 +27,12 @@ from gon.timing import PendingTimes, Timed, Timing
 from gon_shim.opencl.device import Device, now_ns
 from gon_shim.opencl.errors import ClError
 from gon_shim.opencl.khronos import constants as cl
-from gon_shim.opencl.limits import CLOCK_WAITS, MEASURED_MAX, WAITS_EXPECTED_AFTER
+from gon_shim.opencl.limits import (
+    CLOCK_WAITS,
+    MEASURED_MAX,
+    NOTING_WAIT_MAX_S,
+    WAITS_EXPECTED_AFTER,
+)
 
 if TYPE_CHECKING:
     from gon_client.event import Event as Point
@@ -46,14 +52,12 @@ class Noted(Protocol):
 class Measured:
     """The times of one command: of itself, or of the markers before and after it."""
 
-    __slots__ = ("_index", "_meter", "_pending", "_queued_ns", "_times")
+    __slots__ = ("_meter", "_pending", "_places", "_queued_ns", "_times")
 
-    def __init__(
-        self, meter: Meter, index: int, queued_ns: int, pending: tuple[PendingTimes, ...]
-    ) -> None:
-        self._meter, self._index = meter, index
+    def __init__(self, meter: Meter, queued_ns: int, *places: _Place) -> None:
+        self._meter, self._places = meter, places
         self._queued_ns = queued_ns
-        self._pending = pending
+        self._pending = places[-1].held
         self._times: tuple[int, int, int, int] | None = None
 
     def __repr__(self) -> str:
@@ -61,7 +65,9 @@ class Measured:
 
     def forget(self) -> None:
         """Hear that nobody will ask."""
-        self._meter.let_go(self._index, self._pending)
+        for place in self._places:
+            if place.held is self._pending:
+                place.held = ()
 
     def answer(self) -> Pending | None:
         """Return what is here once the command is over, if its times come anyway."""
@@ -87,6 +93,16 @@ class Measured:
         return self._times
 
 
+class _Place:
+    """An event that keeps times, and what it holds that may still be wanted."""
+
+    __slots__ = ("held", "point")
+
+    def __init__(self, point: Point) -> None:
+        self.point = point
+        self.held: tuple[PendingTimes, ...] = ()
+
+
 class Meter:
     """Measures the commands of one stream."""
 
@@ -100,16 +116,15 @@ class Meter:
         self._unwaited = self._single = 0
         # The last launch that was asked for at once.
         self._latest: PendingTimes | None = None
-        # The events that keep times, what those hold that may still be wanted, and how often one
-        # was taken.
-        self._points: list[Point] = []
-        self._held: list[tuple[PendingTimes, ...]] = []
-        self._taken = 0
-        # Held while a command is queued: it is to be there before others make its events be asked.
-        self._lock = threading.Lock()
+        # The places that nobody is at, the one taken first foremost: a place is in here once its
+        # command is queued. No lock is held for that: it may let the collector run, which may end
+        # what queues a command of its own, here or in a thread that sends.
+        self._places: deque[_Place] = deque()
+        # Held while a command is queued and then noted.
+        self._noting = threading.RLock()
 
     def __repr__(self) -> str:
-        return f"Meter({self._taken} measured)"
+        return f"Meter({len(self._places)} places)"
 
     def learn(self) -> None:
         """Learn the clock by some waits for nothing. Raises Unsupported."""
@@ -124,20 +139,21 @@ class Meter:
 
     def measure(self, launch: Noted, queued_ns: int) -> Measured:
         """Measure a launch."""
-        with self._lock:
-            index = self._free()
-            event = self._points[index].handle
-            self._unwaited += 1
-            if self._unwaited > 1:
-                self._single = 0
-            if self.is_asked and self._single >= WAITS_EXPECTED_AFTER:
-                self._latest = pending = launch.queue_asked(event)
-            else:
-                pending = launch.queue_noted(event)
-                if self.is_asked:
-                    pending.want()
-            held = self._held[index] = (pending,)
-        return Measured(self, index, queued_ns, held)
+        place = self._take()
+        event = place.point.handle
+        self._unwaited += 1
+        if self._unwaited > 1:
+            self._single = 0
+        is_next = self.is_asked and self._single >= WAITS_EXPECTED_AFTER
+        pending = launch.queue_asked(event) if is_next else launch.queue_noted(event)
+        place.held = (pending,)
+        measured = Measured(self, queued_ns, place)
+        self._places.append(place)
+        if is_next:
+            self._latest = pending
+        elif self.is_asked:
+            pending.want()
+        return measured
 
     def waited(self) -> None:
         """Hear that the program waits."""
@@ -156,42 +172,48 @@ class Meter:
         latest.wait()
         return True
 
-    def note(self, event: int) -> PendingTimes:
-        """Let an event be the last command of the stream."""
-        return self._timing.note(self._stream.handle, Handle(event))
+    def note(self, run: Callable[[], object], event: int) -> PendingTimes:
+        """Let `run` queue one command, and an event be that."""
+        # Another thread's command between the two would be noted instead. The wait has a limit, for
+        # the collector may queue a command in a thread that sends, and who is here may wait for it.
+        is_alone = self._noting.acquire(timeout=NOTING_WAIT_MAX_S)
+        try:
+            run()
+            return self._timing.note(self._stream.handle, Handle(event))
+        finally:
+            if is_alone:
+                self._noting.release()
 
     def around(
         self, run: Callable[[], Pending | None], queued_ns: int
     ) -> tuple[Measured, Pending | None]:
         """Measure whatever `run` queues; return what it gives, too."""
-        with self._lock:
-            first, last = self._free(), self._free()
-            places = self._points[first], self._points[last]
-            pending = tuple(self._timing.times(place.handle) for place in places)
-            self._held[first] = self._held[last] = pending
-            self._stream.record(places[0])
-            given = run()
-            self._stream.record(places[1])
+        places = self._take(), self._take()
+        pending = tuple(self._timing.times(place.point.handle) for place in places)
+        for place in places:
+            place.held = pending
+        measured = Measured(self, queued_ns, *places)
+        self._stream.record(places[0].point)
+        given = run()
+        self._stream.record(places[1].point)
+        self._places.extend(places)
         if self.is_asked:
             for each in pending:
                 each.want()
-        return Measured(self, last, queued_ns, pending), given
+        return measured, given
 
-    def _free(self) -> int:
-        """Return the place of an event that nobody needs from now on."""
-        index = self._taken % MEASURED_MAX
-        self._taken += 1
-        if index == len(self._points):
-            self._points.append(self._stream.device.create_event())
-            self._held.append(())
-        for each in self._held[index]:
+    def _take(self) -> _Place:
+        """Take a place that nobody needs from now on."""
+        if len(self._places) < MEASURED_MAX:
+            return _Place(self._stream.device.create_event())
+        place = self._places.popleft()
+        for each in place.held:
             each.ask()
-        return index
+        return place
 
-    def let_go(self, index: int, pending: tuple[PendingTimes, ...]) -> None:
-        """Hear that nobody will want these any more."""
-        if self._held[index] is pending:
-            self._held[index] = ()
+    def close(self) -> None:
+        """Give the events back."""
+        self._places.clear()
 
     def told(self, pending: PendingTimes, queued_ns: int) -> CommandTimes:
         """Wait for times that the program wants, which the clock learns from. Raises GonError."""

@@ -15,6 +15,7 @@ from _gon_opencl import ffi
 from gon.device import Pending
 from gon.errors import GonError
 from gon.timing import PendingTimes
+from gon_shim.opencl.again import AGAIN
 from gon_shim.opencl.answers import (
     Answers,
     answer,
@@ -79,8 +80,7 @@ class _Once:
         self._run, self._meter = run, meter
 
     def queue_noted(self, event: int, /) -> PendingTimes:
-        self._run()
-        return self._meter.note(event)
+        return self._meter.note(self._run, event)
 
     def queue_asked(self, event: int, /) -> PendingTimes:
         return self.queue_noted(event)
@@ -230,6 +230,9 @@ class Queue(Object):
         super().release()
 
     def end(self) -> None:
+        AGAIN.forget(self)
+        if self.meter is not None:
+            self.meter.close()
         with suppress(GonError):  # of a lease that is over there is nothing left to close
             self.stream.close()
 
