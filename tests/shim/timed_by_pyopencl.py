@@ -156,6 +156,25 @@ def released_queues_keep_nothing(run: Program) -> None:
     assert not [each for each in gc.get_objects() if type(each) is points.Event]
 
 
+def a_wait_asks_for_no_more_than_it_waits_for(run: Program) -> None:
+    queues = importlib.import_module("gon_shim.opencl.queue")
+    pair = run.queue(), run.queue()
+    for queue in pair:
+        event = run.launch(queue)
+        event.wait()
+        assert event.profile.start <= event.profile.end
+    meters = [each.meter for each in queues.Queue.all()]
+    first, second = run.launch(pair[1]), run.launch(pair[1])
+    run.launch(pair[0])
+    pair[0].finish()
+    # Those of the other queue are left.
+    assert sorted(len(each._wanted) for each in meters) == [0, 2]
+    first.wait()
+    second.wait()
+    del first, second
+    assert not any(each._wanted for each in meters)
+
+
 def main() -> None:
     """Do all of it; assert that it is right."""
     run = program()
@@ -165,6 +184,7 @@ def main() -> None:
     a_handler_raises_at_the_head_of_a_launch(run, queue)
     del queue
     what_makes_an_event_queues_or_is_interrupted(run)
+    a_wait_asks_for_no_more_than_it_waits_for(run)
     released_queues_keep_nothing(run)
     print("good")
 

@@ -15,10 +15,12 @@ Rules: what has no event of OpenCL's is not measured, for nobody can ask.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from contextlib import suppress
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from gon.device import Pending
 from gon.errors import GonError, Unsupported
@@ -31,12 +33,13 @@ from gon_shim.opencl.limits import (
     CLOCK_WAITS,
     MEASURED_MAX,
     NOTING_WAIT_MAX_S,
+    PLACES_MAX,
     WAITS_EXPECTED_AFTER,
 )
 
 if TYPE_CHECKING:
     from gon_client.event import Event as Point
-    from gon_client.stream import Stream
+    from gon_shim.opencl.command import Course
 
 
 class Noted(Protocol):
@@ -52,12 +55,13 @@ class Noted(Protocol):
 class Measured:
     """The times of one command: of itself, or of the markers before and after it."""
 
-    __slots__ = ("_meter", "_pending", "_places", "_queued_ns", "_times")
+    __slots__ = ("_meter", "_pending", "_places", "_queued_ns", "_since", "_times")
 
     def __init__(self, meter: Meter, queued_ns: int, *places: _Place) -> None:
         self._meter, self._places = meter, places
         self._queued_ns = queued_ns
         self._pending = places[-1].held
+        self._since = places[-1].since
         self._times: tuple[int, int, int, int] | None = None
 
     def __repr__(self) -> str:
@@ -74,6 +78,7 @@ class Measured:
         if not self._meter.is_asked:
             return None
         self._meter.waited()
+        self._meter.ask_wanted(self._since)
         self._pending[-1].ask()
         return self._pending[-1]
 
@@ -96,20 +101,27 @@ class Measured:
 class _Place:
     """An event that keeps times, and what it holds that may still be wanted."""
 
-    __slots__ = ("held", "point")
+    __slots__ = ("held", "point", "since")
 
     def __init__(self, point: Point) -> None:
         self.point = point
         self.held: tuple[PendingTimes, ...] = ()
+        # What the number of its command is above.
+        self.since = 0
 
 
 class Meter:
     """Measures the commands of one stream."""
 
-    def __init__(self, stream: Stream, timing: Timing, device: Device) -> None:
+    _numbers: ClassVar = itertools.count(1)
+    # That of the meter that has measured last.
+    _at_work: ClassVar = 0
+
+    def __init__(self, course: Course, timing: Timing, device: Device) -> None:
         self.clock = device.clock
         self._timing = timing
-        self._stream = stream
+        self._course, self._stream = course, course.stream
+        self._number = next(self._numbers)
         # Whether the program has ever asked for times.
         self.is_asked = False
         # Launches since the program has waited, and how often it has waited for one by itself.
@@ -120,6 +132,8 @@ class Meter:
         # command is queued. No lock is held for that: it may let the collector run, which may end
         # what queues a command of its own, here or in a thread that sends.
         self._places: deque[_Place] = deque()
+        # What is to be asked for beside the next wait, the oldest first, each with its `since`.
+        self._wanted: deque[tuple[int, _Place, PendingTimes]] = deque(maxlen=PLACES_MAX)
         # Held while a command is queued and then noted.
         self._noting = threading.RLock()
 
@@ -142,18 +156,16 @@ class Meter:
         place = self._take()
         event = place.point.handle
         self._unwaited += 1
-        if self._unwaited > 1:
+        # What another stream gets next waits for the answer to a question that comes too early.
+        if self._unwaited > 1 or Meter._at_work != self._number:
             self._single = 0
+        Meter._at_work = self._number
         is_next = self.is_asked and self._single >= WAITS_EXPECTED_AFTER
         pending = launch.queue_asked(event) if is_next else launch.queue_noted(event)
-        place.held = (pending,)
-        measured = Measured(self, queued_ns, place)
-        self._places.append(place)
+        self._keep((pending,), place)
         if is_next:
             self._latest = pending
-        elif self.is_asked:
-            pending.want()
-        return measured
+        return Measured(self, queued_ns, place)
 
     def waited(self) -> None:
         """Hear that the program waits."""
@@ -167,10 +179,22 @@ class Meter:
         """
         self.waited()
         latest, self._latest = self._latest, None
-        if latest is None or not latest.is_latest:
+        is_told = latest is not None and latest.is_latest
+        self.ask_wanted(self._course.last)
+        if latest is None or not is_told:
             return False
         latest.wait()
         return True
+
+    def ask_wanted(self, last: int) -> None:
+        """Ask for what is wanted of the commands that came after at most `last` others: a question
+        for more would wait for more, as one for another stream's would.
+        """
+        with suppress(IndexError):  # of none, or which another thread has taken
+            while self._wanted[0][0] <= last:
+                _, place, pending = self._wanted.popleft()
+                if pending in place.held:
+                    pending.ask()
 
     def note(self, run: Callable[[], object], event: int) -> PendingTimes:
         """Let `run` queue one command, and an event be that."""
@@ -190,30 +214,39 @@ class Meter:
         """Measure whatever `run` queues; return what it gives, too."""
         places = self._take(), self._take()
         pending = tuple(self._timing.times(place.point.handle) for place in places)
-        for place in places:
-            place.held = pending
-        measured = Measured(self, queued_ns, *places)
         self._stream.record(places[0].point)
         given = run()
         self._stream.record(places[1].point)
-        self._places.extend(places)
-        if self.is_asked:
-            for each in pending:
-                each.want()
-        return measured, given
+        self._keep(pending, *places)
+        return Measured(self, queued_ns, *places), given
 
     def _take(self) -> _Place:
         """Take a place that nobody needs from now on."""
         if len(self._places) < MEASURED_MAX:
+            return _Place(self._stream.device.create_event())
+        first = self._places[0]
+        is_over = not first.held or self._course.over > first.since
+        # A question for what is not over would hold up what other streams get after it.
+        if not is_over and len(self._places) < PLACES_MAX:
             return _Place(self._stream.device.create_event())
         place = self._places.popleft()
         for each in place.held:
             each.ask()
         return place
 
+    def _keep(self, pending: tuple[PendingTimes, ...], *places: _Place) -> None:
+        """Let places be taken again: what they hold is queued, but has no number yet."""
+        since = self._course.last
+        for place in places:
+            place.held, place.since = pending, since
+        self._places.extend(places)
+        if self.is_asked:
+            self._wanted.extend((since, places[-1], each) for each in pending)
+
     def close(self) -> None:
         """Give the events back."""
         self._places.clear()
+        self._wanted.clear()
 
     def told(self, pending: PendingTimes, queued_ns: int) -> CommandTimes:
         """Wait for times that the program wants, which the clock learns from. Raises GonError."""
@@ -227,13 +260,13 @@ class Meter:
         return times
 
 
-def meter_of(stream: Stream, device: Device) -> Meter | None:
+def meter_of(course: Course, device: Device) -> Meter | None:
     """Return what measures a stream's commands; None where the unit, or an older host, does not."""
-    contract = stream.device.contract
+    contract = course.stream.device.contract
     timing = contract.timing if isinstance(contract, Timed) else None
     if timing is None:
         return None
-    meter = Meter(stream, timing, device)
+    meter = Meter(course, timing, device)
     try:
         meter.learn()
     except Unsupported:

@@ -104,7 +104,7 @@ class Queue(Object):
         self._barrier: Command | None = None
         self.meter: Meter | None = None
         if properties & cl.CL_QUEUE_PROFILING_ENABLE:
-            self.meter = meter_of(self.stream, scope.device)
+            self.meter = meter_of(self.course, scope.device)
         self.hold(scope)
 
     def submit(
@@ -192,6 +192,9 @@ class Queue(Object):
             READS.settle_before(work.takes, is_read=False)
         elif work.fills is not None:
             READS.settle_before(work.fills, is_read=True)
+        if work.fills is not None and self.meter is not None:
+            # The read waits for all that, and somebody for the read.
+            self.meter.ask_wanted(self.course.last)
         if command.tells_running:
             command.began = self.stream.record()
         before, meter = self.course.last, work.meter
