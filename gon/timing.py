@@ -24,10 +24,6 @@ class PendingTimes(Pending, Protocol):
         """Let them come."""
         ...
 
-    def want(self) -> None:
-        """Let them come with what is waited for next, if that can be."""
-        ...
-
     @property
     def is_latest(self) -> bool:
         """Whether nothing was queued on the device since they were asked for, as far as is known:

@@ -74,8 +74,6 @@ cdef class Express:
     cdef uint64_t _sent_first
     cdef int64_t _sent_ns
     cdef int64_t _received_ns
-    # Times that are to be asked for beside the next wait.
-    cdef list _wanted
     # The frame whose acknowledgement has told that its stream was quiet.
     cdef uint64_t _quiet_frame
     # The stream of the last upload that has left it quiet, and the number of the next op then.
@@ -91,7 +89,6 @@ cdef class Express:
     cdef bint take_turn(self) except -1
     cdef int give_turn(self) except -1
     cdef int _wait(self, object answer) except -1
-    cdef int _ask_wanted(self) except -1
     cdef int _send_now(self) except -1
     cdef int queue(self, const uint8_t* op, Py_ssize_t size, object origin) except -1
     cdef int _open(self) except -1

@@ -53,9 +53,8 @@ cdef enum:
     _TAG_SYNC = 12
     _TAG_NOTE = 80
     _TAG_TIMES = 81
-    # The times of a command, and of how many commands at most one wait asks for those.
+    # The times of a command.
     _TIMES = 4
-    _WANTED = 64
     # The least room an outbox has, and that for the ends of its ops.
     _ROOM = 16384
     _ENDS = 256
@@ -287,7 +286,6 @@ cdef class Express:
         self._inside = link._inside.threads
         self._sending = link._sending
         self._cookies = link.cookies
-        self._wanted = []
 
     cdef int queue(self, const uint8_t* op, Py_ssize_t size, object origin) except -1:
         """Gather a coded op that nobody waits for here."""
@@ -481,8 +479,6 @@ cdef class Express:
             return 0
         self.waits += 1
         try:
-            if self._wanted:
-                self._ask_wanted()
             self._exchange(answer)
         finally:
             self.give_turn()
@@ -499,14 +495,6 @@ cdef class Express:
                 self.give_turn()
         if self._outbox.count:
             self._link.send_posted()
-        return 0
-
-    cdef int _ask_wanted(self) except -1:
-        """Ask for the times that are wanted."""
-        cdef list wanted = self._wanted
-        self._wanted = []
-        for answer in wanted:
-            (<TimesAnswer>answer).ask()
         return 0
 
     cdef int _exchange(self, object answer) except -1:
@@ -761,13 +749,6 @@ cdef class TimesAnswer(SyncAnswer):
         self._asked_number = express._outbox.first + express._outbox.count
         express._outbox.put(op, put_number(at, cookie) - op, NO_ORIGIN)
         return 0
-
-    def want(self):
-        """Let the times be asked for beside the next wait, or at once if that is long in coming."""
-        cdef Express express = self._express
-        express._wanted.append(self)
-        if len(express._wanted) >= _WANTED:
-            express._ask_wanted()
 
     @property
     def is_latest(self):

@@ -44,9 +44,6 @@ class _PlainTimes:
     def ask(self) -> None:
         self._asked()
 
-    def want(self) -> None:
-        """Do nothing: what waits next is not known here."""
-
     @property
     def is_latest(self) -> bool:
         return False

@@ -50,7 +50,7 @@ def noted_commands_of_a_stream_have_times_in_its_order(trial: Trial) -> None:
         device.launch(stream, advance, GRID, BLOCK, 0, args)
         pendings.append(timing.note(stream, event))
     for pending in pendings[::2]:
-        pending.want()
+        pending.ask()
     device.sync(stream).wait()
     told = [_told(pending) for pending in pendings]
     for before, after in itertools.pairwise(told):

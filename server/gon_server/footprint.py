@@ -35,7 +35,7 @@ _NO_IMAGES: Mapping[int, int] = MappingProxyType({})
 
 class Footprint(NamedTuple):
     """Handles by what an op does to them; `cleans` are buffers it overwrites as a whole, or in
-    part as the write it is a part of.
+    part as the write it is a part of, and events that it makes others of.
     """
 
     reads: tuple[Key, ...] = ()
@@ -104,7 +104,9 @@ def footprint(
             stream, target = _stream(op.stream), _buffer(op.target)
             return Footprint((stream, _buffer(op.source), target), (stream, target))
         case ops.Record() | timing_ops.NoteCommand():
-            return Footprint((_stream(op.stream),), (_stream(op.stream), _event(op.event)))
+            # The event is another point from now on: what spoilt the last one is over with it.
+            stream, event = _stream(op.stream), _event(op.event)
+            return Footprint((stream,), (stream, event), cleans=(event,))
         case ops.WaitEvent():
             return Footprint((_stream(op.stream), _event(op.event)), (_stream(op.stream),))
         case ops.Sync():

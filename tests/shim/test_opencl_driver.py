@@ -157,6 +157,12 @@ def test_pyopencl_in_an_interpreter_of_its_own(environ: dict[str, str]) -> None:
     assert ended.stdout == "good\n"
 
 
+def test_what_comes_in_between_while_times_are_taken(environ: dict[str, str]) -> None:
+    ended = run(environ, sys.executable, str(HERE / "timed_by_pyopencl.py"))
+    assert ended.stdout == "good\n", ended.stderr
+    assert ended.returncode == 0
+
+
 def test_what_the_specification_says_of_images(environ: dict[str, str], tmp_path: Path) -> None:
     ended = run(environ, str(compiled("images", tmp_path)))
     assert ended.stdout == "good\n", ended.stdout + ended.stderr

@@ -41,3 +41,11 @@ def test_clocks_that_drift_or_are_set_are_followed() -> None:
         now += 100_000
         if number == 10_000:
             apart = -(10**12) + 0.0
+
+
+def test_moments_that_contradict_each_other_teach_nothing() -> None:
+    clock = UnitClock()
+    clock.learn(1000, 5000, 5100, 1200)
+    known = clock.here(5000)
+    clock.learn(sent=9000, queued=12_000, ended=13_000, heard=9100)
+    assert clock.here(5000) == known

@@ -11,12 +11,13 @@ import pytest
 from gon.errors import Code, RemoteProtocolError
 from gon.limits import INLINE_BYTES_MAX
 from gon.model import Program
-from gon.wire import ops
+from gon.wire import ops, timing_ops
 from gon.wire.batch import Batch, Failure, Reply
 from gon.wire.ops import AnyOp
 from gon_server.devices import null
 from gon_server.devices.sim import open_device
 from gon_server.executor import Executor
+from gon_server.footprint import Noun, footprint
 
 QUOTA = 1 << 20
 N = 16
@@ -140,6 +141,17 @@ def test_poison_travels_through_events_and_buffers(session: Session) -> None:
     assert session.failure(ops.SyncEvent(6, 10)).op == "Launch"
     through_buffer = session.failure(ops.Copy(0, 2, 0, 1, 0, SIZE), ops.Read(0, 1, 0, SIZE, 11))
     assert through_buffer.op == "Launch"
+
+
+def test_an_event_that_is_another_point_is_no_longer_spoilt(session: Session) -> None:
+    spoilt = (ops.CreateEvent(6), launch(block=1 << 20), ops.Record(3, 6), ops.Sync(3, 9))
+    assert session.failure(*spoilt).code == Code.LAUNCH_TOO_LARGE
+    assert session.failure(ops.SyncEvent(6, 10)).code == Code.LAUNCH_TOO_LARGE
+    session.failure(launch(block=1 << 20), ops.Record(3, 6), ops.Sync(3, 11))
+    good = session.reply(write(1, 2), ops.Record(3, 6), ops.SyncEvent(6, 12))
+    assert good.failure is None
+    noted = footprint(timing_ops.NoteCommand(3, 6), {}, lambda _launch: ())
+    assert noted.cleans == ((Noun.EVENT, 6),)
 
 
 def test_a_sync_of_all_streams_tells_what_nobody_has_waited_for(session: Session) -> None:

@@ -47,8 +47,7 @@ class _Plain:
 
     def queue_noted(self, event: int, /) -> PendingTimes:
         assert self._queue.meter is not None
-        self.queue()
-        return self._queue.meter.note(event)
+        return self._queue.meter.note(self.queue, event)
 
     def queue_asked(self, event: int, /) -> PendingTimes:
         return self.queue_noted(event)
@@ -93,10 +92,10 @@ class Again:
         self._known[number] = _Known(queue, kernel, shape)
         lib.gon_note_launch(number)
 
-    def forget(self, kernel: Kernel) -> None:
-        """Keep nothing of a kernel that has ended."""
+    def forget(self, ended: Kernel | Queue) -> None:
+        """Keep nothing of a kernel, or of a queue, that has ended."""
         for number, known in [*self._known.items()]:
-            if known.kernel is kernel:
+            if ended in (known.kernel, known.queue):
                 self._known.pop(number, None)
 
     def launch(self, number: int, event_at: Handles, queued_ns: int) -> int:
@@ -119,14 +118,16 @@ class Again:
                 known.prepared.queue()
             elif queue.meter is None:
                 known.prepared.queue()
-                event_at[0] = seeded(queue, None)
+                event_at[0] = seeded(queue, None, 0)
             else:
+                before = queue.course.last
                 measured = queue.meter.measure(known.prepared, queued_ns)
-                event_at[0] = seeded(queue, measured)
+                event_at[0] = seeded(queue, measured, before)
         except BaseException as error:  # noqa: BLE001 - nothing passes through the program's C
             return told("clEnqueueNDRangeKernel", error)
         return cl.CL_SUCCESS
 
 
 AGAIN: Final = Again()
-ffi.def_extern(name="gon_launch_again")(AGAIN.launch)
+# What a signal's handler raises before the launch has begun to look is no success.
+ffi.def_extern(name="gon_launch_again", error=cl.CL_OUT_OF_HOST_MEMORY)(AGAIN.launch)

@@ -57,7 +57,8 @@ class Course:
     def passed(self, number: int) -> None:
         """Note that this command is over, and so are those before it."""
         with self._lock:
-            self.over = max(self.over, number)
+            if number > self.over:
+                self.over = number
 
 
 class Command:
@@ -76,7 +77,9 @@ class Command:
         self._read: Pending | None = None
         # What an answer tells of: the command itself, or what went before a read.
         self._answer: Pending | None = None
-        self._covers = 0
+        # The last command that is over when the answer is here; the last that the stream had for
+        # certain before this one, for another thread may queue while this gets its number.
+        self._covers = self._before = 0
         self._mark: Marker | None = None
 
     def __repr__(self) -> str:
@@ -93,6 +96,7 @@ class Command:
         """
         assert self.course is not None
         self._number = self._covers = self.course.number()
+        self._before = before
         if read is not None:
             self._read = self._answer = read
             self._covers = before
@@ -100,9 +104,10 @@ class Command:
         if self._calls:
             WATCHER.put(self._follow)
 
-    def submitted(self, number: int) -> None:
-        """Note that the stream has got it by this number already; nobody knows of it yet."""
+    def submitted(self, number: int, before: int) -> None:
+        """As `submit`, of what the stream has got by this number; nobody knows of it yet."""
         self._number = self._covers = number
+        self._before = before
         self.status = cl.CL_SUBMITTED
 
     def lower(self, status: int) -> None:
@@ -188,6 +193,7 @@ class Command:
             assert self.course is not None
             if self.measured is not None:
                 self._answer = self.measured.answer()
+                self._covers = self._number if self._answer is None else self._before
             if self._answer is None:
                 stream = self.course.stream
                 self._answer = stream.device.contract.sync(stream.handle)

@@ -25,8 +25,12 @@ def entry(name: str) -> Callable[[_Function], _Function]:
     gives_code = _ENTRIES[name].gives_code
 
     def bind(function: _Function) -> _Function:
-        bound = _status(name, function) if gives_code else _creation(name, function)
-        ffi.def_extern(name=f"gon_{name}")(bound)
+        if gives_code:
+            # What a signal's handler raises before `_status` guards the function is no success.
+            bind_to = ffi.def_extern(name=f"gon_{name}", error=cl.CL_OUT_OF_HOST_MEMORY)
+            bind_to(_status(name, function))
+        else:
+            ffi.def_extern(name=f"gon_{name}")(_creation(name, function))
         _bound.add(name)
         return function
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from gon_shim.opencl.answers import Answers, answer, give, pointer, uint, word
 from gon_shim.opencl.command import Command
@@ -30,9 +30,10 @@ class Event(Object):
         queue: Queue | None,
         kind: int,
         command: Command,
-        handle: CData | None = None,
+        seed: _Seed | None = None,
     ) -> None:
-        super().__init__(handle)
+        super().__init__(None if seed is None else seed.handle)
+        self._seed = seed
         self.scope = scope
         self.queue = queue
         self.kind = kind
@@ -48,15 +49,27 @@ class Event(Object):
         """Return the event that has become of a seed; None if the handle is none."""
         with _GROWING:
             seed = _SEEDS.get(handle)
-            if seed is None:  # another thread has looked at it just now, if it is anything
-                return cast("Event | None", cls._live.get(handle))
-            queue, number, measured, own = seed
-            command = Command(queue.course)
-            command.measured = measured
-            command.submitted(number)
-            grown = cls(queue.scope, queue, cl.CL_COMMAND_NDRANGE_KERNEL, command, own)
+            if seed is not None:
+                queue = seed.queue
+                command = Command(queue.course)
+                command.measured = seed.measured
+                command.submitted(seed.number, seed.before)
+                cls(queue.scope, queue, cl.CL_COMMAND_NDRANGE_KERNEL, command, seed)
+            return cast("Event | None", cls._live.get(handle))
+
+    def publish(self) -> None:
+        """Let its handle be known, unless its seed has grown meanwhile: what is made for an event
+        may let the collector run, which ends what the program has forgotten, and looks at seeds.
+        """
+        handle, seed = self.handle, self._seed
+        if seed is None:
+            super().publish()
+        # No call from here on, and so neither the collector nor another thread.
+        elif handle in _SEEDS and _SEEDS[handle] is seed:
+            self._live[handle] = self
             del _SEEDS[handle]
-        return grown
+        else:
+            self.drop()
 
     @classmethod
     def of(cls, handle: CData) -> Event:
@@ -70,25 +83,36 @@ class Event(Object):
             self.command.measured.forget()
 
 
-# What becomes an event once a program looks at it: that of a launch, by its number. The handle is
-# the one without a type: another kind of object may have it later.
-_Seed: TypeAlias = "tuple[Queue, int, Measured | None, CData]"
+class _Seed(NamedTuple):
+    """What becomes an event once a program looks at it: that of a launch, by its number. The handle
+    is the one without a type: another kind of object may have it later.
+    """
+
+    queue: Queue
+    number: int
+    before: int
+    measured: Measured | None
+    handle: CData
+
+
 _SEEDS: Final[dict[CData, _Seed]] = {}
-_GROWING: Final = threading.Lock()
+# Whoever looks at a seed that another thread lets grow waits for the event.
+_GROWING: Final = threading.RLock()
 
 
-def seeded(queue: Queue, measured: Measured | None) -> CData:
+def seeded(queue: Queue, measured: Measured | None, before: int) -> CData:
     """Return a handle for the event of the launch that a queue's stream has got last: an event
-    costs more than the launch, and a program looks at it when it has nothing better to do.
+    costs more than the launch, and a program looks at it when it has nothing better to do. `before`
+    is the number of the stream's last command when the launch was not yet there.
     """
     handle = new_handle()
-    _SEEDS[handle] = queue, queue.course.number(), measured, handle
+    _SEEDS[handle] = _Seed(queue, queue.course.number(), before, measured, handle)
     return handle
 
 
 def grow_all(queue: Queue) -> None:
     """Let all seeds of a queue grow, which may end: events let theirs live."""
-    for handle in [handle for handle, seed in [*_SEEDS.items()] if seed[0] is queue]:
+    for handle in [handle for handle, seed in [*_SEEDS.items()] if seed.queue is queue]:
         Event.find(handle)
 
 

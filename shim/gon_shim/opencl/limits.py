@@ -31,5 +31,10 @@ CLOCK_WAITS: Final = 16
 CLOCK_DRIFT_PPM: Final = 500
 # Waits for one launch each after which the next launch is taken to be waited for as well.
 WAITS_EXPECTED_AFTER: Final = 4
-# Commands whose times a queue lets the unit keep before it asks for them.
+# Commands whose times a queue lets the unit keep before it asks for them, if they are over; and if
+# they are not, for a question waits there.
 MEASURED_MAX: Final = 64
+PLACES_MAX: Final = 512
+# How long a launch waits for another thread to queue and note its own: a thread that takes longer
+# waits for something, and what may go wrong is one time.
+NOTING_WAIT_MAX_S: Final = 1.0

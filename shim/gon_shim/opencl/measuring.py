@@ -15,9 +15,12 @@ Rules: what has no event of OpenCL's is not measured, for nobody can ask.
 
 from __future__ import annotations
 
+import itertools
 import threading
+from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from contextlib import suppress
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from gon.device import Pending
 from gon.errors import GonError, Unsupported
@@ -26,11 +29,17 @@ from gon.timing import PendingTimes, Timed, Timing
 from gon_shim.opencl.device import Device, now_ns
 from gon_shim.opencl.errors import ClError
 from gon_shim.opencl.khronos import constants as cl
-from gon_shim.opencl.limits import CLOCK_WAITS, MEASURED_MAX, WAITS_EXPECTED_AFTER
+from gon_shim.opencl.limits import (
+    CLOCK_WAITS,
+    MEASURED_MAX,
+    NOTING_WAIT_MAX_S,
+    PLACES_MAX,
+    WAITS_EXPECTED_AFTER,
+)
 
 if TYPE_CHECKING:
     from gon_client.event import Event as Point
-    from gon_client.stream import Stream
+    from gon_shim.opencl.command import Course
 
 
 class Noted(Protocol):
@@ -46,14 +55,13 @@ class Noted(Protocol):
 class Measured:
     """The times of one command: of itself, or of the markers before and after it."""
 
-    __slots__ = ("_index", "_meter", "_pending", "_queued_ns", "_times")
+    __slots__ = ("_meter", "_pending", "_places", "_queued_ns", "_since", "_times")
 
-    def __init__(
-        self, meter: Meter, index: int, queued_ns: int, pending: tuple[PendingTimes, ...]
-    ) -> None:
-        self._meter, self._index = meter, index
+    def __init__(self, meter: Meter, queued_ns: int, *places: _Place) -> None:
+        self._meter, self._places = meter, places
         self._queued_ns = queued_ns
-        self._pending = pending
+        self._pending = places[-1].held
+        self._since = places[-1].since
         self._times: tuple[int, int, int, int] | None = None
 
     def __repr__(self) -> str:
@@ -61,13 +69,16 @@ class Measured:
 
     def forget(self) -> None:
         """Hear that nobody will ask."""
-        self._meter.let_go(self._index, self._pending)
+        for place in self._places:
+            if place.held is self._pending:
+                place.held = ()
 
     def answer(self) -> Pending | None:
         """Return what is here once the command is over, if its times come anyway."""
         if not self._meter.is_asked:
             return None
         self._meter.waited()
+        self._meter.ask_wanted(self._since)
         self._pending[-1].ask()
         return self._pending[-1]
 
@@ -87,29 +98,47 @@ class Measured:
         return self._times
 
 
+class _Place:
+    """An event that keeps times, and what it holds that may still be wanted."""
+
+    __slots__ = ("held", "point", "since")
+
+    def __init__(self, point: Point) -> None:
+        self.point = point
+        self.held: tuple[PendingTimes, ...] = ()
+        # What the number of its command is above.
+        self.since = 0
+
+
 class Meter:
     """Measures the commands of one stream."""
 
-    def __init__(self, stream: Stream, timing: Timing, device: Device) -> None:
+    _numbers: ClassVar = itertools.count(1)
+    # That of the meter that has measured last.
+    _at_work: ClassVar = 0
+
+    def __init__(self, course: Course, timing: Timing, device: Device) -> None:
         self.clock = device.clock
         self._timing = timing
-        self._stream = stream
+        self._course, self._stream = course, course.stream
+        self._number = next(self._numbers)
         # Whether the program has ever asked for times.
         self.is_asked = False
         # Launches since the program has waited, and how often it has waited for one by itself.
         self._unwaited = self._single = 0
         # The last launch that was asked for at once.
         self._latest: PendingTimes | None = None
-        # The events that keep times, what those hold that may still be wanted, and how often one
-        # was taken.
-        self._points: list[Point] = []
-        self._held: list[tuple[PendingTimes, ...]] = []
-        self._taken = 0
-        # Held while a command is queued: it is to be there before others make its events be asked.
-        self._lock = threading.Lock()
+        # The places that nobody is at, the one taken first foremost: a place is in here once its
+        # command is queued. No lock is held for that: it may let the collector run, which may end
+        # what queues a command of its own, here or in a thread that sends.
+        self._places: deque[_Place] = deque()
+        # What is to be asked for beside the next wait, the oldest first, each with its `since`.
+        self._wanted: deque[tuple[int, _Place, PendingTimes]] = deque(maxlen=PLACES_MAX)
+        # Held while a command is queued and then noted.
+        self._noting = threading.RLock()
 
     def __repr__(self) -> str:
-        return f"Meter({self._taken} measured)"
+        return f"Meter({len(self._places)} places)"
 
     def learn(self) -> None:
         """Learn the clock by some waits for nothing. Raises Unsupported."""
@@ -124,20 +153,19 @@ class Meter:
 
     def measure(self, launch: Noted, queued_ns: int) -> Measured:
         """Measure a launch."""
-        with self._lock:
-            index = self._free()
-            event = self._points[index].handle
-            self._unwaited += 1
-            if self._unwaited > 1:
-                self._single = 0
-            if self.is_asked and self._single >= WAITS_EXPECTED_AFTER:
-                self._latest = pending = launch.queue_asked(event)
-            else:
-                pending = launch.queue_noted(event)
-                if self.is_asked:
-                    pending.want()
-            held = self._held[index] = (pending,)
-        return Measured(self, index, queued_ns, held)
+        place = self._take()
+        event = place.point.handle
+        self._unwaited += 1
+        # What another stream gets next waits for the answer to a question that comes too early.
+        if self._unwaited > 1 or Meter._at_work != self._number:
+            self._single = 0
+        Meter._at_work = self._number
+        is_next = self.is_asked and self._single >= WAITS_EXPECTED_AFTER
+        pending = launch.queue_asked(event) if is_next else launch.queue_noted(event)
+        self._keep((pending,), place)
+        if is_next:
+            self._latest = pending
+        return Measured(self, queued_ns, place)
 
     def waited(self) -> None:
         """Hear that the program waits."""
@@ -151,47 +179,74 @@ class Meter:
         """
         self.waited()
         latest, self._latest = self._latest, None
-        if latest is None or not latest.is_latest:
+        is_told = latest is not None and latest.is_latest
+        self.ask_wanted(self._course.last)
+        if latest is None or not is_told:
             return False
         latest.wait()
         return True
 
-    def note(self, event: int) -> PendingTimes:
-        """Let an event be the last command of the stream."""
-        return self._timing.note(self._stream.handle, Handle(event))
+    def ask_wanted(self, last: int) -> None:
+        """Ask for what is wanted of the commands that came after at most `last` others: a question
+        for more would wait for more, as one for another stream's would.
+        """
+        with suppress(IndexError):  # of none, or which another thread has taken
+            while self._wanted[0][0] <= last:
+                _, place, pending = self._wanted.popleft()
+                if pending in place.held:
+                    pending.ask()
+
+    def note(self, run: Callable[[], object], event: int) -> PendingTimes:
+        """Let `run` queue one command, and an event be that."""
+        # Another thread's command between the two would be noted instead. The wait has a limit, for
+        # the collector may queue a command in a thread that sends, and who is here may wait for it.
+        is_alone = self._noting.acquire(timeout=NOTING_WAIT_MAX_S)
+        try:
+            run()
+            return self._timing.note(self._stream.handle, Handle(event))
+        finally:
+            if is_alone:
+                self._noting.release()
 
     def around(
         self, run: Callable[[], Pending | None], queued_ns: int
     ) -> tuple[Measured, Pending | None]:
         """Measure whatever `run` queues; return what it gives, too."""
-        with self._lock:
-            first, last = self._free(), self._free()
-            places = self._points[first], self._points[last]
-            pending = tuple(self._timing.times(place.handle) for place in places)
-            self._held[first] = self._held[last] = pending
-            self._stream.record(places[0])
-            given = run()
-            self._stream.record(places[1])
-        if self.is_asked:
-            for each in pending:
-                each.want()
-        return Measured(self, last, queued_ns, pending), given
+        places = self._take(), self._take()
+        pending = tuple(self._timing.times(place.point.handle) for place in places)
+        self._stream.record(places[0].point)
+        given = run()
+        self._stream.record(places[1].point)
+        self._keep(pending, *places)
+        return Measured(self, queued_ns, *places), given
 
-    def _free(self) -> int:
-        """Return the place of an event that nobody needs from now on."""
-        index = self._taken % MEASURED_MAX
-        self._taken += 1
-        if index == len(self._points):
-            self._points.append(self._stream.device.create_event())
-            self._held.append(())
-        for each in self._held[index]:
+    def _take(self) -> _Place:
+        """Take a place that nobody needs from now on."""
+        if len(self._places) < MEASURED_MAX:
+            return _Place(self._stream.device.create_event())
+        first = self._places[0]
+        is_over = not first.held or self._course.over > first.since
+        # A question for what is not over would hold up what other streams get after it.
+        if not is_over and len(self._places) < PLACES_MAX:
+            return _Place(self._stream.device.create_event())
+        place = self._places.popleft()
+        for each in place.held:
             each.ask()
-        return index
+        return place
 
-    def let_go(self, index: int, pending: tuple[PendingTimes, ...]) -> None:
-        """Hear that nobody will want these any more."""
-        if self._held[index] is pending:
-            self._held[index] = ()
+    def _keep(self, pending: tuple[PendingTimes, ...], *places: _Place) -> None:
+        """Let places be taken again: what they hold is queued, but has no number yet."""
+        since = self._course.last
+        for place in places:
+            place.held, place.since = pending, since
+        self._places.extend(places)
+        if self.is_asked:
+            self._wanted.extend((since, places[-1], each) for each in pending)
+
+    def close(self) -> None:
+        """Give the events back."""
+        self._places.clear()
+        self._wanted.clear()
 
     def told(self, pending: PendingTimes, queued_ns: int) -> CommandTimes:
         """Wait for times that the program wants, which the clock learns from. Raises GonError."""
@@ -205,13 +260,13 @@ class Meter:
         return times
 
 
-def meter_of(stream: Stream, device: Device) -> Meter | None:
+def meter_of(course: Course, device: Device) -> Meter | None:
     """Return what measures a stream's commands; None where the unit, or an older host, does not."""
-    contract = stream.device.contract
+    contract = course.stream.device.contract
     timing = contract.timing if isinstance(contract, Timed) else None
     if timing is None:
         return None
-    meter = Meter(stream, timing, device)
+    meter = Meter(course, timing, device)
     try:
         meter.learn()
     except Unsupported:

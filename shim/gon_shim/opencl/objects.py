@@ -20,7 +20,8 @@ from gon_shim.opencl.errors import ClError
 if TYPE_CHECKING:
     from _gon_opencl import CData
 
-_COUNTING = threading.Lock()
+# The collector may end a program's objects while it is held.
+_COUNTING = threading.RLock()
 # The words of objects that have ended, the oldest first: they stay words, for a handle that is none
 # any more is looked into too.
 _WORDS: deque[CData] = deque()
@@ -120,6 +121,10 @@ class Object(metaclass=_Whole):
             return
         self.end()
         _WORDS.append(self.handle)
+        self.drop()
+
+    def drop(self) -> None:
+        """Let nothing live any more as long as this one does."""
         held, self._held = self._held, []
         for other in held:
             other.unpin()

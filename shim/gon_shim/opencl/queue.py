@@ -15,6 +15,7 @@ from _gon_opencl import ffi
 from gon.device import Pending
 from gon.errors import GonError
 from gon.timing import PendingTimes
+from gon_shim.opencl.again import AGAIN
 from gon_shim.opencl.answers import (
     Answers,
     answer,
@@ -79,8 +80,7 @@ class _Once:
         self._run, self._meter = run, meter
 
     def queue_noted(self, event: int, /) -> PendingTimes:
-        self._run()
-        return self._meter.note(event)
+        return self._meter.note(self._run, event)
 
     def queue_asked(self, event: int, /) -> PendingTimes:
         return self.queue_noted(event)
@@ -104,7 +104,7 @@ class Queue(Object):
         self._barrier: Command | None = None
         self.meter: Meter | None = None
         if properties & cl.CL_QUEUE_PROFILING_ENABLE:
-            self.meter = meter_of(self.stream, scope.device)
+            self.meter = meter_of(self.course, scope.device)
         self.hold(scope)
 
     def submit(
@@ -192,6 +192,9 @@ class Queue(Object):
             READS.settle_before(work.takes, is_read=False)
         elif work.fills is not None:
             READS.settle_before(work.fills, is_read=True)
+        if work.fills is not None and self.meter is not None:
+            # The read waits for all that, and somebody for the read.
+            self.meter.ask_wanted(self.course.last)
         if command.tells_running:
             command.began = self.stream.record()
         before, meter = self.course.last, work.meter
@@ -230,6 +233,9 @@ class Queue(Object):
         super().release()
 
     def end(self) -> None:
+        AGAIN.forget(self)
+        if self.meter is not None:
+            self.meter.close()
         with suppress(GonError):  # of a lease that is over there is nothing left to close
             self.stream.close()
 

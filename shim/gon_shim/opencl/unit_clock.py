@@ -31,6 +31,8 @@ class UnitClock:
         heard of after these of ours.
         """
         least, most = sent - queued, heard - ended
+        if least > most:  # one of these moments was not what it is said to be
+            return
         if self._least is not None:
             unsure = max(0, heard - self._seen) * CLOCK_DRIFT_PPM // 1_000_000
             known_least, known_most = self._least - unsure, self._most + unsure
