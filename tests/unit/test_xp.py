@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Callable, Iterator
 from typing import cast
 
@@ -17,6 +18,7 @@ from gon.array_limits import ARRAY_PROGRAMS_MAX, ARRAY_STEPS_MAX
 from gon.errors import BadHandle, InvalidArgument, Unsupported
 from gon.model import Handle, Program
 from gon_client.device import Device
+from gon_client.xp import runner
 from gon_client.xp.default import DEFAULT, Default
 
 xp = gon.xp
@@ -269,6 +271,12 @@ CASES: list[tuple[str, Callable[[xp.Array], xp.Array], Callable[[], Host]]] = [
     ("cumulative", lambda a: xp.cumulative_sum(a, axis=1), lambda: np.cumsum(H, axis=1)),
     ("initial", lambda a: xp.cumulative_prod(a[0, 0], include_initial=True),
      lambda: np.cumprod(np.concatenate([np.ones(1, np.float32), H[0, 0]]))),
+    ("whole sums", lambda a: xp.cumulative_sum(xp.asarray(BIG), dtype=xp.uint64),
+     lambda: np.cumsum(BIG, dtype=np.uint64)),
+    ("cut products", lambda a: xp.cumulative_prod(xp.asarray([1.5, 1.5]), dtype=xp.int64),
+     lambda: np.cumprod([1.5, 1.5], dtype=np.int64)),
+    ("halves", lambda a: xp.mean(xp.asarray(np.full(70_000, 3, np.float16))),
+     lambda: np.asarray(np.float16(3))),
     ("tril", lambda a: xp.tril(a, k=1), lambda: np.tril(H, k=1)),
     ("eye", lambda a: xp.eye(3, 4, k=-1), lambda: np.eye(3, 4, k=-1)),
     ("arange", lambda a: xp.arange(5, -3, -0.7, dtype=xp.float32),
@@ -277,16 +285,36 @@ CASES: list[tuple[str, Callable[[xp.Array], xp.Array], Callable[[], Host]]] = [
      lambda: np.linspace(0, 7, 11, endpoint=False)),
     ("meshgrid", lambda a: xp.meshgrid(xp.arange(3), xp.arange(4))[1],
      lambda: np.meshgrid(np.arange(3), np.arange(4))[1]),
+    ("turned grid", lambda a: xp.meshgrid(a[0].T, a[0, 0])[0],
+     lambda: np.meshgrid(H[0].T, H[0, 0])[0]),
+    ("large range", lambda a: xp.arange(2**63, 2**63 + 3, dtype=xp.uint64),
+     lambda: np.arange(2**63, 2**63 + 3, dtype=np.uint64)),
+    ("cut range", lambda a: xp.arange(0, 5, 1.5, dtype=xp.int64),
+     lambda: np.arange(0, 5, 1.5, dtype=np.int64)),
+    ("same range", lambda a: xp.arange(1, 5, 0.5, dtype=xp.int64),
+     lambda: np.arange(1, 5, 0.5, dtype=np.int64)),
+    ("rolls", lambda a: xp.roll(a, (1, 1), axis=2), lambda: np.roll(H, (1, 1), axis=2)),
+    ("bounds", lambda a: xp.clip(xp.asarray(np.array([200, 3], "u1")), xp.asarray([-5, 7]), None),
+     lambda: np.clip(np.array([200, 3], "u1"), np.array([-5, 7]), None)),
     ("distinct", lambda a: xp.unique_values(a % 7), lambda: np.unique(H % np.float32(7))),
     ("inverse", lambda a: xp.unique_all(a % 7).inverse_indices,
      lambda: np.unique(H % np.float32(7), return_inverse=True)[1].reshape(H.shape)),
     ("real", lambda a: xp.real(xp.astype(a, xp.complex64) * 1j),
      lambda: (H.astype("c8") * 1j).real),
     ("powers", lambda a: a**2 + 2.0**a, lambda: H**2 + np.float32(2) ** H),
+    ("whole squares", lambda a: xp.asarray([2**40]) ** 2.0, lambda: np.array([2**40]) ** 2.0),
+    ("true squares", lambda a: xp.asarray([True]) ** 2, lambda: np.array([True]) ** 2),
+    ("NumPy's sizes", lambda a: xp.tile(xp.repeat(xp.eye(N3, k=N3 - 1), N3), (N3,)),
+     lambda: np.tile(np.repeat(np.eye(3, k=2), 3), 3)),
+    ("NumPy's counts", lambda a: xp.triu(xp.roll(xp.broadcast_to(
+        xp.linspace(0, 1, N3, endpoint=np.bool_(True)), (N3, N3)), N3 - 2), k=N3 - 3),
+     lambda: np.triu(np.roll(np.broadcast_to(np.linspace(0, 1, 3), (3, 3)), 1))),
     ("astype", lambda a: xp.astype(a, xp.int8), lambda: H.astype(np.int8)),
     ("reshape", lambda a: xp.reshape(a.mT, (-1, 4)), lambda: H.transpose(0, 2, 1).reshape(-1, 4)),
 ]  # fmt: skip
 H = numbers(3, 4, 5)
+BIG = np.array([2**60, 1, 2])
+N3 = cast("int", np.int64(3))
 
 
 @pytest.mark.parametrize(
@@ -310,6 +338,33 @@ def test_numbers_have_the_arrays_type() -> None:
     assert small.dtype == xp.int8
     with pytest.raises(InvalidArgument, match="in the place of int8"):
         small += 1.5
+
+
+def test_numbers_that_do_not_fit_are_refused() -> None:
+    small, real = xp.zeros(3, dtype=xp.uint8), xp.zeros(2)
+    with pytest.raises(OverflowError):
+        xp.full(2, 300, dtype=xp.uint8)
+    with pytest.raises(OverflowError):
+        small[0] = 300
+    for number in (1j, np.complex64(1j)):
+        with pytest.raises(InvalidArgument, match="does not become float64"):
+            real[0] = number
+    with pytest.raises(InvalidArgument, match="NaN"):
+        small[0] = float("nan")
+    calls: list[Callable[[], object]] = [
+        lambda: xp.diff(real, n=-1),
+        lambda: xp.repeat(real, -1),
+        lambda: xp.broadcast_to(real, (-1, 2)),
+        lambda: xp.linspace(0, 1, -1),
+    ]
+    for call in calls:
+        with pytest.raises(InvalidArgument):
+            call()
+    same(small == 2**70, np.zeros(3, np.bool_))
+    same(small > -(2**70), np.ones(3, np.bool_))
+    assert (small == None) is False  # noqa: E711 - what it gives
+    small[:2] = xp.asarray(np.array([[8, 9]], np.uint8))
+    same(small, np.array([8, 9, 0], np.uint8))
 
 
 # How it meets others -------------------------------------------------------------------------
@@ -372,6 +427,75 @@ def test_what_fails_is_told_by_the_wait_and_what_follows_works() -> None:
         _ = xp.ones(3) + xp.ones(4)
     with pytest.raises(InvalidArgument, match="cannot be of"):
         xp.broadcast_to(xp.ones(3), (4,))
+
+
+def test_what_fails_takes_nothing_else_with_it() -> None:
+    x = xp.asarray(numbers(3))
+    later, places = x * 2, xp.asarray([7])
+    wrong, right, both = x[places], x[places - 5], x[places] + x[places - 5]
+    view = x[1:]
+    x[0] = 5
+    view += 1
+    wanted = numbers(3)
+    wanted[0] = 5
+    wanted[1:] += 1
+    same(x, wanted)
+    same(later, numbers(3) * 2)
+    same(right, numbers(3)[[2]])
+    for bad in (wrong, both, wrong + 1):
+        for _ in range(2):
+            with pytest.raises(InvalidArgument, match="out of bounds"):
+                bad.numpy()
+    with pytest.raises(InvalidArgument, match="out of bounds"):
+        x[...] = wrong
+    same(x, wanted)
+
+
+def test_what_may_fail_and_does_not_is_one_launch_more(counted: Counted) -> None:
+    x, host = xp.asarray(numbers(8)), numbers(8)
+    places = xp.asarray(np.arange(8)[::-1].copy())
+    for _ in range(6):
+        x, host = (x + 1)[places] * 2, (host + np.float32(1))[::-1] * np.float32(2)
+    same(x, host)
+    assert counted.launches == 2
+
+
+def test_readers_of_several_threads_are_all_run_before_a_write() -> None:
+    x = xp.zeros(4)
+    kept: list[xp.Array] = []
+    threads = [threading.Thread(target=lambda: kept.extend(x + n for n in range(200)))
+               for _ in range(4)]  # fmt: skip
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    x[...] = 1000.0
+    assert sorted(float(each[0]) for each in kept) == sorted([*range(200)] * 4)
+
+
+def test_threads_that_come_first_share_one_runner(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = threading.Barrier(2)
+    made: list[object] = []
+
+    def runner_on(device: Device) -> object:
+        made.append(device)
+        return object()
+
+    monkeypatch.setattr(runner, "runner_on", runner_on)
+    with gon.local("sim:", personalities=("gpu",)) as other:
+        found: list[object] = []
+
+        def first() -> None:
+            both.wait()
+            found.append(other.arrays)
+
+        threads = [threading.Thread(target=first) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(made) == 1
+    assert found[0] is found[1]
 
 
 def test_the_namespace_is_the_standards() -> None:
