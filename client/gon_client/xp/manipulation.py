@@ -153,7 +153,7 @@ def roll(x: Array, /, shift: int | tuple[int, ...], *, axis: Axes = None) -> Arr
         return roll(x.in_shape((x.size,)), shift, axis=0).in_shape(x.shape)
     axes = axis if isinstance(axis, Sequence) else (axis,)
     shifts = shift if isinstance(shift, Sequence) else (shift,) * len(axes)
-    shifts = [operator.index(by) for by in shifts]
+    shifts = tuple(operator.index(by) for by in shifts)
     if len(axes) == 1:
         axes = tuple(axes) * len(shifts)
     if len(shifts) != len(axes):
