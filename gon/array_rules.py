@@ -91,7 +91,8 @@ def check_shape(shape: Shape) -> None:
         raise LimitExceeded(f"an array of {len(shape)} dimensions; at most {ARRAY_DIMS_MAX}")
     if min(shape, default=0) < 0:
         raise InvalidArgument(f"a shape of {list(shape)}")
-    if max(shape, default=0) > ARRAY_ELEMENTS_MAX or math.prod(shape) > ARRAY_ELEMENTS_MAX:
+    # NumPy, too, counts what a size of 0 is not to hide.
+    if math.prod([max(size, 1) for size in shape]) > ARRAY_ELEMENTS_MAX:
         raise LimitExceeded(f"an array of {list(shape)}; at most {ARRAY_ELEMENTS_MAX} elements")
 
 

@@ -6,6 +6,7 @@ for. Must not know: the device, but that it compiles.
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from os import PathLike
@@ -27,6 +28,8 @@ class Models(ABC):
     """What a device makes of programs that engines run."""
 
     _arrays: Runner | None = None
+    # What is noted for a device is of one runner: threads that come first at once get the same.
+    _arrays_lock = threading.Lock()
 
     @abstractmethod
     def compile(
@@ -104,5 +107,7 @@ class Models(ABC):
         if self._arrays is None:
             from gon_client.xp.runner import runner_on
 
-            self._arrays = runner_on(self)
+            with self._arrays_lock:
+                if self._arrays is None:
+                    self._arrays = runner_on(self)
         return self._arrays

@@ -6,8 +6,10 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 import gon
+from gon.errors import InvalidArgument
 from gon.model import LaunchConfig
 from tests.e2e.gond_process import PATIENCE_S, Gond
 
@@ -50,3 +52,29 @@ def test_arrays_and_kernels_share_what_they_work_on(device: gon.Device) -> None:
         wanted = host.reshape(2, 128).T @ np.ones((2, 1), np.float32)
         assert np.array_equal(y.numpy(), wanted)
         assert np.array_equal(again.numpy(), wanted)
+
+
+def test_what_fails_takes_nothing_else_with_it(device: gon.Device) -> None:
+    with gon.xp.use(device):
+        x, places = gon.xp.asarray([1.0, 2.0, 3.0]), gon.xp.asarray([7])
+        later, wrong, right = x * 2, x[places], x[places - 5]
+        both = wrong + right
+        x[0] = 5
+        assert later.numpy().tolist() == [2, 4, 6]
+        assert (right + 1).numpy().tolist() == [4]
+        for bad in (wrong, both, wrong + 1):
+            with pytest.raises(InvalidArgument, match="out of bounds"):
+                bad.numpy()
+        with pytest.raises(InvalidArgument, match="out of bounds"):
+            x[...] = wrong
+        # What is posted aside stops nothing else; a sync of the device tells of it, and so does
+        # what is asked for afterwards.
+        wrong = x[places]
+        device.arrays.evaluate([wrong.storage])
+        device.default_stream.sync()
+        with pytest.raises(InvalidArgument, match="out of bounds"):
+            device.sync()
+        assert (x + 1).numpy().tolist() == [6, 3, 4]
+        with pytest.raises(InvalidArgument, match="out of bounds"):
+            (wrong * 2).numpy()
+        assert x.numpy().tolist() == [5, 2, 3]

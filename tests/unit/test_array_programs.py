@@ -41,7 +41,9 @@ from gon.errors import GonError, InvalidArgument, LimitExceeded, Unsupported
 from gon.model import Program
 from gon_server.engines.array.engine import open_engine
 from gon_server.engines.array.plan import BLOCK
+from gon_server.engines.array.program import Scratch
 from gon_server.engines.base import Share, Tensor
+from gon_server.engines.limits import SCRATCH_KEPT_BYTES_MAX
 
 ENGINE = open_engine(Share(1))
 ADD = Apply("add")
@@ -311,3 +313,17 @@ def test_a_program_reads_the_same_once_coded() -> None:
     x, y, out = np.arange(12.0), np.zeros(N), np.zeros(N)
     run(made, x, y, out, numbers=[np.float64(3)])
     assert np.array_equal(out, np.power(x, 3.0))
+
+
+def test_a_size_of_zero_hides_no_others() -> None:
+    huge = Operand(0, 0, (0, ARRAY_ELEMENTS_MAX, ARRAY_ELEMENTS_MAX), (0, 0, 0))
+    made = program(step(Apply("negative"), huge), outputs=[output(Operand(2, 0, (0,), (1,)), 0)])
+    with pytest.raises(LimitExceeded, match="step 0: an array of"):
+        decode(encode(made))
+
+
+def test_memory_between_that_grows_is_kept_a_few_times_only() -> None:
+    scratch = Scratch()
+    kept = {id(room): room for room in (scratch.memory(1 << 20 | n << 6) for n in range(1, 40))}
+    assert len(kept) == 1
+    assert scratch.memory(SCRATCH_KEPT_BYTES_MAX).nbytes == SCRATCH_KEPT_BYTES_MAX

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
-from typing import cast
+import threading
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 import gon
 from gon.array_limits import ARRAY_PROGRAMS_MAX, ARRAY_STEPS_MAX
 from gon.errors import BadHandle, InvalidArgument, Unsupported
 from gon.model import Handle, Program
 from gon_client.device import Device
+from gon_client.xp import runner
 from gon_client.xp.default import DEFAULT, Default
+from tests.unit.xp_arrays import numbers, same
 
 xp = gon.xp
-Host = NDArray[np.generic]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -55,24 +53,6 @@ class Counted:
 def counted(device: Device, monkeypatch: pytest.MonkeyPatch) -> Counted:
     device.arrays._programs.clear()
     return Counted(device, monkeypatch)
-
-
-def same(found: xp.Array, wanted: Host | np.generic) -> None:
-    """Assert that an array is NumPy's, to the bit."""
-    here = found.numpy()
-    assert here.dtype == wanted.dtype
-    assert here.shape == wanted.shape
-    assert np.array_equal(here, wanted, equal_nan=wanted.dtype.kind in "fc")
-
-
-def numbers(*shape: int, dtype: str = "float32") -> NDArray[np.float32]:
-    """Return numbers of a type, which is said to be float32 whatever it is."""
-    size = int(np.prod(shape))
-    return cast("NDArray[np.float32]", numbers_of(size).astype(dtype).reshape(shape))
-
-
-def numbers_of(size: int) -> NDArray[np.int64]:
-    return np.arange(size) * 37 % 101 - 50
 
 
 # What costs what -----------------------------------------------------------------------------
@@ -220,98 +200,6 @@ def test_arrays_of_places_and_masks() -> None:
         wrong.numpy()
 
 
-REDUCTIONS: list[tuple[Callable[..., xp.Array], Callable[..., Host]]] = [
-    (xp.sum, np.sum), (xp.prod, np.prod), (xp.mean, np.mean), (xp.std, np.std), (xp.var, np.var),
-    (xp.max, np.max), (xp.min, np.min), (xp.any, np.any), (xp.all, np.all),
-    (xp.count_nonzero, np.count_nonzero),
-]  # fmt: skip
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.data())
-def test_reductions_are_numpys(data: st.DataObject) -> None:
-    ours, theirs = data.draw(st.sampled_from(REDUCTIONS))
-    dtype = data.draw(st.sampled_from(("int8", "uint16", "int64", "float32", "float64")))
-    shape = tuple(data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)))
-    axis = data.draw(st.one_of(st.none(), st.integers(-len(shape), len(shape) - 1)))
-    keepdims = data.draw(st.booleans())
-    host = numbers(*shape, dtype=dtype)
-    with np.errstate(all="ignore"):
-        wanted = np.asarray(theirs(host, axis=axis, keepdims=keepdims))
-    same(ours(xp.asarray(host), axis=axis, keepdims=keepdims), wanted)
-
-
-CASES: list[tuple[str, Callable[[xp.Array], xp.Array], Callable[[], Host]]] = [
-    ("matmul", lambda a: a @ a.mT, lambda: H @ H.transpose(0, 2, 1)),
-    ("matvec", lambda a: a @ a[0, 0], lambda: H @ H[0, 0]),
-    ("vecmat", lambda a: a[0, :, 0] @ a, lambda: H[0, :, 0] @ H),
-    ("stack", lambda a: a @ a[0].T, lambda: H @ H[0].T),
-    ("vecdot", lambda a: xp.vecdot(a, a[0, 0]), lambda: np.vecdot(H, H[0, 0])),
-    ("tensordot", lambda a: xp.tensordot(a, a, axes=((0, 2), (0, 2))),
-     lambda: np.tensordot(H, H, axes=((0, 2), (0, 2)))),
-    ("sort", lambda a: xp.sort(a, axis=1), lambda: np.sort(H, axis=1)),
-    ("falling", lambda a: xp.sort(a, descending=True), lambda: np.flip(np.sort(H), -1)),
-    ("argsort", lambda a: xp.argsort(a, axis=0), lambda: np.argsort(H, axis=0, kind="stable")),
-    ("argmax", lambda a: xp.argmax(a), lambda: np.asarray(np.argmax(H))),
-    ("take", lambda a: xp.take(a, xp.asarray([2, 0]), axis=1), lambda: np.take(H, [2, 0], axis=1)),
-    ("along", lambda a: xp.take_along_axis(a, xp.argsort(a, axis=2), axis=2),
-     lambda: np.take_along_axis(H, np.argsort(H, axis=2, kind="stable"), axis=2)),
-    ("search", lambda a: xp.searchsorted(xp.arange(9), xp.asarray([3, 99]), side="right"),
-     lambda: np.searchsorted(np.arange(9), np.asarray([3, 99]), side="right")),
-    ("roll", lambda a: xp.roll(a, (1, -2), axis=(0, 2)), lambda: np.roll(H, (1, -2), axis=(0, 2))),
-    ("tile", lambda a: xp.tile(a, (2, 1, 3)), lambda: np.tile(H, (2, 1, 3))),
-    ("repeat", lambda a: xp.repeat(a, 3, axis=1), lambda: np.repeat(H, 3, axis=1)),
-    ("repeats", lambda a: xp.repeat(a[0, 0], xp.asarray([0, 2, 1, 0, 1])),
-     lambda: np.repeat(H[0, 0], [0, 2, 1, 0, 1])),
-    ("where", lambda a: xp.where(a > 0, a, -1.0), lambda: np.where(H > 0, H, np.float32(-1))),
-    ("clip", lambda a: xp.clip(a, -3, a + 2), lambda: np.clip(H, -3, H + np.float32(2))),
-    ("diff", lambda a: xp.diff(a, n=2, axis=1), lambda: np.diff(H, n=2, axis=1)),
-    ("cumulative", lambda a: xp.cumulative_sum(a, axis=1), lambda: np.cumsum(H, axis=1)),
-    ("initial", lambda a: xp.cumulative_prod(a[0, 0], include_initial=True),
-     lambda: np.cumprod(np.concatenate([np.ones(1, np.float32), H[0, 0]]))),
-    ("tril", lambda a: xp.tril(a, k=1), lambda: np.tril(H, k=1)),
-    ("eye", lambda a: xp.eye(3, 4, k=-1), lambda: np.eye(3, 4, k=-1)),
-    ("arange", lambda a: xp.arange(5, -3, -0.7, dtype=xp.float32),
-     lambda: np.arange(5, -3, -0.7, dtype=np.float32)),
-    ("linspace", lambda a: xp.linspace(0, 7, 11, endpoint=False),
-     lambda: np.linspace(0, 7, 11, endpoint=False)),
-    ("meshgrid", lambda a: xp.meshgrid(xp.arange(3), xp.arange(4))[1],
-     lambda: np.meshgrid(np.arange(3), np.arange(4))[1]),
-    ("distinct", lambda a: xp.unique_values(a % 7), lambda: np.unique(H % np.float32(7))),
-    ("inverse", lambda a: xp.unique_all(a % 7).inverse_indices,
-     lambda: np.unique(H % np.float32(7), return_inverse=True)[1].reshape(H.shape)),
-    ("real", lambda a: xp.real(xp.astype(a, xp.complex64) * 1j),
-     lambda: (H.astype("c8") * 1j).real),
-    ("powers", lambda a: a**2 + 2.0**a, lambda: H**2 + np.float32(2) ** H),
-    ("astype", lambda a: xp.astype(a, xp.int8), lambda: H.astype(np.int8)),
-    ("reshape", lambda a: xp.reshape(a.mT, (-1, 4)), lambda: H.transpose(0, 2, 1).reshape(-1, 4)),
-]  # fmt: skip
-H = numbers(3, 4, 5)
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs"), [each[1:] for each in CASES], ids=[n for n, *_ in CASES]
-)
-def test_functions_are_numpys(
-    ours: Callable[[xp.Array], xp.Array], theirs: Callable[[], Host]
-) -> None:
-    same(ours(xp.asarray(H)), theirs())
-
-
-def test_numbers_have_the_arrays_type() -> None:
-    small = xp.asarray(numbers(4, dtype="int8"))
-    assert (small + 1).dtype == xp.int8
-    assert (small + 1.5).dtype == xp.float64
-    assert (xp.asarray(numbers(4)) * 2).dtype == xp.float32
-    with pytest.raises(OverflowError):
-        _ = small + 1000
-    same(small < 1000, numbers(4, dtype="int8") < 1000)
-    small += 1
-    assert small.dtype == xp.int8
-    with pytest.raises(InvalidArgument, match="in the place of int8"):
-        small += 1.5
-
-
 # How it meets others -------------------------------------------------------------------------
 def test_one_element_is_a_number_of_pythons() -> None:
     x = xp.asarray([2, 3])
@@ -372,6 +260,75 @@ def test_what_fails_is_told_by_the_wait_and_what_follows_works() -> None:
         _ = xp.ones(3) + xp.ones(4)
     with pytest.raises(InvalidArgument, match="cannot be of"):
         xp.broadcast_to(xp.ones(3), (4,))
+
+
+def test_what_fails_takes_nothing_else_with_it() -> None:
+    x = xp.asarray(numbers(3))
+    later, places = x * 2, xp.asarray([7])
+    wrong, right, both = x[places], x[places - 5], x[places] + x[places - 5]
+    view = x[1:]
+    x[0] = 5
+    view += 1
+    wanted = numbers(3)
+    wanted[0] = 5
+    wanted[1:] += 1
+    same(x, wanted)
+    same(later, numbers(3) * 2)
+    same(right, numbers(3)[[2]])
+    for bad in (wrong, both, wrong + 1):
+        for _ in range(2):
+            with pytest.raises(InvalidArgument, match="out of bounds"):
+                bad.numpy()
+    with pytest.raises(InvalidArgument, match="out of bounds"):
+        x[...] = wrong
+    same(x, wanted)
+
+
+def test_what_may_fail_and_does_not_is_one_launch_more(counted: Counted) -> None:
+    x, host = xp.asarray(numbers(8)), numbers(8)
+    places = xp.asarray(np.arange(8)[::-1].copy())
+    for _ in range(6):
+        x, host = (x + 1)[places] * 2, (host + np.float32(1))[::-1] * np.float32(2)
+    same(x, host)
+    assert counted.launches == 2
+
+
+def test_readers_of_several_threads_are_all_run_before_a_write() -> None:
+    x = xp.zeros(4)
+    kept: list[xp.Array] = []
+    threads = [threading.Thread(target=lambda: kept.extend(x + n for n in range(200)))
+               for _ in range(4)]  # fmt: skip
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    x[...] = 1000.0
+    assert sorted(float(each[0]) for each in kept) == sorted([*range(200)] * 4)
+
+
+def test_threads_that_come_first_share_one_runner(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = threading.Barrier(2)
+    made: list[object] = []
+
+    def runner_on(device: Device) -> object:
+        made.append(device)
+        return object()
+
+    monkeypatch.setattr(runner, "runner_on", runner_on)
+    with gon.local("sim:", personalities=("gpu",)) as other:
+        found: list[object] = []
+
+        def first() -> None:
+            both.wait()
+            found.append(other.arrays)
+
+        threads = [threading.Thread(target=first) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(made) == 1
+    assert found[0] is found[1]
 
 
 def test_the_namespace_is_the_standards() -> None:

@@ -27,10 +27,12 @@ from gon.array_rules import Dtype, Shape, Spec, check_shape, element_of, promote
 from gon.errors import InvalidArgument
 from gon_client.array import DeviceArray
 from gon_client.buffer import HostArray
+from gon_client.xp.draft import Target
 from gon_client.xp.indexing import Key, part_of, write_part
-from gon_client.xp.operators import Number, Operators
+from gon_client.xp.operators import ALONE, Number, Operators
 from gon_client.xp.products import matmul
-from gon_client.xp.runner import Runner, Target
+from gon_client.xp.runner import Runner
+from gon_client.xp.scalars import scalar_beside
 from gon_client.xp.storage import Operand, Storage
 from gon_client.xp.views import (
     View,
@@ -125,8 +127,9 @@ class Array(Operators["Array"]):
         it.
         """
         plain = self._plain()
-        begin = plain.view.base
-        return plain.storage.part(begin, plain.size).get().reshape(self.shape)
+        storage = plain.storage
+        found = storage.runner.fetch(storage, plain.view.base, plain.size)
+        return found.reshape(self.shape)
 
     def item(self) -> Number:
         """Return the one element, waiting for it."""
@@ -169,6 +172,7 @@ class Array(Operators["Array"]):
             return self
         plain = self._plain()
         there = device.arrays.zeros(self.dtype, self.size)
+        plain.storage.runner.settle()
         if self.size:
             target = there.part(0, self.size)
             target.copy_from(plain.storage.part(plain.view.base, self.size))
@@ -187,6 +191,7 @@ class Array(Operators["Array"]):
         plain = self._plain()
         storage = plain.storage
         storage.runner.evaluate(storage.waiting())
+        storage.runner.settle()
         storage.shared = True
         flat = storage.part(plain.view.base, self.size)
         return DeviceArray(flat.buffer, flat.offset, self.shape, self.dtype)
@@ -239,15 +244,17 @@ class Array(Operators["Array"]):
         plain.storage.runner.evaluate([plain.storage])
         return plain
 
-    def _apply(self, function: str, other: object = None, *, reflected: bool = False) -> Array:
-        if other is None:
+    def _apply(self, function: str, other: object = ALONE, *, reflected: bool = False) -> Array:
+        if other is ALONE:
             return apply(function, self)
         if not _is_given(other):
             return cast("Array", NotImplemented)
         return apply(function, other, self) if reflected else apply(function, self, other)
 
     def _power(self, other: object) -> Array:
-        if isinstance(other, int | float) and self.dtype.kind in ("fc" if other != 2 else "fciu"):
+        # Whole numbers are squared as such by a whole number only.
+        is_square = type(other) is int and other == 2
+        if isinstance(other, int | float) and self.dtype.kind in ("fciub" if is_square else "fc"):
             named = _POWERS.get(other)
             if named is not None:
                 return apply(named, self)
@@ -354,30 +361,9 @@ def operands_of(given: Sequence[Given], *, strict: bool = True) -> list[Operand]
         elif isinstance(each, np.generic):
             found.append((each, _ONE))
         else:
-            found.append((_number(each, dtypes, strict=strict), _ONE))
+            found.append((scalar_beside(each, dtypes, strict=strict), _ONE))
     return found
 
 
 def _is_given(given: object) -> TypeGuard[Given]:
     return isinstance(given, Array | bool | int | float | complex | np.generic)
-
-
-def _number(given: object, dtypes: Sequence[Dtype], *, strict: bool) -> np.generic:
-    if not isinstance(given, bool | int | float | complex):
-        raise TypeError(f"an array or a number is needed, not a {type(given).__name__}")
-    dtype: Dtype = np.result_type(*dtypes, given)
-    try:
-        found: np.generic = dtype.type(given)
-    except OverflowError:
-        if strict:
-            raise
-        found = scalar(given)
-    return found
-
-
-def scalar(given: object, dtype: Dtype | None = None) -> np.generic:
-    """Return a number as one of NumPy's, of a type if one is given. Raises TypeError."""
-    if not isinstance(given, bool | int | float | complex | np.generic):
-        raise TypeError(f"a number is needed, not a {type(given).__name__}")
-    found = np.asarray(given)
-    return cast("np.generic", (found if dtype is None else found.astype(dtype))[()])

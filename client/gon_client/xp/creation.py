@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
@@ -13,11 +14,12 @@ from gon.array_ops import Arange, Cast, Eye, Linspace, Triangle
 from gon.array_rules import Dtype, Shape, check_shape, element_of
 from gon.errors import InvalidArgument
 from gon_client.array import DeviceArray, shape_of
-from gon_client.xp.array import Array, made, scalar
+from gon_client.xp.array import Array, made
 from gon_client.xp.default import DEFAULT
 from gon_client.xp.dtypes import dtype_of
 from gon_client.xp.operators import Number
 from gon_client.xp.runner import Runner
+from gon_client.xp.scalars import scalar
 from gon_client.xp.storage import Storage
 from gon_client.xp.views import View, broadcast, expanded, whole
 
@@ -28,6 +30,7 @@ _ONE = View(0, (), ())
 _FLOAT: Dtype = np.dtype(np.float64)
 _INTEGER: Dtype = np.dtype(np.int64)
 _COMPLEX: Dtype = np.dtype(np.complex128)
+_INTEGER_MOST = np.iinfo(np.int64).max
 _BOOL: Dtype = np.dtype(np.bool_)
 
 Size: TypeAlias = int | Sequence[int]
@@ -45,7 +48,8 @@ def _runner(device: Device | None) -> Runner:
     return (DEFAULT.device if device is None else device).arrays
 
 
-def _shape(shape: Size) -> Shape:
+def shape_checked(shape: Size) -> Shape:
+    """Return a shape that an array may have. Raises InvalidArgument, LimitExceeded."""
     found = shape_of(shape)
     check_shape(found)
     return found
@@ -133,7 +137,7 @@ def full(
     """Return an array of one value, throughout; of its type if no other is named."""
     number = scalar(fill_value, None if dtype is None else dtype_of(dtype))
     element = element_of(number.dtype)
-    return made(_runner(device), Cast(element), [(number, broadcast(_ONE, _shape(shape)))])
+    return made(_runner(device), Cast(element), [(number, broadcast(_ONE, shape_checked(shape)))])
 
 
 def full_like(
@@ -147,7 +151,7 @@ def full_like(
 
 def zeros(shape: Size, *, dtype: DTypeLike | None = None, device: Device | None = None) -> Array:
     """Return an array of zeros."""
-    sizes = _shape(shape)
+    sizes = shape_checked(shape)
     element = _FLOAT if dtype is None else dtype_of(dtype)
     return Array(_runner(device).zeros(element, math.prod(sizes)), whole(sizes))
 
@@ -193,12 +197,24 @@ def arange(
     element = dtype_of(dtype) if dtype is not None else _INTEGER if whole_numbers else _FLOAT
     count = max(0, math.ceil((stop - start) / step))
     if whole_numbers:
-        count = len(range(int(start), int(stop), int(step)))
+        start, stop, step = int(start), int(stop), int(step)
+        count = len(range(start, stop, step))
     if not count:
         return zeros(0, dtype=element, device=device)
-    kind = np.int64 if whole_numbers else np.float64
-    bounds = [(kind(each), _ONE) for each in (start, stop, step)]
+    if element.kind in "iu" and not whole_numbers:
+        # As NumPy does it: the first two are made whole, and the others by what lies between.
+        start, step = int(start), int(start + step) - int(start)
+        if not step:
+            return full(count, start, dtype=element, device=device)
+        stop, whole_numbers = start + count * step, True
+    bounds = [(_bound(each, whole_numbers), _ONE) for each in (start, stop, step)]
     return made(_runner(device), Arange(count, element_of(element)), bounds)
+
+
+def _bound(given: float, is_whole: bool) -> np.generic:
+    if not is_whole:
+        return np.float64(given)
+    return np.uint64(given) if given > _INTEGER_MOST else np.int64(given)
 
 
 def linspace(
@@ -215,9 +231,10 @@ def linspace(
     given = _COMPLEX if isinstance(start, complex) or isinstance(stop, complex) else _FLOAT
     element = given if dtype is None else dtype_of(dtype)
     bounds = [(given.type(each), _ONE) for each in (start, stop)]
-    if not num:
+    (count,) = shape_checked((num,))
+    if not count:
         return zeros(0, dtype=element, device=device)
-    return made(_runner(device), Linspace(num, element_of(element), endpoint), bounds)
+    return made(_runner(device), Linspace(count, element_of(element), bool(endpoint)), bounds)
 
 
 def eye(
@@ -231,18 +248,18 @@ def eye(
 ) -> Array:
     """Return a matrix of ones on its `k`th diagonal."""
     element = element_of(_FLOAT if dtype is None else dtype_of(dtype))
-    rows, columns = _shape((n_rows, n_rows if n_cols is None else n_cols))
-    return made(_runner(device), Eye(rows, columns, k, element), [])
+    rows, columns = shape_checked((n_rows, n_rows if n_cols is None else n_cols))
+    return made(_runner(device), Eye(rows, columns, operator.index(k), element), [])
 
 
 def tril(x: Array, /, *, k: int = 0) -> Array:
     """Return matrices with zeros above their `k`th diagonal."""
-    return x.make(Triangle(upper=False, diagonal=k), [x.operand])
+    return x.make(Triangle(upper=False, diagonal=operator.index(k)), [x.operand])
 
 
 def triu(x: Array, /, *, k: int = 0) -> Array:
     """Return matrices with zeros below their `k`th diagonal."""
-    return x.make(Triangle(upper=True, diagonal=k), [x.operand])
+    return x.make(Triangle(upper=True, diagonal=operator.index(k)), [x.operand])
 
 
 def meshgrid(*arrays: Array, indexing: str = "xy") -> list[Array]:
@@ -259,8 +276,9 @@ def meshgrid(*arrays: Array, indexing: str = "xy") -> list[Array]:
         shape[axis] = each.size
     found: list[Array] = []
     for axis, each in zip(order, arrays, strict=True):
-        view = each.in_shape((each.size,)).view
+        flat = each.in_shape((each.size,))
+        view = flat.view
         for more in (place for place in range(len(arrays)) if place != axis):
             view = expanded(view, more if more < axis else len(view.shape))
-        found.append(each.seen(broadcast(view, tuple(shape))).copied())
+        found.append(flat.seen(broadcast(view, tuple(shape))).copied())
     return found

@@ -7,6 +7,7 @@ needed and kept until the process ends
 from __future__ import annotations
 
 import os
+import threading
 from types import TracebackType
 from typing import Self
 
@@ -25,6 +26,7 @@ class Default:
     def __init__(self) -> None:
         self._chosen: Device | None = None
         self._leased: Leased | None = None
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"Default({self._chosen or self._leased!r})"
@@ -34,14 +36,18 @@ class Default:
         """The device. Raises BadHandle where there is none, what leasing one raises."""
         if self._chosen is not None:
             return self._chosen
-        if self._leased is None:
-            if not (os.environ.get(_HOST_VARIABLE) or os.environ.get(LEASE_VARIABLE)):
-                raise BadHandle(
-                    "there is no device for arrays yet: gon.xp.use(device) names one, device= does "
-                    "for one call; a program under `gon run` has one, as where GON_HOST is set"
-                )
-            self._leased = Leased(code_format=ARRAY_FORMAT)
+        with self._lock:
+            if self._leased is None:
+                self._leased = self._lease()
         return self._leased.device
+
+    def _lease(self) -> Leased:
+        if not (os.environ.get(_HOST_VARIABLE) or os.environ.get(LEASE_VARIABLE)):
+            raise BadHandle(
+                "there is no device for arrays yet: gon.xp.use(device) names one, device= does "
+                "for one call; a program under `gon run` has one, as where GON_HOST is set"
+            )
+        return Leased(code_format=ARRAY_FORMAT)
 
     def chosen(self) -> Device | None:
         """Return the device that was named, if there is one."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from gon.array_ops import Cast, Part, Where
-from gon.array_rules import element_of
+from gon.array_ops import Part, Where
 from gon.errors import InvalidArgument
 from gon_client.xp.array import Array, Given, apply, made, operands_of, runner_of
 from gon_client.xp.views import broadcast, broadcast_shape
@@ -147,13 +146,13 @@ def clip(
     min: Given | None = None,
     max: Given | None = None,
 ) -> Array:
-    """Return each element, or the nearest that lies between bounds."""
+    """Return each element, or the nearest that lies between bounds, in the type that all have
+    together.
+    """
     found = checked(x)
     for name, bound in (("maximum", min), ("minimum", max)):
         if bound is None:
             continue
-        if isinstance(bound, Array) and bound.dtype != x.dtype:
-            bound = bound.make(Cast(element_of(x.dtype)), [bound.operand])
         found = apply(name, found, bound)
     return found.copied() if found is x else found
 

@@ -15,6 +15,7 @@ from gon.array_ops import Cast, Gather, Place, Reduce, Select, Where
 from gon.array_rules import element_of
 from gon.errors import InvalidArgument
 from gon_client.xp.operators import Operators
+from gon_client.xp.scalars import scalar
 from gon_client.xp.storage import Operand
 from gon_client.xp.views import (
     View,
@@ -23,6 +24,7 @@ from gon_client.xp.views import (
     full_key,
     indexed,
     permuted,
+    squeezed,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def write_part(array: Array, key: Key, value: Given) -> None:
     source = _source(array, value)
     if not any(_is_array(each) for each in keys):
         part = array.seen(indexed(array.view, keys))
-        part.assign((source[0], broadcast(source[1], part.shape)))
+        part.assign((source[0], broadcast(_trimmed(source[1], part.ndim), part.shape)))
         return
     if not _is_mask(keys):
         raise InvalidArgument("what arrays of places name cannot be written: write x[mask] = value")
@@ -114,9 +116,13 @@ def _source(array: Array, value: object) -> Operand:
         if given.dtype.kind == "c" and array.dtype.kind != "c":
             raise InvalidArgument(f"{given.dtype} does not become {array.dtype}")
         return array.make(Cast(element), [given.operand]).operand
-    if not isinstance(value, bool | int | float | complex | np.generic):
-        raise TypeError(f"an array or a number is needed, not a {type(value).__name__}")
-    return cast("np.generic", np.asarray(value).astype(array.dtype)[()]), _ONE
+    return scalar(value, array.dtype), _ONE
+
+
+def _trimmed(view: View, ndim: int) -> View:
+    """Return a view without first axes of size 1 that are more than there are to be."""
+    more = max(0, len(view.shape) - ndim)
+    return squeezed(view, range(more)) if view.shape[:more] == (1,) * more else view
 
 
 def _under(array: Array, mask: Array) -> Array:

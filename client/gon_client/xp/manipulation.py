@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from gon.array_ops import Cast, Join, Take
-from gon.array_rules import element_of
+from gon.array_rules import check_shape, element_of
 from gon.errors import InvalidArgument
 from gon_client.xp.array import Array, runner_of
+from gon_client.xp.creation import shape_checked
 from gon_client.xp.dtypes import dtype_of, result_type
 from gon_client.xp.storage import Storage
 from gon_client.xp.views import (
@@ -51,7 +53,7 @@ def broadcast_arrays(*arrays: Array) -> list[Array]:
 
 def broadcast_to(x: Array, /, shape: Sequence[int]) -> Array:
     """Return the array as it is seen in a shape."""
-    return x.seen(broadcast(x.view, tuple(shape)))
+    return x.seen(broadcast(x.view, shape_checked(shape)))
 
 
 def concat(arrays: Sequence[Array], /, *, axis: int | None = 0) -> Array:
@@ -93,9 +95,11 @@ def unstack(x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
 def expand_dims(x: Array, /, axis: int = 0) -> Array:
     """Return the array with a new axis, of size 1."""
     try:
-        return x.seen(expanded(x.view, axis))
+        view = expanded(x.view, axis)
     except InvalidArgument as error:
         raise IndexError(error.message) from None
+    check_shape(view.shape)
+    return x.seen(view)
 
 
 def squeeze(x: Array, /, axis: int | tuple[int, ...]) -> Array:
@@ -144,11 +148,14 @@ def reshape(x: Array, /, shape: Sequence[int], *, copy: bool | None = None) -> A
 def roll(x: Array, /, shift: int | tuple[int, ...], *, axis: Axes = None) -> Array:
     """Return the array with its elements moved along axes; what leaves one end enters the other."""
     if axis is None:
-        if not isinstance(shift, int):
+        if isinstance(shift, Sequence):
             raise InvalidArgument("several shifts need as many axes")
         return roll(x.in_shape((x.size,)), shift, axis=0).in_shape(x.shape)
     axes = axis if isinstance(axis, Sequence) else (axis,)
     shifts = shift if isinstance(shift, Sequence) else (shift,) * len(axes)
+    shifts = tuple(operator.index(by) for by in shifts)
+    if len(axes) == 1:
+        axes = tuple(axes) * len(shifts)
     if len(shifts) != len(axes):
         raise InvalidArgument(f"shifts {shift} along axes {axis}")
     found = x
@@ -182,19 +189,19 @@ def repeat(x: Array, repeats: int | Array, /, *, axis: int | None = None) -> Arr
         there = Storage(x.storage.runner, places.dtype, places.size)
         there.put(x.device.asarray(places).buffer)
         return x.make(Take(along), [x.operand, (there, whole(places.shape))])
-    if repeats < 0:
-        raise InvalidArgument(f"repeats {repeats}")
+    (times,) = shape_checked((repeats,))
     view = expanded(x.view, along + 1)
-    shape = (*x.shape[: along + 1], repeats, *x.shape[along + 1 :])
+    shape = (*x.shape[: along + 1], times, *x.shape[along + 1 :])
     return x.seen(broadcast(view, shape)).in_shape(
-        (*x.shape[:along], size * repeats, *x.shape[along + 1 :])
+        (*x.shape[:along], size * times, *x.shape[along + 1 :])
     )
 
 
 def tile(x: Array, repetitions: tuple[int, ...], /) -> Array:
     """Return the array, side by side with itself, so many times along each axis."""
-    ndim = max(x.ndim, len(repetitions))
-    times = (1,) * (ndim - len(repetitions)) + tuple(repetitions)
+    given = shape_checked(repetitions)
+    ndim = max(x.ndim, len(given))
+    times = (1,) * (ndim - len(given)) + given
     shape = (1,) * (ndim - x.ndim) + x.shape
     view = broadcast(x.view, shape)
     for axis in range(ndim):

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
-from typing import Generic, Self, TypeAlias, TypeVar
+from typing import Final, Generic, Self, TypeAlias, TypeVar
 
 from gon.array_rules import Dtype
 
 ArrayT = TypeVar("ArrayT")
 # What Python has numbers of.
 Number: TypeAlias = bool | int | float | complex
+# In the place of another operand: there is none.
+ALONE: Final = object()
 
 
 class Operators(ABC, Generic[ArrayT]):
@@ -21,8 +23,8 @@ class Operators(ABC, Generic[ArrayT]):
     __slots__ = ()
 
     @abstractmethod
-    def _apply(self, function: str, other: object = None, *, reflected: bool = False) -> ArrayT:
-        """Return what a function makes of the array, and of another operand unless that is None;
+    def _apply(self, function: str, other: object = ALONE, *, reflected: bool = False) -> ArrayT:
+        """Return what a function makes of the array, and of another operand unless that is ALONE;
         `reflected` says that the other one stands first. Returns NotImplemented for what is no
         operand.
         """

@@ -5,8 +5,10 @@
 A draft does not say where in buffers things lie, nor what numbers are: so work that repeats is one
 that is known, and costs one operation for each new buffer and one for the launch. Rules: outputs
 are what was asked for, and what arrays or nodes elsewhere still look at; so nothing is computed
-twice. Everything is queued on the device's default stream. Programs are kept up to
-ARRAY_PROGRAMS_MAX.
+twice. Everything is queued on the device's default stream, but what may fail on its elements
+(gon_client.xp.doubts): a failure stops a stream, so that has one of its own, behind the other, and
+is waited for before anything that needs it, or writes what it reads. Programs are kept up to
+ARRAY_PROGRAMS_MAX. What threads note and post is one thread's at a time.
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ from __future__ import annotations
 import math
 import threading
 import weakref
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
@@ -25,22 +28,18 @@ from gon.array_limits import (
     ARRAY_STEPS_MAX,
 )
 from gon.array_ops import AnyOperation
-from gon.array_program import (
-    ARRAY_FORMAT,
-    FUNCTION,
-    ArrayProgram,
-    Input,
-    Output,
-    Step,
-    encode,
-)
-from gon.array_program import Operand as CodedOperand
-from gon.array_rules import Dtype, Shape, Spec, element_of, result_of
-from gon.errors import Unsupported
+from gon.array_program import ARRAY_FORMAT, FUNCTION, encode
+from gon.array_rules import Dtype, Shape, Spec, result_of
+from gon.errors import GonError, InvalidArgument, Unsupported
 from gon.model import LaunchConfig
 from gon_client.array import DeviceArray
+from gon_client.buffer import HostArray
 from gon_client.device import Device
+from gon_client.event import Event
 from gon_client.launch import launch
+from gon_client.stream import Stream
+from gon_client.xp.doubts import Group, apart
+from gon_client.xp.draft import Draft, Target
 from gon_client.xp.storage import Node, Operand, Storage, cost_of
 from gon_client.xp.views import View
 
@@ -50,89 +49,7 @@ if TYPE_CHECKING:
 
 _ONCE: Final = LaunchConfig(1)
 
-# What a draft's value is: an input, a number, or what a step gives; and which of these.
-_INPUT, _NUMBER, _STEP = range(3)
-Value: TypeAlias = tuple[int, int]
-# A draft's operand, output and step.
-Seen: TypeAlias = tuple[Value, View]
-Written: TypeAlias = tuple[Value, View, int, int, tuple[int, ...]]
-Made: TypeAlias = tuple[AnyOperation, tuple[Seen, ...]]
-
-
-class Target(NamedTuple):
-    """Elements of a storage, to be written with what an operand of the same shape is."""
-
-    source: Operand
-    storage: Storage
-    view: View
-
-
-class Draft:
-    """A program in the making: what it is (`key`), and what it is to be run on."""
-
-    def __init__(self) -> None:
-        self.given: list[DeviceArray] = []
-        self.numbers: list[np.generic] = []
-        self.steps: list[Made] = []
-        self.outputs: list[Written] = []
-        self._inputs: dict[tuple[int, int, int], int] = {}
-        self.values: dict[int, Value] = {}
-
-    @property
-    def key(self) -> object:
-        """What tells one program from others."""
-        return (
-            tuple([(each.dtype, each.shape) for each in self.given]),
-            tuple([each.dtype for each in self.numbers]),
-            tuple(self.steps),
-            tuple(self.outputs),
-        )
-
-    def seen(self, operand: Operand) -> Seen:
-        """Return an operand, whose elements are inputs unless a step makes them."""
-        value, view = operand
-        if not isinstance(value, Storage):
-            self.numbers.append(value)
-            return (_NUMBER, len(self.numbers) - 1), view
-        made = self.values.get(id(value))
-        if made is not None:
-            return made, view
-        low, high = view.span()
-        if low == high:
-            low = high = 0
-            view = View(0, view.shape, view.strides)
-        place = (id(value), low, high)
-        number = self._inputs.get(place)
-        if number is None:
-            number = self._inputs[place] = len(self.given)
-            self.given.append(value.part(low, high - low))
-        return (_INPUT, number), View(view.base - low, view.shape, view.strides)
-
-    def add(self, storage: Storage, node: Node) -> None:
-        """Add a step."""
-        seen = tuple([self.seen(operand) for operand in node.operands])
-        self.values[id(storage)] = (_STEP, len(self.steps))
-        self.steps.append((node.operation, seen))
-
-    def program(self) -> ArrayProgram:
-        """Return what it is as a program."""
-        first = (0, len(self.given), len(self.given) + len(self.numbers))
-
-        def coded(seen: Seen) -> CodedOperand:
-            (kind, number), view = seen
-            return CodedOperand(first[kind] + number, *view)
-
-        return ArrayProgram(
-            inputs=tuple(Input(element_of(each.dtype), each.size) for each in self.given),
-            numbers=tuple(element_of(each.dtype) for each in self.numbers),
-            steps=tuple(
-                Step(operation, tuple(map(coded, operands))) for operation, operands in self.steps
-            ),
-            outputs=tuple(
-                Output(coded((value, view)), extent, base, strides)
-                for value, view, extent, base, strides in self.outputs
-            ),
-        )
+Got = TypeVar("Got")
 
 
 class Runner:
@@ -149,6 +66,10 @@ class Runner:
         self._lock = threading.RLock()
         self._programs: dict[object, Kernel] = {}
         self._configuration = device.configuration
+        # What was posted, may fail, and nobody has waited for, with what made it; and where.
+        self._doubtful: list[tuple[Storage, Node]] = []
+        self._aside: Stream | None = None
+        self._before: Event | None = None
 
     def __repr__(self) -> str:
         return f"Runner({self.device.name}, {len(self._programs)} programs)"
@@ -161,17 +82,19 @@ class Runner:
     def made(self, operation: AnyOperation, operands: Sequence[Operand], spec: Spec) -> Storage:
         """Return what an operation will give, which is known to be that."""
         storages = [value for value, _ in operands if isinstance(value, Storage)]
-        weight, between_bytes = cost_of(operands)
-        if _is_much(weight, between_bytes):
-            self.evaluate(storages)
+        with self._lock:
             weight, between_bytes = cost_of(operands)
-        made = Storage(self, spec.dtype, math.prod(spec.shape))
-        made.node = Node(operation, operands, weight, between_bytes)
-        reader = weakref.ref(made)
-        for each in storages:
-            each.note_reader(reader)
-        if any(each.shared for each in storages):
-            self.evaluate([made])
+            if _is_much(weight, between_bytes):
+                self.evaluate(storages)
+                weight, between_bytes = cost_of(operands)
+            made = Storage(self, spec.dtype, math.prod(spec.shape))
+            made.node = Node(operation, operands, weight, between_bytes)
+            reader = weakref.ref(made)
+            for each in storages:
+                each.note_reader(reader)
+            if any(each.shared for each in storages):
+                self.evaluate([made])
+                self.settle()
         return made
 
     def zeros(self, dtype: Dtype, size: int) -> Storage:
@@ -198,43 +121,148 @@ class Runner:
 
     def write(self, target: Target) -> None:
         """Queue what writes a target, whose source is there; all that was made of its elements
-        before is run first.
+        before is run first. Raises what making the source raised.
         """
-        self.evaluate([target.storage, *target.storage.waiting()])
-        self._run([], target)
-        target.storage.readers.clear()
-
-    def _run(self, wanted: Sequence[Storage], target: Target | None = None) -> None:
-        """Queue one program that makes what is wanted, and writes a target."""
         with self._lock:
+            self.evaluate([target.storage, *target.storage.waiting()])
+            self.settle()
             draft = Draft()
-            order: dict[int, Storage] = {}
-            uses: dict[int, int] = {}
-            for each in wanted:
-                _collect(each, order, uses)
-            for each in order.values():
-                assert each.node is not None
-                draft.add(each, each.node)
-            asked = {id(each) for each in wanted}
-            kept = [
-                each
-                for number, each in order.items()
-                if number in asked or each.arrays or each.nodes > uses.get(number, 0)
-            ]
-            results: list[DeviceArray] = []
-            for each in kept:
-                buffer = self.device.allocate(max(1, each.size * each.dtype.itemsize))
-                results.append(DeviceArray(buffer, 0, (each.size,), each.dtype))
-                plain = View(0, (each.size,), (1,))
-                draft.outputs.append((draft.values[id(each)], plain, each.size, 0, (1,)))
-            if target is not None:
-                results.append(_add_target(draft, target))
-            if results:
-                self._launch(draft, results)
-            for each, result in zip(kept, results, strict=False):
-                each.put(result.buffer)
+            result = draft.write(target)
+            self._launch(self.device.default_stream, draft, [result])
+            target.storage.readers.clear()
 
-    def _launch(self, draft: Draft, results: Sequence[DeviceArray]) -> None:
+    def fetch(self, storage: Storage, begin: int, extent: int) -> HostArray:
+        """Return elements that are there, or posted, waiting for them. Raises what making them
+        raised.
+        """
+        found: HostArray | None = None
+        if storage.in_doubt:
+            with self._lock:
+                if storage.in_doubt:
+                    found = self._settle(partial(self._fetch, storage, begin, extent))
+        if found is not None:
+            return found
+        return storage.part(begin, extent).get()
+
+    def settle(self) -> None:
+        """Wait for what was posted and may fail, and note what has."""
+        with self._lock:
+            if self._doubtful:
+                self._settle(self._look)
+
+    def _fetch(self, storage: Storage, begin: int, extent: int) -> HostArray:
+        return storage.part(begin, extent).get(stream=self._aside)
+
+    def _look(self) -> None:
+        """Read of what was posted last and may fail: a sync of the device tells a failure once, the
+        memory that was not written as long as there is such.
+        """
+        buffer = self._doubtful[0][0].buffer
+        assert buffer is not None
+        buffer.read_now(np.empty(1, np.uint8), stream=self._aside)
+
+    def _settle(self, wait: Callable[[], Got]) -> Got | None:
+        """Return what a wait on the stream of what may fail gives, None where something failed:
+        then each of what was posted is there, or has its error.
+        """
+        try:
+            found = wait()
+        except GonError as error:
+            self._failed(error)
+            return None
+        for storage, _ in self._doubtful:
+            storage.in_doubt = False
+        self._doubtful = []
+        return found
+
+    def _failed(self, error: GonError) -> None:
+        """Do again what failed together, in parts that fail for one reason each; note why such a
+        part did.
+        """
+        posted, self._doubtful = self._doubtful, []
+        for storage, node in posted:
+            # Not there, but as before: what it was to be made of has not changed.
+            storage.buffer, storage.node = None, node
+        order, _ = _collected([storage for storage, _ in posted])
+        groups = apart(order, finely=True)
+        if len(groups) > 1:
+            self._make(groups, order)
+            self.settle()
+        else:
+            for storage, _ in posted:
+                storage.fail(error)
+
+    def _run(self, wanted: Sequence[Storage]) -> None:
+        """Queue what makes what is wanted."""
+        with self._lock:
+            order, in_doubt = _collected(wanted)
+            if in_doubt:
+                self.settle()
+            self._make(apart(order, finely=False), wanted)
+
+    def _make(self, groups: Sequence[Group], wanted: Sequence[Storage]) -> None:
+        """Queue programs that make these groups, for what is wanted of them."""
+        asked = {id(each) for each in wanted}
+        for group in groups:
+            if group.may_fail:
+                self.settle()
+            error = _error_of(group)
+            if error is None:
+                self._post(group, asked)
+                continue
+            for each in group.storages:
+                each.fail(error)
+
+    def _post(self, group: Group, asked: set[int]) -> None:
+        draft = Draft()
+        uses: dict[int, int] = {}
+        nodes: list[Node] = []
+        for each in group.storages:
+            assert each.node is not None
+            nodes.append(each.node)
+            for value, _ in each.node.operands:
+                uses[id(value)] = uses.get(id(value), 0) + 1
+        for each, node in zip(group.storages, nodes, strict=True):
+            draft.add(each, node)
+        kept = [
+            (each, node)
+            for each, node in zip(group.storages, nodes, strict=True)
+            if id(each) in asked or each.arrays or each.nodes > uses.get(id(each), 0)
+        ]
+        results: list[DeviceArray] = []
+        for each, _ in kept:
+            buffer = self.device.allocate(max(1, each.size * each.dtype.itemsize))
+            results.append(DeviceArray(buffer, 0, (each.size,), each.dtype))
+            plain = View(0, (each.size,), (1,))
+            draft.outputs.append((draft.values[id(each)], plain, each.size, 0, (1,)))
+        if not results:
+            return
+        stream = self._stream_aside() if group.may_fail else self.device.default_stream
+        error: GonError | None = None
+        try:
+            self._launch(stream, draft, results)
+        except InvalidArgument as raised:
+            # A device of this process may tell at once.
+            if not group.may_fail:
+                raise
+            error = raised
+        for (each, _), result in zip(kept, results, strict=True):
+            each.in_doubt = group.may_fail
+            each.put(result.buffer)
+        if group.may_fail:
+            self._doubtful = kept
+        if error is not None:
+            self._failed(error)
+
+    def _stream_aside(self) -> Stream:
+        """Return the stream of what may fail, behind all that is on the default one."""
+        if self._aside is None:
+            self._aside = self.device.create_stream()
+        self._before = self.device.default_stream.record(self._before)
+        self._aside.wait(self._before)
+        return self._aside
+
+    def _launch(self, stream: Stream, draft: Draft, results: Sequence[DeviceArray]) -> None:
         device = self.device
         if self._configuration is not device.configuration:
             # Programs may have gone with the personality.
@@ -247,7 +275,7 @@ class Runner:
             if len(self._programs) >= ARRAY_PROGRAMS_MAX:
                 del self._programs[next(iter(self._programs))]
             self._programs[key] = kernel
-        launch(device.default_stream, _ONCE, kernel, *draft.given, *results, *draft.numbers)
+        launch(stream, _ONCE, kernel, *draft.given, *results, *draft.numbers)
 
 
 def runner_on(device: Models) -> Runner:
@@ -261,21 +289,35 @@ def _is_much(weight: int, between_bytes: int) -> bool:
     return weight > ARRAY_STEPS_MAX or between_bytes > ARRAY_BETWEEN_BYTES_MAX // 2
 
 
-def _add_target(draft: Draft, target: Target) -> DeviceArray:
-    low, high = target.view.span()
-    value, view = draft.seen(target.source)
-    base = target.view.base - low
-    draft.outputs.append((value, view, high - low, base, target.view.strides))
-    return target.storage.part(low, high - low)
+def _error_of(group: Group) -> GonError | None:
+    """Return why what a group is made of is not there."""
+    for each in group.storages:
+        for value, _ in () if each.node is None else each.node.operands:
+            if isinstance(value, Storage) and value.error is not None:
+                return value.error
+    return None
 
 
-def _collect(storage: Storage, order: dict[int, Storage], uses: dict[int, int]) -> None:
-    """Add a storage that is to be made, behind all it is made of, and count who uses them."""
+def _collected(wanted: Sequence[Storage]) -> tuple[list[Storage], bool]:
+    """Return all that is to be made, each behind what it is made of, and whether some of that is in
+    doubt.
+    """
+    order: dict[int, Storage] = {}
+    in_doubt = False
+    for each in wanted:
+        in_doubt |= _collect(each, order)
+    return list(order.values()), in_doubt
+
+
+def _collect(storage: Storage, order: dict[int, Storage]) -> bool:
     node = storage.node
-    if node is None or id(storage) in order:
-        return
+    if node is None:
+        return storage.in_doubt
+    if id(storage) in order:
+        return False
+    in_doubt = False
     for value, _ in node.operands:
         if isinstance(value, Storage):
-            uses[id(value)] = uses.get(id(value), 0) + 1
-            _collect(value, order, uses)
+            in_doubt |= _collect(value, order)
     order[id(storage)] = storage
+    return in_doubt

@@ -9,8 +9,9 @@ from typing import Literal, NamedTuple
 
 from gon.array_ops import Nonzero, Reduce, Search, Sort, Take, TakeAlong, Unique
 from gon.errors import InvalidArgument
-from gon_client.xp.array import Array, runner_of, scalar
+from gon_client.xp.array import Array, runner_of
 from gon_client.xp.operators import Number
+from gon_client.xp.scalars import scalar
 from gon_client.xp.storage import Operand
 from gon_client.xp.views import View, axis_of, broadcast, broadcast_shape
 
@@ -42,12 +43,16 @@ class UniqueInverse(NamedTuple):
 
 def sort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
     """Return the elements in order along an axis."""
-    return x.make(Sort(axis_of(axis, x.ndim), descending, stable, False), [x.operand])
+    return x.make(
+        Sort(axis_of(axis, x.ndim), bool(descending), bool(stable), places=False), [x.operand]
+    )
 
 
 def argsort(x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
     """Return where the elements are that would be in order along an axis."""
-    return x.make(Sort(axis_of(axis, x.ndim), descending, stable, True), [x.operand])
+    return x.make(
+        Sort(axis_of(axis, x.ndim), bool(descending), bool(stable), places=True), [x.operand]
+    )
 
 
 def searchsorted(
@@ -68,7 +73,8 @@ def searchsorted(
 
 
 def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
-    """Return what lies at places of an axis; a place out of bounds is told by the next wait."""
+    """Return what lies at places of an axis; a place out of bounds is told to whoever
+    asks for an element."""
     runner_of(x, indices)
     if axis is None and x.ndim != 1:
         raise InvalidArgument(f"an axis of {x.ndim} dimensions must be named")

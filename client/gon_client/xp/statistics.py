@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 from numpy.typing import DTypeLike
 
@@ -176,7 +178,10 @@ def diff(
     along = axis_of(axis, x.ndim)
     parts = [each for each in (prepend, x, append) if each is not None]
     found = concat(parts, axis=along) if len(parts) > 1 else x
-    for _ in range(n):
+    times = operator.index(n)
+    if times < 0:
+        raise InvalidArgument(f"diff {times} times over")
+    for _ in range(times):
         rest: list[object] = [slice(None)] * along
         later = found.seen(indexed(found.view, [*rest, slice(1, None), *_whole(found, along)]))
         earlier = found.seen(indexed(found.view, [*rest, slice(-1), *_whole(found, along)]))

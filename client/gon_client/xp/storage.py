@@ -19,6 +19,7 @@ import numpy as np
 
 from gon.array_ops import AnyOperation
 from gon.array_rules import Dtype
+from gon.errors import GonError
 from gon_client.array import DeviceArray
 from gon_client.buffer import Buffer
 from gon_client.xp.views import View
@@ -26,7 +27,8 @@ from gon_client.xp.views import View
 if TYPE_CHECKING:
     from gon_client.xp.runner import Runner
 
-# What reads a storage is noted; beyond so many, those that are done are forgotten.
+# What reads a storage is noted; beyond so many, and twice what was left the last time, those that
+# are done are forgotten.
 _READERS_KEPT: Final = 64
 
 
@@ -34,8 +36,8 @@ class Storage:
     """`size` elements of one type on the device of `runner`."""
 
     __slots__ = (
-        "__weakref__", "arrays", "buffer", "dtype", "node", "nodes", "offset_bytes", "readers",
-        "runner", "shared", "size",
+        "__weakref__", "_readers_most", "arrays", "buffer", "dtype", "error", "in_doubt", "node",
+        "nodes", "offset_bytes", "readers", "runner", "shared", "size",
     )  # fmt: skip
 
     def __init__(self, runner: Runner, dtype: Dtype, size: int) -> None:
@@ -46,10 +48,14 @@ class Storage:
         self.buffer: Buffer | None = None
         self.offset_bytes = 0
         self.node: Node | None = None
+        # Why there are none; and whether what makes them is posted, and may fail.
+        self.error: GonError | None = None
+        self.in_doubt = False
         # How many arrays look at this, and how many operands of nodes.
         self.arrays = self.nodes = 0
         # What is made, or was, of these elements as they are now.
         self.readers: list[weakref.ref[Storage]] = []
+        self._readers_most = _READERS_KEPT
         # Whether others than arrays use the buffer: what reads it does so where it is called.
         self.shared = False
 
@@ -62,18 +68,28 @@ class Storage:
         self.buffer, self.offset_bytes = buffer, offset_bytes
         self.node = None
 
+    def fail(self, error: GonError) -> None:
+        """Note that there are no elements: whoever asks for them is told why."""
+        self.error = error.with_traceback(None)
+        self.buffer = self.node = None
+        self.in_doubt = False
+
     def part(self, begin: int, extent: int) -> DeviceArray:
-        """Return some of the elements, which are there, as a device's array."""
+        """Return some of the elements, which are there, as a device's array. Raises what making
+        them raised.
+        """
+        if self.error is not None:
+            raise self.error.with_traceback(None)
         assert self.buffer is not None
         offset = self.offset_bytes + begin * self.dtype.itemsize
         return DeviceArray(self.buffer, offset, (extent,), self.dtype)
 
     def note_reader(self, reader: weakref.ref[Storage]) -> None:
-        """Note that elements are read for another storage."""
+        """Note that elements are read for another storage; the runner's lock is held."""
         self.readers.append(reader)
-        if len(self.readers) > _READERS_KEPT:
-            waiting = self.waiting()
-            self.readers = [weakref.ref(each) for each in waiting]
+        if len(self.readers) > self._readers_most:
+            self.readers = [weakref.ref(each) for each in self.waiting()]
+            self._readers_most = max(_READERS_KEPT, 2 * len(self.readers))
 
     def waiting(self) -> list[Storage]:
         """Return what is still to be made of these elements."""

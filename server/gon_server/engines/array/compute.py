@@ -66,8 +66,9 @@ def compute_of(operation: AnyOperation) -> Compute:  # noqa: C901 - a row for ea
             return partial(_reduce, operation)
         case Moment():
             return partial(_moment, operation)
-        case Cumulate(function=function, axis=axis):
-            return partial(np.cumsum if function == "sum" else np.cumprod, axis=axis)
+        case Cumulate(function=function, axis=axis, element=element):
+            cumulate = np.cumsum if function == "sum" else np.cumprod
+            return partial(cumulate, axis=axis, dtype=np.dtype(element))
         case Product(function=function):
             return np.matmul if function == "matmul" else np.vecdot
         case Join(axis=axis):
@@ -149,7 +150,9 @@ def _reduce(operation: Reduce, x: Tensor, *, out: Tensor) -> None:
         case "mean":
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                np.mean(numbers, axis=axes, dtype=element, out=out)
+                # Where nobody says in which type, NumPy adds up float16 in float32.
+                named = None if element == x.dtype else element
+                np.copyto(out, np.mean(numbers, axis=axes, dtype=named))
 
 
 def _moment(operation: Moment, x: Tensor, *, out: Tensor) -> None:

@@ -32,4 +32,9 @@ class ArrayEngine:
 
 def open_engine(share: Share) -> ArrayEngine:  # noqa: ARG001 - NumPy has no threads of its own here
     """Make the engine ready."""
+    # OpenBLAS takes memory for its products, 32 MiB, at the first that is not small, keeps it, and
+    # ends the process where it is refused any: so it is to have it before a lease's programs
+    # take what that may take.
+    small = np.ones((200, 200))
+    np.matmul(small, small)
     return ArrayEngine()

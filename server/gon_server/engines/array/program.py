@@ -47,6 +47,10 @@ class Scratch:
         assert size_bytes <= ARRAY_BETWEEN_BYTES_MAX
         if size_bytes <= self._kept.nbytes:
             return self._kept
+        if size_bytes <= SCRATCH_KEPT_BYTES_MAX:
+            # Twice as much each time: programs that were run with what was kept before hold it, all
+            # of that together less than what is kept now.
+            size_bytes = min(1 << (size_bytes - 1).bit_length(), SCRATCH_KEPT_BYTES_MAX)
         room = np.empty(size_bytes + _ALIGNED_BYTES, np.uint8)
         begin = -int(room.__array_interface__["data"][0]) % _ALIGNED_BYTES
         room = room[begin : begin + size_bytes]
@@ -131,13 +135,13 @@ class BoundProgram:
 
     def run(self) -> None:
         """Raises InvalidArgument for values that an operation does not take, MemoryError."""
-        room = self._scratch.memory(self._plan.between_bytes)
-        work = self._work
-        if room is not self._room:
-            work = self._made(room)
-            if room.nbytes <= SCRATCH_KEPT_BYTES_MAX:
-                self._room, self._work = room, work
         try:
+            room = self._scratch.memory(self._plan.between_bytes)
+            work = self._work
+            if room is not self._room:
+                work = self._made(room)
+                if room.nbytes <= SCRATCH_KEPT_BYTES_MAX:
+                    self._room, self._work = room, work
             with np.errstate(all="ignore"):
                 for each in work:
                     each()
