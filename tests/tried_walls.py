@@ -127,9 +127,7 @@ def main() -> None:
         "limits of another": lambda: resource.prlimit(other, resource.RLIMIT_CORE),
         "priority": lambda: os.setpriority(os.PRIO_PROCESS, other, IDLEST),
         "signals by fcntl": be_told_elsewhere,
-        "signals by ioctl": lambda: call(
-            "ioctl", 0, FIOSETOWN, ctypes.byref(ctypes.c_int(other))
-        ),
+        "signals by ioctl": lambda: call("ioctl", 0, FIOSETOWN, ctypes.byref(ctypes.c_int(other))),
         "queue": lambda: call("mq_open", b"/gon-trial", os.O_RDWR),
         "shared memory": lambda: call("shmat", 0, None, 0),
         "namespaces": enter_namespaces,

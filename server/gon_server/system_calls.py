@@ -18,7 +18,7 @@ Calls: TypeAlias = Mapping[str, tuple[int | None, int | None]]
 
 class Rule(NamedTuple):
     """Calls that are made only where one of their arguments, counted from 0, is one of the values,
-    or, if it `refuses`, where it is none of them. Of the argument 32 bits are seen, those of `mask`.
+    or, if it `refuses`, is none of them. Of the argument 32 bits are seen, those of `mask`.
     """
 
     calls: Calls
