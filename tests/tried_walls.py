@@ -4,9 +4,13 @@ each as JSON. Arguments: the workplace, a file that is nobody's to read, and a r
 
 from __future__ import annotations
 
+import ctypes
+import fcntl
 import json
 import mmap
 import os
+import platform
+import resource
 import signal
 import socket
 import subprocess
@@ -25,6 +29,42 @@ def refusal(attempt: Callable[[], object]) -> str:
     except OSError as error:
         return type(error).__name__
     return ""
+
+
+MSG_FASTOPEN, PR_SET_PDEATHSIG, IN_MODIFY, FIOSETOWN = 0x20000000, 1, 2, 0x8901
+CLONE_NEWUSER_NEWNET, IDLEST = 0x50000000, 19
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def call(function: str, *args: object) -> None:
+    """Call a function of C's library."""
+    if getattr(_libc, function)(*args) == -1:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{function}: {os.strerror(number)}")
+
+
+def enter_namespaces() -> None:
+    """Begin a process in namespaces of its own, which ends at once."""
+    number = {"x86_64": 56, "aarch64": 220}[platform.machine()]
+    pid: int = _libc.syscall(number, CLONE_NEWUSER_NEWNET | signal.SIGCHLD, None, None, None, None)
+    if pid == 0:
+        os._exit(0)
+    if pid == -1:
+        raise OSError(ctypes.get_errno(), "clone")
+    os.waitpid(pid, 0)
+
+
+def be_told_elsewhere() -> None:
+    """Have another process signalled for what comes in at a socket of ours."""
+    with socket.socketpair()[0] as sock:
+        fcntl.fcntl(sock, fcntl.F_SETOWN, os.getppid())
+
+
+def send(*flags: int) -> int:
+    """Send a byte to oneself."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        return ours.send(b"x", *flags) + ours.sendmsg([b"x"], [], *flags)
 
 
 def fork() -> None:
@@ -62,6 +102,8 @@ def main() -> None:
     there = walls.possible()
     walls.raise_walls(there, workplace)
     walls.narrow(there, programs=role == "builder", accepts=role == "zmq")
+    other = os.getppid()
+    own = (workplace / "mode").open("wb")
     attempts: dict[str, Callable[[], object]] = {
         "read": secret.read_bytes,
         "list": lambda: list(secret.parent.iterdir()),
@@ -72,6 +114,27 @@ def main() -> None:
         "signal": lambda: os.kill(os.getppid(), signal.SIGCONT),
         "exec": lambda: subprocess.run(["/bin/true"], check=True),
         "fork": fork,
+        "mode": lambda: secret.chmod(0o777),
+        "owner": lambda: os.chown(secret, os.getuid(), os.getgid()),
+        "times": lambda: os.utime(secret, (1, 1)),
+        "attribute": lambda: os.setxattr(secret, "user.trial", b"x"),
+        "truncate": lambda: os.truncate(secret, 0),
+        "watch": lambda: call(
+            "inotify_add_watch", _libc.inotify_init(), bytes(secret.parent), IN_MODIFY
+        ),
+        "datagrams": lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM),
+        "fast open": lambda: send(MSG_FASTOPEN),
+        "limits of another": lambda: resource.prlimit(other, resource.RLIMIT_CORE),
+        "priority": lambda: os.setpriority(os.PRIO_PROCESS, other, IDLEST),
+        "signals by fcntl": be_told_elsewhere,
+        "signals by ioctl": lambda: call("ioctl", 0, FIOSETOWN, ctypes.byref(ctypes.c_int(other))),
+        "queue": lambda: call("mq_open", b"/gon-trial", os.O_RDWR),
+        "shared memory": lambda: call("shmat", 0, None, 0),
+        "namespaces": enter_namespaces,
+        "stay": lambda: call("prctl", PR_SET_PDEATHSIG, 0, 0, 0, 0),
+        "own mode": lambda: os.fchmod(own.fileno(), 0o600),
+        "own limits": lambda: resource.getrlimit(resource.RLIMIT_CORE),
+        "send": send,
         "own file": lambda: (workplace / "file").write_bytes(b"x"),
         "library": lambda: Path(os.__file__).read_bytes(),
         "processors": Path("/proc/cpuinfo").read_bytes,

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from collections.abc import Collection
 
 import msgspec
 
@@ -24,7 +25,7 @@ from gon.program_limits import built_bytes, sealed_program_bytes
 from gon_server import confine
 from gon_server.engines.base import Building, Share
 from gon_server.engines.choice import asked_engine
-from gon_server.engines.shelf import Shelf, engine_formats
+from gon_server.engines.shelf import Shelf
 from gon_server.orders import Build, Built, Ready, Recruit, receive_order, send_order
 from gon_server.sealed import read_sealed, seal
 
@@ -49,7 +50,7 @@ def serve_builds(sock: socket.socket, device: Builder, recruit: Recruit) -> None
             _log.info("no more builds: %r", order)
             return
         try:
-            answer = _build(device, shelf, fd, recruit.program_bytes)
+            answer = _build(device, shelf, fd, recruit)
         except MemoryError as error:
             exhausted = CompileError(f"{_EXHAUSTED}: {error}")
             send_order(sock, _failed(order.number, exhausted, last=True))
@@ -62,13 +63,14 @@ def serve_builds(sock: socket.socket, device: Builder, recruit: Recruit) -> None
             return
 
 
-def _build(device: Builder, shelf: Shelf, fd: int, program_bytes: int) -> bytes | GonError:
+def _build(device: Builder, shelf: Shelf, fd: int, recruit: Recruit) -> bytes | GonError:
     """Build the program of a file; return the module, or why there is none. Raises MemoryError."""
+    program_bytes = recruit.program_bytes
     try:
         content = read_sealed(fd, sealed_program_bytes(program_bytes))
         program = msgspec.msgpack.decode(content, type=Program)
         del content
-        builder, program = _builder_of(program, device, shelf)
+        builder, program = _builder_of(program, device, shelf, recruit.formats)
         built = builder.build(program)
     except (msgspec.DecodeError, RemoteProtocolError) as error:
         return CompileError(f"this is no program: {error}")
@@ -83,13 +85,13 @@ def _build(device: Builder, shelf: Shelf, fd: int, program_bytes: int) -> bytes 
 
 
 def _builder_of(
-    program: Program, device: Builder, shelf: Shelf
+    program: Program, device: Builder, shelf: Shelf, formats: Collection[str]
 ) -> tuple[Building | Builder, Program]:
-    """Return what builds a program, and what it is to build: its format's engine, where there is
-    one that builds, else the device, which refuses what it does not know. An engine is loaded for
-    its first program.
+    """Return what builds a program, and what it is to build: its format's engine, where it is of
+    the unit's `formats` and there is one that builds, else the device, which refuses what it does
+    not know. An engine is loaded for its first program.
     """
-    if program.code_format in engine_formats():
+    if program.code_format in formats:
         name, bare = asked_engine(program)
         engine = shelf.open(program.code_format, name)
         if isinstance(engine, Building):

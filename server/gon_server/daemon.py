@@ -33,7 +33,7 @@ from gon_server.host import Host
 from gon_server.listening import claim_path, listen
 from gon_server.spawning import SpawnerProcess
 from gon_server.state import StateDirectory
-from gon_server.units import plan
+from gon_server.units import EAGPHPU, plan
 
 log = logging.getLogger("gond")
 
@@ -92,7 +92,12 @@ class _Daemon:
     async def _serve(self, stack: contextlib.AsyncExitStack) -> None:
         """Start everything; `stack` ends it, the last started first."""
         settings = self._settings
-        opens = [unit.device for unit in settings.units.values() if not unit.formats]
+        # What its owner calls hardware has no walls: that is looked at, too.
+        opens = [
+            unit.device
+            for unit in settings.units.values()
+            if not unit.formats or unit.kind not in ("", EAGPHPU)
+        ]
         found, engines = await asyncio.gather(
             discover.look(opens, self._start.environ, search=settings.discover),
             discover.look_for_engines(self._start.environ, settings.engine_rules()),
@@ -106,6 +111,9 @@ class _Daemon:
         memory_bytes = discover.host_memory_bytes()
         around = walls.wanted(settings.walls)
         specs = plan(settings, found, memory_bytes, platform.machine(), engines, around)
+        for spec in specs:
+            if settings.walls != "off" and not (spec.walls.files and spec.walls.calls):
+                log.warning("unit %s: walls around its workers: %s", spec.id, spec.walls)
 
         doors = [self._listen(address, stack) for address in settings.data_addresses]
         data = tuple(str(address) for _, address in doors)

@@ -170,7 +170,9 @@ class Host:
 
     def _recruit(self, unit: str) -> Recruit:
         spec = self._specs[unit]
-        return Recruit(self._builder_bytes, self._program_bytes, spec.rules, spec.walls)
+        return Recruit(
+            self._builder_bytes, self._program_bytes, spec.rules, spec.walls, spec.engine_formats
+        )
 
     def _endpoints(self, link: str) -> tuple[str, ...]:
         """Return where links of this kind come in; none where their worker tells.

@@ -144,13 +144,15 @@ class End(Order, frozen=True, tag=15):
 
 class Recruit(Order, frozen=True, tag=16):
     """gond → worker: you are a builder now, whose data may take `memory_bytes`; uploaded programs
-    may have `program_bytes`; `rules` and `walls` as in Assign.
+    may have `program_bytes`; `rules` and `walls` as in Assign. Of what engines build it builds
+    these `formats` alone.
     """
 
     memory_bytes: int
     program_bytes: int = 0
     rules: EngineRules = NO_RULES
     walls: Walls = NO_WALLS
+    formats: tuple[str, ...] = ()
 
 
 class Build(Order, frozen=True, tag=17):

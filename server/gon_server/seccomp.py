@@ -22,7 +22,7 @@ import sys
 from collections.abc import Iterable
 from typing import Final
 
-from gon_server.system_calls import CLONE, CLONE3, Calls
+from gon_server.system_calls import CLONE3, Calls, Rule
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -38,10 +38,10 @@ _SET_FILTER, _GET_ACTION_AVAIL = 1, 2
 _TSYNC, _SPEC_ALLOW = 1 << 0, 1 << 2
 
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
-_LOAD, _IF_EQUAL, _IF_AT_LEAST, _IF_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-# Where the filter finds the call's number, the processor, and the lower half of the first argument.
-_NUMBER_AT, _MACHINE_AT, _ARGUMENT_AT = 0, 4, 16
-_CLONE_THREAD: Final = 0x00010000
+_LOAD, _AND, _IF_EQUAL, _IF_AT_LEAST, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
+# Where the filter finds the call's number, the processor, and the lower half of the first argument;
+# the others follow.
+_NUMBER_AT, _MACHINE_AT, _ARGUMENTS_AT, _ARGUMENT_BYTES = 0, 4, 16, 8
 
 
 class _Program(ctypes.Structure):
@@ -58,14 +58,9 @@ def is_there() -> bool:
     return found == 0
 
 
-def refuse(
-    *refused: Calls,
-    only: Iterable[tuple[Calls, tuple[int, ...]]] = (),
-    threads_only: bool = False,
-) -> None:
-    """Make none of these calls from now on, in no thread of this process; of those of `only` just
-    those whose first argument is one of the values beside them; with `threads_only` begin threads,
-    but no processes.
+def refuse(*refused: Calls, rules: Iterable[Rule] = ()) -> None:
+    """Make none of these calls from now on, in no thread of this process; those of `rules` as they
+    say. What begins threads and processes may not begin them by a structure.
 
     Raises OSError where that cannot be.
     """
@@ -78,16 +73,13 @@ def refuse(
     ]
     if column == 0:
         code += [_step(_IF_AT_LEAST, _X32, 0, 1), _EPERM]
+    # First what is made often: for these the kernel runs the filter each time.
+    for rule in rules:
+        code += _on(rule.calls, column, _by_rule(rule))
     for calls in refused:
         code += _on(calls, column, [_EPERM])
-    for calls, values in only:
-        tests = [_step(_IF_EQUAL, value, len(values) - n, 0) for n, value in enumerate(values)]
-        code += _on(calls, column, [_step(_LOAD, _ARGUMENT_AT), *tests, _EPERM, _GO_ON])
-    if threads_only:
-        # glibc then takes clone, whose flags a filter can see.
-        code += _on(CLONE3, column, [_step(_RETURN, _ERRNO | errno.ENOSYS)])
-        flags = [_step(_LOAD, _ARGUMENT_AT), _step(_IF_ANY_BIT, _CLONE_THREAD, 1, 0)]
-        code += _on(CLONE, column, [*flags, _EPERM, _GO_ON])
+    # glibc then takes clone, whose flags a filter can see.
+    code += _on(CLONE3, column, [_step(_RETURN, _ERRNO | errno.ENOSYS)])
     code.append(_GO_ON)
     program = _Program(len(code), b"".join(code))
     result: int = _libc.syscall(number, _SET_FILTER, _TSYNC | _SPEC_ALLOW, ctypes.byref(program))
@@ -105,6 +97,15 @@ def _on(calls: Calls, column: int, body: list[bytes]) -> list[bytes]:
         if number is not None:
             steps += [_step(_IF_EQUAL, number, 0, len(body)), *body]
     return steps
+
+
+def _by_rule(rule: Rule) -> list[bytes]:
+    """Return the steps that look at an argument, and end."""
+    count = len(rule.values)
+    tests = [_step(_IF_EQUAL, value, count - n, 0) for n, value in enumerate(rule.values)]
+    ends = [_GO_ON, _EPERM] if rule.refuses else [_EPERM, _GO_ON]
+    at = _ARGUMENTS_AT + _ARGUMENT_BYTES * rule.argument
+    return [_step(_LOAD, at), _step(_AND, rule.mask), *tests, *ends]
 
 
 def _step(code: int, value: int, if_so: int = 0, if_not: int = 0) -> bytes:

@@ -113,6 +113,7 @@ class Spawner:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         spawner = os.getpid()
         try:
+            self._await_remover(self._workplaces.sweep())
             workplace = self._workplaces.make(order.worker)
             pid = os.fork()
         except OSError as error:
@@ -149,10 +150,12 @@ class Spawner:
         _pid, status = os.waitpid(child.pid, 0)
         if child.worker == _REMOVER:
             return
-        remover = self._workplaces.remove(child.worker)
-        if remover is not None:
-            self._watch(_Child(_REMOVER, remover))
+        self._await_remover(self._workplaces.remove(child.worker))
         send_order(self._gond, Exited(child.worker, status))
+
+    def _await_remover(self, pid: int | None) -> None:
+        if pid is not None:
+            self._watch(_Child(_REMOVER, pid))
 
 
 def import_backend(device: str) -> tuple[Path, ...]:

@@ -42,6 +42,9 @@ _PREFIX = {GPU: "gpu", ACCELERATOR: "acc"}
 # The OpenCL runtimes that turn the host's CPU into a unit, the preferred one first.
 _CPU_RUNTIMES = {"x86_64": ("Intel", "Portable"), "": ("Portable", "Intel")}
 
+# The address of what software there is (gon_server.devices.opencl).
+_ANY_CPU = "opencl:"
+
 _GIB = 1 << 30
 
 
@@ -61,6 +64,14 @@ class Found(msgspec.Struct, frozen=True):
     error: str = ""
     in_place: bool = False
 
+    def is_software(self, label: str) -> bool:
+        """Return whether kernels run on the host's processor. Its owner's `label` says it only of
+        what does not tell. An accelerator in the host's memory is an emulator.
+        """
+        if self.kind in _PREFIX and self.address != _ANY_CPU:
+            return self.kind == ACCELERATOR and self.in_place
+        return self.kind == CPU or self.address == _ANY_CPU or label == EAGPHPU
+
 
 @dataclass(frozen=True, slots=True)
 class UnitSpec:
@@ -69,7 +80,7 @@ class UnitSpec:
     `formats` are those of kernels; `may_be` the personalities that it may be loaded to be,
     `engines` what runs the other formats, by the site's `rules`; `withheld` are personalities that
     those rules leave out, each with the reason; `walls` stand around its workers. `in_place`
-    says whether engines reach its buffers.
+    says whether engines reach its buffers, `software` whether kernels run on the host's processor.
     """
 
     id: str
@@ -88,6 +99,12 @@ class UnitSpec:
     withheld: tuple[tuple[str, str], ...] = ()
     walls: Walls = NO_WALLS
     in_place: bool = False
+    software: bool = False
+
+    @property
+    def engine_formats(self) -> tuple[str, ...]:
+        """What engines run here."""
+        return tuple(dict.fromkeys(each for kind in self.may_be for each in kind.formats))
 
     @property
     def personalities(self) -> tuple[str, ...]:
@@ -96,8 +113,7 @@ class UnitSpec:
     @property
     def all_formats(self) -> tuple[str, ...]:
         """What programs of any personality are."""
-        others = (each for personality in self.may_be for each in personality.formats)
-        return tuple(dict.fromkeys((*self.formats, *others)))
+        return tuple(dict.fromkeys((*self.formats, *self.engine_formats)))
 
     @property
     def slice_bytes(self) -> int:
@@ -253,10 +269,20 @@ def plan(
             )
     may_be = known_personalities(settings.personalities)
     check_rules(settings.engine_rules(), engines)
-    walled = (
-        replace(spec, walls=walls) if spec.kind == EAGPHPU else spec for spec in specs.values()
-    )
+    walled = (_with_walls(spec, walls, settings.walls) for spec in specs.values())
     return tuple(_with_offers(spec, may_be, engines, settings) for spec in walled)
+
+
+def _with_walls(spec: UnitSpec, walls: Walls, setting: str) -> UnitSpec:
+    """Put walls around a software-defined unit; raise ConfigError where they are required and
+    hardware has engines run on the host.
+    """
+    if not spec.software and setting == "required" and (spec.in_place or spec.kind == EAGPHPU):
+        raise ConfigError(
+            f"walls are required; unit {spec.id} is hardware, which has none, but its memory is "
+            "the host's, where engines run for it"
+        )
+    return replace(spec, walls=walls) if spec.software else spec
 
 
 def _with_offers(
@@ -271,14 +297,16 @@ def _with_offers(
     check_rules(EngineRules(forbidden=rules.forbidden), engines)
     usable = allowed(engines, rules)
     may_be = offered(known, usable, in_place=in_place)
-    if not in_place:
-        return replace(spec, may_be=may_be)
     wanted = tuple(each for each in rules.chosen if not rules.why_not(*each))
+    kept = EngineRules(wanted, rules.forbidden)
+    if not in_place:
+        # That no engine runs here is no rule's doing; they hold all the same.
+        return replace(spec, may_be=may_be, rules=kept)
     return replace(
         spec,
         may_be=may_be,
-        engines=told(usable, EngineRules(wanted, rules.forbidden)),
-        rules=EngineRules(wanted, rules.forbidden),
+        engines=told(usable, kept),
+        rules=kept,
         withheld=withheld(known, usable, rules),
     )
 
@@ -330,6 +358,7 @@ def _spec(name: str, kind: str, device: Found, memory_bytes: int, settings: Sett
         slices=settings.slices,
         warm=settings.warm,
         in_place=device.in_place,
+        software=device.is_software(kind),
     )
 
 
@@ -338,9 +367,10 @@ def _named_spec(
 ) -> UnitSpec:
     device = found or Found(wanted.device)
     hardware = device.kind in _PREFIX and device.memory_bytes
+    kind = wanted.kind or (device.kind if device.kind in _PREFIX else EAGPHPU)
     return UnitSpec(
         id=name,
-        kind=wanted.kind or (device.kind if device.kind in _PREFIX else EAGPHPU),
+        kind=kind,
         name=wanted.name or device.name or wanted.device,
         device=wanted.device,
         formats=wanted.formats or device.formats,
@@ -349,6 +379,7 @@ def _named_spec(
         warm=settings.warm if wanted.warm is None else wanted.warm,
         cpus=wanted.cpus,
         in_place=device.in_place,
+        software=device.is_software(kind),
     )
 
 

@@ -86,7 +86,13 @@ def raise_walls(walls: Walls, workplace: Path, more: Iterable[Path] = ()) -> Non
         )
     if walls.calls:
         seccomp.refuse(
-            calls.OTHERS, calls.UNSEEN, calls.SURROUNDINGS, calls.KERNEL, calls.CONNECTING
+            calls.OTHERS,
+            calls.CHANGING,
+            calls.UNSEEN,
+            calls.SURROUNDINGS,
+            calls.KERNEL,
+            calls.CONNECTING,
+            rules=calls.RULES,
         )
 
 
@@ -99,15 +105,13 @@ def narrow(walls: Walls, *, programs: bool, accepts: bool = False) -> None:
     sockets = (calls.LISTENING,) if accepts else (calls.LISTENING, calls.ACCEPTING)
     if programs:
         # What it starts must be ended by it, and sets its own limits; Landlock keeps signals in.
-        seccomp.refuse(*sockets)
+        seccomp.refuse(*sockets, rules=[calls.OWN_LIMITS])
         return
-    own = os.getpid()
     seccomp.refuse(
         *sockets,
         calls.PROGRAMS,
         calls.SIGNALS,
-        only=((calls.TO_ONE, (own,)), (calls.LIMITS, (0, own))),
-        threads_only=True,
+        rules=[*calls.to_itself(os.getpid()), calls.THREADS, calls.STAYING],
     )
 
 

@@ -1,13 +1,15 @@
 """Where workers work: a directory of each one's own, empty at first, below gond's state.
 
-    STATE/workers/NUMBER    current directory and temporary files of that worker
+    STATE/workers/LIFE/NUMBER    current directory and temporary files of that worker
+
+LIFE is a new name each time gond starts, so that nothing that is left stands in anybody's way.
 
 So what a library opens by a relative path is no file of anybody's, and what a compiler leaves
 behind goes with its process, however that ends.
 
 Rules: the spawner makes a directory before it forks, and removes it once the worker is reaped, in a
-process of its own if there is anything in it: what a hostile worker piles up holds up nobody. What
-a life of gond left behind that was killed goes before the first worker of the next.
+process of its own if there is anything in it: what a hostile worker piles up holds up nobody. So
+goes, once the next gond starts, what one left behind that was killed.
 Must not know: leases, what workers do.
 """
 
@@ -15,9 +17,12 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+
+from gon_server import confine
+from gon_server.clearing import clear
 
 log = logging.getLogger("gond.spawner")
 
@@ -38,23 +43,29 @@ class Workplaces:
     """The directories of one spawner's workers."""
 
     def __init__(self, state: Path) -> None:
-        """`state` is gond's state directory. Nothing is touched before the first `make`: by then
-        gond holds it for itself.
+        """`state` is gond's state directory. Nothing is touched before `sweep`: by then gond holds
+        it for itself.
         """
         self._path = state.resolve() / _NAME
-        self._swept = False
+        self._life: Path | None = None
 
     def __repr__(self) -> str:
-        return f"Workplaces({self._path})"
+        return f"Workplaces({self._life or self._path})"
+
+    def sweep(self) -> int | None:
+        """Begin, the first time; return what still removes what others left, as `remove` does.
+        Raises OSError.
+        """
+        if self._life is not None:
+            return None
+        self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        left = list(self._path.iterdir())
+        self._life = Path(tempfile.mkdtemp(dir=self._path))
+        return _remove_apart(left) if left else None
 
     def make(self, worker: int) -> Path:
         """Return a new directory, that nobody but this user enters. Raises OSError."""
-        if not self._swept:
-            if self._path.exists():
-                _clear(self._path)
-            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._swept = True
-        place = self._path / str(worker)
+        place = self._place(worker)
         place.mkdir(mode=0o700)
         return place
 
@@ -62,35 +73,41 @@ class Workplaces:
         """Remove the directory of a worker that is gone; return the process that still does it, for
         the caller to reap, None if none is needed.
         """
-        place = self._path / str(worker)
+        place = self._place(worker)
         try:
             place.rmdir()
         except FileNotFoundError:
             return None
         except OSError:  # there is something in it
-            return self._remove_apart(place)
+            return _remove_apart([place])
         return None
-
-    def _remove_apart(self, place: Path) -> int | None:
-        try:
-            pid = os.fork()
-        except OSError as error:
-            log.warning("%s stays until the next start: %s", place, error)
-            return None
-        if pid == 0:
-            _clear(place)
-            os._exit(0)
-        return pid
 
     def close(self) -> None:
         """Remove all of them; no worker is left."""
-        if self._swept:
-            _clear(self._path)
+        if self._life is not None:
+            clear(self._path)
+
+    def _place(self, worker: int) -> Path:
+        assert self._life is not None, "not begun"
+        return self._life / str(worker)
 
 
-def _clear(path: Path) -> None:
-    """Remove a directory with all that is in it, as far as that goes; follows no link."""
+def _remove_apart(places: Sequence[Path]) -> int | None:
+    """Remove directories in a process of its own, which ends with this one and has no file of it
+    but the standard streams: gond is to see when this one is gone.
+    """
+    parent = os.getpid()
     try:
-        shutil.rmtree(path)
-    except (OSError, RecursionError) as error:
-        log.warning("%s cannot be removed: %r", path, error)
+        pid = os.fork()
+    except OSError as error:
+        log.warning("%s stays until the next start: %s", places[0], error)
+        return None
+    if pid == 0:
+        try:
+            confine.die_with(parent)
+            os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+            for place in places:
+                clear(place)
+        finally:
+            os._exit(0)
+    return pid

@@ -252,7 +252,8 @@ def test_a_program_of_an_engine_is_built_by_it(pair: tuple[socket.socket, socket
     device = NotingDevice()
     good = b"func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> { return %x : tensor<4xf32> }"
     with ThreadPoolExecutor(1) as threads:
-        serving = threads.submit(serve_builds, theirs, device, Recruit(0))
+        recruit = Recruit(0, formats=("stablehlo",))
+        serving = threads.submit(serve_builds, theirs, device, recruit)
         assert receive_order(ours) == (Ready(""), None)
         for number, code in ((1, b"what?"), (2, good)):
             fd = seal("program", msgspec.msgpack.encode(Program(code, "stablehlo")))
@@ -269,3 +270,24 @@ def test_a_program_of_an_engine_is_built_by_it(pair: tuple[socket.socket, socket
         send_order(ours, End(""))
         serving.result(PATIENCE_S)
     assert not device.built
+
+
+def test_an_engine_that_the_unit_does_not_have_builds_nothing(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """Its device is asked, which refuses what it does not know."""
+    ours, theirs = pair
+    device = NotingDevice()
+    device.failure = CompileError("what is that?")
+    with ThreadPoolExecutor(1) as threads:
+        serving = threads.submit(serve_builds, theirs, device, Recruit(0, formats=("onnx",)))
+        assert receive_order(ours) == (Ready(""), None)
+        fd = seal("program", msgspec.msgpack.encode(Program(b"", "stablehlo")))
+        send_order(ours, Build(1), fd)
+        os.close(fd)
+        received = receive_order(ours)
+        assert received is not None
+        assert isinstance(received[0], Built)
+        assert received[0].message == "what is that?"
+        send_order(ours, End(""))
+        serving.result(PATIENCE_S)

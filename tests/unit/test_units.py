@@ -15,6 +15,7 @@ from gon_server import config
 from gon_server.config import Settings
 from gon_server.offers import FoundEngine
 from gon_server.units import Found, Share, UnitBook, UnitSpec, plan
+from gon_server.walls import NO_WALLS, Walls
 
 GIB = 1 << 30
 
@@ -171,6 +172,8 @@ def test_a_site_forbids_engines_on_all_units_or_on_one() -> None:
         units=units, engines=("onnx=openvino",), forbid_engines=("dpu-flow",), discover=("false",)
     )
     specs = plan(wanted, [], 64 * GIB, "x86_64", (ONNX, other, flow, BROKEN))
+    (card,) = plan(settings(forbid_engines=("onnx",)), [CARD], 64 * GIB, "x86_64", (ONNX,))
+    assert (card.rules.forbidden, card.engine_formats) == (("onnx",), ())
     lenient, strict = UnitBook(specs).describe()
     assert "npu" in lenient.personalities
     assert "dpu" not in lenient.personalities
@@ -213,6 +216,32 @@ def test_a_site_has_personalities_of_its_own() -> None:
     many = tuple(f"p{number}=onnx" for number in range(PERSONALITIES_MAX))
     with pytest.raises(ConfigError, match="more than"):
         plan(settings(personalities=many), [INTEL], GIB, "x86_64", (ONNX,))
+
+
+def test_walls_are_around_what_runs_on_the_host_whatever_its_owner_calls_it() -> None:
+    around = Walls(files=True, calls=True)
+    units = (
+        "a=opencl:,kind=gpu",
+        f"b={INTEL.address},kind=accelerator",
+        "c=sim:",
+        "d=new:,kind=gpu",
+    )
+    found = [INTEL, POCL, CARD, replace(FPGA, in_place=True), Found("sim:", "sim")]
+    specs = plan(settings(units=units), found, 64 * GIB, "aarch64", (), around)
+    assert {each.id for each in specs if each.walls == NO_WALLS} == {"d", "gpu0"}
+    assert {each.id for each in specs if each.walls == around} == {
+        "a",
+        "b",
+        "c",
+        "acc0",
+        "eagphpu0",
+    }
+    required = settings(walls=("required",))
+    shared = replace(CARD, in_place=True)
+    assert plan(required, [CARD], 64 * GIB, "x86_64", (), around)
+    assert plan(settings(), [shared], 64 * GIB, "x86_64", (), around)
+    with pytest.raises(ConfigError, match="walls are required; unit gpu0 is hardware"):
+        plan(required, [shared], 64 * GIB, "x86_64", (), around)
 
 
 def test_a_lease_may_be_several_personalities() -> None:
