@@ -104,9 +104,7 @@ def footprint(
             stream, target = _stream(op.stream), _buffer(op.target)
             return Footprint((stream, _buffer(op.source), target), (stream, target))
         case ops.Record() | timing_ops.NoteCommand():
-            # The event is another point from now on: what spoilt the last one is over with it.
-            stream, event = _stream(op.stream), _event(op.event)
-            return Footprint((stream,), (stream, event), cleans=(event,))
+            return _pointed(_stream(op.stream), _event(op.event))
         case ops.WaitEvent():
             return Footprint((_stream(op.stream), _event(op.event)), (_stream(op.stream),))
         case ops.Sync():
@@ -182,3 +180,8 @@ def _life(op: AnyOp) -> Footprint:
 
 def _made(key: Key) -> Footprint:
     return Footprint(writes=(key,), makes=(key,))
+
+
+def _pointed(stream: Key, event: Key) -> Footprint:
+    """The event is another point from now on: what spoilt the last one is over with it."""
+    return Footprint((stream,), (stream, event), cleans=(event,))
