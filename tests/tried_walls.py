@@ -60,11 +60,11 @@ def be_told_elsewhere() -> None:
         fcntl.fcntl(sock, fcntl.F_SETOWN, os.getppid())
 
 
-def send(*flags: int) -> int:
+def send(flags: int = 0) -> int:
     """Send a byte to oneself."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        return ours.send(b"x", *flags) + ours.sendmsg([b"x"], [], *flags)
+        return ours.send(b"x", flags) + ours.sendmsg([b"x"], [], flags)
 
 
 def fork() -> None:
@@ -126,6 +126,7 @@ def main() -> None:
         "fast open": lambda: send(MSG_FASTOPEN),
         "limits of another": lambda: resource.prlimit(other, resource.RLIMIT_CORE),
         "priority": lambda: os.setpriority(os.PRIO_PROCESS, other, IDLEST),
+        "policy": lambda: os.sched_setscheduler(other, os.SCHED_IDLE, os.sched_param(0)),
         "signals by fcntl": be_told_elsewhere,
         "signals by ioctl": lambda: call("ioctl", 0, FIOSETOWN, ctypes.byref(ctypes.c_int(other))),
         "queue": lambda: call("mq_open", b"/gon-trial", os.O_RDWR),
@@ -133,6 +134,7 @@ def main() -> None:
         "namespaces": enter_namespaces,
         "stay": lambda: call("prctl", PR_SET_PDEATHSIG, 0, 0, 0, 0),
         "own mode": lambda: os.fchmod(own.fileno(), 0o600),
+        "own policy": lambda: os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0)),
         "own limits": lambda: resource.getrlimit(resource.RLIMIT_CORE),
         "send": send,
         "own file": lambda: (workplace / "file").write_bytes(b"x"),

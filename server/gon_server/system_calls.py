@@ -55,7 +55,6 @@ OTHERS: Calls = {
     "mq_unlink": (241, 181),
     "setpriority": (141, 140),
     "sched_setparam": (142, 118),
-    "sched_setscheduler": (144, 119),
     "sched_setattr": (314, 274),
     "ioprio_set": (251, 30),
 }
@@ -168,7 +167,8 @@ CLONE3: Calls = {
 _CLONE: Calls = {"clone": (56, 220)}
 _CLONE_THREAD, _CLONE_NEW = 0x00010000, 0x7E020000
 # No namespace with a process, nor datagrams, which reach any socket that a path names, nor a
-# connection that begins with its data, nor signals by way of what a file descriptor has to tell.
+# connection that begins with its data, nor signals by way of what a file descriptor has to tell,
+# nor a policy of scheduling but the usual one.
 RULES = (
     Rule({"sendto": (44, 206)}, (0,), argument=3, mask=0x20000000),
     Rule({"sendmsg": (46, 211)}, (0,), argument=2, mask=0x20000000),
@@ -176,6 +176,8 @@ RULES = (
     Rule({"fcntl": (72, 25)}, (8, 10, 15), argument=1, refuses=True),
     Rule({"ioctl": (16, 29)}, (0x8901, 0x8902), argument=1, refuses=True),
     Rule({"socketpair": (53, 199)}, (1, 5), argument=1, mask=0xF),
+    # ZeroMQ gives its thread the usual policy, and aborts where it cannot.
+    Rule({"sched_setscheduler": (144, 119)}, (0,), argument=1),
     Rule(_CLONE, (0,), mask=_CLONE_NEW),
 )
 # Limits of other processes than the caller.

@@ -52,8 +52,10 @@ def secret(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def walled(tmp_path: Path) -> Iterator[Gond]:
+    """Start a gond whose owner calls hardware what is none."""
     flags = (*REAL_WORKER, "--walls=required")
-    with Gond(tmp_path, *flags, units=("soft=opencl:",), name="walled", state="other") as gond:
+    units = ("soft=opencl:,kind=gpu",)
+    with Gond(tmp_path, *flags, units=units, name="walled", state="other") as gond:
         yield gond
 
 

@@ -19,11 +19,11 @@ ALL = Walls(files=True, calls=True)
 FILES = ("read", "list", "write", "write system")
 OTHERS = (
     "connect", "socket", "mode", "owner", "times", "attribute", "truncate", "watch", "datagrams",
-    "fast open", "limits of another", "priority", "signals by fcntl",
+    "fast open", "limits of another", "priority", "policy", "signals by fcntl",
     "signals by ioctl", "queue", "shared memory", "namespaces",
 )  # fmt: skip
 LEFT = (
-    "own mode", "own limits", "send",
+    "own mode", "own policy", "own limits", "send",
     "own file", "library", "processors", "passed socket", "thread", "memory", "signal to itself",
 )  # fmt: skip
 
