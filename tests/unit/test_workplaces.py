@@ -15,6 +15,9 @@ PR_GET_PDEATHSIG, SIGKILL = 2, 9
 # More than a path of the kernel's can name, and more than descriptors or calls can be nested.
 DEEP, NAME = 1100, "deep"
 
+# Other tests of this process may have imported JAX, which warns of every fork.
+pytestmark = pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
+
 
 def reap(pid: int | None) -> None:
     """Wait for what removes, which there is."""
