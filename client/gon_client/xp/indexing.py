@@ -138,7 +138,7 @@ def _under(array: Array, mask: Array) -> Array:
 
 def _gathered(array: Array, keys: list[object]) -> Array:
     """Return the part that arrays of places name, of what slices and new axes leave."""
-    # First what is no array of places: each of these leaves its axis whole for now.
+    # First what is no array of places: each of these leaves its axis whole, for what comes below.
     first = [slice(None) if _is_place(each) else each for each in keys]
     view = indexed(array.view, first)
     axes: list[int] = []
