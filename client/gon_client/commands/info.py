@@ -24,6 +24,7 @@ FORMATS = {
     "cubin": "machine code of an NVIDIA GPU",
     "python-sim": "names of the simulator's own kernels",
     "null": "kernels that do nothing",
+    "array": "whole arrays, by the Python Array API standard: gon.xp",
     "onnx": "ONNX models, int8 ones too",
     "stablehlo": "StableHLO programs, as jax.export gives them",
     "vmvx": "modules of IREE's bytecode, with no machine code",
