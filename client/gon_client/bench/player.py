@@ -136,6 +136,7 @@ def serve(sock: socket.socket, cast: Cast) -> None:
             except Unsupported as error:
                 played = Missing(error.message)
             messages.send(sock, played)
+        gc.unfreeze()  # the collector ends what is in cycles: libraries complain of what is left
 
 
 def main() -> int:
