@@ -75,7 +75,7 @@ class SessionLink:
             self._session, self._expected, self._origins, self._batcher, self.side_links
         )
         self._fault: GonError | None = None
-        self._closed, self._seen, self.cookies = False, 0, itertools.count(1)
+        self._closed, self._seen, self.cookies = False, (0, 0), itertools.count(1)
         self._link, welcome = dialer.first(self._session)
         self._session.limit(welcome.frames_max, welcome.bytes_max)
         self._session.join(welcome.received)
@@ -90,6 +90,7 @@ class SessionLink:
         self.bulk.on_another_link(self._link, dialer.round_trip_s, welcome.compression)
         self._pump = Pump(self._tick, self._batcher, clock)
         self.express: Express | None = Express(self) if NATIVE else None
+        self._tally.quick = self.express
         self.mapped = MappedBuffers(self, dialer, self._outbox, self._origins)
 
     def __repr__(self) -> str:
@@ -362,12 +363,15 @@ class SessionLink:
         """
         if self._fault is not None:
             return False
-        first, gathered = self._outbox.first, self._outbox.count
-        if gathered and first == self._seen:
+        first, gathered, tally = self._outbox.first, self._outbox.count, self._tally
+        seen, waited = self._seen
+        self._seen = first, tally.waits + tally.quick_waits
+        if gathered and first == seen:
             self._batcher.aged()
             self.flush()
-        self._seen = first
-        self._poll()
+        if self._seen[1] == waited:
+            # Whoever has waited since then has received, and may be about to do so again.
+            self._poll()
         owed = self._expected.pieces_owed > 0
         if owed:
             self.bulk.acknowledge_pieces(self._link, self._receive_while_blocked)
@@ -393,5 +397,4 @@ class SessionLink:
         self._link.send(self._session.word(Kind.BYE, encode(Bye("closed"))))
 
     def counts(self) -> LinkCounts:
-        quick_waits = self.express.waits if self.express else 0
-        return self._tally.counts(self._link, self._session, self._outbox, quick_waits)
+        return self._tally.counts(self._link, self._session, self._outbox)

@@ -122,6 +122,24 @@ def test_a_failure_goes_to_the_thread_that_waits_for_it() -> None:
         good.result(PATIENCE_S)
 
 
+def test_the_pump_leaves_receiving_to_a_program_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    with desk() as made:
+        polls: list[None] = []
+        made.clock.settle()
+        monkeypatch.setattr(made.link, "_poll", lambda: polls.append(None))
+        made.link._tick()
+        assert len(polls) == 1
+        pending = made.far.sync(DEFAULT_STREAM)
+        made.link.flush()
+        (sync,) = made.worker.ops(1)
+        made.worker.reply(Reply(cookie_of(sync)))
+        pending.wait(PATIENCE_S)
+        made.link._tick()
+        assert len(polls) == 1
+        made.link._tick()
+        assert len(polls) == 2
+
+
 # Timeouts --------------------
 def test_a_wait_that_timed_out_succeeds_later() -> None:
     with desk() as made:
