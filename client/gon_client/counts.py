@@ -79,12 +79,13 @@ class Tally:
         self._copied_received += last.copied_received
 
     @property
-    def quick_waits(self) -> int:
-        return 0 if self.quick is None else self.quick.waits
+    def all_waits(self) -> int:
+        """Waits, those the quick way included."""
+        return self.waits + (0 if self.quick is None else self.quick.waits)
 
     def counts(self, link: Link, session: Session, outbox: PlainOutbox | Outbox) -> LinkCounts:
         """Return all counts, those of the present link and of waits the quick way included."""
-        quick_waits = self.quick_waits
+        quick_waits = self.all_waits - self.waits
         now, done, folds = link.statistics(), session.statistics(), outbox.folds
         return LinkCounts(
             ops=outbox.first - 1 + outbox.count,

@@ -43,7 +43,7 @@ from gon_client.deadline import Deadline
 from gon_client.dial import Dialer
 from gon_client.expected import Expected
 from gon_client.intake import Intake
-from gon_client.interruption import Inside, Whole
+from gon_client.interruption import Inside, Unfinished
 from gon_client.mapped import MappedBuffers
 from gon_client.outbox import outbox_for
 from gon_client.pending import Answer, Origin, Origins, caller
@@ -61,7 +61,7 @@ class SessionLink:
 
     def __init__(self, dialer: Dialer, clock: Clock) -> None:
         self._dialer, self._clock = dialer, clock
-        self._inside, self._tally = Inside(), Tally()
+        self._inside, self._tally, self._unread = Inside(), Tally(), Unfinished()
         self._turn, self._sending = Turn(self._inside), Sending(self._inside)
         self._session = Session(
             Role.CLIENT, frames_max=UNACKED_FRAMES_MAX, bytes_max=UNACKED_BYTES_MAX
@@ -80,9 +80,8 @@ class SessionLink:
         self._session.limit(welcome.frames_max, welcome.bytes_max)
         self._session.join(welcome.received)
         self.device: DeviceInfo = welcome.device
+        self.version, self.program_bytes = welcome.version, welcome.program_bytes
         self.content_key: bytes = welcome.content_key
-        self.version: int = welcome.version
-        self.program_bytes: int = welcome.program_bytes
         self._outbox = outbox_for(welcome.version)
         self.bulk = Bulk(
             self, self._session, self._outbox, self._expected, self._sending, self._tally, clock
@@ -243,9 +242,9 @@ class SessionLink:
         """
         if self._fault is not None:
             raise self._ended()
-        link = self._link
+        self._sending.mend()
         try:
-            return self._receive(link, timeout_s, raw)
+            return self._receive(link := self._link, timeout_s, raw)
         except LinkLost:
             if timeout_s:
                 raise
@@ -256,6 +255,7 @@ class SessionLink:
         """Receive one frame, unless `raw` is it, and let it take effect. What breaks that off, such
         as an interrupt, ends the link: the frame that it loses is sent again on the next one.
         """
+        self._unread.end()
         try:
             raw = link.receive(timeout_s) if raw is None else raw
             if raw is not None:
@@ -265,7 +265,7 @@ class SessionLink:
                 self.end(error)
             raise
         except BaseException:
-            link.close()
+            self._unread.link = link
             raise
         bulk = self.bulk
         if bulk.round_trip.marked or self._expected.pieces_owed:
@@ -281,7 +281,7 @@ class SessionLink:
 
     def _send_batch(self, receive: WhileBlocked = None) -> None:
         """Send gathered ops as one frame; `receive` is called while the send is blocked."""
-        with Whole(self._link):
+        with self._sending.whole(self._link):
             first, marks, head = self._outbox.seal(self._session)
             self._origins.keep(first, marks)
             if receive is None:  # otherwise it is a wait that sends
@@ -290,7 +290,7 @@ class SessionLink:
 
     def send_frame(self, first: int, body: bytes, marks: list[Origin], payloads: Payloads) -> None:
         """Send a frame of its own."""
-        with Whole(self._link):
+        with self._sending.whole(self._link):
             self._origins.keep(first, marks)
             self._send(self._session.seal(body, payloads).head, payloads)
 
@@ -300,7 +300,7 @@ class SessionLink:
 
     def send_rest(self, link: LanedLink, head: bytes, sent: int, payloads: Payloads = ()) -> None:
         """Send what a lane did not take of a frame at once. Needs turn and `_sending`."""
-        with Whole(link):
+        with self._sending.whole(link):
             link.send_rest(head, sent, self.receive_now, payloads)
 
     # Life --------------------
@@ -334,7 +334,7 @@ class SessionLink:
             self._link = fresh
             if self._fault is not None:
                 raise self._ended()
-            with Whole(fresh):
+            with self._sending.whole(fresh):
                 for frame in self._session.join(welcome.received):
                     fresh.send(frame.head, frame.payloads, self.receive_now)
         except GonError as error:
@@ -363,9 +363,9 @@ class SessionLink:
         """
         if self._fault is not None:
             return False
-        first, gathered, tally = self._outbox.first, self._outbox.count, self._tally
-        seen, waited = self._seen
-        self._seen = first, tally.waits + tally.quick_waits
+        self._sending.mend()
+        first, gathered = self._outbox.first, self._outbox.count
+        (seen, waited), self._seen = self._seen, (first, self._tally.all_waits)
         if gathered and first == seen:
             self._batcher.aged()
             self.flush()
@@ -379,13 +379,12 @@ class SessionLink:
         return gathered > 0 or owed or busy or self._session.acked < self._session.sent
 
     def close(self) -> None:
-        """Send what is gathered if that may be, say goodbye, end the session; idempotent."""
-        if self._closed:
-            return
+        """Send what is gathered if that may be, say goodbye, end the session; may be done again."""
         self._closed = True
-        self._pump.stop()
         try:
-            self._sending.hold(self._say_goodbye, CLOSE_S)
+            self._pump.stop()
+            if self._fault is None:
+                self._sending.hold(self._say_goodbye, CLOSE_S)
         except GonError:
             pass  # Whoever closes has nothing more to lose.
         finally:
