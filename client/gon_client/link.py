@@ -47,7 +47,7 @@ from gon_client.interruption import Inside, Unfinished
 from gon_client.mapped import MappedBuffers
 from gon_client.outbox import outbox_for
 from gon_client.pending import Answer, Origin, Origins, caller
-from gon_client.pump import Pump
+from gon_client.pump import Attendance, Program, Pump
 from gon_client.sending import Sending
 from gon_client.side_links import SideLinkKeeper
 from gon_client.turn import Turn
@@ -75,7 +75,7 @@ class SessionLink:
             self._session, self._expected, self._origins, self._batcher, self.side_links
         )
         self._fault: GonError | None = None
-        self._closed, self._seen, self.cookies = False, (0, 0), itertools.count(1)
+        self._closed, self._attendance, self.cookies = False, Attendance(), itertools.count(1)
         self._link, welcome = dialer.first(self._session)
         self._session.limit(welcome.frames_max, welcome.bytes_max)
         self._session.join(welcome.received)
@@ -363,15 +363,15 @@ class SessionLink:
         """
         if self._fault is not None:
             return False
+        gathered, waits = self._outbox.count, self._tally.all_waits
+        program = self._attendance.look(self._outbox.first, gathered, waits)
+        if program is Program.WAITS:
+            return True
         self._sending.mend()
-        first, gathered = self._outbox.first, self._outbox.count
-        (seen, waited), self._seen = self._seen, (first, self._tally.all_waits)
-        if gathered and first == seen:
+        if program is Program.LEAVES:
             self._batcher.aged()
             self.flush()
-        if self._seen[1] == waited:
-            # Whoever has waited since then has received, and may be about to do so again.
-            self._poll()
+        self._poll()
         owed = self._expected.pieces_owed > 0
         if owed:
             self.bulk.acknowledge_pieces(self._link, self._receive_while_blocked)
