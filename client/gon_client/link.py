@@ -242,9 +242,10 @@ class SessionLink:
         """
         if self._fault is not None:
             raise self._ended()
+        link = self._link
         self._sending.mend()
         try:
-            return self._receive(link := self._link, timeout_s, raw)
+            return self._receive(link, timeout_s, raw)
         except LinkLost:
             if timeout_s:
                 raise

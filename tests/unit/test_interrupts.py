@@ -141,7 +141,7 @@ def each_two(interrupted: Callable[[Interrupts], int], stride: int = 1) -> int:
     places behind it, or of the `stride` ones that follow at one, others each time; return how often
     it was interrupted twice.
     """
-    twice = 0
+    twice = came = 0
     for first in count(1):
         for second in count(1 + first % stride, stride):
             came = interrupted(Interrupts(first, second, visits=1))
