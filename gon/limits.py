@@ -29,7 +29,7 @@ BATCH_OPS_TARGET = 256
 # Coded ops and inline data a client gathers before it sends.
 BATCH_BYTES_TARGET = 256 * KIB
 # Ops that both sides of a session remember, to repeat them by a reference: enough for loops of a
-# thousand calls a few times over; and the largest of them: larger ones carry data.
+# thousand calls a few times over; and the largest of them.
 REPEAT_OPS_MAX = 8192
 REPEAT_BYTES_MAX = 1 * MIB
 REPEAT_OP_BYTES_MAX = 512

@@ -12,6 +12,7 @@ import dis
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import CodeType, FrameType
 
@@ -48,42 +49,70 @@ class Places:
             run()
         finally:
             sys.settrace(None)
+            sys.setprofile(None)
+
+    def go_on(self) -> None:
+        """Let the places be looked at again once `at_each` has raised, which ends their tracing: to
+        be called before that. All of them are new.
+        """
+        self._visited.clear()
+        sys.setprofile(self._resume)
+
+    def _resume(self, frame: FrameType, event: str, _argument: object) -> None:
+        """Trace again; a place comes behind a call, so none was passed before this is called."""
+        sys.setprofile(None)
+        calls = event == "c_call"
+        within: FrameType | None = frame
+        while within is not None:
+            if self._is_looked_at(within):
+                within.f_trace_opcodes = True
+                within.f_trace = _Trace(self, "CALL" if calls or within is not frame else "RESUME")
+            within = within.f_back
+        sys.settrace(self._enter)
 
     def _enter(self, frame: FrameType, _event: str, _argument: object) -> _Trace | None:
-        if not frame.f_code.co_filename.startswith(self._folders):
+        if not self._is_looked_at(frame):
             return None
         frame.f_trace_opcodes = True
-        return _Trace(self)
+        return _Trace(self, "RESUME")
+
+    def _is_looked_at(self, frame: FrameType) -> bool:
+        return frame.f_code.co_filename.startswith(self._folders)
 
 
 class Interrupts:
-    """Raises KeyboardInterrupt at the `place`-th such place of the client, counted from 1, of what
-    is called.
+    """Raises KeyboardInterrupt at places of the client, of what is called: each of `places` is the
+    how manieth it is behind the one before, from 1; of one that is passed `visits` times at most.
     """
 
-    def __init__(self, place: int) -> None:
-        self._left = place
+    def __init__(self, *places: int, visits: int = sys.maxsize) -> None:
+        self._left = list(places)
+        self._places = Places(self._look, CLIENT, visits=visits)
 
-    def call(self, run: Callable[[], object]) -> bool:
-        """Call `run`; return whether it was interrupted, False once it has no such place."""
-        try:
-            Places(self._look, CLIENT).call(run)
-        except KeyboardInterrupt:
-            return True
-        return False
+    def call(self, run: Callable[[], object]) -> int:
+        """Call `run`; return how many of them came: what is called may have fewer such places."""
+        asked = len(self._left)
+        with suppress(KeyboardInterrupt):
+            self._places.call(run)
+        return asked - len(self._left)
 
     def _look(self) -> None:
-        self._left -= 1
-        if self._left == 0:
+        if not self._left:
+            return
+        self._left[0] -= 1
+        if self._left[0] == 0:
+            del self._left[0]
+            if self._left:
+                self._places.go_on()
             raise KeyboardInterrupt
 
 
 class _Trace:
-    """What follows one function's steps."""
+    """What follows one function's steps; `before` is the kind of the one that was made last."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, before: str) -> None:
         self._places = places
-        self._before = ""
+        self._before = before
 
     def __call__(self, frame: FrameType, event: str, _argument: object) -> _Trace:
         if event == "opcode":
@@ -91,4 +120,7 @@ class _Trace:
             self._before = dis.opname[frame.f_code.co_code[at]]
             if before.startswith(_LOOKS_AFTER):
                 self._places.at(frame.f_code, at)
+        elif event == "exception":
+            # A call that raises does not return.
+            self._before = ""
         return self

@@ -65,6 +65,9 @@ cdef class Express:
     # The threads in the middle of something: see gon_client.interruption.
     cdef list _inside
     cdef object _sending
+    # What was broken off of sending and of receiving (gon_client.interruption).
+    cdef object _unsent
+    cdef object _unread
     cdef object _batches
     cdef object _cookies
     cdef public uint64_t waits
@@ -86,6 +89,7 @@ cdef class Express:
 
     cdef uint64_t _cookie(self) except 0
     cdef Py_ssize_t _code_sync(self, uint8_t* op, uint64_t stream, SyncAnswer answer) except -1
+    cdef bint broken_off(self) except -1
     cdef bint take_turn(self) except -1
     cdef int give_turn(self) except -1
     cdef int _wait(self, object answer) except -1

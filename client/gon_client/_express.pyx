@@ -285,6 +285,7 @@ cdef class Express:
         self._turn, self._turn_lock = link._turn, link._turn.lock
         self._inside = link._inside.threads
         self._sending = link._sending
+        self._unsent, self._unread = link._sending.unfinished, link._unread
         self._cookies = link.cookies
 
     cdef int queue(self, const uint8_t* op, Py_ssize_t size, object origin) except -1:
@@ -454,6 +455,12 @@ cdef class Express:
         else:
             self._link.wait(answer, timeout_s)
 
+    cdef bint broken_off(self) except -1:
+        """Return whether a frame is in the middle of something, or was left there: the long way
+        ends its link then.
+        """
+        return self._unsent.link is not None or self._unread.link is not None
+
     cdef bint take_turn(self) except -1:
         """Take the turn, if it is free and this is no finalizer; `give_turn` is to follow."""
         cdef object here = PyThread_get_thread_ident()
@@ -550,7 +557,7 @@ cdef class Express:
             try:
                 self._link.send_rest(transport, head, sent)
             except BaseException:
-                transport.close()  # as gon_client.interruption.Whole, if it did not get that far
+                self._unsent.link = transport  # as Whole, if it did not get that far
                 raise
         return 0
 
@@ -559,6 +566,7 @@ cdef class Express:
         return (
             self._session.is_open and self._link._link.lane is not None
             and self._outbox._size + more_bytes <= _JOIN_BYTES - HEADER_BYTES - _OPENING_BYTES
+            and not self.broken_off()
         )
 
     cdef int _receive(self) except -1:
@@ -567,7 +575,7 @@ cdef class Express:
         link = self._link
         transport = link._link
         cdef Lane lane = transport.lane
-        if lane is not None and link._fault is None:
+        if lane is not None and link._fault is None and not self.broken_off():
             size = lane.take()
             if size >= 0:
                 if not self._settle(lane.head, size):
@@ -576,7 +584,7 @@ cdef class Express:
                     except GonError:
                         raise
                     except BaseException:
-                        transport.close()  # as in SessionLink.take, if it did not get that far
+                        self._unread.link = transport  # as it does, if it did not get that far
                         raise
                 return 0
         link.take(None)

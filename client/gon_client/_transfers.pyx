@@ -150,7 +150,11 @@ cdef class Transfers:
             if self._session.acked < seq:
                 self._bulk.secure(seq)
         except BaseException:
-            self._bulk.secure_now()
+            try:
+                self._bulk.secure_now()
+            except BaseException:
+                self._bulk.secure_now()
+                raise
             raise
         finally:
             PyBuffer_Release(&view)
@@ -196,7 +200,7 @@ cdef class Transfers:
         cdef Ledger session = self._session
         transport = self._link._link
         cdef Lane lane = transport.lane
-        if lane is None:
+        if lane is None or self._express.broken_off():
             return 0
         first = self._outbox.claim(1)
         if not first:
@@ -220,7 +224,7 @@ cdef class Transfers:
             if sent >= 0:
                 self._link.send_rest(transport, head, sent, (data,))
         except BaseException:
-            transport.close()  # as gon_client.interruption.Whole, if it did not get that far
+            self._express._unsent.link = transport  # as Whole, if it did not get that far
             raise
         return session.sent
 
@@ -319,6 +323,8 @@ cdef class Transfers:
         target = answer.target
         if self._outbox.count or target is None or lane is None or link._fault is not None:
             return 0
+        if self._express.broken_off():
+            return 0
         size = lane.take()
         if size < 0:
             link.take(None)
@@ -351,7 +357,7 @@ cdef class Transfers:
         except GonError:
             raise
         except BaseException:
-            transport.close()  # as in SessionLink.take, if it did not get that far
+            self._express._unread.link = transport  # as it does, if it did not get that far
             raise
         return 0
 
@@ -365,7 +371,7 @@ cdef class Transfers:
             link.replace(transport)
             return False
         except BaseException:
-            transport.close()
+            self._express._unread.link = transport
             raise
         return True
 

@@ -33,7 +33,6 @@ from gon.wire.pieces import PieceSize
 from gon.wire.session import Session
 from gon_client.counts import Tally
 from gon_client.expected import Expected
-from gon_client.interruption import Whole
 from gon_client.outbox import PlainOutbox
 from gon_client.pending import Answer, Origin
 from gon_client.round_trip import RoundTrip
@@ -108,7 +107,11 @@ class Bulk:
         try:
             self.secure(self.send(op, data, origin))
         except BaseException:
-            self.secure_now()
+            try:
+                self.secure_now()
+            except BaseException:
+                self.secure_now()
+                raise
             raise
 
     def send(
@@ -213,7 +216,12 @@ class Bulk:
                 link.send_frame(first, body, [origin] * len(some), payloads)
             except BaseException:
                 if large is not None and self._session.sent == sent:
-                    self._expected.take_back(large[0])
+                    # Twice where another interrupt comes in between: see `secure_now`.
+                    try:
+                        self._expected.take_back(large[0])
+                    except BaseException:
+                        self._expected.take_back(large[0])
+                        raise
                 raise
             return self._session.sent, self._clock.now_s() - began_s
 
@@ -251,14 +259,9 @@ class Bulk:
         self._copy(frames)
 
     def secure_now(self) -> None:
-        """Copy whatever is kept of callers' bytes: one was interrupted, and may be again."""
-        try:
-            self._copy_kept()
-        except BaseException:
-            self._copy_kept()
-            raise
-
-    def _copy_kept(self) -> None:
+        """Copy whatever is kept of callers' bytes: one was interrupted. It may be again, before
+        this begins, so who calls this does so once more then.
+        """
         self._copy([frame for frame in self._session.kept() if _may_change(frame)])
 
     def _copy(self, frames: Sequence[Frame]) -> None:
@@ -312,7 +315,7 @@ class Bulk:
         def acknowledge() -> None:
             if self._session.is_open:
                 self._expected.pieces_owed = 0
-                with Whole(link):
+                with self._sending.whole(link):
                     link.send(self._session.word(Kind.ACK), (), while_blocked)
 
         self._sending.hold(acknowledge)

@@ -11,7 +11,7 @@ from gon.wire.session import Session
 from gon_client.outbox import PlainOutbox
 
 if TYPE_CHECKING or NATIVE:
-    from gon_client._express import Outbox
+    from gon_client._express import Express, Outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,15 @@ NOTHING_CARRIED = LinkCounts(0, 0, 0, 0, 0, 0, 0, 0, 0)
 class Tally:
     """What a session link counts, and what its lost links had carried."""
 
-    __slots__ = ("_copied_received", "_copied_sent", "_received", "_sent", "round_trips", "waits")
+    __slots__ = (
+        *("_copied_received", "_copied_sent", "_received", "_sent"),
+        *("quick", "round_trips", "waits"),
+    )
 
     def __init__(self) -> None:
         self.waits = self.round_trips = 0
+        # What counts waits the quick way, if there is one.
+        self.quick: Express | None = None
         self._sent = self._received = self._copied_sent = self._copied_received = 0
 
     def keep(self, link: Link) -> None:
@@ -73,10 +78,14 @@ class Tally:
         self._copied_sent += last.copied_sent
         self._copied_received += last.copied_received
 
-    def counts(
-        self, link: Link, session: Session, outbox: PlainOutbox | Outbox, quick_waits: int
-    ) -> LinkCounts:
+    @property
+    def all_waits(self) -> int:
+        """Waits, those the quick way included."""
+        return self.waits + (0 if self.quick is None else self.quick.waits)
+
+    def counts(self, link: Link, session: Session, outbox: PlainOutbox | Outbox) -> LinkCounts:
         """Return all counts, those of the present link and of waits the quick way included."""
+        quick_waits = self.all_waits - self.waits
         now, done, folds = link.statistics(), session.statistics(), outbox.folds
         return LinkCounts(
             ops=outbox.first - 1 + outbox.count,

@@ -73,12 +73,15 @@ class Expected:
             self.hold(answer)
 
     def take_back(self, cookie: int) -> None:
-        """Hear that a large read was not asked for after all."""
-        self.here.pop(cookie, None)
-        answer = self.answers.pop(cookie, None)
+        """Hear that a large read was not asked for after all; idempotent, also where it was broken
+        off.
+        """
+        answer = self.answers.get(cookie)
         if answer is not None:
             answer.settled = True
             self._let_go()
+        self.here.pop(cookie, None)
+        self.answers.pop(cookie, None)
 
     def hold(self, answer: Answer) -> None:
         """Hear that nobody waits in a large read, or no more; it may not have been asked for."""

@@ -104,17 +104,41 @@ class Owned:
         """Hear that the lock was given back."""
 
 
-class Whole:
-    """Frames that are numbered and sent on a link, all of it or the link ends: what is numbered is
-    kept, and sent again on the next link by whoever replaces a lost one.
+class Unfinished:
+    """A link with which something was begun: it was not ended as long as that stands here.
+
+    To end a link takes a call, in which a second interrupt may come. So what is begun is written
+    down first, by no call, and whoever comes next and finds it ends the link.
     """
 
-    __slots__ = ("_link",)
+    __slots__ = ("link",)
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self) -> None:
+        self.link: Link | None = None
+
+    def end(self) -> None:
+        """End the link if something that was begun with it was broken off; for who knows that
+        nobody is in the middle of it.
+        """
+        if self.link is not None:
+            self.link.close()
+            self.link = None
+
+
+class Whole:
+    """Frames that are numbered and sent on a link, all of it or the link ends: what is numbered is
+    kept, and sent again on the next link by whoever replaces a lost one. Needs the sending lock.
+    """
+
+    __slots__ = ("_link", "_unfinished")
+
+    def __init__(self, unfinished: Unfinished, link: Link) -> None:
+        self._unfinished = unfinished
         self._link = link
 
-    def __enter__(self) -> None: ...
+    def __enter__(self) -> None:
+        self._unfinished.end()
+        self._unfinished.link = self._link
 
     def __exit__(
         self,
@@ -124,4 +148,5 @@ class Whole:
     ) -> bool:
         if error is not None:
             self._link.close()
+        self._unfinished.link = None
         return isinstance(error, LinkLost)

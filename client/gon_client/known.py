@@ -70,7 +70,11 @@ class KnownContents:
         try:
             return self._write(stream, writes, cookies)
         except BaseException:
-            self._link.bulk.secure_now()
+            try:
+                self._link.bulk.secure_now()
+            except BaseException:
+                self._link.bulk.secure_now()
+                raise
             raise
 
     def _write(

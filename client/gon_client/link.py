@@ -43,11 +43,11 @@ from gon_client.deadline import Deadline
 from gon_client.dial import Dialer
 from gon_client.expected import Expected
 from gon_client.intake import Intake
-from gon_client.interruption import Inside, Whole
+from gon_client.interruption import Inside, Unfinished
 from gon_client.mapped import MappedBuffers
 from gon_client.outbox import outbox_for
 from gon_client.pending import Answer, Origin, Origins, caller
-from gon_client.pump import Pump
+from gon_client.pump import Attendance, Program, Pump
 from gon_client.sending import Sending
 from gon_client.side_links import SideLinkKeeper
 from gon_client.turn import Turn
@@ -61,7 +61,7 @@ class SessionLink:
 
     def __init__(self, dialer: Dialer, clock: Clock) -> None:
         self._dialer, self._clock = dialer, clock
-        self._inside, self._tally = Inside(), Tally()
+        self._inside, self._tally, self._unread = Inside(), Tally(), Unfinished()
         self._turn, self._sending = Turn(self._inside), Sending(self._inside)
         self._session = Session(
             Role.CLIENT, frames_max=UNACKED_FRAMES_MAX, bytes_max=UNACKED_BYTES_MAX
@@ -75,14 +75,13 @@ class SessionLink:
             self._session, self._expected, self._origins, self._batcher, self.side_links
         )
         self._fault: GonError | None = None
-        self._closed, self._seen, self.cookies = False, 0, itertools.count(1)
+        self._closed, self._attendance, self.cookies = False, Attendance(), itertools.count(1)
         self._link, welcome = dialer.first(self._session)
         self._session.limit(welcome.frames_max, welcome.bytes_max)
         self._session.join(welcome.received)
         self.device: DeviceInfo = welcome.device
+        self.version, self.program_bytes = welcome.version, welcome.program_bytes
         self.content_key: bytes = welcome.content_key
-        self.version: int = welcome.version
-        self.program_bytes: int = welcome.program_bytes
         self._outbox = outbox_for(welcome.version)
         self.bulk = Bulk(
             self, self._session, self._outbox, self._expected, self._sending, self._tally, clock
@@ -90,6 +89,7 @@ class SessionLink:
         self.bulk.on_another_link(self._link, dialer.round_trip_s, welcome.compression)
         self._pump = Pump(self._tick, self._batcher, clock)
         self.express: Express | None = Express(self) if NATIVE else None
+        self._tally.quick = self.express
         self.mapped = MappedBuffers(self, dialer, self._outbox, self._origins)
 
     def __repr__(self) -> str:
@@ -243,6 +243,7 @@ class SessionLink:
         if self._fault is not None:
             raise self._ended()
         link = self._link
+        self._sending.mend()
         try:
             return self._receive(link, timeout_s, raw)
         except LinkLost:
@@ -255,6 +256,7 @@ class SessionLink:
         """Receive one frame, unless `raw` is it, and let it take effect. What breaks that off, such
         as an interrupt, ends the link: the frame that it loses is sent again on the next one.
         """
+        self._unread.end()
         try:
             raw = link.receive(timeout_s) if raw is None else raw
             if raw is not None:
@@ -264,7 +266,7 @@ class SessionLink:
                 self.end(error)
             raise
         except BaseException:
-            link.close()
+            self._unread.link = link
             raise
         bulk = self.bulk
         if bulk.round_trip.marked or self._expected.pieces_owed:
@@ -280,7 +282,7 @@ class SessionLink:
 
     def _send_batch(self, receive: WhileBlocked = None) -> None:
         """Send gathered ops as one frame; `receive` is called while the send is blocked."""
-        with Whole(self._link):
+        with self._sending.whole(self._link):
             first, marks, head = self._outbox.seal(self._session)
             self._origins.keep(first, marks)
             if receive is None:  # otherwise it is a wait that sends
@@ -289,7 +291,7 @@ class SessionLink:
 
     def send_frame(self, first: int, body: bytes, marks: list[Origin], payloads: Payloads) -> None:
         """Send a frame of its own."""
-        with Whole(self._link):
+        with self._sending.whole(self._link):
             self._origins.keep(first, marks)
             self._send(self._session.seal(body, payloads).head, payloads)
 
@@ -299,7 +301,7 @@ class SessionLink:
 
     def send_rest(self, link: LanedLink, head: bytes, sent: int, payloads: Payloads = ()) -> None:
         """Send what a lane did not take of a frame at once. Needs turn and `_sending`."""
-        with Whole(link):
+        with self._sending.whole(link):
             link.send_rest(head, sent, self.receive_now, payloads)
 
     # Life --------------------
@@ -333,7 +335,7 @@ class SessionLink:
             self._link = fresh
             if self._fault is not None:
                 raise self._ended()
-            with Whole(fresh):
+            with self._sending.whole(fresh):
                 for frame in self._session.join(welcome.received):
                     fresh.send(frame.head, frame.payloads, self.receive_now)
         except GonError as error:
@@ -362,11 +364,14 @@ class SessionLink:
         """
         if self._fault is not None:
             return False
-        first, gathered = self._outbox.first, self._outbox.count
-        if gathered and first == self._seen:
+        gathered, waits = self._outbox.count, self._tally.all_waits
+        program = self._attendance.look(self._outbox.first, gathered, waits)
+        if program is Program.WAITS:
+            return True
+        self._sending.mend()
+        if program is Program.LEAVES:
             self._batcher.aged()
             self.flush()
-        self._seen = first
         self._poll()
         owed = self._expected.pieces_owed > 0
         if owed:
@@ -375,13 +380,12 @@ class SessionLink:
         return gathered > 0 or owed or busy or self._session.acked < self._session.sent
 
     def close(self) -> None:
-        """Send what is gathered if that may be, say goodbye, end the session; idempotent."""
-        if self._closed:
-            return
+        """Send what is gathered if that may be, say goodbye, end the session; may be done again."""
         self._closed = True
-        self._pump.stop()
         try:
-            self._sending.hold(self._say_goodbye, CLOSE_S)
+            self._pump.stop()
+            if self._fault is None:
+                self._sending.hold(self._say_goodbye, CLOSE_S)
         except GonError:
             pass  # Whoever closes has nothing more to lose.
         finally:
@@ -393,5 +397,4 @@ class SessionLink:
         self._link.send(self._session.word(Kind.BYE, encode(Bye("closed"))))
 
     def counts(self) -> LinkCounts:
-        quick_waits = self.express.waits if self.express else 0
-        return self._tally.counts(self._link, self._session, self._outbox, quick_waits)
+        return self._tally.counts(self._link, self._session, self._outbox)

@@ -19,7 +19,7 @@ from gon.wire.batch import batch_body, encode_op
 from gon.wire.frame import HEADER_BYTES
 from gon.wire.ops import AnyOp
 from gon.wire.session import Session
-from gon.wire.versions import FOLDING
+from gon.wire.versions import FOLDING, FORGETTING
 from gon_client.pending import Origin
 
 if TYPE_CHECKING or NATIVE:
@@ -97,5 +97,5 @@ def outbox_for(version: int) -> PlainOutbox | Outbox:
     if not NATIVE:
         return PlainOutbox()
     outbox = Outbox()
-    outbox.folds = Folds() if version >= FOLDING else None
+    outbox.folds = Folds(contents=version < FORGETTING) if version >= FOLDING else None
     return outbox

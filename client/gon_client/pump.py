@@ -3,6 +3,10 @@
 It ticks for a little while after the last activity, as often as the batcher says, then once a
 second, so that an idle device costs nothing and a lost link is still noticed long before its grace
 is over.
+
+A tick in Python disturbs a program that waits in a loop: it takes the interpreter's lock for longer
+than a wait takes, and every 2 ms is nearly each hundredth wait. Such a program sends what it queues
+and receives what comes, so it is spared most ticks (`Attendance`).
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from enum import Enum
 
 from gon.clock import Clock
 from gon.errors import GonError
@@ -18,6 +23,8 @@ from gon_client.batcher import Batcher
 PARKED_TICK_S = 1.0
 # Ticks without anything to do before the pump parks.
 QUIET_TICKS = 25
+# Ticks in a row that a program that waits is spared: 16 ms of them at most.
+SPARED_TICKS = 7
 
 
 class Bell(threading.Event):
@@ -45,6 +52,39 @@ class Bell(threading.Event):
         if rung:
             self.set()
         return rung
+
+
+class Program(Enum):
+    """What a program has done since the last tick."""
+
+    # It has left ops gathered, and nobody has sent them; it has waited; neither.
+    LEAVES = "leaves"
+    WAITS = "waits"
+    RESTS = "rests"
+
+
+class Attendance:
+    """Says what the program does, from what each tick sees."""
+
+    __slots__ = ("_first", "_spared", "_waits")
+
+    def __init__(self) -> None:
+        self._first = self._waits = self._spared = 0
+
+    def look(self, first: int, gathered: int, waits: int) -> Program:
+        """Hear the number of the first op that is not sent, how many are gathered, and how often
+        the program has ever waited; return what it has done: of SPARED_TICKS in a row that it
+        waits, the next one is that it rests.
+        """
+        left, waited = gathered > 0 and first == self._first, waits != self._waits
+        self._first, self._waits = first, waits
+        if left:
+            return Program.LEAVES
+        self._spared = self._spared + 1 if waited else 0
+        if 0 < self._spared <= SPARED_TICKS:
+            return Program.WAITS
+        self._spared = 0
+        return Program.RESTS
 
 
 class Pump:

@@ -17,17 +17,27 @@ from contextlib import suppress
 from functools import partial
 
 from gon.limits import GIVE_WAY_S
-from gon_client.interruption import Inside, Owned, T
+from gon.transport.base import Link
+from gon_client.interruption import Inside, Owned, T, Unfinished, Whole
 
 
 class Sending(Owned):
     """A lock, the line before it, and whether somebody is sending pieces."""
 
-    __slots__ = ("_pieces", "acquire", "begin_pieces", "end_pieces", "line", "release")
+    __slots__ = (
+        "_pieces",
+        "acquire",
+        "begin_pieces",
+        "end_pieces",
+        "line",
+        "release",
+        "unfinished",
+    )
 
     def __init__(self, inside: Inside) -> None:
         super().__init__(inside)
         self.acquire, self.release = self.lock.acquire, self.lock.release
+        self.unfinished = Unfinished()
         # A count that two threads may change at once.
         self._pieces: deque[None] = deque()
         self.line = _Line(self._pieces)
@@ -44,6 +54,15 @@ class Sending(Owned):
     def give_way(self) -> None:
         """Return once those in the line have had the lock, or had the time to take it."""
         self.inside.run(self.line.pass_by)
+
+    def whole(self, link: Link) -> Whole:
+        """Return what frames are sent within on a link. Needs the lock."""
+        return Whole(self.unfinished, link)
+
+    def mend(self) -> None:
+        """End a link on which a frame was broken off, if nobody is sending."""
+        if self.unfinished.link is not None:
+            self.hold(self.unfinished.end)
 
     def within(self, do: Callable[[], T]) -> T:
         """Call `do` with the lock, once this thread is at the head of the line."""

@@ -29,7 +29,7 @@ from gon.wire.batch import SideLinks, decode, encode
 from gon.wire.frame import Kind, decode_head
 from gon.wire.session import Session
 from gon.wire.versions import MENDING, SIDE_LINKS
-from gon_client.interruption import Whole
+from gon_client.interruption import Unfinished, Whole
 from gon_client.sending import Sending
 from gon_client.width import PAUSE_S, ROUND_TRIP_S, Way, Width
 
@@ -203,7 +203,7 @@ class SideLinkKeeper:
         """See whether some have broken, for nobody else may be waiting."""
         link = self._present
         if link is not None and link.sides is not None and link.sides.mends:
-            with Whole(link):
+            with Whole(Unfinished(), link):
                 link.sides.look()
 
     def _heal(self, sides: Sides, _between: bool) -> bool:
@@ -278,7 +278,7 @@ class SideLinkKeeper:
             _close(opened)
 
     def _say_now(self, link: Link, keep: int, opened: list[Ticketed]) -> None:
-        with Whole(link):
+        with self._sending.whole(link):
             if link is not self._present or not self._session.is_open:
                 return  # lost meanwhile: the worker has closed what was for it
             sides = link.sides

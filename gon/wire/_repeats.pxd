@@ -16,6 +16,7 @@ cdef struct Patches:
 
 
 cdef class Folds:
+    cdef bint _contents
     cdef Memory _memory
     cdef int* _latest
     cdef int* _before
@@ -45,6 +46,7 @@ cdef class Folds:
 
 
 cdef class Unfolds:
+    cdef public bint contents
     cdef Memory _memory
     cdef Py_ssize_t _committed
     # The plain body, behind room for what opens it.

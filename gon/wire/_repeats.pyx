@@ -50,6 +50,11 @@ cdef Py_ssize_t _BYTES = REPEAT_BYTES_MAX
 cdef Py_ssize_t _OP_BYTES = REPEAT_OP_BYTES_MAX
 cdef Py_ssize_t _BATCH_OPS = BATCH_OPS_MAX
 cdef Py_ssize_t _HEAD_BYTES = HEAD_BYTES_MAX
+# By an op's second byte, whether it carries contents.
+cdef bint[256] _carries
+
+for _number in range(256):
+    _carries[_number] = _number in _plain.CONTENT_NUMBERS
 
 
 cdef inline uint8_t* put_leb(uint8_t* at, uint64_t value) noexcept nogil:
@@ -75,6 +80,10 @@ cdef inline const uint8_t* take_leb(
         if at[-1] < 0x80:
             return at
     return NULL
+
+
+cdef inline bint is_remembered(const uint8_t* op, Py_ssize_t size, bint contents) noexcept nogil:
+    return size <= _OP_BYTES and (contents or size < 2 or not _carries[op[1]])
 
 
 cdef inline int shape_of(const uint8_t* op, Py_ssize_t size) noexcept nogil:
@@ -151,7 +160,8 @@ cdef inline uint8_t* remember(Memory* memory, const uint8_t* op, Py_ssize_t size
 cdef class Folds:
     """Folds batches, one after the other."""
 
-    def __cinit__(self):
+    def __cinit__(self, *, bint contents=False):
+        self._contents = contents
         begin(&self._memory)
         self._latest = <int*>PyMem_Malloc(_SHAPES * sizeof(int))
         self._before = <int*>PyMem_Malloc(_OPS * sizeof(int))
@@ -201,9 +211,9 @@ cdef class Folds:
         cdef bytes body
         for index in range(count):
             size = ends[index] - start
-            start = ends[index]
-            if size <= _OP_BYTES:
+            if is_remembered(data + start, size, self._contents):
                 total += size
+            start = ends[index]
         fresh = self.stale or not fits(&self._memory, count, total)
         self.stale = True
         if fresh:
@@ -220,13 +230,13 @@ cdef class Folds:
         start = 0
         for index in range(count):
             size = ends[index] - start
-            if size > _OP_BYTES:
+            if is_remembered(data + start, size, self._contents):
+                at = self._add(data + start, size, at, &items)
+            else:
                 at = self._end_run(at, &items)
                 memcpy(at, data + start, size)
                 at += size
                 items += 1
-            else:
-                at = self._add(data + start, size, at, &items)
             start = ends[index]
         at = self._end_run(at, &items)
         size = at - self._out
@@ -319,7 +329,8 @@ cdef class Folds:
 cdef class Unfolds:
     """Unfolds what the peer folded."""
 
-    def __cinit__(self):
+    def __cinit__(self, *, bint contents=False):
+        self.contents = contents
         begin(&self._memory)
         self._out_room = 16384
         self._out = <uint8_t*>PyMem_Malloc(self._out_room)
@@ -396,7 +407,7 @@ cdef class Unfolds:
             self._out, self._out_room = out, room
         memcpy(self._out + self._out_size, op, size)
         self._out_size += size
-        if size <= _OP_BYTES:
+        if is_remembered(op, size, self.contents):
             if not fits(&self._memory, 1, size):
                 raise RemoteProtocolError("more ops are to be remembered than may be")
             remember(&self._memory, op, size)

@@ -336,12 +336,16 @@ AnyOp: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. `reply` names what a good answer carries, "" for posted ops."""
+    """One line of the table. `reply` names what a good answer carries, "" for posted ops; `content`
+    says that the op carries bytes of the program's, or their digest, which are seldom the same
+    again.
+    """
 
     number: int
     op: type[Op]
     reply: str
     since: int
+    content: bool = False
 
     @property
     def name(self) -> str:
@@ -351,12 +355,12 @@ class Row:
 TABLE: tuple[Row, ...] = (
     Row(1, Allocate, "", 1),
     Row(2, Free, "", 1),
-    Row(3, Write, "", 1),
+    Row(3, Write, "", 1, content=True),
     Row(4, Read, "the bytes, inline or as payloads", 1),
     Row(5, Copy, "", 1),
     Row(6, Fill, "", 1),
-    Row(7, Recall, "a number: 0 unknown, 1 there, 2 failed", 2),
-    Row(8, Keep, "", 2),
+    Row(7, Recall, "a number: 0 unknown, 1 there, 2 failed", 2, content=True),
+    Row(8, Keep, "", 2, content=True),
     Row(10, CreateStream, "", 1),
     Row(11, CloseStream, "", 1),
     Row(12, Sync, "nothing, or a true", 1),
@@ -367,7 +371,7 @@ TABLE: tuple[Row, ...] = (
     Row(23, WaitEvent, "", 1),
     Row(24, SyncEvent, "nothing, or a true", 1),
     Row(25, Elapsed, "a float: µs", 1),
-    Row(30, Load, "ModuleInfo, msgpack", 1),
+    Row(30, Load, "ModuleInfo, msgpack", 1, content=True),
     Row(31, Unload, "", 1),
     Row(32, GetKernel, "", 1),
     Row(33, CloseKernel, "", 1),
@@ -378,7 +382,7 @@ TABLE: tuple[Row, ...] = (
     Row(42, CloseGraph, "", 3),
     Row(50, WritePart, "", 5),
     Row(60, Reconfigure, "Configuration, msgpack", 8),
-    Row(61, LoadUploaded, "ModuleInfo, msgpack", 9),
+    Row(61, LoadUploaded, "ModuleInfo, msgpack", 9, content=True),
     Row(62, Reach, "a number: where the buffer begins, -1 elsewhere, -2 not now", 10),
     Row(65, LaunchRange, "", 12),
     Row(66, CreateImage, "", 14),

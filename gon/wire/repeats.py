@@ -9,8 +9,9 @@ else of a session knows of it: ops, numbers, failures and answers stay as they a
 A folded body is `[first, fresh, [op | run, …]]`; a run is a string of bytes: distance and count,
 then patches, each the ops since the one patched last (the first counts from the run's first op), an
 offset in the op, a size, and the bytes. Numbers in it are LEB128. `fresh` says that what was
-remembered is forgotten first. Ops of more than REPEAT_OP_BYTES_MAX are not remembered and count in
-no distance.
+remembered is forgotten first. Ops of more than REPEAT_OP_BYTES_MAX, and those that carry contents
+(`gon.wire.ops`), are not remembered and count in no distance. Before version FORGETTING those were
+remembered as any others (`contents`).
 
 Rules: no I/O. A side folds in the order in which it sends. What was unfolded is remembered once it
 has taken effect (`commit`): a frame that comes again before is unfolded to the same.
@@ -31,6 +32,7 @@ from gon.limits import (
     REPEAT_OP_BYTES_MAX,
     REPEAT_OPS_MAX,
 )
+from gon.wire import ops
 from gon.wire.batch import batch_body
 
 # A folded body is an array of three, a plain one of two.
@@ -46,6 +48,8 @@ RUN_BYTES_MAX = 32 << 10
 GAP_BYTES = 3
 # What naming one costs at least, besides its bytes.
 PATCH_BYTES = 3
+# The second byte of an op is its number: none has more than 15 fields, and these are below 128.
+CONTENT_NUMBERS = frozenset(row.number for row in ops.TABLE if row.content)
 
 _encode = msgspec.msgpack.Encoder().encode
 _Folded = tuple[int, bool, list[msgspec.Raw]]
@@ -56,6 +60,13 @@ _decode_run: msgspec.msgpack.Decoder[bytes] = msgspec.msgpack.Decoder(bytes)
 def is_folded(body: memoryview | bytes) -> bool:
     """Return whether the body of a batch is a folded one."""
     return len(body) > 0 and body[0] == FOLDED_HEAD
+
+
+def is_remembered(op: bytes, *, contents: bool) -> bool:
+    """Return whether both sides remember an op; `contents`, whether also one that carries some."""
+    if len(op) > REPEAT_OP_BYTES_MAX:
+        return False
+    return contents or len(op) < 2 or op[1] not in CONTENT_NUMBERS
 
 
 def shape_of(op: bytes) -> int:
@@ -104,7 +115,8 @@ def _number(value: int) -> bytes:
 class PlainFolds:
     """Folds batches, one after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, contents: bool = False) -> None:
+        self._contents = contents
         # What is remembered; the latest op of each shape, and the one of that shape before each.
         self._ops: list[bytes] = []
         self._bytes = 0
@@ -119,7 +131,7 @@ class PlainFolds:
 
     def fold(self, first: int, coded: Sequence[bytes]) -> bytes:
         """Return the folded body of a batch of 1 to BATCH_OPS_MAX ops."""
-        total = sum(len(op) for op in coded if len(op) <= REPEAT_OP_BYTES_MAX)
+        total = sum(len(op) for op in coded if is_remembered(op, contents=self._contents))
         fresh = (
             len(self._ops) + len(coded) > REPEAT_OPS_MAX or self._bytes + total > REPEAT_BYTES_MAX
         )
@@ -130,11 +142,11 @@ class PlainFolds:
             self._bytes = 0
         items: list[object] = []
         for op in coded:
-            if len(op) > REPEAT_OP_BYTES_MAX:
+            if is_remembered(op, contents=self._contents):
+                self._add(op, items)
+            else:
                 self._end_run(items)
                 items.append(msgspec.Raw(op))
-            else:
-                self._add(op, items)
         self._end_run(items)
         body = _encode([first, fresh, items])
         self.saved_bytes += max(0, sum(map(len, coded)) - len(body))
@@ -196,9 +208,10 @@ class PlainFolds:
 
 
 class PlainUnfolds:
-    """Unfolds what the peer folded."""
+    """Unfolds what the peer folded; `contents` is what both have agreed on."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, contents: bool = False) -> None:
+        self.contents = contents
         # What is remembered and its bytes, and the part of both that has taken effect.
         self._ops: list[bytes] = []
         self._bytes = 0
@@ -221,8 +234,7 @@ class PlainUnfolds:
             if not 0xC4 <= raw[0] <= 0xC6:
                 left -= len(raw)
                 coded.append(raw)
-                if len(raw) <= REPEAT_OP_BYTES_MAX:
-                    self._remember(raw)
+                self._remember(raw)
             else:
                 left -= self._unfold_run(_decode_run.decode(raw), coded)
             if len(coded) > BATCH_OPS_MAX or left < 0:
@@ -234,6 +246,8 @@ class PlainUnfolds:
         self._committed = (len(self._ops), self._bytes)
 
     def _remember(self, op: bytes) -> None:
+        if not is_remembered(op, contents=self.contents):
+            return
         self._ops.append(op)
         self._bytes += len(op)
         if len(self._ops) > REPEAT_OPS_MAX or self._bytes > REPEAT_BYTES_MAX:

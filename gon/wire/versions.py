@@ -39,9 +39,12 @@ STEPS = (
     ),
     Step(15, "2026-11-28", "acknowledgements that say that nothing is left to wait for: QUIET"),
     Step(16, "2026-11-28", "times of single commands: NoteCommand, AskTimes"),
+    Step(17, "2026-11-28", "folded batches of which contents are not remembered"),
 )
 # From this version on a worker unfolds what is folded.
 FOLDING = 4
+# From this version on neither end remembers ops that carry contents, in folded batches.
+FORGETTING = 17
 # From this version on a worker takes side links.
 SIDE_LINKS = 7
 # From this version on a client may map its device's memory.

@@ -41,7 +41,7 @@ from gon.wire.frame import Head, Kind
 from gon.wire.ledger import Frame
 from gon.wire.repeats import PlainUnfolds, is_folded
 from gon.wire.session import Role, Session, SessionStatistics
-from gon.wire.versions import MAPPING, MENDING, QUIET_WORDS, agree
+from gon.wire.versions import FORGETTING, MAPPING, MENDING, QUIET_WORDS, agree
 from gon_server.anteroom import Anteroom
 from gon_server.downloads import Downloads
 from gon_server.executor import Executor
@@ -140,6 +140,7 @@ class Conversation:
         self._name = hello.session
         self.owed = 0
         self.tells_quiet = version >= QUIET_WORDS
+        self._unfolds.contents = version < FORGETTING
         if link.sides is not None:
             link.sides.agree(mends=version >= MENDING, heal=self._heal)
         mapped_bytes = self._lend(link) if version >= MAPPING else 0

@@ -46,6 +46,7 @@ def drive(
             _take(lane, now_ns, size, seen)
             continue
         room = lane.free()
+        assert lane.has_room(now_ns) == (len(room) > 0)
         count = min(size, len(room))
         if count:
             first = len(seen.arrived)

@@ -8,11 +8,12 @@ import gc
 import random
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from itertools import count
 
 import pytest
 
 from gon.device import SETTLED, Pending
-from gon.errors import InvalidArgument, LinkLost
+from gon.errors import InvalidArgument, LeaseLost, LinkLost
 from gon.limits import BATCH_OPS_TARGET, KIB
 from gon.model import DEFAULT_STREAM, Handle
 from gon.testing.faulty_link import Cut, Direction, FaultyLink
@@ -56,8 +57,10 @@ class Trial:
         pending.wait(timeout_s)
 
     def end(self) -> None:
-        """See that all goes on, on another link, whatever the caller does with its bytes."""
+        """See that all goes on, also on another link, whatever the caller does with its bytes."""
         self.taken[:] = b"\xff" * SIZE
+        self.pending.wait(PATIENCE_S)
+        self.far.sync_all().wait(PATIENCE_S)
         self.worker.connect().close()
         self.far.free(SMALL)
         self.pending.wait(PATIENCE_S)
@@ -124,13 +127,62 @@ CALLS = (post, flush, sync, wait, limited, upload, small_read, read, read_now)
 def test_an_interrupt_anywhere_loses_and_doubles_nothing(
     call: Callable[[Trial], None], make_pair: MakePair
 ) -> None:
-    place, interrupted = 0, True
-    while interrupted:
-        place += 1
+    place = came = 1
+    while came:
         with trial(make_pair) as made:
-            interrupted = Interrupts(place).call(lambda made=made: call(made))
+            came = Interrupts(place).call(lambda made=made: call(made))
             made.end()
-    assert place > 1
+        place += 1
+    assert place > 2
+
+
+def each_two(interrupted: Callable[[Interrupts], int], stride: int = 1) -> int:
+    """Let a call, which says how many came, be interrupted at each place, and again at each of the
+    places behind it, or of the `stride` ones that follow at one, others each time; return how often
+    it was interrupted twice.
+    """
+    twice = came = 0
+    for first in count(1):
+        for second in count(1 + first % stride, stride):
+            came = interrupted(Interrupts(first, second, visits=1))
+            twice += came == 2
+            if came < 2:
+                break
+        if came == 0:
+            return twice
+    raise AssertionError("there is no end to counting")
+
+
+@pytest.mark.parametrize(
+    ("call", "stride"),
+    [(flush, 2), (sync, 1), (limited, 3), (small_read, 1), (read, 4), (upload, 31)],
+)
+def test_a_second_one_anywhere_behind_the_first_neither(
+    call: Callable[[Trial], None], stride: int
+) -> None:
+    def interrupted(interrupts: Interrupts) -> int:
+        with trial(inproc_pair) as made:
+            came = interrupts.call(lambda: call(made))
+            made.end()
+        return came
+
+    assert each_two(interrupted, stride) > 2
+
+
+def test_a_close_that_is_interrupted_twice_is_made_again_or_done() -> None:
+    def interrupted(interrupts: Interrupts) -> int:
+        made = Trial(inproc_pair)
+        post(made)
+        came = interrupts.call(made.far.close)
+        made.far.close()
+        made.worker.close()
+        with pytest.raises(LeaseLost):
+            made.far.sync_all().wait(PATIENCE_S)
+        made.link._pump._thread.join(PATIENCE_S)
+        assert not made.link._pump._thread.is_alive()
+        return came
+
+    assert each_two(interrupted, 2) > 2
 
 
 class Far(RoundTrip):

@@ -29,6 +29,7 @@ from gon_client.batcher import IDLE_OPS_TARGET
 from gon_client.control import ControlChannel
 from gon_client.device import Device
 from gon_client.lease import Lease
+from gon_client.pump import SPARED_TICKS
 from gon_client.statistics import stats
 from tests.held_clock import HeldClock
 from tests.inproc_worker import PATIENCE_S
@@ -120,6 +121,27 @@ def test_a_failure_goes_to_the_thread_that_waits_for_it() -> None:
             bad.result(PATIENCE_S)
         made.worker.reply(Reply(one))
         good.result(PATIENCE_S)
+
+
+def test_a_program_that_waits_is_spared_most_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    with desk() as made:
+        made.clock.settle()
+        ticks, polls = list[None](), list[int]()
+        monkeypatch.setattr(made.link, "_poll", lambda: polls.append(len(ticks)))
+        for _ in range(2 * SPARED_TICKS + 3):
+            pending = made.far.sync(DEFAULT_STREAM)
+            made.link.flush()
+            (sync,) = made.worker.ops(1)
+            made.worker.reply(Reply(cookie_of(sync)))
+            pending.wait(PATIENCE_S)
+            made.link._tick()
+            ticks.append(None)
+        assert polls == [SPARED_TICKS, 2 * SPARED_TICKS + 1]
+        made.link.post(ops.Record(1, 1))
+        first = made.link._outbox.first
+        made.link._tick()
+        assert made.link._outbox.first == first + 1
+        assert len(polls) == 3
 
 
 # Timeouts --------------------

@@ -68,10 +68,12 @@ def coded(some: Sequence[AnyOp]) -> list[bytes]:
     return [encode_op(op) for op in some]
 
 
-@given(st.lists(BATCH, min_size=1, max_size=6), st.booleans())
-def test_what_is_unfolded_is_what_was_folded(batches: list[list[AnyOp]], again: bool) -> None:
-    folds = [kind() for kind in FOLDS]
-    unfolds = [kind() for kind in UNFOLDS]
+@given(st.lists(BATCH, min_size=1, max_size=6), st.booleans(), st.booleans())
+def test_what_is_unfolded_is_what_was_folded(
+    batches: list[list[AnyOp]], again: bool, contents: bool
+) -> None:
+    folds = [kind(contents=contents) for kind in FOLDS]
+    unfolds = [kind(contents=contents) for kind in UNFOLDS]
     first = 1
     for some in batches:
         bodies = [each.fold(first, coded(some)) for each in folds]
@@ -86,6 +88,36 @@ def test_what_is_unfolded_is_what_was_folded(batches: list[list[AnyOp]], again: 
                 assert each.unfold(memoryview(bodies[0])) == plain
             each.commit()
         first += len(some)
+
+
+@given(ANY_OP)
+def test_the_second_byte_of_an_op_is_its_number(op: AnyOp) -> None:
+    assert encode_op(op)[1] == op.__struct_config__.tag
+
+
+# Twice the same: a sync, two writes, another sync. Since version 17 each write is itself, and the
+# syncs are those two back among what is remembered; before, all of it was four back.
+MIXED: list[AnyOp] = [
+    ops.Sync(1, 2),
+    *[ops.Write(1, 2, 0, 4, b"same")] * 2,
+    ops.Sync(1, 3),
+] * 2
+WRITE = "96030102 0004c404 73616d65"
+GOLDEN = {
+    False: f"9307c298 930c0102 {WRITE} {WRITE} 930c0103 c4020201 {WRITE} {WRITE} c4020201",
+    True: f"9307c295 930c0102 {WRITE} c4020101 930c0103 c4020404",
+}
+
+
+@pytest.mark.parametrize("contents", [False, True])
+@pytest.mark.parametrize("kind", FOLDS)
+@pytest.mark.parametrize("pair", UNFOLDS)
+def test_contents_are_remembered_by_older_peers_only(
+    kind: type[PlainFolds | Folds], pair: type[PlainUnfolds | Unfolds], contents: bool
+) -> None:
+    body = kind(contents=contents).fold(7, coded(MIXED))
+    assert body == bytes.fromhex(GOLDEN[contents])
+    assert pair(contents=contents).unfold(body) == batch_body(7, coded(MIXED))
 
 
 LOOP = [
@@ -128,7 +160,7 @@ def test_what_is_remembered_is_bounded(
 ) -> None:
     folds, unfolds = kind(), pair()
     large: list[AnyOp] = [
-        ops.Write(
+        ops.Fill(
             1, 2, 0, REPEAT_OP_BYTES_MAX - 16, bytes([number % 256]) * (REPEAT_OP_BYTES_MAX - 16)
         )
         for number in range(BATCH_OPS_MAX)
@@ -207,7 +239,7 @@ def test_what_no_folder_makes_is_refused(pair: type[PlainUnfolds | Unfolds], bod
 
 @pytest.mark.parametrize("pair", UNFOLDS)
 def test_a_bomb_is_refused(pair: type[PlainUnfolds | Unfolds]) -> None:
-    op = encode_op(ops.Write(1, 2, 0, 490, bytes(490)))
+    op = encode_op(ops.Fill(1, 2, 0, 490, bytes(490)))
     many = b"\xc4\x03\x01\xff\x07"  # 1023 ops
     body = b"\x93\x01\xc3\xdc\x10\x00" + op + many * 4095
     with pytest.raises(RemoteProtocolError):

@@ -9,8 +9,9 @@ each with the loopback port that leads there; the end of that stream ends it.
 A round trip through it is longer by DELAY_MS: half of that each way. What it adds itself is little,
 because bytes are stamped by the kernel when they arrive (SO_TIMESTAMPNS), not when this process is
 woken to read them, and because it waits for the last SPIN_NS before they are due by looking at the
-clock. A connection costs its round trip too: nothing leaves before three one-way delays after it
-was accepted (the way of SYN, its answer, and the first byte).
+clock, as long as nobody else wants the processor. A connection costs its round trip too: nothing
+leaves before three one-way delays after it was accepted (the way of SYN, its answer, and the first
+byte).
 
 What it is not: a model of TCP over a long way. Slow start and loss are not in it, nor windows, but
 for one that is asked for: so much of each connection may be on its way in each direction. Within
@@ -21,6 +22,7 @@ Rules: one thread, one wait; only gon_client.bench.lane decides what leaves when
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import struct
@@ -54,6 +56,8 @@ _ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
 SPIN_NS = 120_000
 _BULK_BYTES = 64 * KIB
 _LONG_NS = 2_000_000
+# To yield takes longer than this where another process runs meanwhile.
+_WANTED_NS = 10_000
 # Linux groups the timers of a process within 50 µs unless told otherwise.
 _TIMER_SLACK = Path("/proc/self/timerslack_ns")
 _LINE_BYTES_MAX = 512
@@ -125,6 +129,13 @@ class Direction:
                 now_ns -= max(0, age_ns)
         self.lane.arrived(count, now_ns)
 
+    def has_to_write(self, now_ns: int) -> bool:
+        """Return whether something is due that the sink may take."""
+        if self.is_over or self.is_blocked:
+            return False
+        next_ns = self.lane.next_ns
+        return next_ns is not None and next_ns <= now_ns
+
     def write(self, now_ns: int) -> None:
         """Pass on what is due. Raises OSError."""
         self.is_blocked = False
@@ -158,9 +169,7 @@ class Proxy:
             timeout_s = None
             if next_ns is not None:
                 asleep_ns = next_ns - now_ns - (0 if is_bulk else SPIN_NS)
-                if asleep_ns <= 0 and not is_bulk:
-                    while time.perf_counter_ns() < next_ns:
-                        pass
+                if asleep_ns <= 0 and not is_bulk and _awaited(next_ns):
                     continue
                 # The kernel is late by a thousandth of a long wait: the rest is waited for apart.
                 part = 0.98 if asleep_ns > _LONG_NS else 1.0
@@ -211,7 +220,7 @@ class Proxy:
         for pair in list(self._pairs):
             try:
                 for direction in pair:
-                    if not direction.is_over and not direction.is_blocked:
+                    if direction.has_to_write(now_ns):
                         direction.write(now_ns)
             except OSError:
                 self._drop(pair)
@@ -254,7 +263,7 @@ class Proxy:
         now_ns = time.perf_counter_ns()
         for pair in self._pairs:
             for direction in pair:
-                if not direction.lane.is_closed and len(direction.lane.free(now_ns)):
+                if direction.lane.has_room(now_ns):
                     yield direction
 
     def _drop(self, pair: tuple[Direction, Direction]) -> None:
@@ -262,6 +271,17 @@ class Proxy:
         self._pairs.remove(pair)
         for sock in (pair[0].source, pair[0].sink):
             sock.close()
+
+
+def _awaited(until_ns: int) -> bool:
+    """Wait awake until then; return False once somebody else turns out to want this processor, such
+    as those who send what is relayed: a timer then wakes this process as well as any.
+    """
+    while (now_ns := time.perf_counter_ns()) < until_ns:
+        os.sched_yield()
+        if time.perf_counter_ns() - now_ns > _WANTED_NS:
+            return False
+    return True
 
 
 def main() -> None:

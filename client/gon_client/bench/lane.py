@@ -90,6 +90,13 @@ class Lane:
             return None
         return self._unacked[0][1]
 
+    def has_room(self, now_ns: int) -> bool:
+        """Return whether `free` gives any: asked for each connection, at each turn."""
+        if self._window_bytes:
+            return len(self.free(now_ns)) > 0
+        is_full = self.held_bytes == len(self._ring) or len(self._pieces) >= DELAY_PIECES_MAX
+        return self._end_ns is None and not is_full
+
     def free(self, now_ns: int = 0) -> memoryview:
         """Return where bytes may be received now; empty while as much is held as may be, or is on
         its way.
