@@ -1,0 +1,182 @@
+"""What PyTorch's storages on the device hold: arrays of `gon.xp`, flat, of which tensors see parts.
+
+    tensor ──shape, strides, offset──▶ DeviceStorage ──▶ Array (flat, lazy) ──▶ buffer on the unit
+
+An array is never changed for others: what is written into all of a storage gives it another array,
+so that nothing is sent and what was noted before sees what was there before. Copies of whole
+storages share an array until one of them is written.
+
+Rules: a storage's array has elements of one type, that of the tensors over it; bytes that came from
+the host without one (`torch.load`) wait here until a tensor asks for them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TypeAlias, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gon.array_ops import Cast
+from gon.array_program import c_strides
+from gon.array_rules import Dtype, element_of
+from gon_client.device import Device
+from gon_client.xp.array import Array
+from gon_client.xp.creation import asarray
+from gon_client.xp.default import DEFAULT
+from gon_client.xp.views import View, whole
+from gon_shim.torch import edge
+from gon_shim.torch.dtypes import numpy_of, torch_of
+from gon_shim.torch.errors import Mixed, UnsupportedByDevice
+
+Octets: TypeAlias = NDArray[np.uint8]
+
+
+def device() -> Device:
+    """Return the unit that tensors are on: `gon.xp`'s. Raises BadHandle where there is none."""
+    return DEFAULT.device
+
+
+class DeviceStorage(torch.UntypedStorage):
+    """A storage of PyTorch's whose bytes are an array on the unit."""
+
+    array: Array | None
+    octets: Octets | None
+    # The least and the largest of whole numbers that came from the host and are as they came.
+    bounds: tuple[int, int] | None
+
+    def __deepcopy__(self, memo: dict[str, dict[int, DeviceStorage]]) -> DeviceStorage:
+        known = memo.setdefault("torch", {})
+        found = known.get(self._cdata)
+        if found is None:
+            found = known[self._cdata] = new_storage(self.nbytes())
+            found.array, found.octets = shared(self.array), self.octets
+            found.bounds = self.bounds
+        return found
+
+    def clone(self) -> DeviceStorage:
+        return self.__deepcopy__({})
+
+    def bytes_here(self) -> Octets:
+        """Return the content, waiting for it."""
+        if self.octets is not None:
+            return self.octets
+        if self.array is None:
+            return np.zeros(self.nbytes(), np.uint8)
+        return self.array.numpy().view(np.uint8)
+
+
+def new_storage(size_bytes: int) -> DeviceStorage:
+    """Return a storage that nothing has been written to."""
+    made = edge.new_storage(size_bytes)
+    made.__class__ = DeviceStorage
+    storage = cast("DeviceStorage", made)
+    storage.array = storage.octets = storage.bounds = None
+    return storage
+
+
+def storage_of(tensor: Tensor) -> DeviceStorage:
+    """Return a tensor's storage. Raises Mixed for a tensor that is elsewhere."""
+    storage = tensor.untyped_storage()
+    if not isinstance(storage, DeviceStorage):
+        raise Mixed(
+            "Expected all tensors to be on the same device, but found at least two devices, "
+            f"gon:0 and {tensor.device}!"
+        )
+    return storage
+
+
+def shared(array: Array | None) -> Array | None:
+    """Return an array for one more storage: one that is written makes its own."""
+    return None if array is None else Array(array.storage, array.view)
+
+
+def array_of(tensor: Tensor) -> Array:
+    """Return the elements that a tensor sees."""
+    storage = storage_of(tensor)
+    array = storage.array
+    if array is None or array.dtype != numpy_of(tensor.dtype):
+        array = _first(storage, numpy_of(tensor.dtype))
+    view = View(tensor.storage_offset(), tuple(tensor.shape), tuple(tensor.stride()))
+    return Array(array.storage, view)
+
+
+def _first(storage: DeviceStorage, dtype: Dtype) -> Array:
+    """Return the array of a storage for the first tensor that wants elements."""
+    if storage.array is not None:
+        raise UnsupportedByDevice(
+            f"elements of {storage.array.dtype} that are looked at as {dtype}, on gon"
+        )
+    count = storage.nbytes() // dtype.itemsize
+    if storage.octets is not None:
+        made = asarray(storage.octets.view(dtype), device=device())
+        storage.octets = None
+    else:
+        made = Array(device().arrays.zeros(dtype, count), whole((count,)))
+    storage.array = made
+    return made
+
+
+def tensor_of(array: Array) -> Tensor:
+    """Return a new tensor of an array that nobody else writes to."""
+    if not is_all(array):
+        array = array.copied()
+    shape, dtype = array.shape, array.dtype
+    storage = new_storage(array.size * dtype.itemsize)
+    storage.array = array.seen(whole((array.size,)))
+    return edge.tensor_on(storage, torch_of(dtype), shape, c_strides(shape))
+
+
+def empty(shape: Sequence[int], strides: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """Return a tensor that nothing has been written to. Raises where there is no device."""
+    device()
+    size = 1 + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
+    size = size if all(shape) else 0
+    storage = new_storage(size * numpy_of(dtype).itemsize)
+    return edge.tensor_on(storage, dtype, shape, strides)
+
+
+def cast_to(array: Array, dtype: Dtype) -> Array:
+    """Return an array with elements of a type: itself if it has."""
+    if array.dtype == dtype:
+        return array
+    if array.dtype.kind == "c" and dtype.kind != "c":
+        raise Mixed(f"{array.dtype} does not become {dtype}")
+    return array.make(Cast(element_of(dtype)), [array.operand])
+
+
+def write(tensor: Tensor, array: Array) -> None:
+    """Write an array of a tensor's shape into the elements that it sees."""
+    dtype = numpy_of(tensor.dtype)
+    array = cast_to(array, dtype)
+    storage = storage_of(tensor)
+    count = math.prod(array.shape)
+    if not count:
+        return
+    storage.bounds = None
+    if (
+        tensor.is_contiguous()
+        and not tensor.storage_offset()
+        and count * dtype.itemsize == storage.nbytes()
+    ):
+        source = array if is_all(array) else array.copied()
+        storage.array = source.seen(whole((count,)))
+        storage.octets = None
+        return
+    seen = array_of(tensor)
+    base = storage.array
+    assert base is not None
+    # Looked at by `base` and `seen`: if by others as well, they keep what is there.
+    if base.storage.arrays > 2:
+        storage.array = base.copied()
+        seen = Array(storage.array.storage, seen.view)
+    seen.assign(array.operand)
+
+
+def is_all(array: Array) -> bool:
+    """Return whether an array sees all of its elements in order."""
+    return array.view.is_plain and not array.view.base and array.size == array.storage.size
