@@ -14,14 +14,12 @@ this makes the device; a process has one, `gon.xp`'s default.
 
 from __future__ import annotations
 
-import sys
-
 import torch
 
-from gon.errors import Unsupported
 from gon_shim.torch import (
     backend,
     convolution,
+    counting,
     edge,
     elementwise,
     indexing,
@@ -30,6 +28,7 @@ from gon_shim.torch import (
     pooling,
     products,
     random,
+    recurrent,
     reductions,
     saving,
 )
@@ -38,24 +37,19 @@ from gon_shim.torch.kernels import calls
 
 # What has kernels: importing it writes them into the table.
 _WITH_KERNELS = (
-    convolution, elementwise, indexing, moving, nets, pooling, products, random, reductions,
+    convolution, counting, elementwise, indexing, moving, nets, pooling, products, random,
+    recurrent, reductions,
 )  # fmt: skip
 
 
-def _register() -> list[torch.library.Library]:
-    """Make the device; return what holds its operations. Raises Unsupported where another backend
+def _made() -> list[torch.library.Library]:
+    """Make the device; return what holds its operations. Raises RuntimeError where another backend
     has the place for one.
     """
-    if not edge.is_free():
-        raise Unsupported("PyTorch has one place for devices of others, and another has taken it")
     edge.announce(backend)
     saving.register()
-    operations = torch.library.Library("aten", "IMPL")
-    for name, called in calls().items():
-        operations.impl(name, called, "PrivateUse1")
-    rest = torch.library.Library("_", "IMPL")
-    rest.fallback(fall_back, "PrivateUse1")
-    return [operations, rest]
+    return edge.register(calls(), fall_back)
 
 
-_LIBRARIES = _register()
+# As long as these live, PyTorch calls what is in them.
+BACKENDS = _made()

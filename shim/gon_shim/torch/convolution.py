@@ -75,7 +75,9 @@ def convolution_backward(
     of_input = of_weight = of_bias = None
     if output_mask[0]:
         of_input = (
-            _convolved(grad, w, shape) if transposed else _transposed_to(grad, w, shape, x.shape[2:])
+            _convolved(grad, w, shape, x.shape[2:])
+            if transposed
+            else _transposed_to(grad, w, shape, x.shape[2:])
         )
     if output_mask[1]:
         small, large = (x, grad) if transposed else (grad, x)
@@ -102,12 +104,16 @@ def _beside(bias: Array, count: int) -> Array:
     return bias.seen(view)
 
 
-def _matrix(x: Array, windows: Windows, groups: int) -> tuple[Array, tuple[int, ...]]:
-    """Return the windows of an array as matrices [group, batch·places, channels·offsets], and the
-    numbers of places.
+def _matrix(
+    x: Array, windows: Windows, groups: int, at: tuple[int, ...] | None = None
+) -> tuple[Array, tuple[int, ...]]:
+    """Return the windows of an array, or the first of them, as matrices
+    [group, batch·places, channels·offsets], and the numbers of places.
     """
     count = len(windows.size)
     seen = windowed(x, windows, value=x.dtype.type(0))
+    if at is not None:
+        seen = seen[(slice(None), slice(None), *[slice(number) for number in at])]
     batch, channels = seen.shape[:2]
     places = seen.shape[2 : 2 + count]
     each = channels // groups
@@ -124,10 +130,12 @@ def _matrix(x: Array, windows: Windows, groups: int) -> tuple[Array, tuple[int, 
     return moved(grouped, order).in_shape((groups, rows, each * math.prod(windows.size))), places
 
 
-def _convolved(x: Array, w: Array, shape: _Shape) -> Array:
-    """Return the convolution of x[batch, channels, …] with w[outputs, channels a group, …]."""
+def _convolved(x: Array, w: Array, shape: _Shape, at: tuple[int, ...] | None = None) -> Array:
+    """Return the convolution of x[batch, channels, …] with w[outputs, channels a group, …], at all
+    places or the first of them.
+    """
     windows = Windows(w.shape[2:], shape.stride, shape.padding, shape.dilation)
-    matrix, places = _matrix(x, windows, shape.groups)
+    matrix, places = _matrix(x, windows, shape.groups, at)
     outputs = w.shape[0] // shape.groups
     weights = w.in_shape((shape.groups, outputs, matrix.shape[2]))
     product = matmul(matrix, moved(weights, (0, 2, 1)))
@@ -154,7 +162,7 @@ def _transposed(x: Array, w: Array, shape: _Shape, more: tuple[int, ...]) -> Arr
 
 
 def _transposed_to(x: Array, w: Array, shape: _Shape, sizes: Sequence[int]) -> Array:
-    """Return the transposed convolution of x with w[channels of x, outputs a group, …], so large."""
+    """Return the transposed convolution, so large, of x with w[channels, outputs a group, …]."""
     count = len(sizes)
     wide = widened(x, shape.stride)
     before = [
@@ -183,13 +191,13 @@ def _weights(small: Array, large: Array, size: tuple[int, ...], shape: _Shape) -
     whose places they are.
     """
     windows = Windows(size, shape.stride, shape.padding, shape.dilation)
-    matrix, places = _matrix(large, windows, shape.groups)
+    places = small.shape[2:]
+    # What was padded behind a transposed convolution has room for windows that nothing came of.
+    matrix, _ = _matrix(large, windows, shape.groups, places)
     groups = shape.groups
     batch, channels = small.shape[:2]
     each = channels // groups
-    # A stride that leaves elements over makes windows at places that nothing came of.
     apart = small.in_shape((batch, groups, each, *small.shape[2:]))
-    assert places == small.shape[2:], (places, small.shape)
     turned = moved(apart, (1, 2, 0, *range(3, apart.ndim)))
     rows = turned.in_shape((groups, each, batch * math.prod(places)))
     product = matmul(rows, matrix)

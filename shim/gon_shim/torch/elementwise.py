@@ -16,22 +16,24 @@ from gon_client.xp.array import Array, apply
 from gon_client.xp.elementwise import where
 from gon_client.xp.operators import Number
 from gon_shim.torch.dtypes import floating, numpy_of
+from gon_shim.torch.errors import Mixed
 from gon_shim.torch.kernels import kernel
 from gon_shim.torch.storage import array_of, cast_to
 
 Given: TypeAlias = "Tensor | Number"
 
 # PyTorch's operations, and the table's (gon.array_ops) where their names differ.
-_SAME: Final = "abs neg=negative sign sgn=sign square bitwise_not=bitwise_invert"
+_SAME: Final = "abs neg=negative sign sgn=sign bitwise_not=bitwise_invert"
 _ROUNDED: Final = "ceil floor trunc round"
 _FLOATING: Final = (
     "acos acosh asin asinh atan atanh cos cosh exp expm1 log log10 log1p log2 reciprocal sin sinh "
     "sqrt tan tanh"
 )
-_TRUTHS: Final = "isinf isnan isfinite logical_not signbit"
+_TRUTHS: Final = "isinf isnan logical_not signbit"
 _BINARY: Final = (
     "maximum minimum hypot nextafter mul.Tensor=multiply floor_divide floor_divide.Scalar "
-    "remainder.Tensor remainder.Scalar remainder.Scalar_Tensor pow.Tensor_Tensor=pow pow.Scalar=pow "
+    "remainder.Tensor remainder.Scalar remainder.Scalar_Tensor "
+    "pow.Tensor_Tensor=pow pow.Scalar=pow "
     "bitwise_and.Tensor bitwise_or.Tensor bitwise_xor.Tensor bitwise_and.Scalar bitwise_or.Scalar "
     "bitwise_xor.Scalar bitwise_left_shift.Tensor bitwise_right_shift.Tensor copysign.Tensor"
 )
@@ -48,7 +50,7 @@ def number_or(given: Given) -> Given:
 
 
 def operand(given: Given, dtype: Dtype) -> Array | np.generic:
-    """Return an operand in a type. Raises Mixed for a tensor elsewhere that is more than a number."""
+    """Return an operand in a type. Raises Mixed for a tensor elsewhere that is no number."""
     found = number_or(given)
     if isinstance(found, Tensor):
         return cast_to(array_of(found), dtype)
@@ -60,7 +62,7 @@ def applied(function: str, dtype: torch.dtype, *given: Given) -> Array:
     wanted = numpy_of(dtype)
     found = [operand(each, wanted) for each in given]
     if not any(isinstance(each, Array) for each in found):
-        found[0] = array_of(torch.full((), given[0], dtype=dtype, device="gon"))  # type: ignore[arg-type]
+        raise Mixed("Expected all tensors to be on the same device, but found only numbers")
     return apply(function, *found)
 
 
@@ -118,7 +120,7 @@ def relu(self: Tensor) -> Array:
 
 def self_number(self: Tensor, value: Number) -> np.generic:
     """Return a number in a tensor's type."""
-    return cast("np.generic", numpy_of(self.dtype).type(value))
+    return numpy_of(self.dtype).type(value)
 
 
 @kernel("gelu")
@@ -172,7 +174,7 @@ def _scaled(function: str, self: Given, other: Given, alpha: Number) -> Array:
     if isinstance(second, Array):
         second = apply("multiply", second, wanted.type(alpha))
     else:
-        second = cast("np.generic", wanted.type(cast("Number", second.item()) * alpha))
+        second = wanted.type(cast("Number", second.item()) * alpha)
     return apply(function, operand(self, wanted), second)
 
 
@@ -198,7 +200,9 @@ def fmod(self: Tensor, other: Given) -> Array:
 
 
 def _magnitude(given: Array | np.generic) -> Array | np.generic:
-    return apply("abs", given) if isinstance(given, Array) else cast("np.generic", np.abs(given))  # type: ignore[arg-type]
+    if isinstance(given, Array):
+        return apply("abs", given)
+    return cast("np.generic", abs(cast("np.number", given)))
 
 
 @kernel("pow.Tensor_Scalar")
@@ -262,9 +266,7 @@ def addcdiv(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1
     return _add_scaled("divide", self, tensor1, tensor2, value)
 
 
-def _add_scaled(
-    function: str, self: Tensor, first: Tensor, second: Tensor, value: Number
-) -> Array:
+def _add_scaled(function: str, self: Tensor, first: Tensor, second: Tensor, value: Number) -> Array:
     dtype = together(self, first, second)
     more = applied(function, dtype, first, second)
     if value != 1:
@@ -277,6 +279,24 @@ def lerp(self: Tensor, end: Tensor, weight: Given) -> Array:
     wanted = numpy_of(self.dtype)
     x, y = array_of(self), array_of(end)
     return x + (y - x) * cast("Array", operand(weight, wanted))
+
+
+@kernel("fmax")
+def fmax(self: Tensor, other: Tensor) -> Array:
+    return _number_first("maximum", self, other)
+
+
+@kernel("fmin")
+def fmin(self: Tensor, other: Tensor) -> Array:
+    return _number_first("minimum", self, other)
+
+
+def _number_first(function: str, self: Tensor, other: Tensor) -> Array:
+    """Return a function of two that a NaN has no part in, where there is a number."""
+    wanted = numpy_of(together(self, other))
+    x, y = operand(self, wanted), operand(other, wanted)
+    lacking = where(apply("isnan", cast("Array", x)), y, apply(function, x, y))
+    return where(apply("isnan", cast("Array", y)), x, lacking)
 
 
 @kernel("threshold_backward")

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch.utils import _pytree as pytree
 
-from gon.errors import GonError, InvalidArgument, OutOfMemory, Unsupported
+from gon.errors import BadHandle, GonError, InvalidArgument, LimitExceeded, OutOfMemory, Unsupported
 
 
 class UnsupportedByDevice(Unsupported, NotImplementedError):
@@ -26,6 +26,14 @@ class OutOfDeviceMemory(OutOfMemory, torch.OutOfMemoryError):
     """The lease's memory is used up."""
 
 
+class Forked(BadHandle, RuntimeError):
+    """A child of a process that has the device: it has none of its connection's threads."""
+
+
+class TooLarge(LimitExceeded, RuntimeError):
+    """More than a tensor may be."""
+
+
 class Mixed(InvalidArgument, RuntimeError):
     """Operands that do not go together."""
 
@@ -38,14 +46,14 @@ def as_expected(error: GonError) -> GonError:
         return OutOfDeviceMemory(error.message)
     if isinstance(error, Unsupported):
         return UnsupportedByDevice(error.message)
-    if isinstance(error, InvalidArgument):
+    if isinstance(error, LimitExceeded):
+        return TooLarge(error.message)
+    if type(error) is InvalidArgument:
         return (OutOfRange if "out of bounds" in error.message else Mixed)(error.message)
     return error
 
 
-def raise_by_meta(
-    operation: object, args: Sequence[object], named: Mapping[str, object]
-) -> None:
+def raise_by_meta(operation: object, args: Sequence[object], named: Mapping[str, object]) -> None:
     """Do a call on tensors without elements: raise what PyTorch raises for it, if it does."""
     assert callable(operation)
 

@@ -15,7 +15,9 @@ from typing import TypeAlias, cast
 
 import torch
 from torch import Tensor
-from torch._decomp import decomposition_table
+from torch._decomp import (
+    decomposition_table,  # pyright: ignore[reportUnknownVariableType] - cast below
+)
 from torch.utils import _pytree as pytree
 
 from gon_shim.torch import edge
@@ -37,13 +39,12 @@ def fallen_back() -> frozenset[str]:
 
 def fall_back(operation: Overload, *args: object, **named: object) -> object:
     """Do an operation that has no kernel. Raises UnsupportedByDevice."""
-    make = _made_of_others.get(operation)
     under: set[str] = _within.__dict__.setdefault("names", set())
     name = operation.name()
-    if make is not None and name not in under:
+    if name not in under:
         under.add(name)
         try:
-            found = make(*args, **named)
+            found = _of_others(operation, args, named)
         finally:
             under.discard(name)
         if found is not NotImplemented:
@@ -57,6 +58,27 @@ def fall_back(operation: Overload, *args: object, **named: object) -> object:
         _told.add(name)
         warnings.warn(f"gon: {name} is done by the processor ({VARIABLE})", stacklevel=2)
     return _by_the_processor(operation, args, named)
+
+
+def _of_others(operation: Overload, args: Sequence[object], named: Mapping[str, object]) -> object:
+    """Do an operation by others, if PyTorch says how; return NotImplemented if it does not."""
+    outs = edge.outs_of(operation)
+    source = edge.without_outs(operation) if outs else operation
+    make = None if source is None else _made_of_others.get(source)
+    if make is None:
+        return NotImplemented
+    kept = {key: value for key, value in named.items() if key not in outs}
+    found = make(*args, **kept)
+    if not outs or found is NotImplemented:
+        return found
+    results = cast("tuple[object, ...]", found if isinstance(found, tuple) else (found,))
+    targets = [cast("Tensor", named[out]) for out in outs]
+    for target, result in zip(targets, results, strict=True):
+        assert isinstance(result, Tensor)
+        if target.shape != result.shape:
+            target.resize_(result.shape)
+        target.copy_(result)
+    return targets[0] if len(targets) == 1 else tuple(targets)
 
 
 def _by_the_processor(

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gon.array_ops import Gather, Join, Nonzero, Pick, Put, Reduce, Take, TakeAlong, Triangle
+from gon.array_ops import Gather, Join, Pick, Put, Take, TakeAlong, Triangle
 from gon_client.xp.array import Array, apply
 from gon_client.xp.creation import arange
 from gon_client.xp.elementwise import where
@@ -31,7 +31,7 @@ from gon_client.xp.views import (
 from gon_shim.torch.dtypes import numpy_of
 from gon_shim.torch.errors import Mixed, OutOfRange
 from gon_shim.torch.kernels import kernel
-from gon_shim.torch.storage import array_of, cast_to, device, storage_of
+from gon_shim.torch.storage import array_of, cast_to, device, held
 
 _ONE = View(0, (), ())
 
@@ -40,12 +40,12 @@ def are_within(places: Tensor, size: int, *, negative: bool = False) -> bool:
     """Return whether places are known to lie within a size; False where only the unit knows. Raises
     OutOfRange where they are known not to.
     """
-    bounds = storage_of(places).bounds
+    bounds = held(places).bounds
     if bounds is None or not size:
         return False
     low, high = bounds
     if low < (-size if negative else 0) or high >= size:
-        if storage_of(places).nbytes() == places.numel() * places.element_size():
+        if held(places).size_bytes == places.numel() * places.element_size():
             raise OutOfRange(f"index out of range: {low} to {high}, of {size}")
         return False
     return True
@@ -158,9 +158,13 @@ def embedding_backward(
 def gather(self: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Array:
     del sparse_grad  # it is dense
     x, places = array_of(self), array_of(index)
+    if not places.size:
+        return cast_to(places, x.dtype)
     if not x.ndim or not places.ndim:
         return _flat_gather(x, places)
     axis = axis_of(dim, x.ndim)
+    if places.ndim != x.ndim:
+        raise Mixed("Index tensor must have the same number of dimensions as input tensor")
     key = tuple(
         slice(None) if place == axis else slice(size) for place, size in enumerate(places.shape)
     )
@@ -181,6 +185,8 @@ def put(x: Array, values: Array, places: Sequence[Array], *, adds: bool, wraps: 
 
 def _scattered(self: Tensor, dim: int, index: Tensor, values: Array, *, adds: bool) -> Array:
     x, places = array_of(self), array_of(index)
+    if not places.size:
+        return x
     if not x.ndim:
         x = x.in_shape((1,))
         found = put(x, values.in_shape((1,)), [places.in_shape((1,))], adds=adds, wraps=False)
@@ -189,9 +195,7 @@ def _scattered(self: Tensor, dim: int, index: Tensor, values: Array, *, adds: bo
     shape = places.shape
     values = values[tuple(slice(size) for size in shape)] if values.ndim else values
     values = values.seen(broadcast(values.view, shape))
-    grid = [
-        places if place == axis else _along(place, shape) for place in range(len(shape))
-    ]
+    grid = [places if place == axis else _along(place, shape) for place in range(len(shape))]
     known = are_within(index, x.shape[axis])
     return put(x, values, grid, adds=adds, wraps=known)
 
@@ -213,7 +217,7 @@ def scatter(self: Tensor, dim: int, index: Tensor, src: Tensor) -> Array:
 
 @kernel("scatter.value")
 def scatter_value(self: Tensor, dim: int, index: Tensor, value: Number) -> Array:
-    one = array_of(torch.full((), value, dtype=self.dtype, device=self.device))  # type: ignore[arg-type]
+    one = array_of(torch.full((), value, dtype=self.dtype, device=self.device))
     return _scattered(self, dim, index, one, adds=False)
 
 
@@ -256,7 +260,7 @@ def _indexed(
         each = positions[axis]
         assert each is not None
         if each.device.type == "cpu":
-            each = each.to("gon")  # noqa: PLW2901 - the same places
+            each = each.to("gon")
         known &= are_within(each, x.shape[axis], negative=True)
         places.append(array_of(each))
     shape = broadcast_shape(*[each.shape for each in places])
@@ -272,8 +276,6 @@ def index(self: Tensor, indices: Sequence[Tensor | None]) -> Array:
         return x
     axes = order[: len(places)]
     if len(places) == 1 and known:
-        size = x.shape[0]
-        del size
         found = x.make(Pick(0), [x.operand, places[0].operand])
     else:
         found = x.make(Gather(), [x.operand, *[each.operand for each in places]])
@@ -319,21 +321,3 @@ def index_put_impl(
 ) -> Array:
     del unsafe
     return index_put(self, indices, values, accumulate)
-
-
-@kernel("nonzero")
-def nonzero(self: Tensor) -> Array:
-    x = array_of(self)
-    found = x.make(Nonzero(), [x.operand])
-    axes = tuple(range(x.ndim))
-    count = x.make(Reduce("count_nonzero", axes, "int64"), [x.operand])
-    x.storage.runner.evaluate([found.storage, count.storage])
-    return found.T[: int(count)]
-
-
-@kernel("masked_select")
-def masked_select(self: Tensor, mask: Tensor) -> Array:
-    x, under = array_of(self), array_of(mask)
-    shape = broadcast_shape(x.shape, under.shape)
-    x, under = (each.seen(broadcast(each.view, shape)).copied() for each in (x, under))
-    return x[under]

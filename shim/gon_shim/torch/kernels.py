@@ -11,6 +11,7 @@ write are made here, by their schemas. Rules: a kernel that fails says it as PyT
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import wraps
 from typing import Final, TypeAlias, TypeVar, cast
@@ -23,12 +24,14 @@ from gon_client.xp.array import Array
 from gon_shim.torch import edge
 from gon_shim.torch.dtypes import numpy_of, torch_of
 from gon_shim.torch.edge import Called, Overload
-from gon_shim.torch.errors import Mixed, as_expected, raise_by_meta
+from gon_shim.torch.errors import Forked, Mixed, as_expected, raise_by_meta
 from gon_shim.torch.storage import cast_to, tensor_of, write
 
-Made: TypeAlias = "Array | Tensor | None | tuple[Array | Tensor | None, ...]"
+Made: TypeAlias = "Array | Tensor | tuple[Array | Tensor | None, ...] | None"
 Kernel = TypeVar("Kernel", bound=Callable[..., Made])
 Direct = TypeVar("Direct", bound=Called)
+
+_PROCESS: Final = os.getpid()
 
 # By the full name of an operation: what returns arrays, and what is called as it stands.
 KERNELS: Final[dict[str, Callable[..., Made]]] = {}
@@ -64,25 +67,28 @@ def calls() -> dict[str, Called]:
     found: dict[str, Called] = {}
     for name, function in KERNELS.items():
         operation = edge.overload(name)
+        assert not edge.is_made_of_others(operation), name
         found[name] = _guarded(operation, _new(function))
         for other in edge.writing(operation):
             wrapped = _into_first(function) if other.in_place else _into_named(other, function)
             found[other.name] = _guarded(other.operation, wrapped)
     for name, called in DIRECT.items():
-        found[name] = _guarded(edge.overload(name), called)
+        found[name] = _guarded(None, called)
     return found
 
 
-def _guarded(operation: Overload, called: Called) -> Called:
-    """Return a call whose failures are said in PyTorch's words."""
+def _guarded(operation: Overload | None, called: Called) -> Called:
+    """Return a call whose failures are said in PyTorch's words, those of an operation if given."""
 
     @wraps(called)
     def guarded(*args: object, **named: object) -> object:
+        if os.getpid() != _PROCESS:
+            raise Forked("gon cannot be used in a process that was forked off: spawn it instead")
         try:
             return called(*args, **named)
         except GonError as error:
             expected = as_expected(error)
-            if isinstance(expected, Mixed | IndexError):
+            if operation is not None and isinstance(expected, Mixed | IndexError):
                 raise_by_meta(operation, args, named)
             raise expected from error
 

@@ -13,24 +13,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gon.array_ops import Arange, Eye, Linspace
+from gon.array_ops import Arange, Cast, Eye, Linspace
 from gon.array_rules import element_of
 from gon_client.xp.array import Array
-from gon_client.xp.creation import asarray, full, zeros
+from gon_client.xp.creation import asarray, zeros
 from gon_client.xp.operators import Number
-from gon_client.xp.views import View, broadcast
+from gon_client.xp.views import View, broadcast, whole
 from gon_shim.torch import edge
 from gon_shim.torch.dtypes import numpy_of
 from gon_shim.torch.errors import Mixed
 from gon_shim.torch.kernels import direct, kernel
 from gon_shim.torch.storage import (
-    DeviceStorage,
     array_of,
     cast_to,
+    content_of,
     device,
     empty,
+    held,
     new_storage,
-    storage_of,
     write,
 )
 
@@ -39,17 +39,23 @@ _BOUNDED: int = 1 << 16
 _ONE = View(0, (), ())
 
 
+def _check(device: torch.device | None) -> None:
+    if device is not None and device.index:
+        raise Mixed(f"invalid device ordinal: there is no {device}, only gon:0")
+
+
 @direct("empty.memory_format")
 def empty_by_format(
     size: Sequence[int],
     *,
     dtype: torch.dtype | None = None,
     layout: object = None,
-    device: object = None,
+    device: torch.device | None = None,
     pin_memory: bool | None = None,
     memory_format: torch.memory_format | None = None,
 ) -> Tensor:
-    del layout, device, pin_memory
+    del layout, pin_memory
+    _check(device)
     strides: Sequence[int] = edge.c_strides(size)
     if memory_format in (torch.channels_last, torch.channels_last_3d):
         order = (0, *range(2, len(size)), 1)
@@ -65,10 +71,11 @@ def empty_strided(
     *,
     dtype: torch.dtype | None = None,
     layout: object = None,
-    device: object = None,
+    device: torch.device | None = None,
     pin_memory: bool | None = None,
 ) -> Tensor:
-    del layout, device, pin_memory
+    del layout, pin_memory
+    _check(device)
     return empty(size, stride, dtype or torch.get_default_dtype())
 
 
@@ -78,16 +85,17 @@ def resize_(
 ) -> Tensor:
     """Give a tensor another shape; one that needs more room has what it had at its beginning."""
     del memory_format
-    needed = (self.storage_offset() + math.prod(size)) * self.element_size()
-    storage = storage_of(self)
-    offset = self.storage_offset()
+    offset = int(self.storage_offset())
+    needed = (offset + math.prod(size)) * self.element_size()
+    storage = self.untyped_storage()
     if needed > storage.nbytes():
-        storage, before = new_storage(needed), storage
-        if before.array is not None and before.array.size:
+        before = held(self).array
+        storage = new_storage(needed)
+        if before is not None and before.size:
             more = needed // self.element_size()
-            grown = zeros(more, dtype=before.array.dtype, device=device())
-            grown[: before.array.size] = before.array
-            storage.array = grown
+            grown = zeros(more, dtype=before.dtype, device=device())
+            grown[: before.size] = before
+            content_of(storage).array = grown
     edge.by_numbers(_SET, self, storage, offset, size, edge.c_strides(size))
     return self
 
@@ -102,7 +110,7 @@ def copy_from(self: Tensor, dst: Tensor, non_blocking: bool = False) -> Tensor:
     elif dst.device.type == edge.NAME:
         _send(self, dst)
     else:
-        dst.copy_(torch.from_numpy(_fetched(self)))
+        dst.copy_(edge.tensor_here(_fetched(self)))
     return dst
 
 
@@ -116,16 +124,16 @@ def copy_from_and_resize(self: Tensor, dst: Tensor) -> Tensor:
 def _send(source: Tensor, target: Tensor) -> None:
     if source.device.type != "cpu":
         raise Mixed(f"tensors of {source.device} do not go to gon: through the processor, .cpu()")
-    storage = storage_of(target)
-    if storage.array is None and target.dtype == torch.uint8 and _is_whole(target):
+    content = held(target)
+    if content.array is None and target.dtype == torch.uint8 and _is_whole(target):
         # Bytes of a storage that a tensor of whatever type will look at.
-        storage.octets = source.contiguous().numpy().copy()
+        content.octets = source.contiguous().numpy().copy()
         return
     host = source.detach().resolve_conj().resolve_neg().to(target.dtype).contiguous().numpy()
     sent = asarray(host, device=device())
     write(target, sent if sent.shape == tuple(target.shape) else _spread(sent, target))
     if host.dtype.kind in "iu" and 0 < host.size <= _BOUNDED and _is_whole(target):
-        storage.bounds = (int(host.min()), int(host.max()))
+        content.bounds = (int(host.min()), int(host.max()))
 
 
 def _spread(x: Array, target: Tensor) -> Array:
@@ -133,17 +141,19 @@ def _spread(x: Array, target: Tensor) -> Array:
 
 
 def _is_whole(tensor: Tensor) -> bool:
-    return tensor.numel() * tensor.element_size() == storage_of(tensor).nbytes()
+    return tensor.numel() * tensor.element_size() == held(tensor).size_bytes
 
 
 def _fetched(tensor: Tensor) -> np.typing.NDArray[np.generic]:
-    storage = storage_of(tensor)
-    array = storage.array
+    content = held(tensor)
+    array = content.array
     if tensor.dtype == torch.uint8 and (array is None or array.dtype != np.uint8):
         # The bytes of a storage, as they are saved.
-        octets = storage.bytes_here()
+        octets = content.bytes_here()
         begin = tensor.storage_offset()
         return octets[begin : begin + tensor.numel()].reshape(tuple(tensor.shape)).copy()
+    if not tensor.numel():
+        return np.empty(tuple(tensor.shape), numpy_of(tensor.dtype))
     return array_of(tensor).numpy()
 
 
@@ -179,7 +189,7 @@ def to_copy(
         made = torch.empty(self.shape, dtype=wanted, device=where)
         _send(self, made)
         return made
-    here = torch.from_numpy(_fetched(self))
+    here = edge.tensor_here(_fetched(self))
     return here.to(device=where, dtype=wanted)
 
 
@@ -191,8 +201,14 @@ def fill_(self: Tensor, value: Number | Tensor) -> Tensor:
             return copy_from(value, self)
         value = value.item()
     number = numpy_of(self.dtype).type(value)
-    write(self, full(tuple(self.shape), number, dtype=number.dtype, device=device()))
+    write(self, _throughout(number, tuple(self.shape)))
     return self
+
+
+def _throughout(number: np.generic, shape: tuple[int, ...]) -> Array:
+    operand = (number, broadcast(_ONE, shape))
+    storage, _ = device().arrays.make(Cast(element_of(number.dtype)), [operand])
+    return Array(storage, whole(shape))
 
 
 @direct("zero_")
@@ -201,29 +217,27 @@ def zero_(self: Tensor) -> Tensor:
 
 
 @direct("arange.start_out")
-def arange_out(start: Number, end: Number, step: Number = 1, *, out: Tensor) -> Tensor:
-    kind = int if not out.dtype.is_floating_point else float
-    if not step or (end - start) / step < 0:  # type: ignore[operator]
+def arange_out(start: float, end: float, step: float = 1, *, out: Tensor) -> Tensor:
+    if not step or (end - start) / step < 0:
         raise Mixed("upper bound and lower bound inconsistent with step sign")
-    count = math.ceil((end - start) / step)  # type: ignore[operator]
+    count = math.ceil((end - start) / step)
     if out.numel() != count:
         out.resize_((count,))
     if count:
-        dtype = np.dtype(np.int64) if kind is int else np.dtype(np.float64)
-        bounds = [(dtype.type(each), _ONE) for each in (start, start + count * step, step)]  # type: ignore[operator]
-        storage, shape = device().arrays.make(
-            Arange(count, element_of(numpy_of(out.dtype))), bounds
-        )
+        dtype = np.float64 if out.dtype.is_floating_point else np.int64
+        bounds = [(dtype(each), _ONE) for each in (start, start + count * step, step)]
+        element = element_of(numpy_of(out.dtype))
+        storage, shape = device().arrays.make(Arange(count, element), bounds)
         write(out, Array(storage, View(0, shape, (1,))))
     return out
 
 
 @direct("linspace.out")
-def linspace_out(start: Number, end: Number, steps: int, *, out: Tensor) -> Tensor:
+def linspace_out(start: float, end: float, steps: int, *, out: Tensor) -> Tensor:
     if out.numel() != steps:
         out.resize_((steps,))
     if steps:
-        bounds = [(np.float64(each), _ONE) for each in (start, end)]  # type: ignore[arg-type]
+        bounds = [(np.float64(each), _ONE) for each in (start, end)]
         element = element_of(numpy_of(out.dtype))
         storage, shape = device().arrays.make(Linspace(steps, element, endpoint=True), bounds)
         write(out, Array(storage, View(0, shape, (1,))))

@@ -1,5 +1,5 @@
-"""What nets are made of, in few steps each: softmax, losses, normalisation. Convolutions and pooling
-have modules of their own.
+"""What nets are made of, in few steps each: softmax, losses, normalisation. Convolutions, pooling
+and recurrent cells have modules of their own.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from gon_client.xp.creation import arange
 from gon_client.xp.elementwise import where
 from gon_client.xp.views import expanded
 from gon_shim.torch.dtypes import numpy_of
+from gon_shim.torch.elementwise import erf_of
 from gon_shim.torch.indexing import are_within
 from gon_shim.torch.kernels import kernel
 from gon_shim.torch.reductions import reduced
@@ -28,6 +29,8 @@ _NONE, _MEAN, _SUM = range(3)
 def softmax(self: Tensor, dim: int, half_to_float: bool = False) -> Array:
     del half_to_float
     x = array_of(self)
+    if not x.size:
+        return x
     powers = apply("exp", x - reduced(x, "max", dim, keepdim=True))
     return powers / reduced(powers, "sum", dim, keepdim=True)
 
@@ -46,6 +49,8 @@ def softmax_backward(
 def log_softmax(self: Tensor, dim: int, half_to_float: bool) -> Array:
     del half_to_float
     x = array_of(self)
+    if not x.size:
+        return x
     shifted = x - reduced(x, "max", dim, keepdim=True)
     return shifted - apply("log", reduced(apply("exp", shifted), "sum", dim, keepdim=True))
 
@@ -216,6 +221,5 @@ def gelu_backward(grad_output: Tensor, self: Tensor, *, approximate: str = "none
         inner = apply("tanh", (x + x * x * x * 0.044715) * scale)
         slope = (1 - inner * inner) * (1 + 3 * 0.044715 * x * x) * scale
         return grad * ((inner + 1) * 0.5 + x * 0.5 * slope)
-    from gon_shim.torch.elementwise import erf_of
     density = apply("exp", x * x * -0.5) * float(1 / np.sqrt(2 * np.pi))
     return grad * ((erf_of(x * float(np.sqrt(0.5))) + 1) * 0.5 + x * density)

@@ -11,14 +11,13 @@ from torch import Tensor
 from gon.array_rules import Dtype
 from gon_client.xp.array import Array, apply
 from gon_client.xp.creation import arange, full
-from gon_client.xp.views import View, broadcast, expanded
+from gon_client.xp.views import broadcast, expanded
+from gon_shim.torch.errors import UnsupportedByDevice
 from gon_shim.torch.indexing import put
 from gon_shim.torch.kernels import kernel
 from gon_shim.torch.reductions import reduced
 from gon_shim.torch.storage import array_of, device
 from gon_shim.torch.windows import Windows, padded_all, spread, widened, windowed
-
-_ONE = View(0, (), ())
 
 
 def _windows(
@@ -39,7 +38,7 @@ def _windows(
 def _least(dtype: Dtype) -> np.generic:
     if dtype.kind == "f":
         return dtype.type(-math.inf)
-    return dtype.type(np.iinfo(dtype).min)
+    return dtype.type(np.iinfo(dtype.name).min)
 
 
 @kernel("max_pool2d_with_indices")
@@ -111,21 +110,25 @@ def avg_pool(
 ) -> Array:
     x = array_of(self)
     windows = _windows(kernel_size, stride, padding)
-    if ceil_mode:
-        raise NotImplementedError("avg_pool2d with ceil_mode")
-    zero = x.dtype.type(0)
-    total = reduced(windowed(x, windows, value=zero), "sum", (-2, -1), keepdim=False)
-    return total / _divisor(x, windows, count_include_pad, divisor_override)
+    seen = windowed(x, windows, ceil=ceil_mode, value=x.dtype.type(0))
+    total = reduced(seen, "sum", (-2, -1), keepdim=False)
+    return apply(
+        "divide", total, _divisor(x, windows, ceil_mode, count_include_pad, divisor_override)
+    )
 
 
 def _divisor(
-    x: Array, windows: Windows, count_include_pad: bool, divisor: int | None
+    x: Array, windows: Windows, ceil: bool, count_include_pad: bool, divisor: int | None
 ) -> Array | np.generic:
-    """Return what sums of windows are divided by."""
-    if divisor is not None or count_include_pad or not any(windows.padding):
+    """Return what sums of windows are divided by: how many elements each has."""
+    if divisor is not None or not (ceil or any(windows.padding)):
         return x.dtype.type(divisor or math.prod(windows.size))
-    ones = full(x.shape[-2:], 1, dtype=x.dtype, device=device())
-    seen = windowed(ones, windows, value=x.dtype.type(0))
+    sizes = x.shape[-2:]
+    if count_include_pad:
+        sizes = tuple(size + 2 * more for size, more in zip(sizes, windows.padding, strict=True))
+        windows = windows._replace(padding=(0, 0))
+    ones = full(sizes, 1, dtype=x.dtype, device=device())
+    seen = windowed(ones, windows, ceil=ceil, value=x.dtype.type(0))
     return reduced(seen, "sum", (-2, -1), keepdim=False)
 
 
@@ -140,11 +143,11 @@ def avg_pool_backward(
     count_include_pad: bool,
     divisor_override: int | None,
 ) -> Array:
-    if ceil_mode:
-        raise NotImplementedError("avg_pool2d with ceil_mode")
     x, grad = array_of(self), array_of(grad_output)
     windows = _windows(kernel_size, stride, padding)
-    share = grad / _divisor(x, windows, count_include_pad, divisor_override)
+    share = apply(
+        "divide", grad, _divisor(x, windows, ceil_mode, count_include_pad, divisor_override)
+    )
     wide = widened(share, windows.stride)
     before = [size - 1 - pad for size, pad in zip(windows.size, windows.padding, strict=True)]
     behind = [
@@ -154,3 +157,48 @@ def avg_pool_backward(
     wide = padded_all(wide, before, behind, x.dtype.type(0))
     each = Windows(windows.size, (1, 1), (0, 0), (1, 1))
     return reduced(windowed(wide, each, value=x.dtype.type(0)), "sum", (-2, -1), keepdim=False)
+
+
+@kernel("_adaptive_avg_pool2d")
+def adaptive_avg_pool(self: Tensor, output_size: Sequence[int]) -> Array:
+    return reduced(_parts(array_of(self), output_size), "mean", (-3, -1), keepdim=False)
+
+
+@kernel("_adaptive_avg_pool2d_backward")
+def adaptive_avg_pool_backward(grad_output: Tensor, self: Tensor) -> Array:
+    grad = array_of(grad_output)
+    high, wide = (
+        size // count for size, count in zip(self.shape[-2:], grad.shape[-2:], strict=True)
+    )
+    _check_even(self.shape[-2:], grad.shape[-2:])
+    share = grad / (high * wide)
+    view = expanded(expanded(share.view, share.ndim - 1), share.ndim + 1)
+    shape = (*grad.shape[:-2], grad.shape[-2], high, grad.shape[-1], wide)
+    return share.seen(broadcast(view, shape)).in_shape(tuple(self.shape))
+
+
+@kernel("upsample_nearest2d_backward")
+def upsample_nearest_backward(
+    grad_output: Tensor,
+    output_size: Sequence[int],
+    input_size: Sequence[int],
+    scales_h: float | None = None,
+    scales_w: float | None = None,
+) -> Array:
+    del output_size, scales_h, scales_w  # what the shapes say
+    return reduced(_parts(array_of(grad_output), input_size[-2:]), "sum", (-3, -1), keepdim=False)
+
+
+def _parts(x: Array, counts: Sequence[int]) -> Array:
+    """Return planes as parts of one size: […, rows, height, columns, width]."""
+    _check_even(x.shape[-2:], counts)
+    rows, columns = counts
+    high, wide = x.shape[-2] // rows, x.shape[-1] // columns
+    return x.in_shape((*x.shape[:-2], rows, high, columns, wide))
+
+
+def _check_even(sizes: Sequence[int], counts: Sequence[int]) -> None:
+    if any(size % count for size, count in zip(sizes, counts, strict=True)):
+        raise UnsupportedByDevice(
+            f"planes of {list(sizes)} in {list(counts)} parts, which are not of one size"
+        )

@@ -16,7 +16,9 @@ from gon_shim.torch.storage import array_of
 def product(self: Tensor, other: Tensor) -> Array:
     """Return the product of matrices, or stacks of them. Raises Mixed for several types."""
     if self.dtype != other.dtype:
-        raise Mixed(f"expected m1 and m2 to have the same dtype, but got: {self.dtype} != {other.dtype}")
+        raise Mixed(
+            f"expected m1 and m2 to have the same dtype, but got: {self.dtype} != {other.dtype}"
+        )
     return matmul(array_of(self), array_of(other))
 
 

@@ -15,15 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gon.array_ops import Draw
+from gon.array_ops import Cumulate, Draw
 from gon.array_rules import element_of
 from gon_client.xp.array import Array, apply
-from gon_client.xp.operators import Number
 from gon_client.xp.views import View, whole
+from gon_shim.torch import edge
 from gon_shim.torch.dtypes import numpy_of
 from gon_shim.torch.errors import Mixed
 from gon_shim.torch.kernels import direct, kernel
-from gon_shim.torch.reductions import sort
+from gon_shim.torch.reductions import reduced, sort
 from gon_shim.torch.storage import array_of, cast_to, device, tensor_of, write
 
 _ONE = View(0, (), ())
@@ -52,7 +52,7 @@ class Stream:
 
     def state(self) -> Tensor:
         """Return what `restore` takes, as PyTorch keeps it: bytes."""
-        return torch.from_numpy(np.array([self.seed, self.place], np.uint64).view(np.uint8))
+        return edge.tensor_here(np.array([self.seed, self.place], np.uint64).view(np.uint8))
 
     def restore(self, state: Tensor) -> None:
         seed, place = state.cpu().contiguous().numpy().view(np.uint64)
@@ -125,11 +125,9 @@ def random_(self: Tensor, *bounds: int | None, generator: torch.Generator | None
 
 
 @direct("bernoulli_.float")
-def bernoulli_(
-    self: Tensor, p: float = 0.5, *, generator: torch.Generator | None = None
-) -> Tensor:
+def bernoulli_(self: Tensor, p: float = 0.5, *, generator: torch.Generator | None = None) -> Tensor:
     _check(generator)
-    hits = drawn("uniform", self.shape, torch.float32) < np.float32(p)
+    hits = drawn("uniform", self.shape, torch.float32) < p
     write(self, cast_to(hits, numpy_of(self.dtype)))
     return self
 
@@ -149,10 +147,32 @@ def exponential(
     return apply("log1p", -drawn("uniform", self.shape, self.dtype)) * (-1 / lambd)
 
 
+@kernel("multinomial")
+def multinomial(
+    self: Tensor,
+    num_samples: int,
+    replacement: bool = False,
+    *,
+    generator: torch.Generator | None = None,
+) -> Array:
+    _check(generator)
+    weights = array_of(self)
+    if replacement:
+        total = weights.make(
+            Cumulate("sum", weights.ndim - 1, element_of(weights.dtype)), [weights.operand]
+        )
+        drawn_at = drawn("uniform", (*self.shape[:-1], num_samples, 1), self.dtype)
+        drawn_at = drawn_at * total[..., -1:].in_shape((*self.shape[:-1], 1, 1))
+        under = total.in_shape((*self.shape[:-1], 1, self.shape[-1])) <= drawn_at
+        return reduced(under, "sum", -1, False, torch.int64)
+    # The first of waits as long as weights are short: without one that has been.
+    waits = apply("log1p", -drawn("uniform", self.shape, self.dtype)) * -1.0 / weights
+    _, places = sort(tensor_of(waits), -1)
+    return places[..., :num_samples]
+
+
 @direct("randperm.generator_out", "randperm.out")
-def randperm(
-    n: int, generator: torch.Generator | None = None, *, out: Tensor
-) -> Tensor:
+def randperm(n: int, generator: torch.Generator | None = None, *, out: Tensor) -> Tensor:
     _check(generator)
     out.resize_((n,))
     _, places = sort(tensor_of(drawn("uniform", (n,), torch.float64)), 0)
@@ -161,12 +181,14 @@ def randperm(
 
 
 @kernel("native_dropout")
-def dropout(input: Tensor, p: float, train: bool | None) -> tuple[Array, Array]:  # noqa: A002 - PyTorch's name
+def dropout(
+    input: Tensor,  # noqa: A002 - PyTorch's name
+    p: float,
+    train: bool | None,
+) -> tuple[Array, Array]:
     x = array_of(input)
     if train is False or not p:
-        return x, drawn("uniform", input.shape, torch.float32) < np.float32(2)
-    kept = drawn("uniform", input.shape, torch.float32) >= np.float32(p)
+        return x, drawn("uniform", input.shape, torch.float32) < 2.0
+    kept = drawn("uniform", input.shape, torch.float32) >= p
     scale = 0.0 if p >= 1 else 1 / (1 - p)
     return x * cast_to(kept, x.dtype) * scale, kept
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -201,14 +201,15 @@ def cumprod(self: Tensor, dim: int, *, dtype: torch.dtype | None = None) -> Arra
     return _running(self, "prod", dim, dtype)
 
 
-def _running(self: Tensor, function: str, dim: int, dtype: torch.dtype | None) -> Array:
+def _running(
+    self: Tensor, function: Literal["sum", "prod"], dim: int, dtype: torch.dtype | None
+) -> Array:
     x = array_of(self)
     wanted = summed(self.dtype, dtype)
     axes = _axes(dim, x.ndim)
     if not axes:
         return cast_to(x, numpy_of(wanted))
-    named = "sum" if function == "sum" else "prod"
-    return x.make(Cumulate(named, axes[0], element_of(numpy_of(wanted))), [x.operand])
+    return x.make(Cumulate(function, axes[0], element_of(numpy_of(wanted))), [x.operand])
 
 
 @kernel("sort", "sort.stable")

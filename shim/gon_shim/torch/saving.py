@@ -5,9 +5,10 @@ or onto the one that `map_location` names.
 from __future__ import annotations
 
 import torch
+from torch.serialization import STORAGE
 
 from gon_shim.torch import edge
-from gon_shim.torch.storage import DeviceStorage, new_storage
+from gon_shim.torch.storage import content_of, new_storage
 
 # Before PyTorch's own, which would ask the device for memory that it can look into.
 _PRIORITY = 9
@@ -17,14 +18,17 @@ def register() -> None:
     torch.serialization.register_package(_PRIORITY, _tag, _load)
 
 
-def _tag(storage: torch.UntypedStorage) -> str | None:
-    return f"{edge.NAME}:0" if isinstance(storage, DeviceStorage) else None
+def _tag(storage: STORAGE) -> str | None:
+    if not isinstance(storage, torch.UntypedStorage):
+        return None
+    return f"{edge.NAME}:0" if edge.attached(storage) is not None else None
 
 
-def _load(storage: torch.UntypedStorage, location: str) -> DeviceStorage | None:
-    if location.partition(":")[0] != edge.NAME:
+def _load(storage: STORAGE, location: str) -> torch.UntypedStorage | None:
+    is_ours = location.partition(":")[0] == edge.NAME
+    if not is_ours or not isinstance(storage, torch.UntypedStorage):
         return None
     made = new_storage(storage.nbytes())
-    seen = torch.empty(0, dtype=torch.uint8).set_(storage)  # type: ignore[call-overload]
-    made.octets = seen.numpy().copy()
+    seen = torch.empty(0, dtype=torch.uint8).set_(storage)
+    content_of(made).octets = seen.numpy().copy()
     return made

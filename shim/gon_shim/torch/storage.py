@@ -1,6 +1,6 @@
 """What PyTorch's storages on the device hold: arrays of `gon.xp`, flat, of which tensors see parts.
 
-    tensor ──shape, strides, offset──▶ DeviceStorage ──▶ Array (flat, lazy) ──▶ buffer on the unit
+    tensor ──shape, strides, offset──▶ Content ──▶ Array (flat, lazy) ──▶ buffer on the unit
 
 An array is never changed for others: what is written into all of a storage gives it another array,
 so that nothing is sent and what was noted before sees what was there before. Copies of whole
@@ -41,53 +41,61 @@ def device() -> Device:
     return DEFAULT.device
 
 
-class DeviceStorage(torch.UntypedStorage):
-    """A storage of PyTorch's whose bytes are an array on the unit."""
+class Content:
+    """What a storage holds: an array, or bytes that no tensor has looked at yet, or nothing that
+    was written.
+    """
 
-    array: Array | None
-    octets: Octets | None
-    # The least and the largest of whole numbers that came from the host and are as they came.
-    bounds: tuple[int, int] | None
+    __slots__ = ("__weakref__", "array", "bounds", "octets", "size_bytes")
 
-    def __deepcopy__(self, memo: dict[str, dict[int, DeviceStorage]]) -> DeviceStorage:
-        known = memo.setdefault("torch", {})
-        found = known.get(self._cdata)
-        if found is None:
-            found = known[self._cdata] = new_storage(self.nbytes())
-            found.array, found.octets = shared(self.array), self.octets
-            found.bounds = self.bounds
-        return found
+    def __init__(self, size_bytes: int) -> None:
+        self.size_bytes = size_bytes
+        self.array: Array | None = None
+        self.octets: Octets | None = None
+        # The least and the largest of whole numbers that came from the host and are as they came.
+        self.bounds: tuple[int, int] | None = None
 
-    def clone(self) -> DeviceStorage:
-        return self.__deepcopy__({})
+    def __repr__(self) -> str:
+        return f"Content({self.size_bytes} bytes, {self.array!r})"
+
+    def copied(self, memo: object = None) -> torch.UntypedStorage:
+        """Return another storage of the same content, as `copy.deepcopy` asks for it."""
+        del memo  # it finds a storage again by itself
+        made = new_storage(self.size_bytes)
+        content = content_of(made)
+        content.array, content.octets = shared(self.array), self.octets
+        content.bounds = self.bounds
+        return made
 
     def bytes_here(self) -> Octets:
         """Return the content, waiting for it."""
         if self.octets is not None:
             return self.octets
         if self.array is None:
-            return np.zeros(self.nbytes(), np.uint8)
+            return np.zeros(self.size_bytes, np.uint8)
         return self.array.numpy().view(np.uint8)
 
 
-def new_storage(size_bytes: int) -> DeviceStorage:
+def new_storage(size_bytes: int) -> torch.UntypedStorage:
     """Return a storage that nothing has been written to."""
-    made = edge.new_storage(size_bytes)
-    made.__class__ = DeviceStorage
-    storage = cast("DeviceStorage", made)
-    storage.array = storage.octets = storage.bounds = None
-    return storage
+    content = Content(size_bytes)
+    return edge.new_storage(size_bytes, content, content.copied)
 
 
-def storage_of(tensor: Tensor) -> DeviceStorage:
-    """Return a tensor's storage. Raises Mixed for a tensor that is elsewhere."""
-    storage = tensor.untyped_storage()
-    if not isinstance(storage, DeviceStorage):
+def content_of(storage: torch.UntypedStorage) -> Content:
+    """Return what a storage of the device holds."""
+    return cast("Content", edge.attached(storage))
+
+
+def held(tensor: Tensor) -> Content:
+    """Return what a tensor's storage holds. Raises Mixed for a tensor that is elsewhere."""
+    content = edge.attached(tensor.untyped_storage())
+    if content is None:
         raise Mixed(
             "Expected all tensors to be on the same device, but found at least two devices, "
             f"gon:0 and {tensor.device}!"
         )
-    return storage
+    return cast("Content", content)
 
 
 def shared(array: Array | None) -> Array | None:
@@ -97,27 +105,27 @@ def shared(array: Array | None) -> Array | None:
 
 def array_of(tensor: Tensor) -> Array:
     """Return the elements that a tensor sees."""
-    storage = storage_of(tensor)
-    array = storage.array
+    content = held(tensor)
+    array = content.array
     if array is None or array.dtype != numpy_of(tensor.dtype):
-        array = _first(storage, numpy_of(tensor.dtype))
-    view = View(tensor.storage_offset(), tuple(tensor.shape), tuple(tensor.stride()))
+        array = _first(content, numpy_of(tensor.dtype))
+    view = View(int(tensor.storage_offset()), tuple(tensor.shape), tuple(tensor.stride()))
     return Array(array.storage, view)
 
 
-def _first(storage: DeviceStorage, dtype: Dtype) -> Array:
+def _first(content: Content, dtype: Dtype) -> Array:
     """Return the array of a storage for the first tensor that wants elements."""
-    if storage.array is not None:
+    if content.array is not None:
         raise UnsupportedByDevice(
-            f"elements of {storage.array.dtype} that are looked at as {dtype}, on gon"
+            f"elements of {content.array.dtype} that are looked at as {dtype}, on gon"
         )
-    count = storage.nbytes() // dtype.itemsize
-    if storage.octets is not None:
-        made = asarray(storage.octets.view(dtype), device=device())
-        storage.octets = None
+    count = content.size_bytes // dtype.itemsize
+    if content.octets is not None:
+        made = asarray(content.octets.view(dtype), device=device())
+        content.octets = None
     else:
         made = Array(device().arrays.zeros(dtype, count), whole((count,)))
-    storage.array = made
+    content.array = made
     return made
 
 
@@ -127,7 +135,7 @@ def tensor_of(array: Array) -> Tensor:
         array = array.copied()
     shape, dtype = array.shape, array.dtype
     storage = new_storage(array.size * dtype.itemsize)
-    storage.array = array.seen(whole((array.size,)))
+    content_of(storage).array = array.seen(whole((array.size,)))
     return edge.tensor_on(storage, torch_of(dtype), shape, c_strides(shape))
 
 
@@ -153,27 +161,27 @@ def write(tensor: Tensor, array: Array) -> None:
     """Write an array of a tensor's shape into the elements that it sees."""
     dtype = numpy_of(tensor.dtype)
     array = cast_to(array, dtype)
-    storage = storage_of(tensor)
+    content = held(tensor)
     count = math.prod(array.shape)
     if not count:
         return
-    storage.bounds = None
+    content.bounds = None
     if (
         tensor.is_contiguous()
         and not tensor.storage_offset()
-        and count * dtype.itemsize == storage.nbytes()
+        and count * dtype.itemsize == content.size_bytes
     ):
         source = array if is_all(array) else array.copied()
-        storage.array = source.seen(whole((count,)))
-        storage.octets = None
+        content.array = source.seen(whole((count,)))
+        content.octets = None
         return
     seen = array_of(tensor)
-    base = storage.array
+    base = content.array
     assert base is not None
     # Looked at by `base` and `seen`: if by others as well, they keep what is there.
     if base.storage.arrays > 2:
-        storage.array = base.copied()
-        seen = Array(storage.array.storage, seen.view)
+        content.array = base.copied()
+        seen = Array(content.array.storage, seen.view)
     seen.assign(array.operand)
 
 

@@ -1,6 +1,6 @@
 """Windows that slide over the last dimensions of arrays: views, of as many copies as are needed.
 
-    x[batch, channels, *sizes] ──pad──▶ view[batch, channels, *places, *offsets in a window]
+x[batch, channels, *sizes] ──pad──▶ view[batch, channels, *places, *offsets in a window]
 """
 
 from __future__ import annotations
@@ -42,9 +42,7 @@ def spread(given: Sequence[int], count: int) -> tuple[int, ...]:
     return found * count if len(found) == 1 else found
 
 
-def padded_all(
-    x: Array, before: Sequence[int], behind: Sequence[int], value: np.generic
-) -> Array:
+def padded_all(x: Array, before: Sequence[int], behind: Sequence[int], value: np.generic) -> Array:
     """Return an array with its last dimensions padded, or cut where a number is negative."""
     first = x.ndim - len(before)
     for place, (low, high) in enumerate(zip(before, behind, strict=True)):

@@ -256,15 +256,12 @@ def _pick(axis: int, x: Tensor, places: Tensor, *, out: Tensor) -> None:
     np.take(x, cast("NDArray[np.intp]", places), axis=axis, out=out, mode="wrap")
 
 
-def _put(
-    adds: bool, wraps: bool, x: Tensor, values: Tensor, *places: Tensor, out: Tensor
-) -> None:
+def _put(adds: bool, wraps: bool, x: Tensor, values: Tensor, *places: Tensor, out: Tensor) -> None:
     np.copyto(out, x)
     indices = cast("tuple[NDArray[np.intp], ...]", places)
     if wraps:
         indices = tuple(
-            np.remainder(each, max(1, size))
-            for each, size in zip(indices, out.shape, strict=False)
+            np.remainder(each, max(1, size)) for each, size in zip(indices, out.shape, strict=False)
         )
     if adds:
         np.add.at(cast("Numbers", out), indices, cast("Numbers", values))
@@ -277,9 +274,11 @@ def _draw(
 ) -> None:
     above = int(place.item()) << 128
     generator = np.random.Generator(np.random.Philox(key=int(seed.item()), counter=above))
-    element = np.float32 if out.dtype == np.float32 else np.float64
     draw = generator.random if function == "uniform" else generator.standard_normal
-    draw(dtype=element, out=cast("NDArray[np.float64]", out))
+    if out.dtype == np.float32:
+        draw(dtype=np.float32, out=cast("NDArray[np.float32]", out))
+    else:
+        draw(out=cast("NDArray[np.float64]", out))
 
 
 def _fill(out: Tensor, found: Tensor) -> None:

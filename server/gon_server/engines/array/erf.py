@@ -1,7 +1,7 @@
 """The error function, which NumPy lacks: to 3 units in the last place of float64.
 
     |x| ≤ 1     x · near(x²)
-    beyond      ±(1 − exp(−x²) · far(1 / (1 + |x|/2)))
+    beyond      ±(1 - exp(-x²) · far(1 / (1 + |x|/2)))
 
 Both are sums of Chebyshev's polynomials, fitted in 40 digits to erf(√s)/√s and exp(x²)·erfc(x).
 Other types of elements are worked on as the wider of theirs and float32.
