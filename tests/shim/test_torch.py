@@ -73,7 +73,7 @@ ALONG: dict[str, Function] = {
     "gathered": lambda x, y: x.gather(1, torch.arange(20, device=x.device).reshape(4, 5) % 5) * y,
     "scattered": lambda x, y: x.scatter_add(1, (x > 0).long(), y),
     "selected": lambda x, y: x.index_select(1, torch.tensor([4, 4, 1]).to(x.device)) * y[:, :3],
-    "masked": lambda x, y: x[y > 0].sum() + (x * (y > 0)).sum(),
+    "masked": lambda x, y: x[y > 0].sum() + x.masked_select(y > 0.3) * y[0, 0],
     "written": lambda x, y: x.index_put(
         (torch.tensor([1, 2]).to(x.device),), y[:2], accumulate=True
     ),

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gon.array_ops import Gather, Join, Pick, Put, Take, TakeAlong, Triangle
+from gon.array_ops import Cumulate, Gather, Join, Pick, Put, Take, TakeAlong, Triangle
 from gon_client.xp.array import Array, apply
 from gon_client.xp.creation import arange
 from gon_client.xp.elementwise import where
@@ -321,3 +321,18 @@ def index_put_impl(
 ) -> Array:
     del unsafe
     return index_put(self, indices, values, accumulate)
+
+
+@kernel("masked_scatter")
+def masked_scatter(self: Tensor, mask: Tensor, source: Tensor) -> Array:
+    """Return the array with what is under the mask replaced by the source's elements, in order."""
+    x, under, given = array_of(self), array_of(mask), array_of(source)
+    shape = broadcast_shape(x.shape, under.shape)
+    x, under = (each.seen(broadcast(each.view, shape)) for each in (x, under))
+    flat, values = under.in_shape((under.size,)), given.in_shape((given.size,))
+    if not values.size:
+        return x
+    counted = x.make(Cumulate("sum", 0, "int64"), [flat.operand])
+    # Before the first that is true, and so unread, the place is -1: modulo the size it is one.
+    taken = x.make(Pick(0), [values.operand, (counted - 1).operand])
+    return where(under, taken.in_shape(shape), x)

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gon.array_ops import Cast
-from gon.array_program import c_strides
 from gon.array_rules import Dtype, element_of
 from gon_client.device import Device
 from gon_client.xp.array import Array
@@ -133,10 +132,12 @@ def tensor_of(array: Array) -> Tensor:
     """Return a new tensor of an array that nobody else writes to."""
     if not is_all(array):
         array = array.copied()
-    shape, dtype = array.shape, array.dtype
-    storage = new_storage(array.size * dtype.itemsize)
-    content_of(storage).array = array.seen(whole((array.size,)))
-    return edge.tensor_on(storage, torch_of(dtype), shape, c_strides(shape))
+    source, view = array.storage, array.view
+    content = Content(source.size * source.dtype.itemsize)
+    content.array = Array(source, whole((source.size,)))
+    storage = edge.new_storage(content.size_bytes, content, content.copied)
+    strides = whole(view.shape).strides
+    return edge.tensor_on(storage, torch_of(source.dtype), view.shape, strides)
 
 
 def empty(shape: Sequence[int], strides: Sequence[int], dtype: torch.dtype) -> Tensor:
@@ -187,4 +188,6 @@ def write(tensor: Tensor, array: Array) -> None:
 
 def is_all(array: Array) -> bool:
     """Return whether an array sees all of its elements in order."""
-    return array.view.is_plain and not array.view.base and array.size == array.storage.size
+    view = array.view
+    is_plain = view is whole(view.shape) or (view.is_plain and not view.base)
+    return is_plain and view.size == array.storage.size
