@@ -312,6 +312,8 @@ def test_the_module_of_the_device() -> None:
         assert torch.ones(2, device="gon").dtype == torch.float32
 
 
+# Others warn of every fork: JAX, of tests of this process, and later Pythons.
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning", "ignore:.*fork:DeprecationWarning")
 def test_a_forked_process_is_told() -> None:
     x = torch.ones(2, device="gon")
     reader, writer = os.pipe()
