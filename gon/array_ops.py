@@ -12,7 +12,7 @@ its class says. What each gives of what operands: gon.array_rules.
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -171,6 +171,12 @@ class Take(Operation, frozen=True, tag="take"):
     axis: int
 
 
+class Pick(Operation, frozen=True, tag="pick"):
+    """As Take, of places modulo the axis' size: none is out of bounds."""
+
+    axis: int
+
+
 class TakeAlong(Operation, frozen=True, tag="take_along"):
     """Of two arrays that are of one shape but for the axis: the first's elements at the second's
     places along that.
@@ -224,10 +230,35 @@ class Place(Operation, frozen=True, tag="place"):
     """
 
 
+class Put(Operation, frozen=True, tag="put"):
+    """Of an array, values, and as many arrays of integers, of one shape, as are to be the first
+    indices of where the values go: the array with these in the place of its own, the last of those
+    that share one; or (`adds`) with their sums added. With `wraps` places are modulo sizes.
+    """
+
+    adds: bool
+    wraps: bool
+
+
+class Erf(Operation, frozen=True, tag="erf"):
+    """The error function of floating-point elements."""
+
+
+class Draw(Operation, frozen=True, tag="draw"):
+    """Of two operands without dimensions, a seed and a place in its stream, both uint64: so many
+    random elements of float32 or float64, "uniform" in [0, 1) or "normal". They are NumPy's, by its
+    Philox generator, with the seed as its key and the place above its counter.
+    """
+
+    function: Literal["uniform", "normal"]
+    count: Annotated[int, Count]
+    element: Element
+
+
 AnyOperation: TypeAlias = (
     Apply | Cast | Part | Where | Reduce | Moment | Cumulate | Product | Join | Arange | Linspace
     | Eye | Triangle | Take | TakeAlong | Gather | Sort | Search | Unique | Nonzero | Select
-    | Place
+    | Place | Pick | Put | Erf | Draw
 )  # fmt: skip
 
 

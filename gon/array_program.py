@@ -35,7 +35,7 @@ from gon.array_ops import AnyOperation, Count, Element
 from gon.array_rules import Shape, Spec, check_shape, result_of
 from gon.errors import GonError, InvalidArgument, LimitExceeded, Unsupported
 
-# 1 (2026-11): the operations of gon.array_ops.
+# 1 (2026-11): the operations of gon.array_ops. A host refuses those that it does not know by name.
 ARRAY_VERSION: Final = 1
 ARRAY_FORMAT: Final = "array"
 # The one function of a program.

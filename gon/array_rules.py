@@ -23,7 +23,9 @@ from gon.array_ops import (
     Arange,
     Cast,
     Cumulate,
+    Draw,
     Element,
+    Erf,
     Eye,
     Gather,
     Join,
@@ -31,8 +33,10 @@ from gon.array_ops import (
     Moment,
     Nonzero,
     Part,
+    Pick,
     Place,
     Product,
+    Put,
     Reduce,
     Search,
     Select,
@@ -166,6 +170,10 @@ def _made(operation: AnyOperation, given: Sequence[Spec]) -> Spec:  # noqa: C901
             return Spec(x.dtype if part == "values" else _INDEX, shape)
         case Nonzero():
             return Spec(_INDEX, (len(x.shape), math.prod(x.shape)))
+        case Erf():
+            if x.dtype.kind != "f":
+                raise InvalidArgument("floating-point elements are needed")
+            return x
         case _:
             raise InvalidArgument("another number of operands is needed")
 
@@ -198,10 +206,14 @@ def _combined(operation: AnyOperation, given: Sequence[Spec]) -> Spec:  # noqa: 
             _no_dimensions(given)
             _check_real(_together(dtypes), np.dtype(element))
             return Spec(np.dtype(element), (count,))
-        case Take(axis=axis):
+        case Draw():
+            return _drawn(operation, given)
+        case Take(axis=axis) | Pick(axis=axis):
             _count(given, 2)
             _axis(axis, x.shape)
             _integers(dtypes[1:])
+            if isinstance(operation, Pick):
+                _somewhere(x.shape[axis : axis + 1], given[1].shape)
             return Spec(x.dtype, (*x.shape[:axis], *given[1].shape, *x.shape[axis + 1 :]))
         case TakeAlong(axis=axis):
             _count(given, 2)
@@ -214,6 +226,8 @@ def _combined(operation: AnyOperation, given: Sequence[Spec]) -> Spec:  # noqa: 
             if len(given) - 1 > len(x.shape):
                 raise InvalidArgument("more indices than dimensions")
             return Spec(x.dtype, (*given[1].shape, *x.shape[len(given) - 1 :]))
+        case Put():
+            return _put(operation, given)
         case Search():
             _count(given, 2)
             if len(x.shape) != 1:
@@ -265,6 +279,35 @@ def _product(operation: Product, x: Spec, y: Spec) -> Spec:
     if not fits or x.shape[-1] != y.shape[-2]:
         raise InvalidArgument("matrices that can be multiplied are needed")
     return Spec(_product_type(operation.function, x.dtype, y.dtype), (*x.shape[:-1], y.shape[-1]))
+
+
+def _put(operation: Put, given: Sequence[Spec]) -> Spec:
+    x, places = given[0], given[2:]
+    if not places or len(places) > len(x.shape):
+        raise InvalidArgument("as many indices as dimensions, or fewer, are needed")
+    _integers([each.dtype for each in places])
+    _same_shape(places)
+    if given[1] != Spec(x.dtype, (*places[0].shape, *x.shape[len(places) :])):
+        raise InvalidArgument("values of the array's own type, one for each place, are needed")
+    if operation.wraps:
+        _somewhere(x.shape[: len(places)], places[0].shape)
+    return x
+
+
+def _somewhere(sizes: Shape, places: Shape) -> None:
+    """Raise InvalidArgument for places along an axis that has none."""
+    if 0 in sizes and 0 not in places:
+        raise InvalidArgument("there is nothing along an axis of size 0")
+
+
+def _drawn(operation: Draw, given: Sequence[Spec]) -> Spec:
+    _count(given, 2)
+    _no_dimensions(given)
+    if any(each.dtype != np.dtype(np.uint64) for each in given):
+        raise InvalidArgument("a seed and a place of uint64 are needed")
+    if operation.element not in ("float32", "float64"):
+        raise InvalidArgument(f"random elements are of float32 or float64, not {operation.element}")
+    return Spec(np.dtype(operation.element), (operation.count,))
 
 
 def _joined(axis: int, given: Sequence[Spec]) -> Spec:

@@ -25,7 +25,7 @@ class Client:
         self._flag.fill_(value)
 
     def sync(self) -> None:
-        torch.rgpu.synchronize()
+        torch.get_device_module("rgpu").synchronize()
 
     def read(self) -> int:
         return int(self._flag.item())
@@ -33,18 +33,18 @@ class Client:
     def post(self, launches: int) -> None:
         for number in range(launches):
             self._y.add_(self._x, alpha=float(number & 7))
-        torch.rgpu.synchronize()
+        torch.get_device_module("rgpu").synchronize()
 
     def upload(self, data: np.ndarray) -> None:
         self._bulk = torch.from_numpy(data).to("rgpu")
-        torch.rgpu.synchronize()
+        torch.get_device_module("rgpu").synchronize()
 
     def download(self) -> np.ndarray:
         return self._bulk.cpu().numpy()
 
     def app(self, start: np.ndarray, steps: int):
         y = torch.from_numpy(start).to("rgpu")
-        torch.rgpu.synchronize()
+        torch.get_device_module("rgpu").synchronize()
 
         def run() -> float:
             last = 0.0

@@ -1,1 +1,1 @@
-"""Fronts the client for foreign APIs: the OpenCL driver (gon_shim.opencl)."""
+"""Fronts the client for foreign APIs: the drivers of OpenCL and CUDA, and PyTorch's device."""

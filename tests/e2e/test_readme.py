@@ -58,6 +58,7 @@ def check_click(command: click.Command, words: list[str]) -> None:
     ids=[
         "remote",
         "arrays",
+        "torch",
         "local",
         "graphs",
         "personalities",

@@ -178,6 +178,8 @@ OWNERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     # The thin client stands without the extras `cli` and `plot`.
     ("click", ("gon_client.cli", "gon_client.commands", "gon_server.cli")),
     ("rich", ("gon_client.bench", "gon_client.commands", "gon_server.cli")),
+    # Nothing else of the client needs PyTorch.
+    ("torch", ("gon_shim.torch",)),
     (
         "matplotlib",
         ("gon_client.bench.plot", "gon_client.bench.figures", "gon_client.predict.plot"),

@@ -44,6 +44,7 @@ LAZY_IMPORTS: dict[tuple[str, str], str] = {
         "gon_client.commands.predict",
         "gon_client.predict.plot.save_plot",
     ): "slow, and says what to install",
+    ("gon_shim.torch_autoload", "gon_shim.torch"): "PyTorch calls it wherever it is imported",
     ("gon_shim.embedding", "cffi.FFI"): "says what to install without the extra",
     ("bench.rivals.rgpu_rival", "rgpu"): "reads its address from the environment when imported",
     ("bench.rivals.rgpu_rival", "rgpu.server.__main__.main"): "the host's end only",

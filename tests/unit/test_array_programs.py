@@ -18,8 +18,12 @@ from gon.array_ops import (
     Apply,
     Arange,
     Cast,
+    Draw,
+    Erf,
     Gather,
     Nonzero,
+    Pick,
+    Put,
     Reduce,
     Select,
     Take,
@@ -136,6 +140,23 @@ REFUSED: list[tuple[ArrayProgram, type[GonError], str]] = [
     ),
     (program(step(Reduce("max", (1,), "float64"), whole(0, N))), InvalidArgument, "no axis 1"),
     (program(step(Take(0), whole(0, N), whole(1, N))), InvalidArgument, "places are integers"),
+    (program(step(Pick(0), whole(0, N), whole(1, N))), InvalidArgument, "places are integers"),
+    (program(step(Erf(), Operand(0, 0, (2, 2), (0, 0)), whole(1, 2))), InvalidArgument, "number"),
+    (
+        program(step(Put(True, True), whole(0, N), whole(1, N), whole(1, N))),
+        InvalidArgument,
+        "places are integers",
+    ),
+    (
+        program(step(Put(True, True), whole(0, N), whole(1, 2))),
+        InvalidArgument,
+        "as many indices",
+    ),
+    (
+        program(step(Draw("uniform", N, "int32"), whole(0), whole(1))),
+        InvalidArgument,
+        "of uint64 are needed",
+    ),
     (program(step(Where(), whole(0, N), whole(0, N), whole(1, N))), InvalidArgument, "of bool"),
     (
         program(

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from gon.array_ops import AnyOperation, Apply, Gather, Place, Take, TakeAlong
+from gon.array_ops import AnyOperation, Apply, Gather, Place, Put, Take, TakeAlong
 from gon_client.xp.storage import Operand, Storage
 
 Doubts: TypeAlias = frozenset[int]
@@ -33,6 +33,8 @@ def may_fail(operation: AnyOperation, operands: Sequence[Operand]) -> bool:
     """
     if isinstance(operation, Take | TakeAlong | Gather | Place):
         return True
+    if isinstance(operation, Put):
+        return not operation.wraps
     if not isinstance(operation, Apply) or operation.function != "pow":
         return False
     base, exponent = operands[0][0], operands[1][0]

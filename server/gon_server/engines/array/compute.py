@@ -23,6 +23,8 @@ from gon.array_ops import (
     Arange,
     Cast,
     Cumulate,
+    Draw,
+    Erf,
     Eye,
     Gather,
     Join,
@@ -30,8 +32,10 @@ from gon.array_ops import (
     Moment,
     Nonzero,
     Part,
+    Pick,
     Place,
     Product,
+    Put,
     Reduce,
     Search,
     Select,
@@ -42,6 +46,7 @@ from gon.array_ops import (
     Unique,
     Where,
 )
+from gon_server.engines.array.erf import erf
 from gon_server.engines.base import Tensor
 
 Mask: TypeAlias = NDArray[np.bool_]
@@ -99,13 +104,21 @@ def compute_of(operation: AnyOperation) -> Compute:  # noqa: C901 - a row for ea
             return _select
         case Place():
             return _place
+        case Pick(axis=axis):
+            return partial(_pick, axis)
+        case Put(adds=adds, wraps=wraps):
+            return partial(_put, adds, wraps)
+        case Erf():
+            return erf
+        case Draw(function=function):
+            return partial(_draw, function)
 
 
 def is_elementwise(operation: AnyOperation) -> bool:
     """Return whether each element of the result is made of those at its place alone, so that parts
     of arrays may be worked on one after the other.
     """
-    return isinstance(operation, Apply | Cast | Part | Where)
+    return isinstance(operation, Apply | Cast | Part | Where | Erf)
 
 
 def _made(make: Callable[..., Tensor], *operands: Tensor, out: Tensor) -> None:
@@ -237,6 +250,35 @@ def _select(x: Tensor, mask: Tensor, *, out: Tensor) -> None:
 def _place(x: Tensor, mask: Tensor, values: Tensor, *, out: Tensor) -> None:
     np.copyto(out, x)
     out[cast("Mask", _sound(mask))] = values
+
+
+def _pick(axis: int, x: Tensor, places: Tensor, *, out: Tensor) -> None:
+    np.take(x, cast("NDArray[np.intp]", places), axis=axis, out=out, mode="wrap")
+
+
+def _put(adds: bool, wraps: bool, x: Tensor, values: Tensor, *places: Tensor, out: Tensor) -> None:
+    np.copyto(out, x)
+    indices = cast("tuple[NDArray[np.intp], ...]", places)
+    if wraps:
+        indices = tuple(
+            np.remainder(each, max(1, size)) for each, size in zip(indices, out.shape, strict=False)
+        )
+    if adds:
+        np.add.at(cast("Numbers", out), indices, cast("Numbers", values))
+    else:
+        out[indices] = values
+
+
+def _draw(
+    function: Literal["uniform", "normal"], seed: Tensor, place: Tensor, *, out: Tensor
+) -> None:
+    above = int(place.item()) << 128
+    generator = np.random.Generator(np.random.Philox(key=int(seed.item()), counter=above))
+    draw = generator.random if function == "uniform" else generator.standard_normal
+    if out.dtype == np.float32:
+        draw(dtype=np.float32, out=cast("NDArray[np.float32]", out))
+    else:
+        draw(out=cast("NDArray[np.float64]", out))
 
 
 def _fill(out: Tensor, found: Tensor) -> None:

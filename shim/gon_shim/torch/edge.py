@@ -1,0 +1,255 @@
+"""The edge to what PyTorch has for backends written in Python, most of it of no public name.
+
+    storage ── bytes on "gon" of no memory of this process ──▶ tensor: a view of it, by strides
+
+Rules: nothing else in this package names what begins with an underscore in PyTorch. A tensor here
+is one of PyTorch's own, so views, saved values of autograd, parameters and `.data` share its
+storage as they do anywhere; an address is only told, never read: PyTorch tells storages apart by
+it.
+"""
+# pyright: reportPrivateUsage=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple, Protocol, TypeAlias, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch._C import (
+    DispatchKey,
+    DispatchKeySet,
+    FunctionSchema,
+    _construct_storage_from_data_pointer,
+    _dispatch_has_kernel_for_dispatch_key,
+)
+from torch._C._acc import (
+    DeviceGuard,
+    PrivateUse1Hooks,
+    create_empty_tensor,
+    register_python_privateuseone_device_guard,
+    register_python_privateuseone_hook,
+)
+from torch._C._autograd import DeviceType
+from torch.utils.backend_registration import (
+    generate_methods_for_privateuse1_backend,
+    rename_privateuse1_backend,
+)
+
+from gon.array_program import c_strides as _c_strides
+
+NAME: Final = "gon"
+# Where addresses begin: no process has memory there.
+_FIRST_ADDRESS: Final = 1 << 48
+_ALIGNED_BYTES: Final = 512
+_HELD: Final = "gon"
+
+
+class Overload(Protocol):
+    """An operation of PyTorch, one of its overloads."""
+
+    _schema: FunctionSchema
+
+    def __call__(self, *args: object, **named: object) -> object: ...
+
+    def name(self) -> str: ...
+
+    def redispatch(self, keys: object, /, *args: object, **named: object) -> object: ...
+
+
+Called: TypeAlias = Callable[..., object]
+
+_CPU = DispatchKeySet(DispatchKey.CPU)
+_by_address: weakref.WeakValueDictionary[int, object] = weakref.WeakValueDictionary()
+_addresses = itertools.count(_FIRST_ADDRESS, _ALIGNED_BYTES)
+
+
+class _Hooks(PrivateUse1Hooks):
+    def is_available(self) -> bool:
+        return True
+
+    def has_primary_context(self, device_index: int) -> bool:  # noqa: ARG002 - the one there is
+        return True
+
+    def is_built(self) -> bool:
+        return True
+
+
+class _Guard(DeviceGuard):
+    def type_(self) -> DeviceType:  # type: ignore[override] # what its C++ takes
+        return DeviceType.PrivateUse1
+
+
+def announce(module: object) -> None:
+    """Make "gon" a device of PyTorch, with `torch.gon` as its module. Raises RuntimeError where
+    another backend has taken the one place there is.
+    """
+    rename_privateuse1_backend(NAME)
+    generate_methods_for_privateuse1_backend(for_storage=False)
+    torch._register_device_module(NAME, module)  # type: ignore[no-untyped-call]
+    register_python_privateuseone_hook(_Hooks())
+    register_python_privateuseone_device_guard(_Guard())
+
+
+def register(calls: Mapping[str, Called], rest: Called) -> list[torch.library.Library]:
+    """Let PyTorch make these calls for its operations on the device, and `rest` with every other
+    one first; as long as what is returned lives.
+    """
+    operations = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]
+    for name, called in calls.items():
+        operations.impl(name, called, "PrivateUse1")  # type: ignore[no-untyped-call]
+    others = torch.library.Library("_", "IMPL")  # type: ignore[no-untyped-call]
+    others.fallback(rest, "PrivateUse1")  # type: ignore[no-untyped-call]
+    # Elements stay of the types that they are of: half as wide, they cost NumPy more.
+    through = torch.library.fallthrough_kernel
+    others.fallback(through, "AutocastPrivateUse1")  # type: ignore[no-untyped-call]
+    return [operations, others]
+
+
+def tensor_here(array: NDArray[np.generic]) -> Tensor:
+    """Return an array of NumPy's as a tensor of the processor: the same memory."""
+    return torch.from_numpy(array)
+
+
+def new_storage(
+    size_bytes: int, held: object, copied: Callable[[object], torch.UntypedStorage]
+) -> torch.UntypedStorage:
+    """Return a storage on the device, of bytes that PyTorch never touches. What it holds lives as
+    long as it does, and `copied` is how `copy.deepcopy` copies it.
+    """
+    address = next(_addresses)
+    made = _construct_storage_from_data_pointer(address, torch.device(NAME, 0), size_bytes)
+    # PyTorch gives a storage in C++ one object in Python, for as long as it lives.
+    _by_address[address] = held
+    attributes = vars(made)
+    attributes[_HELD] = held
+    attributes["__deepcopy__"] = copied
+    return cast("torch.UntypedStorage", made)
+
+
+def attached(storage: torch.UntypedStorage) -> object:
+    """Return what a storage holds, None for one that is not the device's."""
+    found = vars(storage).get(_HELD)
+    # PyTorch looks at a storage through another one, of the same address, to save and load it.
+    return found if found is not None else _by_address.get(storage.data_ptr())
+
+
+def tensor_on(
+    storage: torch.UntypedStorage,
+    dtype: torch.dtype,
+    shape: Sequence[int],
+    strides: Sequence[int],
+    offset: int = 0,
+) -> Tensor:
+    """Return a tensor that looks at a storage of the device."""
+    made = create_empty_tensor((0,), dtype)
+    _set.redispatch(_CPU, made, storage, offset, shape, strides)
+    return made
+
+
+def c_strides(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the strides of a tensor in C order."""
+    return _c_strides(tuple(shape))
+
+
+def by_numbers(operation: Overload, *args: object, **named: object) -> object:
+    """Do an operation that only changes how a tensor looks at its storage, by the code that does so
+    for tensors of the processor.
+    """
+    return operation.redispatch(_CPU, *args, **named)
+
+
+def overload(name: str) -> Overload:
+    """Return an operation by its name, "add.Tensor". Raises AttributeError."""
+    packet, _, which = name.partition(".")
+    return cast("Overload", getattr(getattr(torch.ops.aten, packet), which or "default"))
+
+
+def is_made_of_others(operation: Overload) -> bool:
+    """Return whether an operation has its gradient from those that PyTorch makes it of: a kernel
+    for it would take that away.
+    """
+    return _dispatch_has_kernel_for_dispatch_key(operation.name(), "CompositeImplicitAutograd")
+
+
+class Writing(NamedTuple):
+    """A variant of an operation that writes into its first operand, or into named ones."""
+
+    name: str
+    operation: Overload
+    outs: tuple[str, ...]
+
+    @property
+    def in_place(self) -> bool:
+        return not self.outs
+
+
+def writing(operation: Overload) -> list[Writing]:
+    """Return the variants of an operation that write what it would return."""
+    full = operation.name().removeprefix("aten::")
+    packet, _, which = full.partition(".")
+    taken = _taken(operation)
+    found: list[Writing] = []
+    for name, other in _overloads(packet).items():
+        outs = outs_of(other)
+        if outs and _taken(other) == taken:
+            found.append(Writing(name, other, outs))
+    in_place = _overloads(packet + "_")
+    named = f"{packet}_.{which}" if which else f"{packet}_"
+    if named in in_place and _taken(in_place[named]) == taken:
+        found.append(Writing(named, in_place[named], ()))
+    return found
+
+
+def written(
+    operation: Overload, args: Sequence[object], named: Mapping[str, object]
+) -> list[object]:
+    """Return the operands that an operation writes into."""
+    found: list[object] = []
+    for place, each in enumerate(operation._schema.arguments):
+        if each.alias_info is not None and each.alias_info.is_write:
+            given = args[place] if place < len(args) else named.get(each.name)
+            if given is not None:
+                found.append(given)
+    return found
+
+
+def outs_of(operation: Overload) -> tuple[str, ...]:
+    """Return what an operation is told to write by name."""
+    return tuple(each.name for each in operation._schema.arguments if each.is_out)
+
+
+def without_outs(operation: Overload) -> Overload | None:
+    """Return the operation that returns what this one writes."""
+    packet = operation.name().removeprefix("aten::").partition(".")[0]
+    taken = _taken(operation)
+    return next(
+        (
+            other
+            for other in _overloads(packet).values()
+            if not outs_of(other) and _taken(other) == taken
+        ),
+        None,
+    )
+
+
+def _taken(operation: Overload) -> list[tuple[str, str]]:
+    """Return what an operation takes, but for what it is told to write."""
+    return [(each.name, str(each.type)) for each in operation._schema.arguments if not each.is_out]
+
+
+def _overloads(packet: str) -> dict[str, Overload]:
+    found = getattr(torch.ops.aten, packet, None)
+    if found is None:
+        return {}
+    return {
+        packet if which == "default" else f"{packet}.{which}": getattr(found, which)
+        for which in found.overloads()
+    }
+
+
+_set = overload("set_.source_Storage_storage_offset")

@@ -1,0 +1,153 @@
+"""The table of operations that units do, and how each becomes what PyTorch calls.
+
+    @kernel("add.Tensor")                 add.Tensor(x, y)            a new tensor
+    def add(x, y, alpha=1) -> Array  ──▶  add_.Tensor(x, y)           written into x
+                                          add.out(x, y, out=z)        written into z
+
+A kernel is given tensors and returns arrays that are to be made: nothing is sent. Its variants that
+write are made here, by their schemas. Rules: a kernel that fails says it as PyTorch does
+(gon_shim.torch.errors).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import wraps
+from typing import Final, TypeAlias, TypeVar, cast
+
+import torch
+from torch import Tensor
+
+from gon.errors import GonError
+from gon_client.xp.array import Array
+from gon_shim.torch import edge
+from gon_shim.torch.dtypes import numpy_of, torch_of
+from gon_shim.torch.edge import Called, Overload
+from gon_shim.torch.errors import Forked, Mixed, as_expected, raise_by_meta
+from gon_shim.torch.storage import cast_to, tensor_of, write
+
+Made: TypeAlias = "Array | Tensor | tuple[Array | Tensor | None, ...] | None"
+Kernel = TypeVar("Kernel", bound=Callable[..., Made])
+Direct = TypeVar("Direct", bound=Called)
+
+_PROCESS: Final = os.getpid()
+
+# By the full name of an operation: what returns arrays, and what is called as it stands.
+KERNELS: Final[dict[str, Callable[..., Made]]] = {}
+DIRECT: Final[dict[str, Called]] = {}
+
+
+def kernel(*names: str) -> Callable[[Kernel], Kernel]:
+    """Let a function be what these operations are made by."""
+
+    def decorate(function: Kernel) -> Kernel:
+        for name in names:
+            assert name not in KERNELS, name
+            KERNELS[name] = function
+        return function
+
+    return decorate
+
+
+def direct(*names: str) -> Callable[[Direct], Direct]:
+    """Let a function be called for these operations, with what PyTorch gives and returning it."""
+
+    def decorate(function: Direct) -> Direct:
+        for name in names:
+            assert name not in DIRECT, name
+            DIRECT[name] = function
+        return function
+
+    return decorate
+
+
+def calls() -> dict[str, Called]:
+    """Return what PyTorch is to call, by the full names of operations."""
+    found: dict[str, Called] = {}
+    for name, function in KERNELS.items():
+        operation = edge.overload(name)
+        assert not edge.is_made_of_others(operation), name
+        found[name] = _guarded(operation, _new(function))
+        for other in edge.writing(operation):
+            wrapped = _into_first(function) if other.in_place else _into_named(other, function)
+            found[other.name] = _guarded(other.operation, wrapped)
+    for name, called in DIRECT.items():
+        found[name] = _guarded(None, called)
+    return found
+
+
+def _guarded(operation: Overload | None, called: Called) -> Called:
+    """Return a call whose failures are said in PyTorch's words, those of an operation if given."""
+
+    @wraps(called)
+    def guarded(*args: object, **named: object) -> object:
+        if os.getpid() != _PROCESS:
+            raise Forked("gon cannot be used in a process that was forked off: spawn it instead")
+        try:
+            return called(*args, **named)
+        except GonError as error:
+            expected = as_expected(error)
+            if operation is not None and isinstance(expected, Mixed | IndexError):
+                raise_by_meta(operation, args, named)
+            raise expected from error
+
+    return guarded
+
+
+def _new(function: Callable[..., Made]) -> Called:
+    """Return a call that returns new tensors."""
+
+    def called(*args: object, **named: object) -> object:
+        made = function(*args, **named)
+        if isinstance(made, Array):
+            return tensor_of(made)
+        if isinstance(made, tuple):
+            return tuple([tensor_of(each) if isinstance(each, Array) else each for each in made])
+        return made
+
+    return called
+
+
+def _into_first(function: Callable[..., Made]) -> Called:
+    """Return a call that writes into its first operand."""
+
+    def called(first: Tensor, *args: object, **named: object) -> Tensor:
+        made = function(first, *args, **named)
+        assert isinstance(made, Array)
+        if made.shape != first.shape:
+            raise Mixed(
+                f"output with shape {list(first.shape)} doesn't match the broadcast shape "
+                f"{list(made.shape)}"
+            )
+        write(first, _fitting(made, first.dtype))
+        return first
+
+    return called
+
+
+def _into_named(variant: edge.Writing, function: Callable[..., Made]) -> Called:
+    """Return a call that writes into what is named to be written."""
+
+    def called(*args: object, **named: object) -> object:
+        outs = [cast("Tensor", named.pop(name)) for name in variant.outs]
+        made = function(*args, **named)
+        results = made if isinstance(made, tuple) else (made,)
+        for out, result in zip(outs, results, strict=True):
+            assert isinstance(result, Array)
+            if out.shape != result.shape:
+                out.resize_(result.shape)
+            write(out, _fitting(result, out.dtype))
+        return outs[0] if len(outs) == 1 else tuple(outs)
+
+    return called
+
+
+def _fitting(made: Array, dtype: torch.dtype) -> Array:
+    """Return an array in the type of elements of what it is written to. Raises Mixed."""
+    wanted = numpy_of(dtype)
+    if made.dtype != wanted and not torch.can_cast(torch_of(made.dtype), dtype):
+        raise Mixed(
+            f"result type {torch_of(made.dtype)} can't be cast to the desired output type {dtype}"
+        )
+    return cast_to(made, wanted)

@@ -1,0 +1,275 @@
+"""How tensors are made, seen, sent and fetched.
+
+Rules: only what reads elements waits: a copy to elsewhere, `item`. What only looks differently at a
+storage is done by PyTorch's own code, of numbers alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gon.array_ops import Arange, Cast, Eye, Linspace
+from gon.array_rules import element_of
+from gon_client.xp.array import Array
+from gon_client.xp.creation import asarray, zeros
+from gon_client.xp.operators import Number
+from gon_client.xp.views import View, broadcast, whole
+from gon_shim.torch import edge
+from gon_shim.torch.dtypes import numpy_of
+from gon_shim.torch.errors import Mixed
+from gon_shim.torch.kernels import direct, kernel
+from gon_shim.torch.storage import (
+    array_of,
+    cast_to,
+    content_of,
+    device,
+    empty,
+    held,
+    new_storage,
+    write,
+)
+
+# Whole numbers of an upload are looked at for their bounds up to so many.
+_BOUNDED: int = 1 << 16
+_ONE = View(0, (), ())
+
+
+def _check(device: torch.device | None) -> None:
+    if device is not None and device.index:
+        raise Mixed(f"invalid device ordinal: there is no {device}, only gon:0")
+
+
+@direct("empty.memory_format")
+def empty_by_format(
+    size: Sequence[int],
+    *,
+    dtype: torch.dtype | None = None,
+    layout: object = None,
+    device: torch.device | None = None,
+    pin_memory: bool | None = None,
+    memory_format: torch.memory_format | None = None,
+) -> Tensor:
+    del layout, pin_memory
+    _check(device)
+    strides: Sequence[int] = edge.c_strides(size)
+    if memory_format in (torch.channels_last, torch.channels_last_3d):
+        order = (0, *range(2, len(size)), 1)
+        laid = edge.c_strides([size[axis] for axis in order])
+        strides = [laid[order.index(axis)] for axis in range(len(size))]
+    return empty(size, strides, dtype or torch.get_default_dtype())
+
+
+@direct("empty_strided")
+def empty_strided(
+    size: Sequence[int],
+    stride: Sequence[int],
+    *,
+    dtype: torch.dtype | None = None,
+    layout: object = None,
+    device: torch.device | None = None,
+    pin_memory: bool | None = None,
+) -> Tensor:
+    del layout, pin_memory
+    _check(device)
+    return empty(size, stride, dtype or torch.get_default_dtype())
+
+
+@direct("resize_")
+def resize_(
+    self: Tensor, size: Sequence[int], *, memory_format: torch.memory_format | None = None
+) -> Tensor:
+    """Give a tensor another shape; one that needs more room has what it had at its beginning."""
+    del memory_format
+    offset = int(self.storage_offset())
+    needed = (offset + math.prod(size)) * self.element_size()
+    storage = self.untyped_storage()
+    if needed > storage.nbytes():
+        before = held(self).array
+        storage = new_storage(needed)
+        if before is not None and before.size:
+            more = needed // self.element_size()
+            grown = zeros(more, dtype=before.dtype, device=device())
+            grown[: before.size] = before
+            content_of(storage).array = grown
+    edge.by_numbers(_SET, self, storage, offset, size, edge.c_strides(size))
+    return self
+
+
+# Elements from here, there, and within ------
+@direct("_copy_from")
+def copy_from(self: Tensor, dst: Tensor, non_blocking: bool = False) -> Tensor:
+    del non_blocking
+    if dst.device.type == edge.NAME and self.device.type == edge.NAME:
+        x = array_of(self)
+        write(dst, x.seen(broadcast(x.view, tuple(dst.shape))))
+    elif dst.device.type == edge.NAME:
+        _send(self, dst)
+    else:
+        dst.copy_(edge.tensor_here(_fetched(self)))
+    return dst
+
+
+@direct("_copy_from_and_resize")
+def copy_from_and_resize(self: Tensor, dst: Tensor) -> Tensor:
+    if dst.shape != self.shape:
+        dst.resize_(self.shape)
+    return copy_from(self, dst)
+
+
+def _send(source: Tensor, target: Tensor) -> None:
+    if source.device.type != "cpu":
+        raise Mixed(f"tensors of {source.device} do not go to gon: through the processor, .cpu()")
+    content = held(target)
+    if content.array is None and target.dtype == torch.uint8 and _is_whole(target):
+        # Bytes of a storage that a tensor of whatever type will look at.
+        content.octets = source.contiguous().numpy().copy()
+        return
+    host = source.detach().resolve_conj().resolve_neg().to(target.dtype).contiguous().numpy()
+    sent = asarray(host, device=device())
+    write(target, sent if sent.shape == tuple(target.shape) else _spread(sent, target))
+    if host.dtype.kind in "iu" and 0 < host.size <= _BOUNDED and _is_whole(target):
+        content.bounds = (int(host.min()), int(host.max()))
+
+
+def _spread(x: Array, target: Tensor) -> Array:
+    return x.seen(broadcast(x.view, tuple(target.shape)))
+
+
+def _is_whole(tensor: Tensor) -> bool:
+    return tensor.numel() * tensor.element_size() == held(tensor).size_bytes
+
+
+def _fetched(tensor: Tensor) -> np.typing.NDArray[np.generic]:
+    content = held(tensor)
+    array = content.array
+    if tensor.dtype == torch.uint8 and (array is None or array.dtype != np.uint8):
+        # The bytes of a storage, as they are saved.
+        octets = content.bytes_here()
+        begin = tensor.storage_offset()
+        return octets[begin : begin + tensor.numel()].reshape(tuple(tensor.shape)).copy()
+    if not tensor.numel():
+        return np.empty(tuple(tensor.shape), numpy_of(tensor.dtype))
+    return array_of(tensor).numpy()
+
+
+@direct("_local_scalar_dense")
+def item(self: Tensor) -> Number:
+    return array_of(self).item()
+
+
+@kernel("clone")
+def clone(self: Tensor, *, memory_format: object = None) -> Array:
+    del memory_format
+    return array_of(self)
+
+
+@direct("_to_copy")
+def to_copy(
+    self: Tensor,
+    *,
+    dtype: torch.dtype | None = None,
+    layout: object = None,
+    device: torch.device | None = None,
+    pin_memory: bool | None = None,
+    non_blocking: bool = False,
+    memory_format: object = None,
+) -> Tensor:
+    del layout, pin_memory, non_blocking, memory_format
+    wanted, where = dtype or self.dtype, device or self.device
+    if where.type == self.device.type == edge.NAME:
+        made = torch.empty(self.shape, dtype=wanted, device=where)
+        write(made, cast_to(array_of(self), numpy_of(wanted)))
+        return made
+    if where.type == edge.NAME:
+        made = torch.empty(self.shape, dtype=wanted, device=where)
+        _send(self, made)
+        return made
+    here = edge.tensor_here(_fetched(self))
+    return here.to(device=where, dtype=wanted)
+
+
+# What is made of numbers ------
+@direct("fill_.Scalar", "fill_.Tensor")
+def fill_(self: Tensor, value: Number | Tensor) -> Tensor:
+    if isinstance(value, Tensor):
+        if value.device.type == edge.NAME:
+            return copy_from(value, self)
+        value = value.item()
+    number = numpy_of(self.dtype).type(value)
+    write(self, _throughout(number, tuple(self.shape)))
+    return self
+
+
+def _throughout(number: np.generic, shape: tuple[int, ...]) -> Array:
+    operand = (number, broadcast(_ONE, shape))
+    storage, _ = device().arrays.make(Cast(element_of(number.dtype)), [operand])
+    return Array(storage, whole(shape))
+
+
+@direct("zero_")
+def zero_(self: Tensor) -> Tensor:
+    return fill_(self, 0)
+
+
+@direct("arange.start_out")
+def arange_out(start: float, end: float, step: float = 1, *, out: Tensor) -> Tensor:
+    if not step or (end - start) / step < 0:
+        raise Mixed("upper bound and lower bound inconsistent with step sign")
+    count = math.ceil((end - start) / step)
+    if out.numel() != count:
+        out.resize_((count,))
+    if count:
+        dtype = np.float64 if out.dtype.is_floating_point else np.int64
+        bounds = [(dtype(each), _ONE) for each in (start, start + count * step, step)]
+        element = element_of(numpy_of(out.dtype))
+        storage, shape = device().arrays.make(Arange(count, element), bounds)
+        write(out, Array(storage, View(0, shape, (1,))))
+    return out
+
+
+@direct("linspace.out")
+def linspace_out(start: float, end: float, steps: int, *, out: Tensor) -> Tensor:
+    if out.numel() != steps:
+        out.resize_((steps,))
+    if steps:
+        bounds = [(np.float64(each), _ONE) for each in (start, end)]
+        element = element_of(numpy_of(out.dtype))
+        storage, shape = device().arrays.make(Linspace(steps, element, endpoint=True), bounds)
+        write(out, Array(storage, View(0, shape, (1,))))
+    return out
+
+
+@direct("eye.m_out")
+def eye_out(n: int, m: int, *, out: Tensor) -> Tensor:
+    out.resize_((n, m))
+    storage, shape = device().arrays.make(Eye(n, m, 0, element_of(numpy_of(out.dtype))), [])
+    write(out, Array(storage, View(0, shape, (m, 1))))
+    return out
+
+
+@direct("eye.out")
+def eye_square_out(n: int, *, out: Tensor) -> Tensor:
+    return eye_out(n, n, out=out)
+
+
+# What changes only how a storage is seen ------
+def _by_numbers(name: str) -> None:
+    operation = edge.overload(name)
+
+    def looked(*args: object, **named: object) -> object:
+        return edge.by_numbers(operation, *args, **named)
+
+    direct(name)(looked)
+
+
+for _name in (
+    "as_strided", "set_.source_Storage", "set_.source_Storage_storage_offset", "set_.source_Tensor",
+    "unfold", "view", "_reshape_alias", "is_set_to",
+):  # fmt: skip
+    _by_numbers(_name)
+_SET = edge.overload("set_.source_Storage_storage_offset")
