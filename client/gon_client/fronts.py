@@ -13,6 +13,8 @@ from importlib.metadata import entry_points
 from gon.errors import ConfigError
 
 GROUP = "gon.fronts"
+# Those that would stand in the way of what a host has by itself: only for who asks.
+ASKED_GROUP = "gon.fronts.asked"
 
 
 @dataclass(slots=True)
@@ -32,3 +34,11 @@ def find_fronts() -> Fronts:
         except ConfigError as error:
             found.lacking.append(f"no {point.name}: {error.message}")
     return found
+
+
+def asked_front(name: str) -> dict[str, str]:
+    """Return what a front gives to programs that is asked for by its name. Raises ConfigError."""
+    for point in entry_points(group=ASKED_GROUP, name=name):
+        variables: dict[str, str] = point.load()()
+        return variables
+    raise ConfigError(f"there is no front for {name} here")

@@ -8,3 +8,5 @@ from typing import Final
 COMPILE_S: Final = 120
 # A header of 25,000 lines takes a tenth of a second.
 PREPROCESS_S: Final = 60
+# Reads on their way that are remembered before it is looked which of them are here.
+READS_REMEMBERED: Final = 64

@@ -215,6 +215,85 @@ static void kernels(void) {
   FAILS(cuMemcpyDtoH(out, scale, 4), CUDA_ERROR_INVALID_VALUE);
 }
 
+/* Streams are independent but for what CUDA orders: the legacy stream with blocking ones, and events. */
+static void streams(void) {
+  CUmodule module;
+  CUfunction axpy;
+  CUstream first, second, apart;
+  CUcontext scope, current;
+  CUevent point;
+  CUdeviceptr x, y, scale;
+  unsigned flags = 7;
+  float one = 1, ones[N], got[N], *locked, a = 1;
+  int n = N, least = 7, wrong = 0;
+  for (int i = 0; i < N; i++)
+    ones[i] = 1;
+  MUST(cuModuleLoadData(&module, source));
+  MUST(cuModuleGetFunction(&axpy, module, "axpy"));
+  MUST(cuModuleGetGlobal(&scale, NULL, module, "scale"));
+  MUST(cuMemcpyHtoD(scale, &one, sizeof one));
+  MUST(cuMemAlloc(&x, sizeof ones));
+  MUST(cuMemAlloc(&y, sizeof ones));
+  MUST(cuMemAllocHost((void **)&locked, sizeof ones));
+  MUST(cuStreamCreate(&first, CU_STREAM_DEFAULT));
+  MUST(cuStreamCreateWithPriority(&second, CU_STREAM_DEFAULT, -5));
+  MUST(cuStreamCreate(&apart, CU_STREAM_NON_BLOCKING));
+  FAILS(cuStreamCreate(&apart, 64), CUDA_ERROR_INVALID_VALUE);
+  MUST(cuStreamGetFlags(apart, &flags));
+  CHECK(flags == CU_STREAM_NON_BLOCKING);
+  MUST(cuStreamGetFlags(CU_STREAM_LEGACY, &flags));
+  CHECK(flags == CU_STREAM_DEFAULT);
+  MUST(cuStreamGetPriority(second, &least));
+  CHECK(least == 0);
+  MUST(cuCtxGetStreamPriorityRange(&least, NULL));
+  CHECK(least == 0);
+  MUST(cuCtxGetCurrent(&current));
+  MUST(cuStreamGetCtx(second, &scope));
+  CHECK(scope == current);
+  MUST(cuEventCreate(&point, CU_EVENT_DISABLE_TIMING));
+  void *params[] = {&a, &x, &y, &n};
+  for (int turn = 0; turn < 20; turn++) {
+    /* The legacy stream after blocking ones and they after it, a thread's own among them. */
+    MUST(cuMemcpyHtoDAsync(x, ones, sizeof ones, first));
+    MUST(cuMemsetD32Async(y, 0, N, NULL));
+    MUST(cuLaunchKernel(axpy, 8, 1, 1, 128, 1, 1, 0, second, params, NULL)); /* y = 1 */
+    MUST(cuMemcpyDtoDAsync(x, y, sizeof ones, CU_STREAM_LEGACY));
+    MUST(cuLaunchKernel(axpy, 8, 1, 1, 128, 1, 1, 0, CU_STREAM_PER_THREAD, params, NULL)); /* 2 */
+    MUST(cuMemcpyDtoH(got, y, sizeof got));
+    for (int i = 0; i < N; i++)
+      wrong += got[i] != 2;
+    /* Streams apart by events; what is read comes with the wait for whoever waited for it. */
+    MUST(cuLaunchKernel(axpy, 8, 1, 1, 128, 1, 1, 0, apart, params, NULL)); /* 3 */
+    MUST(cuMemcpyDtoHAsync(locked, y, sizeof ones, apart));
+    MUST(cuEventRecordWithFlags(point, apart, CU_EVENT_RECORD_DEFAULT));
+    MUST(cuStreamWaitEvent(first, point, 0));
+    MUST(cuStreamSynchronize(first));
+    for (int i = 0; i < N; i++)
+      wrong += locked[i] != 3;
+    /* What a copy is still to fill is there before it is sent on. */
+    MUST(cuLaunchKernel(axpy, 8, 1, 1, 128, 1, 1, 0, apart, params, NULL)); /* 4 */
+    MUST(cuMemcpyDtoHAsync(locked, y, sizeof ones, apart));
+    MUST(cuMemcpyHtoDAsync(x, locked, sizeof ones, apart));
+    MUST(cuEventRecord(point, apart));
+    MUST(cuEventSynchronize(point));
+    MUST(cuMemcpyDtoH(got, x, sizeof got));
+    for (int i = 0; i < N; i++)
+      wrong += got[i] != 4;
+  }
+  CHECK(!wrong);
+  MUST(cuMemcpyDtoHAsync(locked, y, sizeof ones, apart));
+  MUST(cuMemFreeHost(locked));
+  MUST(cuStreamDestroy(apart));
+  MUST(cuCtxSynchronize());
+  FAILS(cuStreamSynchronize(apart), CUDA_ERROR_INVALID_HANDLE);
+  MUST(cuStreamDestroy(first));
+  MUST(cuStreamDestroy(second));
+  MUST(cuEventDestroy(point));
+  MUST(cuModuleUnload(module));
+  MUST(cuMemFree(x));
+  MUST(cuMemFree(y));
+}
+
 static void by_name(void) {
   CUresult (*allocate)(CUdeviceptr *, size_t) = NULL;
   CUdriverProcAddressQueryResult status;
@@ -249,6 +328,7 @@ int main(void) {
   scopes();
   memory();
   kernels();
+  streams();
   by_name();
   if (!faults)
     printf("good\n");

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,17 @@ def test_a_program_from_its_first_call_to_its_last(
     assert "a module in ptx came" in ran.stderr
     assert "a module in fatbin came" in ran.stderr
     assert "programs of the CUDA runtime API are not served" in ran.stderr
+
+
+def test_gon_run_leads_programs_to_it(soft_gond: Gond, program: Path) -> None:
+    gon = [str(Path(sys.executable).with_name("gon")), "run", "--host", soft_gond.tcp]
+    for asked, said in (("--cuda", "good\n"), (None, "")):
+        command = [*gon, *((asked,) if asked else ()), "--", str(program)]
+        ran = subprocess.run(
+            command, capture_output=True, text=True, timeout=3 * PATIENCE_S, check=False
+        )
+        # Without it the linker finds no such library.
+        assert (ran.returncode == 0, ran.stdout) == (bool(asked), said), ran.stderr
 
 
 def test_its_unit_is_given_back(soft_gond: Gond, program: Path, directory: Path) -> None:

@@ -12,12 +12,13 @@ from pathlib import Path
 import click
 
 from gon_client.commands.leased import Wanted, lease_options, live
-from gon_client.fronts import find_fronts
+from gon_client.fronts import asked_front, find_fronts
 from gon_client.totals import STATS_VARIABLE, totals
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @lease_options
+@click.option("--cuda", is_flag=True, help="Lead programs of CUDA's driver API to it, too.")
 @click.option("--stats", is_flag=True, help="Tell what it cost on the network, at its end.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(
@@ -26,6 +27,7 @@ def run(
     personality: str,
     memory_bytes: int,
     link: str | None,
+    cuda: bool,
     stats: bool,
     command: tuple[str, ...],
 ) -> None:
@@ -37,6 +39,8 @@ def run(
     fronts = find_fronts()
     for reason in fronts.lacking:
         click.echo(f"gon run: {reason}", err=True)
+    if cuda:
+        fronts.variables |= asked_front("cuda")
     if not stats:
         live("gon run", wanted, command, fronts.variables).end_as()
     with tempfile.TemporaryDirectory(prefix="gon-stats-") as directory:

@@ -2,13 +2,15 @@
 
     LD_LIBRARY_PATH=$(python -m gon_shim.cuda.build) GON_HOST=… a-program
 
-Needs `gon[cuda-driver]`, whose packages bring cuda.h, and a C compiler.
+`gon run --cuda` does the same. Needs `gon[cuda-driver]`, whose packages bring cuda.h, and a C
+compiler.
 """
 
 from __future__ import annotations
 
 import os
 from importlib.metadata import PackageNotFoundError, files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +24,14 @@ _PACKAGES: Final = ("nvidia-cuda-runtime", "nvidia-cuda-runtime-cu12")
 def directory(cache: Path | None = None) -> Path:
     """Return the directory to name in LD_LIBRARY_PATH. Raises ConfigError."""
     return built(library.driver(header()), cache)
+
+
+def variables() -> dict[str, str]:
+    """Return how the linker of programs finds the driver. Raises ConfigError without one."""
+    if find_spec("cffi") is None:
+        raise ConfigError("gon[cuda-driver] is not installed")
+    before = os.environ.get("LD_LIBRARY_PATH")
+    return {"LD_LIBRARY_PATH": ":".join([str(directory()), *([before] if before else [])])}
 
 
 def header() -> Path:

@@ -10,7 +10,7 @@ from gon_shim.cuda.entry import entry
 from gon_shim.cuda.errors import CuError, require
 from gon_shim.cuda.modules import FUNCTIONS
 from gon_shim.cuda.scopes import unit
-from gon_shim.cuda.streams import check_stream
+from gon_shim.cuda.streams import lane_of
 from gon_shim.cuda.unit import Unit
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def launch(
     shared_bytes: int, stream: CData, params: Pointers, extra: Pointers,
 ) -> None:  # fmt: skip
     here, kernel = unit(), FUNCTIONS.of(handle)
-    check_stream(stream)
+    lane = lane_of(stream)
     grid, block = (grid_x, grid_y, grid_z), (block_x, block_y, block_z)
     require(min(*grid, *block) > 0, lib.CUDA_ERROR_INVALID_VALUE)
     require(block_x * block_y * block_z <= kernel.info.max_block, lib.CUDA_ERROR_INVALID_VALUE)
@@ -32,7 +32,9 @@ def launch(
     wanted = kernel.info.params
     require(params or not wanted, lib.CUDA_ERROR_INVALID_VALUE)
     args = tuple(_argument(here, param, params[index]) for index, param in enumerate(wanted))
-    here.device.contract.launch(here.stream.handle, kernel.handle, grid, block, shared_bytes, args)
+    on = lane.ready().handle
+    here.device.contract.launch(on, kernel.handle, grid, block, shared_bytes, args)
+    lane.queued()
 
 
 def _argument(here: Unit, param: Param, at: CData) -> LaunchArg:

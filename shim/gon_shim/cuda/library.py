@@ -41,15 +41,22 @@ ENTRIES: Final = (
     *("cuModuleLoadData", "cuModuleLoadDataEx", "cuModuleUnload"),
     *("cuModuleGetFunction", "cuModuleGetGlobal_v2", "cuFuncGetAttribute", "cuLaunchKernel"),
     *("cuStreamCreate", "cuStreamCreateWithPriority", "cuStreamDestroy_v2", "cuStreamQuery"),
-    *("cuStreamSynchronize", "cuStreamWaitEvent"),
+    *("cuStreamSynchronize", "cuStreamWaitEvent", "cuStreamGetFlags", "cuStreamGetPriority"),
+    *("cuStreamGetCtx", "cuCtxGetStreamPriorityRange"),
     *("cuEventCreate", "cuEventDestroy_v2", "cuEventRecord", "cuEventQuery"),
-    *("cuEventSynchronize", "cuEventElapsedTime"),
+    *("cuEventSynchronize", "cuEventElapsedTime", "cuEventRecordWithFlags"),
 )
 _SUFFIX: Final = re.compile(r"_v\d+$")
 # What is written in C, in `driver.c`.
 _IN_C: Final = ("cuGetProcAddress", "cuGetProcAddress_v2", "cuGetExportTable")
 # What the Python side uses by name besides.
-_TYPES: Final = ("CUresult", "CUdevice_attribute", "CUfunction_attribute", "CUevent_flags")
+_TYPES: Final = (
+    "CUresult",
+    "CUdevice_attribute",
+    "CUfunction_attribute",
+    "CUevent_flags",
+    "CUstream_flags",
+)
 
 
 def driver(header: Path) -> Driver:

@@ -1,7 +1,10 @@
 """Memory of the device and page-locked memory of the host; copies and fills.
 
-Rules: a copy from or to the host's memory has happened when it returns, also where the program
-would not have waited for it: CUDA promises the same for memory that is not page-locked.
+A copy from the host's memory has taken its bytes when it returns. One to it has happened, or, if it
+is an `Async` one, comes as it comes: whoever waits for its stream waits for it, and whoever is to
+use that memory next.
+
+Rules: a call without a stream goes to the default stream, the legacy one.
 """
 
 from __future__ import annotations
@@ -11,18 +14,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from _gon_cuda import ffi, lib
-from gon_client.buffer import HostArray
+from gon_client.buffer import Buffer, HostArray
 from gon_shim.cuda.entry import entry
 from gon_shim.cuda.errors import require
 from gon_shim.cuda.handles import number_of
+from gon_shim.cuda.lanes import Lane
 from gon_shim.cuda.scopes import unit
-from gon_shim.cuda.streams import check_stream
+from gon_shim.cuda.streams import lane_of
+from gon_shim.reads import READS, Span
 
 if TYPE_CHECKING:
     from _gon_cuda import CData, Numbers, Pointers
 
-# Page-locked memory, by its address.
-_host: dict[int, CData] = {}
+# Page-locked memory, by its address, and how much there is.
+_host: dict[int, tuple[CData, int]] = {}
 
 
 @entry("cuMemAlloc_v2")
@@ -59,99 +64,124 @@ def allocate_host(at: Pointers, size: int) -> None:
     require(at and size, lib.CUDA_ERROR_INVALID_VALUE)
     unit()
     memory = ffi.new("char[]", size)
-    _host[number_of(memory)] = memory
+    _host[number_of(memory)] = memory, size
     at[0] = ffi.cast("void *", memory)
 
 
 @entry("cuMemFreeHost")
 def free_host(at: CData) -> None:
     unit()
-    require(_host.pop(number_of(at), None), lib.CUDA_ERROR_INVALID_VALUE)
+    memory, size = _host.pop(number_of(at), (None, 0))
+    require(memory, lib.CUDA_ERROR_INVALID_VALUE)
+    READS.settle_before(_span(at, size), is_read=False)
 
 
 @entry("cuMemcpyHtoD_v2")
 def copy_to_device(address: int, at: CData, size: int) -> None:
-    here = unit()
-    if size:
-        buffer, offset = here.at(address, size)
-        buffer.copy_from(_host_bytes(at, size), offset=offset, stream=here.stream)
+    _copy_to_device(address, at, size, unit().lanes.legacy)
 
 
 @entry("cuMemcpyHtoDAsync_v2")
 def copy_to_device_async(address: int, at: CData, size: int, stream: CData) -> None:
-    check_stream(stream)
-    copy_to_device(address, at, size)
+    _copy_to_device(address, at, size, lane_of(stream))
 
 
 @entry("cuMemcpyDtoH_v2")
 def copy_to_host(at: CData, address: int, size: int) -> None:
-    here = unit()
+    lane = unit().lanes.legacy
     if size:
-        buffer, offset = here.at(address, size)
-        buffer.copy_to(_host_bytes(at, size), offset=offset, stream=here.stream)
+        buffer, offset, out = _to_be_read(at, address, size)
+        buffer.copy_to(out, offset=offset, stream=lane.ready())
 
 
 @entry("cuMemcpyDtoHAsync_v2")
 def copy_to_host_async(at: CData, address: int, size: int, stream: CData) -> None:
-    check_stream(stream)
-    copy_to_host(at, address, size)
+    lane = lane_of(stream)
+    if size:
+        buffer, offset, out = _to_be_read(at, address, size)
+        pending = buffer.read(out, offset=offset, stream=lane.ready())
+        READS.add(lane, _span(at, size), pending)
+        lane.queued(pending)
 
 
 @entry("cuMemcpyDtoD_v2")
 def copy_on_device(target: int, source: int, size: int) -> None:
-    here = unit()
-    if size:
-        to, to_offset = here.at(target, size)
-        of, of_offset = here.at(source, size)
-        to.copy_from(of, offset=to_offset, source_offset=of_offset, size=size, stream=here.stream)
+    _copy_on_device(target, source, size, unit().lanes.legacy)
 
 
 @entry("cuMemcpyDtoDAsync_v2")
 def copy_on_device_async(target: int, source: int, size: int, stream: CData) -> None:
-    check_stream(stream)
-    copy_on_device(target, source, size)
+    _copy_on_device(target, source, size, lane_of(stream))
 
 
 @entry("cuMemsetD8_v2")
 def fill_8(address: int, value: int, count: int) -> None:
-    _fill(address, value.to_bytes(1, "little"), count)
+    _fill(address, value.to_bytes(1, "little"), count, unit().lanes.legacy)
 
 
 @entry("cuMemsetD16_v2")
 def fill_16(address: int, value: int, count: int) -> None:
-    _fill(address, value.to_bytes(2, "little"), count)
+    _fill(address, value.to_bytes(2, "little"), count, unit().lanes.legacy)
 
 
 @entry("cuMemsetD32_v2")
 def fill_32(address: int, value: int, count: int) -> None:
-    _fill(address, value.to_bytes(4, "little"), count)
+    _fill(address, value.to_bytes(4, "little"), count, unit().lanes.legacy)
 
 
 @entry("cuMemsetD8Async")
 def fill_8_async(address: int, value: int, count: int, stream: CData) -> None:
-    check_stream(stream)
-    fill_8(address, value, count)
+    _fill(address, value.to_bytes(1, "little"), count, lane_of(stream))
 
 
 @entry("cuMemsetD16Async")
 def fill_16_async(address: int, value: int, count: int, stream: CData) -> None:
-    check_stream(stream)
-    fill_16(address, value, count)
+    _fill(address, value.to_bytes(2, "little"), count, lane_of(stream))
 
 
 @entry("cuMemsetD32Async")
 def fill_32_async(address: int, value: int, count: int, stream: CData) -> None:
-    check_stream(stream)
-    fill_32(address, value, count)
+    _fill(address, value.to_bytes(4, "little"), count, lane_of(stream))
 
 
-def _fill(address: int, pattern: bytes, count: int) -> None:
+def _copy_to_device(address: int, at: CData, size: int, lane: Lane) -> None:
+    if size:
+        buffer, offset = unit().at(address, size)
+        data = _host_bytes(at, size)
+        READS.settle_before(_span(at, size), is_read=False)
+        buffer.copy_from(data, offset=offset, stream=lane.ready())
+        lane.queued()
+
+
+def _copy_on_device(target: int, source: int, size: int, lane: Lane) -> None:
     here = unit()
+    if size:
+        to, to_offset = here.at(target, size)
+        of, of_offset = here.at(source, size)
+        to.copy_from(of, offset=to_offset, source_offset=of_offset, size=size, stream=lane.ready())
+        lane.queued()
+
+
+def _fill(address: int, pattern: bytes, count: int, lane: Lane) -> None:
     require(address % len(pattern) == 0, lib.CUDA_ERROR_INVALID_VALUE)
     if count:
         size = count * len(pattern)
-        buffer, offset = here.at(address, size)
-        buffer.fill(pattern, offset=offset, size=size, stream=here.stream)
+        buffer, offset = unit().at(address, size)
+        buffer.fill(pattern, offset=offset, size=size, stream=lane.ready())
+        lane.queued()
+
+
+def _to_be_read(at: CData, address: int, size: int) -> tuple[Buffer, int, HostArray]:
+    """Return what is read, from where on, and to where: nothing else comes there any more."""
+    buffer, offset = unit().at(address, size)
+    out = _host_bytes(at, size)
+    READS.settle_before(_span(at, size), is_read=True)
+    return buffer, offset, out
+
+
+def _span(at: CData, size: int) -> Span:
+    start = number_of(at)
+    return Span(start, start + size)
 
 
 def _host_bytes(at: CData, size: int) -> HostArray:

@@ -54,6 +54,12 @@ def unit() -> Unit:
     return UNIT
 
 
+def current() -> CData:
+    """Return the current context's handle. Raises CuError if this thread has none."""
+    unit()
+    return _STACK.handles[-1]
+
+
 @entry("cuDevicePrimaryCtxRetain")
 def retain_primary(at: Pointers, device: int) -> None:
     check_device(device)
@@ -73,7 +79,7 @@ def release_primary(device: int) -> None:
 @entry("cuDevicePrimaryCtxReset_v2")
 def reset_primary(device: int) -> None:
     check_device(device)
-    UNIT.stream.sync()
+    UNIT.lanes.sync()
 
 
 @entry("cuDevicePrimaryCtxGetState")
@@ -103,7 +109,7 @@ def create(at: Pointers, flags: int, device: int) -> None:
 def destroy(handle: CData) -> None:
     require(handle != _PRIMARY.handle, lib.CUDA_ERROR_INVALID_CONTEXT)
     _SCOPES.take(handle)
-    UNIT.stream.sync()
+    UNIT.lanes.sync()
     if _STACK.handles and _STACK.handles[-1] == handle:
         _STACK.handles.pop()
 
@@ -162,4 +168,4 @@ def api_version(handle: CData, at: Numbers) -> None:
 
 @entry("cuCtxSynchronize")
 def synchronize() -> None:
-    unit().stream.sync()
+    unit().lanes.sync()

@@ -1,25 +1,33 @@
-"""Streams and events. All streams are one on the unit, so one waits for another by itself."""
+"""Streams and events."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from _gon_cuda import lib
+from gon.device import Pending
 from gon_client.event import Event as Recorded
 from gon_shim.cuda.entry import entry
 from gon_shim.cuda.errors import CuError, require
 from gon_shim.cuda.handles import Handles, number_of
-from gon_shim.cuda.scopes import unit
+from gon_shim.cuda.lanes import Lane, wait_for
+from gon_shim.cuda.scopes import current, unit
 
 if TYPE_CHECKING:
     from _gon_cuda import CData, Numbers, Pointers
 
-# The default stream, by each of its handles: CU_STREAM_LEGACY and CU_STREAM_PER_THREAD among them.
-_DEFAULT: Final = (0, 1, 2)
+# The handles that mean a default stream: none and CU_STREAM_LEGACY, and CU_STREAM_PER_THREAD.
+_LEGACY: Final = (0, 1)
+_PER_THREAD: Final = 2
 
 
 class Stream:
-    """A stream: a name for the one that there is."""
+    """A stream, and what it was made with."""
+
+    def __init__(self, lane: Lane, flags: int, scope: CData) -> None:
+        self.lane = lane
+        self.flags = flags
+        self.scope = scope
 
 
 class Event:
@@ -28,48 +36,91 @@ class Event:
     def __init__(self, flags: int) -> None:
         self.measures = not flags & lib.CU_EVENT_DISABLE_TIMING
         self.recorded: Recorded | None = None
+        self.reads: tuple[Pending, ...] = ()
+
+    def record(self, lane: Lane) -> None:
+        """Let it happen when all that is queued on the stream has."""
+        self.recorded = lane.ready().record(self.recorded)
+        lane.queued()
+        self.reads = lane.reads
 
 
 _STREAMS = Handles[Stream]("CUstream", lib.CUDA_ERROR_INVALID_HANDLE)
 _EVENTS = Handles[Event]("CUevent", lib.CUDA_ERROR_INVALID_HANDLE)
 
 
-def check_stream(handle: CData) -> None:
-    """Raise CuError unless a stream has this handle."""
-    if number_of(handle) not in _DEFAULT:
-        _STREAMS.of(handle)
+def lane_of(handle: CData) -> Lane:
+    """Return the stream of a handle. Raises CuError, also without a context."""
+    here, number = unit(), number_of(handle)
+    if number in _LEGACY:
+        return here.lanes.legacy
+    if number == _PER_THREAD:
+        return here.lanes.of_thread()
+    return _STREAMS.of(handle).lane
 
 
 @entry("cuStreamCreate")
-def create_stream(at: Pointers, _flags: int) -> None:
+def create_stream(at: Pointers, flags: int) -> None:
     require(at, lib.CUDA_ERROR_INVALID_VALUE)
-    unit()
-    at[0] = _STREAMS.add(Stream())
+    require(flags in (0, lib.CU_STREAM_NON_BLOCKING), lib.CUDA_ERROR_INVALID_VALUE)
+    lane = unit().lanes.create(blocking=not flags)
+    at[0] = _STREAMS.add(Stream(lane, flags, current()))
 
 
 @entry("cuStreamCreateWithPriority")
 def create_stream_with_priority(at: Pointers, flags: int, _priority: int) -> None:
-    create_stream(at, flags)
+    create_stream(at, flags)  # one outside of the range is brought into it, and that is 0 … 0
 
 
 @entry("cuStreamDestroy_v2")
 def destroy_stream(handle: CData) -> None:
+    unit().lanes.close(_STREAMS.take(handle).lane)
+
+
+@entry("cuStreamGetFlags")
+def stream_flags(handle: CData, at: Numbers) -> None:
+    require(at, lib.CUDA_ERROR_INVALID_VALUE)
     unit()
-    _STREAMS.take(handle)
+    at[0] = 0 if number_of(handle) <= _PER_THREAD else _STREAMS.of(handle).flags
 
 
-# That it is done is known by a round trip, as whether it is: so a query waits, too. Nothing on a
+@entry("cuStreamGetPriority")
+def stream_priority(handle: CData, at: Numbers) -> None:
+    require(at, lib.CUDA_ERROR_INVALID_VALUE)
+    lane_of(handle)
+    at[0] = 0
+
+
+@entry("cuStreamGetCtx")
+def stream_scope(handle: CData, at: Pointers) -> None:
+    require(at, lib.CUDA_ERROR_INVALID_VALUE)
+    unit()
+    is_default = number_of(handle) <= _PER_THREAD
+    at[0] = current() if is_default else _STREAMS.of(handle).scope
+
+
+@entry("cuCtxGetStreamPriorityRange")
+def priority_range(least: Numbers, greatest: Numbers) -> None:
+    unit()
+    for at in (least, greatest):
+        if at:
+            at[0] = 0
+
+
+# Whether work is over is known by a round trip, as that it is: so a query waits, too. Nothing on a
 # stream waits for the program.
 @entry("cuStreamSynchronize", "cuStreamQuery")
 def synchronize_stream(handle: CData) -> None:
-    check_stream(handle)
-    unit().stream.sync()
+    lane_of(handle).sync()
 
 
 @entry("cuStreamWaitEvent")
-def wait_event(handle: CData, event: CData, _flags: int) -> None:
-    check_stream(handle)
-    _EVENTS.of(event)
+def wait_event(handle: CData, event_handle: CData, _flags: int) -> None:
+    lane, event = lane_of(handle), _EVENTS.of(event_handle)
+    if event.recorded is not None:
+        lane.ready().wait(event.recorded)
+        lane.await_reads(event.reads)
+        lane.queued()
 
 
 @entry("cuEventCreate")
@@ -87,25 +138,29 @@ def destroy_event(handle: CData) -> None:
 
 @entry("cuEventRecord")
 def record_event(handle: CData, stream: CData) -> None:
-    event = _EVENTS.of(handle)
-    check_stream(stream)
-    event.recorded = unit().stream.record(event.recorded)
+    _EVENTS.of(handle).record(lane_of(stream))
+
+
+@entry("cuEventRecordWithFlags")
+def record_event_with_flags(handle: CData, stream: CData, _flags: int) -> None:
+    record_event(handle, stream)  # the flags are for streams that are captured
 
 
 @entry("cuEventSynchronize", "cuEventQuery")
 def synchronize_event(handle: CData) -> None:
-    event = _EVENTS.of(handle)
     unit()
+    event = _EVENTS.of(handle)
     if event.recorded is not None:
         event.recorded.sync()
+        wait_for(event.reads)
 
 
 @entry("cuEventElapsedTime")
 def elapsed_time(at: Numbers, start_handle: CData, end_handle: CData) -> None:
     require(at, lib.CUDA_ERROR_INVALID_VALUE)
+    unit()
     start, end = _EVENTS.of(start_handle), _EVENTS.of(end_handle)
     require(start.measures and end.measures, lib.CUDA_ERROR_INVALID_HANDLE)
     if start.recorded is None or end.recorded is None:
         raise CuError(lib.CUDA_ERROR_INVALID_HANDLE)
-    unit()
     at[0] = end.recorded.elapsed_us(start.recorded) / 1000

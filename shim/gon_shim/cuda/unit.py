@@ -1,8 +1,7 @@
-"""The unit of this process, its one stream, and the buffers behind addresses.
+"""The unit of this process, its streams, and the buffers behind addresses.
 
-Everything of a program goes through one stream of the unit, whatever streams it makes: an order
-that is stricter than CUDA's, and never wrong. A device's address is a number of ours: a kernel is
-given the buffer it lies in, and how far behind its beginning.
+A device's address is a number of ours: a kernel is given the buffer it lies in, and how far behind
+its beginning.
 
 Rules: addresses are not given twice, so one that was freed is noticed.
 """
@@ -11,14 +10,13 @@ from __future__ import annotations
 
 import bisect
 import threading
-from functools import cached_property
 from typing import Final
 
 from _gon_cuda import lib
 from gon_client.buffer import Buffer
 from gon_client.device import Device
-from gon_client.stream import Stream
 from gon_shim.cuda.errors import CuError, require
+from gon_shim.cuda.lanes import Lanes
 from gon_shim.leased import Leased
 
 _FIRST_ADDRESS: Final = 0x7000_0000_0000
@@ -32,6 +30,7 @@ class Unit:
 
     def __init__(self) -> None:
         self._leased = Leased()
+        self.lanes = Lanes(lambda: self.device)
         self._lock = threading.Lock()
         self._next = _FIRST_ADDRESS
         self._starts: list[int] = []
@@ -41,10 +40,6 @@ class Unit:
     def device(self) -> Device:
         """The device. Raises GonError where there is none."""
         return self._leased.device
-
-    @cached_property
-    def stream(self) -> Stream:
-        return self.device.create_stream()
 
     @property
     def used_bytes(self) -> int:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-# Reads on their way that a queue remembers before it looks which of them are here.
-READS_REMEMBERED: Final = 64
 # Alignment of memory that is mapped, as the largest type of OpenCL (long16) needs.
 MAP_ALIGNMENT_BYTES: Final = 128
 # Sizes of launches a kernel remembers, as far as they were checked.

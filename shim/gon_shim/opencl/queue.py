@@ -33,8 +33,8 @@ from gon_shim.opencl.event import Event, grow_all
 from gon_shim.opencl.khronos import constants as cl
 from gon_shim.opencl.measuring import Meter, meter_of
 from gon_shim.opencl.objects import Object
-from gon_shim.opencl.reads import READS, Span
 from gon_shim.opencl.scope import Scope
+from gon_shim.reads import READS, Span
 
 if TYPE_CHECKING:
     from _gon_opencl import CData, Handles, Numbers

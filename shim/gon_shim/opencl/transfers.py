@@ -13,7 +13,7 @@ from gon_shim.opencl.errors import require
 from gon_shim.opencl.khronos import constants as cl
 from gon_shim.opencl.memory import Memory, memories_of
 from gon_shim.opencl.queue import Queue
-from gon_shim.opencl.reads import Span
+from gon_shim.reads import Span
 
 if TYPE_CHECKING:
     from _gon_opencl import CData, Handles

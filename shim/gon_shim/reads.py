@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from gon.device import Pending
 from gon.errors import GonError
 from gon.limits import INLINE_BYTES_MAX
-from gon_shim.opencl.limits import READS_REMEMBERED
+from gon_shim.limits import READS_REMEMBERED
 
 
 class Span(NamedTuple):
@@ -38,7 +38,7 @@ class _Read(NamedTuple):
 
 
 class Reads:
-    """The reads of all queues."""
+    """The reads of all queues, of whatever API."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
