@@ -45,6 +45,7 @@ from gon_client.expected import Expected
 from gon_client.intake import Intake
 from gon_client.interruption import Inside, Whole
 from gon_client.mapped import MappedBuffers
+from gon_client.meetings import Meetings
 from gon_client.outbox import outbox_for
 from gon_client.pending import Answer, Origin, Origins, caller
 from gon_client.pump import Pump
@@ -89,6 +90,7 @@ class SessionLink:
         )
         self.bulk.on_another_link(self._link, dialer.round_trip_s, welcome.compression)
         self._pump = Pump(self._tick, self._batcher, clock)
+        self._meetings = Meetings(self, self._inside, self._pump, clock)
         self.express: Express | None = Express(self) if NATIVE else None
         self.mapped = MappedBuffers(self, dialer, self._outbox, self._origins)
 
@@ -207,6 +209,7 @@ class SessionLink:
             # Whose time is limited leaves the link to the pump, which has all the time there is.
             self._pump.wake()
         else:
+            self._meetings.met(deadline)
             turn.follow(done, timeout_s)
             if self._fault and not done():
                 raise self._ended()
