@@ -1,4 +1,4 @@
-"""The op that tells who waits: a row of the table of gon.wire.ops, for hosts of version 17 or later."""
+"""The op that tells who waits: a row of the table of gon.wire.ops, for hosts of version 17 on."""
 
 from __future__ import annotations
 
