@@ -375,6 +375,9 @@ SHM_LOOKS = 16
 INPROC_FRAMES_MAX = 64
 INPROC_BYTES_MAX = 16 * MIB
 
+# How long until a worker is told again that several threads wait: it remembers it for twice that.
+WAITERS_AGAIN_S = 0.5
+
 # Copies between devices --------------------
 # What travels at a time where two devices' copies go through the program's process, which holds two
 # of them: large enough for links of some milliseconds, small beside any program.

@@ -45,6 +45,7 @@ from gon_client.expected import Expected
 from gon_client.intake import Intake
 from gon_client.interruption import Inside, Unfinished
 from gon_client.mapped import MappedBuffers
+from gon_client.meetings import Meetings
 from gon_client.outbox import outbox_for
 from gon_client.pending import Answer, Origin, Origins, caller
 from gon_client.pump import Attendance, Program, Pump
@@ -66,8 +67,7 @@ class SessionLink:
         self._session = Session(
             Role.CLIENT, frames_max=UNACKED_FRAMES_MAX, bytes_max=UNACKED_BYTES_MAX
         )
-        self._batcher, self._origins = Batcher(), Origins()
-        self._expected = Expected()
+        self._batcher, self._origins, self._expected = Batcher(), Origins(), Expected()
         self.side_links = SideLinkKeeper(
             self, self._session, self._sending, self._send, dialer.open_side, clock
         )
@@ -88,6 +88,7 @@ class SessionLink:
         )
         self.bulk.on_another_link(self._link, dialer.round_trip_s, welcome.compression)
         self._pump = Pump(self._tick, self._batcher, clock)
+        self._meetings = Meetings(self, self._inside, self._pump, clock)
         self.express: Express | None = Express(self) if NATIVE else None
         self._tally.quick = self.express
         self.mapped = MappedBuffers(self, dialer, self._outbox, self._origins)
@@ -207,6 +208,7 @@ class SessionLink:
             # Whose time is limited leaves the link to the pump, which has all the time there is.
             self._pump.wake()
         else:
+            self._meetings.met(deadline)
             turn.follow(done, timeout_s)
             if self._fault and not done():
                 raise self._ended()
@@ -359,9 +361,7 @@ class SessionLink:
         return error_of(fault.code, fault.message)
 
     def _tick(self) -> bool:
-        """Send what has waited since the last tick, take what has come; return whether there was
-        anything to do. Called by the pump.
-        """
+        """Send what has waited, take what has come; return whether there was anything to do."""
         if self._fault is not None:
             return False
         gathered, waits = self._outbox.count, self._tally.all_waits

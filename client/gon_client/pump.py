@@ -100,6 +100,11 @@ class Pump:
         self._thread = threading.Thread(target=self._run, name="gon-pump", daemon=True)
         self._thread.start()
 
+    @property
+    def ident(self) -> int | None:
+        """The thread's number."""
+        return self._thread.ident
+
     def wake(self) -> None:
         """Tick fast again; cheap enough to be called when `parked` is seen."""
         self._event.set()

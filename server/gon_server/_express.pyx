@@ -28,6 +28,7 @@ from gon.wire.repeats import FOLDED_HEAD
 from gon._port cimport Port
 from gon.transport._lane cimport Lane, now_ns
 from gon_server._replay cimport replay
+from gon_server.limits import SLOW_WAIT_S
 from gon.wire._ledger cimport HEADER_BYTES, Ledger, header_field, put_header
 from gon.wire._repeats cimport Unfolds
 from gon.wire.packing cimport (
@@ -77,6 +78,7 @@ cdef uint64_t _INLINE_BYTES = INLINE_BYTES_MAX
 # What takes longer to send says something of the link.
 cdef int64_t _BLOCKED_NS = int(BLOCKED_S * 1e9)
 cdef uint64_t _OP_NUMBER = OP_NUMBER_MAX
+cdef int64_t _SLOW_NS = int(SLOW_WAIT_S * 1e9)
 cdef object _decode_op = msgspec.msgpack.Decoder(_ops.AnyOp).decode
 cdef object _Write = _ops.Write
 cdef object _WritePart = _ops.WritePart
@@ -170,6 +172,14 @@ cdef class Express:
     cdef int _answers
     cdef list _replies
     cdef dict _poison
+    # What waits long, and what is held for it (gon_server.holding).
+    cdef object _holding
+    cdef list _held
+    cdef set _slow
+    cdef set _reading
+    cdef list _late
+    # Not empty where waits are to be timed.
+    cdef list _told
 
     def __init__(
         self, conversation, executor, Ledger session not None, Unfolds unfolds not None,
@@ -178,6 +188,10 @@ cdef class Express:
         self._conversation = conversation
         self._executor = executor
         self._poison = executor.poison
+        self._holding = executor.holding
+        self._held, self._slow = self._holding.held, self._holding.slow
+        self._told = self._holding.told_s
+        self._reading, self._late = self._holding.reading, self._holding.late
         self._session = session
         self._unfolds = unfolds
         self._port = port
@@ -197,7 +211,7 @@ cdef class Express:
                 return None
             if not self._execute(link, lane, lane.head, size):
                 return lane.view(size)
-            if conversation.downloads:
+            if conversation.downloads or self._held or self._late:
                 return None
 
     cdef int _acknowledge(self, object link, Lane lane) except -1:
@@ -273,7 +287,7 @@ cdef class Express:
         cdef uint32_t pair, count, fields
         cdef uint8_t* memory
         cdef Py_ssize_t got
-        if size < HEADER_BYTES + _SIZE_BYTES or not self._clean():
+        if size < HEADER_BYTES + _SIZE_BYTES or not self._clean() or self._reading:
             return False
         at = take_array(take_number(take_array(at, end, &pair), end, &first), end, &count)
         at = take_number(take_array(at, end, &fields), end, &tag)
@@ -311,10 +325,22 @@ cdef class Express:
         cdef Py_ssize_t sent
         conversation = self._conversation
         downloads = conversation.downloads
+        if self._may_wait_long(step):
+            reply = self._holding.run(op, number)
+            if reply is None:
+                conversation.owed += 1  # it is held
+            elif reply.size_bytes:
+                downloads.add(op, number)
+            else:
+                conversation.answer(link, [reply])
+            return 0
+        began_ns = now_ns()
         if self._clean():
             # Frees that were held up until now come first, and not between here and the send.
             downloads.forget_received()
             memory = self._port.window(step.stream, step.buffer, step.offset, step.length, True)
+            if self._told:
+                self._waited(step.stream, began_ns)
         if memory == NULL or not (
             self._session.may_keep() and downloads.may_send_whole(step.length)
         ):
@@ -487,12 +513,12 @@ cdef class Express:
                 op = self._decoded[next_decoded]
                 next_decoded += 1
                 if (
-                    self._replays and clean and type(op) is _RunGraph
+                    self._replays and clean and not self._reading and type(op) is _RunGraph
                     and replay(executor, self._port, op, first + index)
                 ):
                     clean = self._clean()
                     continue
-            elif clean:
+            elif clean and not self._may_wait_long(step):
                 try:
                     if self._step(step, body):
                         continue
@@ -504,9 +530,26 @@ cdef class Express:
                     continue
             if op is None:
                 op = _decode_op(PyBytes_FromStringAndSize(<char*>body + step.at, step.size))
-            self._add(executor.run_op(op, first + index))
+            self._add(self._holding.run(op, first + index))
             clean = self._clean()
         self._decoded = None
+        return 0
+
+    cdef bint _may_wait_long(self, Step* step) except -1:
+        """Return whether a step is to go the long way, for it may be held or come behind what is."""
+        if step.tag == _TAG_TIMES:
+            return bool(self._held) or bool(self._slow)
+        if self._reading and step.stream in self._reading:
+            return True
+        return (
+            bool(self._slow) and (step.tag == _TAG_SYNC or step.tag == _TAG_READ)
+            and step.stream in self._slow
+        )
+
+    cdef int _waited(self, uint64_t stream, int64_t began_ns) except -1:
+        """Note that a wait has taken long, where others have work."""
+        if now_ns() - began_ns >= _SLOW_NS:
+            self._slow.add(stream)
         return 0
 
     cdef bint _clean(self) noexcept:
@@ -537,9 +580,12 @@ cdef class Express:
         if self._replies is not None or self._out_size + _ANSWER_BYTES + length > _OUT_BYTES:
             return False
         at = put_number(put_array(self._out + self._out_size, 4), step.subject)
+        cdef int64_t began_ns = now_ns() if self._told else 0
         if step.tag == _TAG_SYNC:
             if not self._port.sync(step.stream):
                 return False
+            if began_ns:
+                self._waited(step.stream, began_ns)
             at[0] = 0xc0
             at += 1
         elif step.tag == _TAG_TIMES:
@@ -553,6 +599,8 @@ cdef class Express:
             at = put_bytes_head(at, <uint32_t>length)
             memcpy(at, memory, length)
             at += length
+            if began_ns:
+                self._waited(step.stream, began_ns)
         # No payload, no failure.
         at[0] = 0
         at[1] = 0xc0

@@ -195,11 +195,15 @@ class Conversation:
         frees_wait = bool(self._executor.pins.late)
         if frees_wait:
             self.downloads.forget_received()
-        if self.downloads:
+        holding = self._executor.holding
+        if holding.held or holding.late:
+            holding.look()
+            self._tell_late(link)
+        if self.downloads or holding.held:
             return self._receive_between(link)
         if self._express is not None and not frees_wait and (lane := link.lane) is not None:
             raw = self._express.converse(link, lane)
-            if raw is not None or self.downloads:
+            if raw is not None or self.downloads or holding.held or holding.late:
                 return raw
         # Acknowledge posted batches once the link is quiet: a busy client does not wait for it.
         if self.owed:
@@ -210,14 +214,34 @@ class Conversation:
         return link.receive(None)
 
     def _receive_between(self, link: Link) -> memoryview | None:
-        """Return the next frame if it is here, or send the next piece of a download."""
-        may_send = self.downloads.may_send()
-        raw = link.receive(0 if may_send else None)
-        if raw is None:
+        """Return the next frame if it is here, or send the next piece of a download; while waits
+        are held, return in time to look at them.
+        """
+        holding = self._executor.holding
+        may_send = bool(self.downloads) and self.downloads.may_send()
+        raw = link.receive(0) if may_send or holding.held else link.receive(None)
+        if raw is not None:
+            return raw
+        if may_send:
             # What it sends acknowledges as well.
             self.owed = 0
             self.downloads.send_piece(link)
-        return raw
+            return None
+        if self.owed:
+            self.acknowledge(link)
+        return link.receive(holding.look_again_s())
+
+    def _tell_late(self, link: Link) -> None:
+        """Answer waits that were held."""
+        replies: list[Reply] = []
+        for reply, op, number in self._executor.holding.take_late():
+            if reply.size_bytes:
+                assert isinstance(op, ops.Read), "nothing else is answered by payloads"
+                self.downloads.add(op, number)
+            else:
+                replies.append(reply)
+        if replies:
+            self.answer(link, replies)
 
     def acknowledge(self, link: Link) -> None:
         """Tell the client what has taken effect."""
@@ -278,6 +302,7 @@ class Conversation:
         if head.sizes:
             first = batch.ops[0]
             assert isinstance(first, ops.Write | ops.WritePart), "decode_batch admits no others"
+            executor.holding.make_way(first)
             self._upload(link, first, batch.first, head.sizes[0])
         replies = executor.run(batch, skip=len(head.sizes))
         if replies and replies[-1].size_bytes:

@@ -23,6 +23,7 @@ from gon.wire.batch import Batch, Failure, Reply, Sent, encode
 from gon.wire.ops import AnyOp
 from gon_server.besides import run_besides
 from gon_server.footprint import AnyLaunch, Footprint, Key, Noun, footprint
+from gon_server.holding import Holding
 from gon_server.imaging import create_image, image_formats, image_size
 from gon_server.lease_modules import LeaseModules, LoadModule
 from gon_server.making import make_or_forget
@@ -71,6 +72,7 @@ class Executor:
         self._unreported: dict[int, Failure] = {}
         self._overwriting = Overwriting()
         self.pins = Pins()
+        self.holding = Holding(device, self.run_op, self.fail, self._poison)
         self._window_of: Handle | None = None
         self._upload: tuple[ops.Write | ops.WritePart, int] | None = None
 
@@ -78,8 +80,7 @@ class Executor:
         return f"Executor({self._quota!r}, {len(self._poison)} handles poisoned)"
 
     def run(self, batch: Batch, *, skip: int = 0) -> list[Reply]:
-        """Run the ops of a batch after the first `skip` and return the replies, in order.
-
+        """Run the ops of a batch after the first `skip`; return the replies, but for held waits'.
         If the last one has a size, nothing speaks against that read: its bytes are given by
         `begin_read`. Raises RemoteProtocolError for a large read that is not the last op.
         """
@@ -87,7 +88,7 @@ class Executor:
         number = batch.first + skip - 1
         for op in batch.ops[skip:] if skip else batch.ops:
             number += 1
-            reply = self.run_op(op, number)
+            reply = self.holding.run(op, number)
             if reply is not None:
                 replies.append(reply)
                 if reply.size_bytes and number != batch.first + len(batch.ops) - 1:

@@ -135,6 +135,7 @@ def test_the_table_is_the_union_and_its_numbers_are_for_ever() -> None:
         71: "ImageFormats",
         80: "NoteCommand",
         81: "AskTimes",
+        90: "NoteWaiters",
     }
     for row in ops.TABLE:
         assert row.op.__struct_config__.tag == row.number

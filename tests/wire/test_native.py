@@ -172,6 +172,17 @@ class Recorder:
 
     def __init__(self) -> None:
         self.given: list[tuple[int, AnyOp]] = []
+        # What runs ops one by one holds nothing here.
+        self.held: list[object] = []
+        self.late: list[object] = []
+        self.told_s: list[float] = []
+        self.slow: set[int] = set()
+        self.reading: set[int] = set()
+        self.run = self.run_op
+
+    @property
+    def holding(self) -> Recorder:
+        return self
 
     @property
     def poison(self) -> dict[object, Failure]:
