@@ -122,7 +122,9 @@ class Device(Models):
         """Return a new buffer of zeros. Raises OutOfMemory when the lease has no room for it."""
         if size_bytes < 1:
             raise InvalidArgument(f"a buffer of {size_bytes} bytes; at least 1 is needed")
-        handle = self.hold(size_bytes, lambda new: self.contract.allocate(new, size_bytes))
+        handle = self._handle_for(size_bytes)
+        self.contract.allocate(handle, size_bytes)
+        self._free_bytes -= size_bytes
         return Buffer(self, handle, size_bytes, size_bytes)
 
     def zeros(self, shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> DeviceArray:
@@ -342,13 +344,17 @@ class Device(Models):
 
     def hold(self, size_bytes: int, make: Callable[[Handle], None]) -> Handle:
         """Return the handle of what `make` makes of so many bytes. Raises OutOfMemory."""
-        self._collect()
-        if size_bytes > (free := self._free_bytes - self._held_up()):
-            raise OutOfMemory(f"{size_bytes} bytes asked for, {free} bytes of this device are free")
-        handle = self._new_handle()
+        handle = self._handle_for(size_bytes)
         make(handle)
         self._free_bytes -= size_bytes
         return handle
+
+    def _handle_for(self, size_bytes: int) -> Handle:
+        """Return a new handle for so many bytes. Raises OutOfMemory."""
+        self._collect()
+        if size_bytes > (free := self._free_bytes - self._held_up()):
+            raise OutOfMemory(f"{size_bytes} bytes asked for, {free} bytes of this device are free")
+        return self._new_handle()
 
     def make_kernel(self, module: Handle, info: KernelInfo) -> Kernel:
         self._collect()

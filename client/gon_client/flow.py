@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ from gon.flow_shape import (
     sides,
 )
 from gon.model import LaunchConfig
-from gon_client.array import DeviceArray
+from gon_client.array import DeviceArray, shape_of
 from gon_client.launch import launch
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ _ONCE: Final = LaunchConfig(1, 1)
 # What a call has names for itself.
 _TAKEN: Final = frozenset({"stream", "result_bytes", "out"})
 _OCTET: Final = np.dtype(np.uint8)
+_NUMBER: Final = np.dtype(np.uint64)
 
 
 def flow_on(device: Models, stages: Flow | Sequence[Stage], chunk_bytes: int | None) -> DeviceFlow:
@@ -58,8 +59,9 @@ class DeviceFlow:
     def __init__(self, device: Models, flow: Flow) -> None:
         self.flow = flow
         self._arguments = arguments(flow)
+        self._names = frozenset(argument.name for argument in self._arguments)
         self.drawn = {stage.nonce for stage in flow.stages if isinstance(stage, Encrypt)}
-        taken = sorted(_TAKEN & {argument.name for argument in self._arguments})
+        taken = sorted(_TAKEN & self._names)
         if taken:
             raise InvalidArgument(f"a flow's argument cannot be named {taken[0]!r}")
         module = device.compile(encode(flow), FLOW_FORMAT)
@@ -92,57 +94,59 @@ class DeviceFlow:
         Raises InvalidArgument for values that are missing, unknown or of another size, and where a
         flow that takes some is captured; OutOfMemory where the device has no room for the result.
         """
-        if self._arguments:
+        if self._arguments and self._device.capturing is not None:
             # Each launch of a graph would encrypt under the same nonce, and the graph keep the key.
             self._device.check_free("a flow that takes keys")
         given = self._checked(values)
         if out is not None and result_bytes is not None:
             raise InvalidArgument("result_bytes is for a result that is made; out has its own")
         octets = data
-        if data.dtype is not _OCTET or data.ndim != 1:
+        if data.dtype is not _OCTET or len(data.shape) != 1:
             octets = DeviceArray(data.buffer, data.offset, (data.nbytes,), _OCTET)
         size = octets.shape[0]
-        room, lengths, written = (
-            self._made(size, result_bytes) if out is None else out.places_for(self)
-        )
-        args: list[object] = [octets, *given.values()]
-        sizes = [size]
-        if room is not None:
-            args.append(room)
-            sizes.append(room.shape[0])
-        args += [lengths, *written.values(), *sizes]
-        launch(stream or self._device.default_stream, _ONCE, self._kernel, *args)
-        return FlowResult(self, Places(room, lengths, written), given, stream)
+        places = self._made(size, result_bytes) if out is None else out.places_for(self)
+        on = stream or self._device.default_stream
+        launch(on, _ONCE, self._kernel, octets, *given, *places.arrays, size, *places.sizes)
+        return FlowResult(self, places, self._told_of(given), stream)
 
     def _made(self, size_bytes: int, result_bytes: int | None) -> Places:
         """Make the arrays that a call writes to."""
         device, room = self._device, None
         if self._has_result:
             most = capacity(self.flow, size_bytes) if result_bytes is None else result_bytes
-            room = device.empty(most, _OCTET)
-        lengths = device.zeros(self._lengths, np.uint64)
+            shape = shape_of(most)
+            room = DeviceArray(device.allocate(max(1, most)), 0, shape, _OCTET)
+        count = self._lengths
+        lengths = DeviceArray(device.allocate(count * _NUMBER.itemsize), 0, (count,), _NUMBER)
         return Places(
             room, lengths, {side.stage: _side_array(device, side) for side in self._sides}
         )
 
-    def _checked(self, values: Mapping[str, bytes]) -> dict[str, bytes]:
+    def _told_of(self, given: Sequence[bytes]) -> dict[str, bytes]:
+        """Return of a call's values the nonces that it encrypts with, by their names."""
+        if not self.drawn:
+            return {}
+        named = zip(self._arguments, given, strict=True)
+        return {argument.name: value for argument, value in named if argument.name in self.drawn}
+
+    def _checked(self, values: Mapping[str, bytes]) -> list[bytes]:
         """Return a value for each argument, in their order. Says nothing of what they are."""
-        given: dict[str, bytes] = {}
+        given: list[bytes] = []
         for argument in self._arguments:
             value = values.get(argument.name)
             if value is None and argument.name in self.drawn:
                 value = secrets.token_bytes(NONCE_BYTES)
             if type(value) is not bytes or len(value) != argument.size_bytes:
                 raise self._wrong(argument, value, values)
-            given[argument.name] = value
-        if not given.keys() >= values.keys():
+            given.append(value)
+        if not values.keys() <= self._names:
             raise self._unknown(values)
         return given
 
     def _wrong(
         self, argument: Argument, value: bytes | None, values: Mapping[str, bytes]
     ) -> InvalidArgument:
-        if not {each.name for each in self._arguments} >= values.keys():
+        if not values.keys() <= self._names:
             return self._unknown(values)
         needed = f"{self!r} needs {argument.name}, a {argument.kind}"
         if value is None:
@@ -150,40 +154,47 @@ class DeviceFlow:
         return InvalidArgument(f"{needed}: {argument.size_bytes} bytes, of type bytes")
 
     def _unknown(self, values: Mapping[str, bytes]) -> InvalidArgument:
-        known = [argument.name for argument in self._arguments]
-        unknown = sorted(values.keys() - set(known))
-        names = ", ".join(known) or "no arguments"
+        unknown = sorted(values.keys() - self._names)
+        names = ", ".join(argument.name for argument in self._arguments) or "no arguments"
         return InvalidArgument(f"{self!r} has no argument {unknown[0]!r}; it has {names}")
 
 
-class Places(NamedTuple):
-    """Where a call writes: its bytes, if it lets some out; how many; what stages give beside."""
+class Places:
+    """Where a call writes: its bytes, if it lets some out; how many; what stages give beside; and
+    how these stand among a launch's arguments.
+    """
 
-    room: DeviceArray | None
-    lengths: DeviceArray
-    written: Mapping[int, DeviceArray]
+    __slots__ = ("arrays", "lengths", "room", "sizes", "written")
+
+    def __init__(
+        self, room: DeviceArray | None, lengths: DeviceArray, written: Mapping[int, DeviceArray]
+    ) -> None:
+        self.room = room
+        self.lengths = lengths
+        self.written = written
+        self.arrays = (*(() if room is None else (room,)), lengths, *written.values())
+        self.sizes = () if room is None else room.shape
 
 
 class FlowResult:
-    """What a call gives. Arrays are there at once; numbers wait for the call's stream."""
+    """What a call gives. Arrays are there at once; numbers wait for the call's stream. `values` are
+    the nonces that were encrypted with, by their names: who decrypts needs them.
+    """
+
+    __slots__ = ("_known", "_made_by", "_places", "_stream", "values")
 
     def __init__(
         self,
         made_by: DeviceFlow,
         places: Places,
-        values: Mapping[str, bytes],
+        values: dict[str, bytes],
         stream: Stream | None,
     ) -> None:
         self._made_by = made_by
-        self._flow = made_by.flow
         self._places = places
-        self._room, self._lengths, self._written = places
         self._stream = stream
         self._known: list[int] | None = None
-        # The nonces that were encrypted with, by their names: who decrypts needs them.
-        self.values: dict[str, bytes] = {
-            name: value for name, value in values.items() if name in made_by.drawn
-        }
+        self.values = values
 
     def __repr__(self) -> str:
         state = "not waited for" if self._known is None else f"{self._known[0]} bytes"
@@ -204,9 +215,9 @@ class FlowResult:
         """All that the bytes were given room for; does not wait. Raises InvalidArgument where the
         flow's last stage lets no bytes out.
         """
-        if self._room is None:
+        if self._places.room is None:
             raise InvalidArgument("the flow's last stage lets no bytes out")
-        return self._room
+        return self._places.room
 
     def digest(self, stage: int | None = None) -> bytes:
         """Return what a checksum gave: that of `stage`, counted from 0, or of the only one. Waits.
@@ -214,7 +225,7 @@ class FlowResult:
         Raises InvalidArgument where there is none, or more than one and no `stage`.
         """
         side, _ = self._side(stage, digest=True)
-        return self._written[side.stage].get(stream=self._stream).tobytes()
+        return self._places.written[side.stage].get(stream=self._stream).tobytes()
 
     def count(self, stage: int | None = None) -> int:
         """Return how many matches a scan found; `stage` as in `digest`. Waits."""
@@ -229,7 +240,7 @@ class FlowResult:
         kept = min(self._all_lengths()[place + 1], side.rows)
         if not kept:
             return np.empty((0, side.columns), np.uint64)
-        rows = self._written[side.stage][:kept]
+        rows = self._places.written[side.stage][:kept]
         return np.asarray(rows.get(stream=self._stream), np.uint64)
 
     def places_for(self, flow: DeviceFlow) -> Places:
@@ -242,7 +253,7 @@ class FlowResult:
         """Return a side and its place among all."""
         found = [
             (side, place)
-            for place, side in enumerate(sides(self._flow))
+            for place, side in enumerate(sides(self._made_by.flow))
             if (side.columns == 0) is digest and stage in (None, side.stage)
         ]
         if len(found) != 1:
@@ -253,7 +264,7 @@ class FlowResult:
 
     def _all_lengths(self) -> list[int]:
         if self._known is None:
-            read = self._lengths.get(stream=self._stream)
+            read = self._places.lengths.get(stream=self._stream)
             self._known = [int(length) for length in read]
         return self._known
 

@@ -18,6 +18,7 @@ from gon.errors import (
     GonError,
     InvalidArgument,
     LaunchTooLarge,
+    OutOfMemory,
     Unsupported,
 )
 from gon.model import (
@@ -86,10 +87,18 @@ class Bench:
         return list(out)
 
 
-@pytest.fixture(params=["sim", "opencl"])
+def open_apart() -> HostDevice:
+    """Return a device whose buffers are not the host's memory, as those of a GPU."""
+    return opencl.OpenClDevice(select(""), "", may_share=False)
+
+
+OPENED = {"sim": lambda: sim.open_device("5"), "opencl": lambda: opencl.open_device(""),
+          "apart": open_apart}  # fmt: skip
+
+
+@pytest.fixture(params=OPENED)
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    base = sim.open_device("5") if request.param == "sim" else opencl.open_device("")
-    made = Bench(base)
+    made = Bench(OPENED[request.param]())
     yield made
     made.unit.close()
 
@@ -102,7 +111,7 @@ def test_a_unit_says_what_it_is(bench: Bench) -> None:
     assert {FORMAT, "onnx"} < set(unit.info.formats)
 
 
-def test_functions_run_in_place_and_in_order(bench: Bench) -> None:
+def test_functions_run_in_order(bench: Bench) -> None:
     unit = bench.unit
     unit.fill(DEFAULT_STREAM, X, 0, SIZE, b"\1")
     bench.launch(args(X, Y, 2))
@@ -110,10 +119,20 @@ def test_functions_run_in_place_and_in_order(bench: Bench) -> None:
     bench.launch(args(Y, Z, 5))
     assert bench.content(Y) == [3] * SIZE
     assert bench.content(Z) == [8] * SIZE
+    assert bench.content(X) == [7] * SIZE
+
+
+@pytest.mark.parametrize("opened", ["sim", "opencl"])
+def test_functions_run_in_place(opened: str) -> None:
+    bench = Bench(OPENED[opened]())
+    unit = bench.unit
+    bench.launch(args(X, Y, 2))
+    bench.launch(args(Y, Z, 5))
     places = {
         handle: np.frombuffer(unit.memory_of(handle), np.uint8).ctypes.data for handle in (X, Y, Z)
     }
     assert bench.engine.loaded[0].places == [(places[X], places[Y]), (places[Y], places[Z])]
+    unit.close()
 
 
 def test_events_order_functions_among_streams(bench: Bench) -> None:
@@ -251,13 +270,98 @@ def test_kernels_and_models_see_the_same_addresses() -> None:
     unit.close()
 
 
-def test_memory_that_is_elsewhere_is_not_for_engines() -> None:
-    apart = opencl.OpenClDevice(select(""), "", may_share=False)
-    for base, says in ((apart, "the device's own"), (null.open_device(""), "not this host's")):
-        bench = Bench(base)
-        with pytest.raises(Unsupported, match=says):
-            bench.launch(args(X, Y, 1))
-        bench.unit.close()
+# Memory that is not the host's -------------------------------------------------------------------
+def test_memory_that_is_elsewhere_is_told_to_be() -> None:
+    for base in (open_apart(), null.open_device("")):
+        unit = Bench(base).unit
+        assert not unit.in_place
+        with pytest.raises(Unsupported, match="not this host's"):
+            unit.memory_of(X)
+        unit.close()
+
+
+def test_kernels_and_functions_take_turns_by_copies() -> None:
+    """What a kernel wrote is there for a function, and back; a copy of before is never used."""
+    bench = Bench(open_apart())
+    unit = bench.unit
+    unit.reconfigure("gpu", keep=True)
+    unit.load(Handle(50), Program(ADD.encode(), "opencl-c"))
+    unit.get_kernel(Handle(51), Handle(50), "add")
+    for turn in range(1, 4):
+        unit.launch(DEFAULT_STREAM, Handle(51), (SIZE, 1, 1), ONE, 0, (X,))
+        bench.launch(args(X, Y, 10))
+        unit.launch(DEFAULT_STREAM, Handle(51), (SIZE, 1, 1), ONE, 0, (Y,))
+        assert bench.content(X) == [turn] * SIZE
+        assert bench.content(Y) == [turn + 11] * SIZE
+    assert len(bench.engine.loaded[0].places) == 1
+    unit.close()
+
+
+def test_of_a_buffer_only_its_tensor_is_copied() -> None:
+    bench = Bench(open_apart())
+    unit = bench.unit
+    unit.fill(DEFAULT_STREAM, X, 0, SIZE, b"\1")
+    bench.launch(args(X, Y, 0))
+    unit.fill(DEFAULT_STREAM, Y, 0, SIZE, b"\5")
+    bench.launch(args(BufferAt(X, 8), BufferAt(Y, 16), 1, 32))
+    assert bench.content(Y) == [5] * 16 + [2] * 32 + [5] * 16
+    unit.close()
+
+
+@pytest.mark.parametrize("fills", [True, False])
+def test_what_a_function_leaves_of_its_outputs_stays(fills: bool) -> None:
+    """Of a function that may leave some, what the device has by now stays."""
+    bench = Bench(open_apart())
+    bench.launch(args(X, Y, 3))
+    bench.unit.fill(DEFAULT_STREAM, Y, 0, SIZE, b"\7")
+    program = bench.engine.loaded[0]
+    program.fills, program.leaves = fills, 60
+    bench.launch(args(X, Y, 4))
+    assert bench.content(Y)[:4] == [4] * 4
+    assert (bench.content(Y)[4:] == [7] * 60) is not fills
+    bench.unit.close()
+
+
+def test_a_run_that_fails_changes_nothing_on_the_device() -> None:
+    bench = Bench(open_apart())
+    bench.unit.fill(DEFAULT_STREAM, Y, 0, SIZE, b"\5")
+    with pytest.raises(DeviceError):
+        bench.launch(args(X, Y, 1), OTHER)
+    assert bench.content(Y) == [5] * SIZE
+    bench.unit.close()
+
+
+def test_a_copy_goes_with_its_buffer_and_with_the_programs() -> None:
+    bench = Bench(open_apart())
+    unit, copies = bench.unit, bench.unit._copies
+    assert copies is not None
+    unit.fill(DEFAULT_STREAM, X, 0, SIZE, b"\1")
+    bench.launch(args(X, Y, 1))
+    assert copies.taken_bytes == 2 * SIZE
+    # A buffer of another size by the same handle has another copy.
+    unit.free(Y)
+    assert copies.taken_bytes == SIZE
+    unit.allocate(Y, 2 * SIZE)
+    bench.launch(args(X, BufferAt(Y, SIZE), 2))
+    assert bench.content(Y, 2 * SIZE) == [0] * SIZE + [3] * SIZE
+    assert len(bench.engine.loaded[0].places) == 2
+    unit.reconfigure("gpu", keep=False)
+    assert copies.taken_bytes == 0
+    assert bench.content(Y, 2 * SIZE) == [0] * SIZE + [3] * SIZE
+    unit.close()
+
+
+def test_copies_take_no_more_than_the_lease_has() -> None:
+    bench = Bench(open_apart())
+    bench.unit.bound_memory(2 * SIZE)
+    bench.launch(args(X, Y, 1))
+    with pytest.raises(OutOfMemory, match="a copy of buffer 3"):
+        bench.launch(args(X, Z, 1))
+    bench.launch(args(X, Y, 2))
+    assert bench.content(Y) == [2] * SIZE
+    with pytest.raises(BadHandle, match="no buffer 77"):
+        bench.launch(args(X, Handle(77), 1))
+    bench.unit.close()
 
 
 # Personalities ------------------------------------------------------------------------------------

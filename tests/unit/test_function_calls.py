@@ -30,6 +30,7 @@ from gon_client.device import Device
 from gon_client.function import Function
 from gon_server.devices import opencl, sim
 from gon_server.devices.limits import SPARE_BUFFER_BYTES_MAX
+from gon_server.devices.opencl_runtime import select
 from gon_server.elastic import ElasticUnit
 from gon_server.engines.base import Share, Tensor, Uses, address_of
 from gon_server.engines.shelf import Shelf
@@ -62,6 +63,7 @@ class Adder:
 
 class Sum:
     uses = Uses(frozenset({"uint8"}))
+    fills = True
     size_bytes = 0
 
     def __init__(self, bound: list[tuple[int, ...]], *, keyed: bool) -> None:
@@ -77,7 +79,8 @@ class Sum:
         values: Mapping[str, bytes],
     ) -> Sums:
         self._bound.append(tuple(map(address_of, tensors)))
-        return Sums(tensors, sum(values.get("key", b"")))
+        assert "key" not in values
+        return Sums(tensors)
 
     def unload(self) -> None: ...
 
@@ -85,11 +88,10 @@ class Sum:
 @dataclass
 class Sums:
     tensors: Sequence[Tensor]
-    key: int
 
-    def run(self) -> None:
+    def run(self, data: Sequence[bytes] = ()) -> None:
         a, b, y = (cast("NDArray[np.uint8]", each) for each in self.tensors)
-        y[:] = a + b + np.uint8(self.key)
+        y[:] = a + b + np.uint8(sum(map(sum, data)))
 
 
 def unit_of(base: HostDevice, engine: Adder) -> ElasticUnit:
@@ -272,13 +274,12 @@ def test_large_memory_and_memory_in_use_is_not_kept() -> None:
     host.unit.close()
 
 
-def test_keys_are_not_kept_and_tensors_are() -> None:
+def test_keys_are_a_runs_and_tensors_are_kept() -> None:
     host = Host(b"keyed")
     for key in range(100):
         host.run(A, B, Y, bytes([key, 0, 0, 0]), N)
         assert host.content(Y) == {3 + key}
-    assert len(host.engine.bound) == 100
-    assert len(set(host.engine.bound)) == 1
+    assert len(host.engine.bound) == 1
     with pytest.raises(GonError, match="a value of 4 bytes is needed"):
         host.run(A, B, Y, bytes(5), N)
     host.unit.close()
@@ -288,9 +289,11 @@ def test_keys_are_not_kept_and_tensors_are() -> None:
 class Quick:
     """A unit behind a worker's quick way: an executor's ops as a client codes them."""
 
-    def __init__(self, code: bytes) -> None:
+    def __init__(self, code: bytes, *, shares: bool = True) -> None:
+        """Without `shares` the device's buffers are not the host's memory."""
         self.engine = Adder()
-        self.unit = unit_of(opencl.open_device(""), self.engine)
+        base = opencl.OpenClDevice(select(""), "", may_share=shares)
+        self.unit = unit_of(base, self.engine)
         executor = Executor(self.unit, 1 << 20)
         session = Session(Role.WORKER, frames_max=1, bytes_max=1)
         port = self.unit.port
@@ -324,8 +327,9 @@ class Quick:
 
 
 @pytest.mark.skipif(not NATIVE, reason="the native modules are not built")
-def test_a_launch_like_the_last_one_is_the_same_launch() -> None:
-    quick = Quick(b"plain")
+@pytest.mark.parametrize("shares", [True, False])
+def test_a_launch_like_the_last_one_is_the_same_launch(shares: bool) -> None:
+    quick = Quick(b"plain", shares=shares)
     assert quick.sums(A, B, Y, N) == quick.sums(A, B, Y, N) == {3}
     quick.do(ops.Fill(0, A, 0, SIZE, b"\5"))
     assert quick.sums(A, B, Y, N) == {7}
@@ -333,16 +337,24 @@ def test_a_launch_like_the_last_one_is_the_same_launch() -> None:
     assert quick.sums(A, B, Y, N) == {7}
     assert len(quick.engine.bound) == 2
     quick.unit.close()
-    keyed = Quick(b"keyed")
+    keyed = Quick(b"keyed", shares=shares)
     for key in (1, 1, 2, 1):
         assert keyed.sums(A, B, Y, bytes([key, 0, 0, 0]), N) == {3 + key}
+    # A key of another size is none, and what comes behind it is not taken for it.
+    for wrong in ((bytes(3), N), (bytes(5), N), (N, N), (N, bytes(4)), (bytes(4), bytes(4))):
+        assert keyed.sums(A, B, Y, *wrong) is Code.KERNEL_ARGUMENT
+        keyed.do(ops.Fill(0, Y, 0, SIZE, b"\0"))
+    assert keyed.sums(B, B, Y, bytes([0, 0, 0, 9]), N) == {13}
+    assert keyed.sums(A, B, Y, bytes([9, 0, 0, 0]), N) == {12}
+    assert len(keyed.engine.bound) == 2
     keyed.unit.close()
 
 
 @pytest.mark.skipif(not NATIVE, reason="the native modules are not built")
-def test_a_launch_like_the_last_one_finds_nothing_that_has_gone() -> None:
+@pytest.mark.parametrize("shares", [True, False])
+def test_a_launch_like_the_last_one_finds_nothing_that_has_gone(shares: bool) -> None:
     """Neither a buffer, whose memory is another one's by now, nor the function."""
-    quick = Quick(b"plain")
+    quick = Quick(b"plain", shares=shares)
     # Bound by the first, known as it is coded from the second on.
     assert quick.sums(A, B, Y, N) == quick.sums(A, B, Y, N) == {3}
     quick.do(ops.Free(B), ops.Allocate(AGAIN, SIZE))
