@@ -9,9 +9,10 @@ nonce to encrypt with that is not given is drawn at random, and told with the re
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,21 @@ _ONCE: Final = LaunchConfig(1, 1)
 _TAKEN: Final = frozenset({"stream", "result_bytes", "out"})
 _OCTET: Final = np.dtype(np.uint8)
 _NUMBER: Final = np.dtype(np.uint64)
+# What a call writes begins at multiples of this: of a line of the cache, for units that share it.
+_APART_BYTES: Final = 64
+
+# Where an array begins in its buffer, its shape and elements.
+_Placed: TypeAlias = tuple[int, tuple[int, ...], np.dtype[np.generic]]
+
+
+class _Layout(NamedTuple):
+    """How what a call writes lies in one buffer of `size_bytes`; `made_for` are the bytes of its
+    data, and of its result if they were given.
+    """
+
+    made_for: tuple[int, int | None]
+    size_bytes: int
+    arrays: Sequence[_Placed]
 
 
 def flow_on(device: Models, stages: Flow | Sequence[Stage], chunk_bytes: int | None) -> DeviceFlow:
@@ -59,6 +75,7 @@ class DeviceFlow:
     def __init__(self, device: Models, flow: Flow) -> None:
         self.flow = flow
         self._arguments = arguments(flow)
+        self._needed = [(each.name, each.size_bytes, each) for each in self._arguments]
         self._names = frozenset(argument.name for argument in self._arguments)
         self.drawn = {stage.nonce for stage in flow.stages if isinstance(stage, Encrypt)}
         taken = sorted(_TAKEN & self._names)
@@ -70,6 +87,9 @@ class DeviceFlow:
         self._has_result = has_result(flow)
         self._sides = [side for side in sides(flow) if side.rows]
         self._lengths = lengths_count(flow)
+        self._stages = [side.stage for side in self._sides]
+        # How what the last call made lies.
+        self._latest: _Layout | None = None
 
     def __repr__(self) -> str:
         return f"DeviceFlow({' > '.join(name_of(stage) for stage in self.flow.stages)})"
@@ -97,7 +117,7 @@ class DeviceFlow:
         if self._arguments and self._device.capturing is not None:
             # Each launch of a graph would encrypt under the same nonce, and the graph keep the key.
             self._device.check_free("a flow that takes keys")
-        given = self._checked(values)
+        given, nonces = self._checked(values)
         if out is not None and result_bytes is not None:
             raise InvalidArgument("result_bytes is for a result that is made; out has its own")
         octets = data
@@ -107,41 +127,59 @@ class DeviceFlow:
         places = self._made(size, result_bytes) if out is None else out.places_for(self)
         on = stream or self._device.default_stream
         launch(on, _ONCE, self._kernel, octets, *given, *places.arrays, size, *places.sizes)
-        return FlowResult(self, places, self._told_of(given), stream)
+        return FlowResult(self, places, nonces, stream)
 
     def _made(self, size_bytes: int, result_bytes: int | None) -> Places:
-        """Make the arrays that a call writes to."""
-        device, room = self._device, None
-        if self._has_result:
-            most = capacity(self.flow, size_bytes) if result_bytes is None else result_bytes
-            shape = shape_of(most)
-            room = DeviceArray(device.allocate(max(1, most)), 0, shape, _OCTET)
-        count = self._lengths
-        lengths = DeviceArray(device.allocate(count * _NUMBER.itemsize), 0, (count,), _NUMBER)
-        return Places(
-            room, lengths, {side.stage: _side_array(device, side) for side in self._sides}
-        )
+        """Make the arrays that a call writes to, all in one buffer."""
+        latest = self._latest
+        if latest is None or latest.made_for != (size_bytes, result_bytes):
+            latest = self._latest = self._laid_out(size_bytes, result_bytes)
+        buffer = self._device.allocate(latest.size_bytes)
+        arrays = [
+            DeviceArray(buffer, offset, shape, dtype) for offset, shape, dtype in latest.arrays
+        ]
+        room = arrays.pop(0) if self._has_result else None
+        lengths, *written = arrays
+        return Places(room, lengths, dict(zip(self._stages, written, strict=True)))
 
-    def _told_of(self, given: Sequence[bytes]) -> dict[str, bytes]:
-        """Return of a call's values the nonces that it encrypts with, by their names."""
-        if not self.drawn:
-            return {}
-        named = zip(self._arguments, given, strict=True)
-        return {argument.name: value for argument, value in named if argument.name in self.drawn}
+    def _laid_out(self, size_bytes: int, result_bytes: int | None) -> _Layout:
+        """Return how what a call writes lies in its buffer. Raises InvalidArgument."""
+        most = capacity(self.flow, size_bytes) if result_bytes is None else result_bytes
+        wanted = [
+            *([(shape_of(most), _OCTET)] if self._has_result else []),
+            ((self._lengths,), _NUMBER),
+            *(
+                ((side.rows, side.columns), _NUMBER) if side.columns else ((side.rows,), _OCTET)
+                for side in self._sides
+            ),
+        ]
+        arrays: list[_Placed] = []
+        end = 0
+        for shape, dtype in wanted:
+            arrays.append((end, shape, dtype))
+            end += -(-math.prod(shape) * dtype.itemsize // _APART_BYTES) * _APART_BYTES
+        return _Layout((size_bytes, result_bytes), end, arrays)
 
-    def _checked(self, values: Mapping[str, bytes]) -> list[bytes]:
-        """Return a value for each argument, in their order. Says nothing of what they are."""
+    def _checked(self, values: Mapping[str, bytes]) -> tuple[list[bytes], dict[str, bytes]]:
+        """Return a value for each argument, in their order, and of these the nonces that it
+        encrypts with, by their names. Says nothing of what they are.
+        """
         given: list[bytes] = []
-        for argument in self._arguments:
-            value = values.get(argument.name)
-            if value is None and argument.name in self.drawn:
+        nonces: dict[str, bytes] = {}
+        unknown = len(values)
+        for name, size_bytes, argument in self._needed:
+            value = values.get(name)
+            unknown -= name in values
+            if value is None and name in self.drawn:
                 value = secrets.token_bytes(NONCE_BYTES)
-            if type(value) is not bytes or len(value) != argument.size_bytes:
+            if type(value) is not bytes or len(value) != size_bytes:
                 raise self._wrong(argument, value, values)
             given.append(value)
-        if not values.keys() <= self._names:
+            if name in self.drawn:
+                nonces[name] = value
+        if unknown:
             raise self._unknown(values)
-        return given
+        return given, nonces
 
     def _wrong(
         self, argument: Argument, value: bytes | None, values: Mapping[str, bytes]
@@ -267,9 +305,3 @@ class FlowResult:
             read = self._places.lengths.get(stream=self._stream)
             self._known = [int(length) for length in read]
         return self._known
-
-
-def _side_array(device: Device, side: Side) -> DeviceArray:
-    if side.columns:
-        return device.zeros((side.rows, side.columns), np.uint64)
-    return device.zeros(side.rows, np.uint8)

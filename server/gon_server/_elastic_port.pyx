@@ -198,6 +198,10 @@ cdef class ElasticPort(Port):
     cdef int sync(self, uint64_t stream) except -1:
         return self._base.sync(stream)
 
+    cdef int renew(self, uint64_t buffer, uint64_t size) except -1:
+        # What is bound to its memory, and known as it is coded, stays so.
+        return self._base.renew(buffer, size)
+
     cdef int note(self, uint64_t stream, uint64_t event) except -1:
         return self._base.note(stream, event)
 

@@ -48,7 +48,7 @@ from gon_server.engines.choice import EngineRules, asked_engine
 from gon_server.engines.programs import EnginePrograms, telling_memory
 from gon_server.engines.shelf import Shelf
 from gon_server.engines.signature import written
-from gon_server.engines.staging import HostCopies
+from gon_server.staging import HostCopies
 
 if TYPE_CHECKING or NATIVE:
     from gon._port import Port

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pytest
 
 from gon.clock import SYSTEM_CLOCK
-from gon.device import HostDevice
 from gon.elastic import Elastic, InPlace
 from gon.errors import (
     BadHandle,
@@ -18,7 +16,6 @@ from gon.errors import (
     GonError,
     InvalidArgument,
     LaunchTooLarge,
-    OutOfMemory,
     Unsupported,
 )
 from gon.model import (
@@ -28,15 +25,13 @@ from gon.model import (
     GraphFill,
     GraphLaunch,
     Handle,
-    LaunchArg,
     Program,
 )
-from gon.personalities import PERSONALITIES, Personality
+from gon.personalities import Personality
 from gon.wire import ops
 from gon.wire.batch import Batch, decode
 from gon.wire.ops import AnyOp
 from gon_server.devices import null, opencl, sim
-from gon_server.devices.opencl_runtime import select
 from gon_server.elastic import ElasticUnit
 from gon_server.engines.base import Share, Tensor
 from gon_server.engines.limits import BOUND_MAX
@@ -45,55 +40,24 @@ from gon_server.engines.shelf import Shelf
 from gon_server.executor import Executor
 from tests import onnx_models as models
 from tests.fake_engine import FORMAT, FakeEngine
-
-X, Y, Z = Handle(1), Handle(2), Handle(3)
-MODULE, KERNEL, OTHER = Handle(10), Handle(11), Handle(12)
-STREAM, EVENT, GRAPH = Handle(20), Handle(21), Handle(22)
-ONE = (1, 1, 1)
-SIZE = 64
-ADD = "__kernel void add(__global uchar *x) { x[get_global_id(0)] += 1; }"
-
-
-def args(x: LaunchArg, y: LaunchArg, add: int, n: int = SIZE) -> tuple[LaunchArg, ...]:
-    return (x, y, bytes([add]), struct.pack("<q", n))
-
-
-def named(*names: str) -> list[Personality]:
-    return [each for name in names for each in PERSONALITIES if each.name == name]
-
-
-class Bench:
-    """A unit with three buffers and the functions of one module."""
-
-    def __init__(self, base: HostDevice, *names: str) -> None:
-        self.engine = FakeEngine()
-        self.shelf = Shelf(Share(1))
-        self.shelf.put(self.engine)
-        self.unit = ElasticUnit(
-            base, self.shelf, named(*(names or ("dpu", "gpu", "npu"))), SYSTEM_CLOCK
-        )
-        for buffer in (X, Y, Z):
-            self.unit.allocate(buffer, SIZE)
-        self.unit.load(MODULE, Program(b"plus fails", FORMAT))
-        self.unit.get_kernel(KERNEL, MODULE, "plus")
-        self.unit.get_kernel(OTHER, MODULE, "fails")
-
-    def launch(self, given: tuple[LaunchArg, ...], kernel: Handle = KERNEL) -> None:
-        self.unit.launch(DEFAULT_STREAM, kernel, ONE, ONE, 0, given)
-
-    def content(self, buffer: Handle, size: int = SIZE) -> list[int]:
-        out = bytearray(size)
-        self.unit.read(DEFAULT_STREAM, buffer, 0, memoryview(out)).wait()
-        return list(out)
-
-
-def open_apart() -> HostDevice:
-    """Return a device whose buffers are not the host's memory, as those of a GPU."""
-    return opencl.OpenClDevice(select(""), "", may_share=False)
-
-
-OPENED = {"sim": lambda: sim.open_device("5"), "opencl": lambda: opencl.open_device(""),
-          "apart": open_apart}  # fmt: skip
+from tests.unit.elastic_bench import (
+    ADD,
+    EVENT,
+    GRAPH,
+    KERNEL,
+    MODULE,
+    ONE,
+    OPENED,
+    OTHER,
+    SIZE,
+    STREAM,
+    Bench,
+    X,
+    Y,
+    Z,
+    args,
+    named,
+)
 
 
 @pytest.fixture(params=OPENED)
@@ -268,100 +232,6 @@ def test_kernels_and_models_see_the_same_addresses() -> None:
     x, y = (np.frombuffer(unit.memory_of(each), np.uint8).ctypes.data for each in (X, Y))
     assert places == [(x, y), (y,)]
     unit.close()
-
-
-# Memory that is not the host's -------------------------------------------------------------------
-def test_memory_that_is_elsewhere_is_told_to_be() -> None:
-    for base in (open_apart(), null.open_device("")):
-        unit = Bench(base).unit
-        assert not unit.in_place
-        with pytest.raises(Unsupported, match="not this host's"):
-            unit.memory_of(X)
-        unit.close()
-
-
-def test_kernels_and_functions_take_turns_by_copies() -> None:
-    """What a kernel wrote is there for a function, and back; a copy of before is never used."""
-    bench = Bench(open_apart())
-    unit = bench.unit
-    unit.reconfigure("gpu", keep=True)
-    unit.load(Handle(50), Program(ADD.encode(), "opencl-c"))
-    unit.get_kernel(Handle(51), Handle(50), "add")
-    for turn in range(1, 4):
-        unit.launch(DEFAULT_STREAM, Handle(51), (SIZE, 1, 1), ONE, 0, (X,))
-        bench.launch(args(X, Y, 10))
-        unit.launch(DEFAULT_STREAM, Handle(51), (SIZE, 1, 1), ONE, 0, (Y,))
-        assert bench.content(X) == [turn] * SIZE
-        assert bench.content(Y) == [turn + 11] * SIZE
-    assert len(bench.engine.loaded[0].places) == 1
-    unit.close()
-
-
-def test_of_a_buffer_only_its_tensor_is_copied() -> None:
-    bench = Bench(open_apart())
-    unit = bench.unit
-    unit.fill(DEFAULT_STREAM, X, 0, SIZE, b"\1")
-    bench.launch(args(X, Y, 0))
-    unit.fill(DEFAULT_STREAM, Y, 0, SIZE, b"\5")
-    bench.launch(args(BufferAt(X, 8), BufferAt(Y, 16), 1, 32))
-    assert bench.content(Y) == [5] * 16 + [2] * 32 + [5] * 16
-    unit.close()
-
-
-@pytest.mark.parametrize("fills", [True, False])
-def test_what_a_function_leaves_of_its_outputs_stays(fills: bool) -> None:
-    """Of a function that may leave some, what the device has by now stays."""
-    bench = Bench(open_apart())
-    bench.launch(args(X, Y, 3))
-    bench.unit.fill(DEFAULT_STREAM, Y, 0, SIZE, b"\7")
-    program = bench.engine.loaded[0]
-    program.fills, program.leaves = fills, 60
-    bench.launch(args(X, Y, 4))
-    assert bench.content(Y)[:4] == [4] * 4
-    assert (bench.content(Y)[4:] == [7] * 60) is not fills
-    bench.unit.close()
-
-
-def test_a_run_that_fails_changes_nothing_on_the_device() -> None:
-    bench = Bench(open_apart())
-    bench.unit.fill(DEFAULT_STREAM, Y, 0, SIZE, b"\5")
-    with pytest.raises(DeviceError):
-        bench.launch(args(X, Y, 1), OTHER)
-    assert bench.content(Y) == [5] * SIZE
-    bench.unit.close()
-
-
-def test_a_copy_goes_with_its_buffer_and_with_the_programs() -> None:
-    bench = Bench(open_apart())
-    unit, copies = bench.unit, bench.unit._copies
-    assert copies is not None
-    unit.fill(DEFAULT_STREAM, X, 0, SIZE, b"\1")
-    bench.launch(args(X, Y, 1))
-    assert copies.taken_bytes == 2 * SIZE
-    # A buffer of another size by the same handle has another copy.
-    unit.free(Y)
-    assert copies.taken_bytes == SIZE
-    unit.allocate(Y, 2 * SIZE)
-    bench.launch(args(X, BufferAt(Y, SIZE), 2))
-    assert bench.content(Y, 2 * SIZE) == [0] * SIZE + [3] * SIZE
-    assert len(bench.engine.loaded[0].places) == 2
-    unit.reconfigure("gpu", keep=False)
-    assert copies.taken_bytes == 0
-    assert bench.content(Y, 2 * SIZE) == [0] * SIZE + [3] * SIZE
-    unit.close()
-
-
-def test_copies_take_no_more_than_the_lease_has() -> None:
-    bench = Bench(open_apart())
-    bench.unit.bound_memory(2 * SIZE)
-    bench.launch(args(X, Y, 1))
-    with pytest.raises(OutOfMemory, match="a copy of buffer 3"):
-        bench.launch(args(X, Z, 1))
-    bench.launch(args(X, Y, 2))
-    assert bench.content(Y) == [2] * SIZE
-    with pytest.raises(BadHandle, match="no buffer 77"):
-        bench.launch(args(X, Handle(77), 1))
-    bench.unit.close()
 
 
 # Personalities ------------------------------------------------------------------------------------

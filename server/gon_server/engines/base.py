@@ -14,7 +14,7 @@ Rules:
   `OpenEngine`. Its module imports its library at the top: it is imported only in processes that
   run such programs, never by gond.
 - Tensors are the buffers' own memory, as NumPy sees it, or, where that is not the host's, copies in
-  it (gon_server.engines.staging): an engine reads and writes them in place, nothing else, inputs
+  it (gon_server.staging): an engine reads and writes them in place, nothing else, inputs
   never. Their sizes, alignment and overlap have been checked; what stands in them is the caller's,
   and may be anything.
 - A `Bound` holds for as long as its tensors' memory: it is kept for the next launch on that memory

@@ -10,22 +10,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from gon.errors import GonError, InvalidArgument, LaunchTooLarge, OutOfMemory, Unsupported
 from gon.limits import KERNELS_MAX, MODULES_MAX
 from gon.model import BufferAt, Dim3, Handle, KernelInfo, LaunchArg, ModuleInfo, ParamKind
 from gon_server.devices.books import Table
-from gon_server.engines.base import Bound, EngineProgram
+from gon_server.engines.base import Bound, EngineProgram, Tensor
 from gon_server.engines.limits import BOUND_MAX
 from gon_server.engines.signature import resolve
-from gon_server.engines.staging import HostCopies
 
 _ONE: Dim3 = (1, 1, 1)
 
 # What arguments stand for: of a buffer its memory, by its identity, and where in it; of bytes that
 # are a run's alone 0 and their size; of anything else 0 and that.
 Places: TypeAlias = tuple[tuple[int, object], ...]
+
+
+class Copies(Protocol):
+    """Memory of the host that stands for that of buffers (gon_server.staging)."""
+
+    def staged(
+        self,
+        bound: Bound,
+        info: KernelInfo,
+        args: Sequence[LaunchArg],
+        tensors: Sequence[Tensor],
+        *,
+        fills: bool,
+    ) -> Bound:
+        """Return what runs `bound` on the buffers; `fills` says whether it writes all of its
+        outputs.
+        """
+        ...
 
 
 class Held:
@@ -73,7 +90,7 @@ class EngineKernel:
         args: tuple[LaunchArg, ...],
         places: Places,
         memory: Callable[[Handle], memoryview],
-        copies: HostCopies | None,
+        copies: Copies | None,
     ) -> Bound:
         """Bind the function to arguments, on `copies` where memory is those. Raises as `resolve`
         and the program do.
@@ -105,7 +122,7 @@ class EnginePrograms:
     """Modules and kernels that engines run."""
 
     def __init__(
-        self, memory: Callable[[Handle], memoryview], copies: HostCopies | None = None
+        self, memory: Callable[[Handle], memoryview], copies: Copies | None = None
     ) -> None:
         """`memory` gives the bytes of a buffer, in place or as one of `copies`, by one object as
         long as they are there; `forget_memory` is to be called before they go.
