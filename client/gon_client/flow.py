@@ -53,12 +53,13 @@ _Placed: TypeAlias = tuple[int, tuple[int, ...], np.dtype[np.generic]]
 
 class _Layout(NamedTuple):
     """How what a call writes lies in one buffer of `size_bytes`; `made_for` are the bytes of its
-    data, and of its result if they were given.
+    data, and of its result if they were given, `sizes` those of its result if it has one.
     """
 
     made_for: tuple[int, int | None]
     size_bytes: int
     arrays: Sequence[_Placed]
+    sizes: tuple[int, ...]
 
 
 def flow_on(device: Models, stages: Flow | Sequence[Stage], chunk_bytes: int | None) -> DeviceFlow:
@@ -138,9 +139,7 @@ class DeviceFlow:
         arrays = [
             DeviceArray(buffer, offset, shape, dtype) for offset, shape, dtype in latest.arrays
         ]
-        room = arrays.pop(0) if self._has_result else None
-        lengths, *written = arrays
-        return Places(room, lengths, dict(zip(self._stages, written, strict=True)))
+        return Places(tuple(arrays), latest.sizes, self._stages)
 
     def _laid_out(self, size_bytes: int, result_bytes: int | None) -> _Layout:
         """Return how what a call writes lies in its buffer. Raises InvalidArgument."""
@@ -158,7 +157,8 @@ class DeviceFlow:
         for shape, dtype in wanted:
             arrays.append((end, shape, dtype))
             end += -(-math.prod(shape) * dtype.itemsize // _APART_BYTES) * _APART_BYTES
-        return _Layout((size_bytes, result_bytes), end, arrays)
+        sizes = arrays[0][1] if self._has_result else ()
+        return _Layout((size_bytes, result_bytes), end, arrays, sizes)
 
     def _checked(self, values: Mapping[str, bytes]) -> tuple[list[bytes], dict[str, bytes]]:
         """Return a value for each argument, in their order, and of these the nonces that it
@@ -198,20 +198,30 @@ class DeviceFlow:
 
 
 class Places:
-    """Where a call writes: its bytes, if it lets some out; how many; what stages give beside; and
-    how these stand among a launch's arguments.
+    """Where a call writes, as it stands among a launch's arguments: its bytes, if it lets some out;
+    how many; what `stages` give beside. `sizes` is how many bytes it has room for.
     """
 
-    __slots__ = ("arrays", "lengths", "room", "sizes", "written")
+    __slots__ = ("arrays", "sizes", "stages")
 
     def __init__(
-        self, room: DeviceArray | None, lengths: DeviceArray, written: Mapping[int, DeviceArray]
+        self, arrays: tuple[DeviceArray, ...], sizes: tuple[int, ...], stages: Sequence[int]
     ) -> None:
-        self.room = room
-        self.lengths = lengths
-        self.written = written
-        self.arrays = (*(() if room is None else (room,)), lengths, *written.values())
-        self.sizes = () if room is None else room.shape
+        self.arrays = arrays
+        self.sizes = sizes
+        self.stages = stages
+
+    @property
+    def room(self) -> DeviceArray | None:
+        return self.arrays[0] if self.sizes else None
+
+    @property
+    def lengths(self) -> DeviceArray:
+        return self.arrays[len(self.sizes)]
+
+    def written(self, stage: int) -> DeviceArray:
+        """Return what a stage gives beside the bytes."""
+        return self.arrays[len(self.sizes) + 1 + self.stages.index(stage)]
 
 
 class FlowResult:
@@ -253,9 +263,10 @@ class FlowResult:
         """All that the bytes were given room for; does not wait. Raises InvalidArgument where the
         flow's last stage lets no bytes out.
         """
-        if self._places.room is None:
+        room = self._places.room
+        if room is None:
             raise InvalidArgument("the flow's last stage lets no bytes out")
-        return self._places.room
+        return room
 
     def digest(self, stage: int | None = None) -> bytes:
         """Return what a checksum gave: that of `stage`, counted from 0, or of the only one. Waits.
@@ -263,7 +274,7 @@ class FlowResult:
         Raises InvalidArgument where there is none, or more than one and no `stage`.
         """
         side, _ = self._side(stage, digest=True)
-        return self._places.written[side.stage].get(stream=self._stream).tobytes()
+        return self._places.written(side.stage).get(stream=self._stream).tobytes()
 
     def count(self, stage: int | None = None) -> int:
         """Return how many matches a scan found; `stage` as in `digest`. Waits."""
@@ -278,7 +289,7 @@ class FlowResult:
         kept = min(self._all_lengths()[place + 1], side.rows)
         if not kept:
             return np.empty((0, side.columns), np.uint64)
-        rows = self._places.written[side.stage][:kept]
+        rows = self._places.written(side.stage)[:kept]
         return np.asarray(rows.get(stream=self._stream), np.uint64)
 
     def places_for(self, flow: DeviceFlow) -> Places:

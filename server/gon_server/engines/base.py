@@ -71,7 +71,7 @@ class Uses:
 class Bound(Protocol):
     """A function and what it is to be run on."""
 
-    def run(self, data: Sequence[bytes] = ()) -> None:
+    def run(self, data: Sequence[bytes] = (), /) -> None:
         """Run it; `data` are the bytes that the function takes by value, in the order of their
         parameters, each of its size. The outputs are written when this returns. Raises
         InvalidArgument for inputs that the program refuses, DeviceError for what fails in it;

@@ -19,10 +19,11 @@ from gon.flow import Flow, decode, encode, name_of, scans
 from gon.flow_shape import FUNCTION, arguments, has_result, lengths_count, sides
 from gon.model import KernelInfo
 from gon_server.engines.base import Bound, Tensor, Uses
+from gon_server.engines.dpu.aes_gcm import Whole
 from gon_server.engines.dpu.patterns import compile_patterns, load_patterns
 from gon_server.engines.dpu.running import Outputs, Run
 from gon_server.engines.dpu.scan_driver import ScanDatabase
-from gon_server.engines.dpu.whole import Whole, whole_run
+from gon_server.engines.dpu.whole import whole_run
 from gon_server.engines.signature import data, function, tensor
 
 _NOTHING: Final = np.empty(0, np.uint8)
@@ -86,31 +87,38 @@ class FlowProgram:
         written = cast("tuple[NDArray[np.uint64], ...]", tuple(given))
         made = Outputs(result.data, lengths, written)
         whole = whole_run(self.flow, data.data, made)
-        return _BoundFlow(self.flow, self._databases, self._names, data.data, made, whole)
+        if whole is not None:
+            return _WholeFlow(whole)
+        return _BoundFlow(self.flow, self._databases, self._names, data.data, made)
 
     def unload(self) -> None:
         self._databases.clear()
 
 
+class _WholeFlow:
+    """A flow that is one call of its library, as gon_server.engines.base.Bound: `run` is that, and
+    raises MemoryError where there is none.
+    """
+
+    __slots__ = ("run",)
+
+    def __init__(self, run: Whole) -> None:
+        self.run = run
+
+
 @dataclass(slots=True)
 class _BoundFlow:
-    """A flow and where its data and outputs lie; `names` are those of its arguments, `whole` runs
-    it in one call, where that can be.
-    """
+    """A flow and where its data and outputs lie; `names` are those of its arguments."""
 
     flow: Flow
     databases: Sequence[ScanDatabase]
     names: Sequence[str]
     octets: memoryview
     outputs: Outputs
-    whole: Whole | None
 
     def run(self, data: Sequence[bytes] = ()) -> None:
         """Raises LimitExceeded, CorruptData, IntegrityError, OutOfMemory, DeviceError."""
         try:
-            if self.whole is not None:
-                self.whole(data)
-                return
             values = dict(zip(self.names, data, strict=True))
             Run(self.flow, self.databases, self.octets, values, self.outputs).run()
         except GonError:

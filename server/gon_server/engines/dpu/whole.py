@@ -10,18 +10,13 @@ with the sizes is left to that, which says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from typing import Final
 
-from gon.errors import IntegrityError
 from gon.flow import TAG_BYTES, Decrypt, Encrypt, Flow
 from gon.flow_limits import FLOW_DATA_BYTES_MAX
 from gon.flow_shape import arguments
-from gon_server.engines.dpu.aes_gcm import decrypt_whole, encrypt_whole
+from gon_server.engines.dpu.aes_gcm import Whole, decrypting_whole, encrypting_whole
 from gon_server.engines.dpu.running import Outputs
-
-# A run, of the bytes that the flow's arguments are.
-Whole: TypeAlias = Callable[[Sequence[bytes]], None]
 
 # What the library takes at once.
 _WHOLE_BYTES_MAX: Final = min(FLOW_DATA_BYTES_MAX, (1 << 31) - 1 - TAG_BYTES)
@@ -36,44 +31,13 @@ def whole_run(flow: Flow, data: memoryview, outputs: Outputs) -> Whole | None:
     match stage:
         case Encrypt(key=key, nonce=nonce):
             size = data.nbytes + TAG_BYTES
-            make = _encrypting
+            make = encrypting_whole
         case Decrypt(key=key, nonce=nonce):
             size = data.nbytes - TAG_BYTES
-            make = _decrypting
+            make = decrypting_whole
         case _:
             return None
     if not 0 <= size <= outputs.result.nbytes:
         return None
-    return make(data, outputs.result[:size], outputs, names.index(key), names.index(nonce))
-
-
-def _encrypting(
-    data: memoryview, target: memoryview, outputs: Outputs, key: int, nonce: int
-) -> Whole:
-    size, lengths = target.nbytes, outputs.lengths
-
-    def run(given: Sequence[bytes]) -> None:
-        encrypt_whole(data, target, given[key], given[nonce])
-        lengths[0] = size
-
-    return run
-
-
-def _decrypting(
-    data: memoryview, target: memoryview, outputs: Outputs, key: int, nonce: int
-) -> Whole:
-    """Raises IntegrityError, and leaves nothing of what was decrypted, if the data is not what its
-    tag says.
-    """
-    size, lengths = target.nbytes, outputs.lengths
-
-    def run(given: Sequence[bytes]) -> None:
-        try:
-            decrypt_whole(data, target, given[key], given[nonce])
-        except IntegrityError:
-            target[:] = bytes(size)
-            lengths[0] = 0
-            raise
-        lengths[0] = size
-
-    return run
+    target = outputs.result[:size]
+    return make(data, target, outputs.lengths, names.index(key), names.index(nonce))
