@@ -99,6 +99,16 @@ def test_functions_run_in_place(opened: str) -> None:
     unit.close()
 
 
+@pytest.mark.parametrize("opened", ["sim", "opencl"])
+def test_a_function_has_run_when_its_launch_returns(opened: str) -> None:
+    """On whatever stream, so that nothing else of the unit happens meanwhile."""
+    bench = Bench(OPENED[opened]())
+    bench.unit.create_stream(STREAM)
+    bench.unit.launch(STREAM, KERNEL, ONE, ONE, 0, args(X, Y, 2))
+    assert bytes(bench.unit.memory_of(Y)) == bytes([2]) * SIZE
+    bench.unit.close()
+
+
 def test_events_order_functions_among_streams(bench: Bench) -> None:
     unit = bench.unit
     unit.create_stream(STREAM)
