@@ -7,6 +7,7 @@ cdef class Port:
         Py_ssize_t size
     ) except -1
     cdef int sync(self, uint64_t stream) except -1
+    cdef int renew(self, uint64_t buffer, uint64_t size) except -1
     cdef int note(self, uint64_t stream, uint64_t event) except -1
     cdef int times(self, uint64_t event, uint64_t* at) except -1
     cdef uint8_t* window(

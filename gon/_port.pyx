@@ -23,6 +23,12 @@ cdef class Port:
         """
         return 0
 
+    cdef int renew(self, uint64_t buffer, uint64_t size) except -1:
+        """Let a buffer of that size be a new one by the same handle, where it may be the same
+        memory; return 1, or 0 if nothing was done. No image has to do with it.
+        """
+        return 0
+
     cdef int note(self, uint64_t stream, uint64_t event) except -1:
         """Let an event be the stream's last command (gon.timing); return 1, or 0 if nothing was
         done.

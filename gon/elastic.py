@@ -41,6 +41,11 @@ class HoldsPrograms(Protocol):
 class InPlace(Protocol):
     """What a device may give besides: its buffers' own memory, where that is this process's."""
 
+    @property
+    def in_place(self) -> bool:
+        """Whether that is so; fixed."""
+        ...
+
     def memory_of(self, buffer: Handle) -> memoryview:
         """Return all bytes of a buffer, in place, for as long as there is the buffer; whoever uses
         them orders that among the streams himself. It is the same object each time, and may be that

@@ -17,6 +17,7 @@ class Personality(msgspec.Struct, frozen=True):
     """One personality. `kernels` says whether it takes every format of the device below; `formats`
     are those of engines. `elements` are the types of elements it admits, () for all; `dynamic`
     whether shapes may be known only when a program runs; `refuses` are operations that it has not.
+    `one_memory` says that it is nothing where buffers are not the host's memory.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Personality(msgspec.Struct, frozen=True):
     elements: tuple[str, ...] = ()
     dynamic: bool = True
     refuses: tuple[str, ...] = ()
+    one_memory: bool = False
     stands_for: str = ""
     native_form: str = ""
     not_emulated: str = ""
@@ -102,6 +104,7 @@ PERSONALITIES: tuple[Personality, ...] = (
         name="apu",
         formats=("array",),
         kernels=True,
+        one_memory=True,
         stands_for="a processor with its GPU in one memory, as AMD's MI300A: what the host writes "
         "a kernel sees, and back, with no copy",
         native_form="kernels (HIP, OpenCL) over memory that the host has too",

@@ -47,24 +47,29 @@ class FakeProgram:
         self.size_bytes = 1000 * len(names)
         self.places: list[tuple[int, ...]] = []
         self.unloads = 0
+        # Whether runs write all of their outputs; what they leave at their end.
+        self.fills = True
+        self.leaves = 0
 
     def bind(
         self, function: str, tensors: Sequence[Tensor], values: Mapping[str, bytes]
     ) -> FakeBound:
         self.places.append(tuple(each.ctypes.data for each in tensors))
-        return FakeBound(function, tensors, np.frombuffer(values["add"], tensors[0].dtype))
+        add = np.frombuffer(values["add"], tensors[0].dtype)
+        return FakeBound(function, tensors, add, self.leaves)
 
     def unload(self) -> None:
         self.unloads += 1
 
 
 class FakeBound:
-    def __init__(self, function: str, tensors: Sequence[Tensor], add: Tensor) -> None:
+    def __init__(self, function: str, tensors: Sequence[Tensor], add: Tensor, leaves: int) -> None:
         self.function = function
         self.x, self.y = tensors
         self.add = add
+        self.written = len(self.y) - leaves
 
-    def run(self) -> None:
+    def run(self, data: Sequence[bytes] = ()) -> None:
         if self.function == "fails":
             raise DeviceError("it fails, as it is named")
-        np.add(self.x, self.add, out=self.y)
+        np.add(self.x[: self.written], self.add, out=self.y[: self.written])

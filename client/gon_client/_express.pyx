@@ -384,6 +384,17 @@ cdef class Express:
         cdef uint8_t* at = put_number(put_number(put_array(op, 2), _TAG_FREE), buffer)
         self.queue(op, at - op, caller())
 
+    def renew(self, uint64_t buffer, uint64_t size_bytes):
+        """Queue the end of a buffer, and a new one by the same handle."""
+        cdef uint8_t[2 + 2 * NUMBER_BYTES] op
+        cdef uint8_t* at = put_number(put_number(put_array(op, 2), _TAG_FREE), buffer)
+        origin = caller()
+        self._open()
+        self._outbox.put(op, at - op, origin)
+        at = put_number(put_array(op, 3), _TAG_ALLOCATE)
+        at = put_number(put_number(at, buffer), size_bytes)
+        self.queue(op, at - op, origin)
+
     def write(self, uint64_t stream, uint64_t buffer, uint64_t offset, data):
         """Queue a write of at most INLINE_BYTES_MAX contiguous bytes."""
         cdef Py_buffer view

@@ -147,6 +147,21 @@ cdef bytes _code(config):
     return made
 
 
+cdef bint _are(tuple arrays, tensors) except -1:
+    """Return whether these are arrays of those shapes and elements; the rest is asked as for any
+    launch.
+    """
+    cdef Py_ssize_t index = 0
+    if len(arrays) != len(tensors):
+        return False
+    for shape, dtype in tensors:
+        array = arrays[index]
+        if type(array) is not DeviceArray or array.dtype is not dtype or array.shape != shape:
+            return False
+        index += 1
+    return True
+
+
 cdef class Launcher:
     """One kernel's quick way, made with the kernel; it keeps none of its arguments."""
 
@@ -166,16 +181,23 @@ cdef class Launcher:
         (gon_client.function); False if that is left to the long way.
         """
         cdef tuple args = (*inputs, output)
-        cdef Py_ssize_t index = 0
-        if len(args) != len(tensors):
-            return False
-        for shape, dtype in tensors:
-            array = args[index]
-            # The rest is asked as for any launch.
-            if type(array) is not DeviceArray or array.dtype is not dtype or array.shape != shape:
-                return False
-            index += 1
-        return self.queue(stream, config, args) == 1
+        return _are(args, tensors) and self.queue(stream, config, args) == 1
+
+    def anew(self, stream, config, kernel, plan, tuple inputs):
+        """Launch a function's call like an earlier one that made its outputs, if its inputs are as
+        that one's were; return what it makes, None if that is left to the long way.
+        """
+        cdef tuple made, args
+        if not plan.makes or len(inputs) != plan.inputs or not _are(inputs, plan.tensors):
+            return None
+        allocate = self._device.allocate
+        made = tuple([
+            DeviceArray(allocate(size), 0, shape, dtype) for size, shape, dtype in plan.outputs
+        ])
+        args = inputs + made
+        if not self.queue(stream, config, args):
+            launch_plainly(stream, config, kernel, *args)
+        return made
 
     cdef int queue(self, object stream, object config, tuple args) except -1:
         """Queue a launch; 0 if it is left to the long way, which also says what is wrong."""

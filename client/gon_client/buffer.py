@@ -7,7 +7,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from gon.device import SETTLED, KnownWrite, Pending, Waiting
 from gon.errors import InvalidArgument
@@ -57,6 +57,12 @@ def check_kind(given: object, kind: type, what: str) -> None:
     """Raise InvalidArgument for what is of another kind, as a name of a graph is."""
     if not isinstance(given, kind):
         raise InvalidArgument(f"{what} must be of type {kind.__name__}: {given!r}")
+
+
+def contiguous(data: ArrayLike, dtype: DTypeLike | None) -> HostArray:
+    """Return `data` as a C-contiguous array, of no dimensions where it has none."""
+    host = np.ascontiguousarray(data, dtype=dtype)
+    return host.reshape(np.shape(data)) if host.ndim == 0 or np.ndim(data) == 0 else host
 
 
 def host_bytes(array: HostArray, what: str, *, writable: bool = False) -> memoryview:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import math
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -33,9 +32,10 @@ from gon.model import (
 from gon.personalities import GPU
 from gon.transport.base import Link
 from gon_client.array import DeviceArray, shape_of
-from gon_client.buffer import Buffer, check_kind, host_bytes
+from gon_client.buffer import Buffer, check_kind, contiguous, host_bytes
 from gon_client.counts import LinkCounts
 from gon_client.event import Event
+from gon_client.forgotten import Forgotten
 from gon_client.graph import Capture, Graph
 from gon_client.models import Models
 from gon_client.module import Kernel, Module
@@ -75,16 +75,15 @@ class Device(Models):
         """`express` is the quick way of launches, `lead` leads the device's links through another,
         where it has these. `held_up` tells how many bytes of freed buffers are not back yet.
         """
-        # What is called: `_own`, or what stands for it while a graph is captured.
-        self.contract = self._own = contract
+        # What is called: `own_contract`, or what stands for it while a graph is captured.
+        self.contract = self.own_contract = contract
         self.express, self._where = express, where
         self.memory_bytes = self._free_bytes = memory_bytes
         self._counts, self._held_up = counts, held_up
         self._on_close, self.lead = on_close, lead
         self.configuration = Configuration(personality)
         self._handles = itertools.count(1)
-        # What finalizers leave: they run anywhere, so they only note what is to be given back.
-        self._dropped: deque[tuple[Callable[[Handle], None], Handle]] = deque()
+        self._dropped = Forgotten()
         self._closed = False
         # What is being captured; graphs there are; buffers closed so far, by which graphs know.
         self.capturing: Capture | None = None
@@ -122,7 +121,19 @@ class Device(Models):
         """Return a new buffer of zeros. Raises OutOfMemory when the lease has no room for it."""
         if size_bytes < 1:
             raise InvalidArgument(f"a buffer of {size_bytes} bytes; at least 1 is needed")
-        handle = self.hold(size_bytes, lambda new: self.contract.allocate(new, size_bytes))
+        handle = None
+        if self.capturing is None and not self._closed:
+            handle = self._dropped.take_buffer(size_bytes)
+        if handle is None:
+            handle = self._handle_for(size_bytes)
+            self.contract.allocate(handle, size_bytes)
+            self._free_bytes -= size_bytes
+        elif self.express is not None:
+            self.express.renew(handle, size_bytes)
+        else:
+            self.forget_buffer(handle, size_bytes)
+            self.contract.allocate(handle, size_bytes)
+            self._free_bytes -= size_bytes
         return Buffer(self, handle, size_bytes, size_bytes)
 
     def zeros(self, shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> DeviceArray:
@@ -152,16 +163,13 @@ class Device(Models):
         self, datas: Sequence[ArrayLike], dtype: DTypeLike | None = None, *, cache: bool = False
     ) -> list[DeviceArray]:
         """Return new arrays, as `asarray` does; with `cache` all questions share round trips."""
-        arrays: list[DeviceArray] = []
-        writes: list[KnownWrite] = []
-        for data in datas:
-            host = np.ascontiguousarray(data, dtype=dtype)
-            if host.ndim == 0 or np.ndim(data) == 0:
-                host = host.reshape(np.shape(data))
-            array = self.zeros(host.shape, host.dtype)
-            arrays.append(array)
-            if host.nbytes:
-                writes.append(KnownWrite(array.buffer.handle, 0, host_bytes(host, "data")))
+        hosts = [contiguous(data, dtype) for data in datas]
+        arrays = [self.zeros(host.shape, host.dtype) for host in hosts]
+        writes = [
+            KnownWrite(array.buffer.handle, 0, host_bytes(host, "data"))
+            for array, host in zip(arrays, hosts, strict=True)
+            if host.nbytes
+        ]
         if writes:
             self.write_first(writes, cache=cache)
         return arrays
@@ -280,7 +288,7 @@ class Device(Models):
         """End the capture, if there is one."""
         capture, self.capturing = self.capturing, None
         if capture is not None:
-            self.contract = self._own
+            self.contract = self.own_contract
             if self.express is not None:
                 self.express.capturing = False
 
@@ -303,9 +311,6 @@ class Device(Models):
         """Close a graph now."""
         self.contract.close_graph(handle)
         self._graphs -= 1
-
-    def drop_graph(self, handle: Handle) -> None:
-        self._dropped.append((self.forget_graph, handle))
 
     def write(self, stream: Handle, writes: Sequence[KnownWrite], *, cache: bool) -> None:
         """Write host memory to buffers, by its content if that is wanted and the host keeps any."""
@@ -342,13 +347,17 @@ class Device(Models):
 
     def hold(self, size_bytes: int, make: Callable[[Handle], None]) -> Handle:
         """Return the handle of what `make` makes of so many bytes. Raises OutOfMemory."""
-        self._collect()
-        if size_bytes > (free := self._free_bytes - self._held_up()):
-            raise OutOfMemory(f"{size_bytes} bytes asked for, {free} bytes of this device are free")
-        handle = self._new_handle()
+        handle = self._handle_for(size_bytes)
         make(handle)
         self._free_bytes -= size_bytes
         return handle
+
+    def _handle_for(self, size_bytes: int) -> Handle:
+        """Return a new handle for so many bytes. Raises OutOfMemory."""
+        self._collect()
+        if size_bytes > (free := self._free_bytes - self._held_up()):
+            raise OutOfMemory(f"{size_bytes} bytes asked for, {free} bytes of this device are free")
+        return self._new_handle()
 
     def make_kernel(self, module: Handle, info: KernelInfo) -> Kernel:
         self._collect()
@@ -368,25 +377,21 @@ class Device(Models):
         self._free_bytes += held_bytes
 
     def drop_buffer(self, handle: Handle, held_bytes: int) -> None:
-        self._dropped.append((lambda buffer: self.forget_buffer(buffer, held_bytes), handle))
+        """Note a buffer that the program has forgotten; for finalizers, as `drop`."""
+        self._dropped.append((None, handle, held_bytes))
 
-    def drop_stream(self, handle: Handle) -> None:
-        self._dropped.append((self._own.close_stream, handle))
-
-    def drop_event(self, handle: Handle) -> None:
-        self._dropped.append((self._own.close_event, handle))
-
-    def drop_kernel(self, handle: Handle) -> None:
-        self._dropped.append((self._own.close_kernel, handle))
-
-    def drop_module(self, handle: Handle) -> None:
-        self._dropped.append((self._own.unload, handle))
+    def drop(self, give_back: Callable[[Handle], None], handle: Handle) -> None:
+        """Note what the program has forgotten, and what gives it back."""
+        self._dropped.append((give_back, handle, 0))
 
     def _collect(self) -> None:
         """Give back what finalizers have noted; not while a graph is captured."""
         while self._dropped and self.capturing is None:
-            give_back, handle = self._dropped.popleft()
-            give_back(handle)
+            give_back, handle, held_bytes = self._dropped.popleft()
+            if give_back is None:
+                self.forget_buffer(handle, held_bytes)
+            else:
+                give_back(handle)
 
     def _new_handle(self) -> Handle:
         if self._closed:

@@ -45,4 +45,4 @@ class Event:
     def __del__(self) -> None:
         if not self._closed:
             self._closed = True
-            self.device.drop_event(self.handle)
+            self.device.drop(self.device.own_contract.close_event, self.handle)

@@ -41,7 +41,7 @@ class Output(NamedTuple):
     dtype: np.dtype[np.generic]
 
 
-class _Plan(NamedTuple):
+class Plan(NamedTuple):
     """What follows from the tensors of a call, which are as many inputs, and outputs where it makes
     none: arguments of the values, what outputs are made.
     """
@@ -85,13 +85,13 @@ class Function:
         self._places = [places.get(id(param), values.get(param.name, 0)) for param in params]
         self._in_order = self._places == list(range(len(params)))
         launcher = kernel.launcher
-        # What queues a call like the last one, into an output that is there, natively.
-        self._again = None
+        # What queues a call like the last one natively.
+        self._quick = None
         if launcher is not None and self._in_order and not self._values:
-            self._again = launcher.again
+            self._quick = launcher
         # By what the tensors are; the last one that was gone by.
-        self._plans: dict[object, _Plan] = {}
-        self._latest: _Plan | None = None
+        self._plans: dict[object, Plan] = {}
+        self._latest: Plan | None = None
 
     def __repr__(self) -> str:
         def told(params: Sequence[Param]) -> str:
@@ -119,12 +119,19 @@ class Function:
 
         Raises KernelArgumentError (count, type or shape, naming what was given), BadHandle.
         """
-        again, latest = self._again, self._latest
-        if again is not None and latest is not None and type(out) is DeviceArray and not values:
-            if stream is None:
-                stream = self.kernel.device.default_stream
-            fits = not latest.makes and len(inputs) == latest.inputs
-            if fits and again(stream, _ONCE, latest.tensors, inputs, out):
+        quick, latest = self._quick, self._latest
+        if quick is not None and latest is not None and not values:
+            on = stream or self.kernel.device.default_stream
+            if out is None:
+                made = quick.anew(on, _ONCE, self.kernel, latest, inputs)
+                if made is not None:
+                    return made[0] if len(made) == 1 else made
+            elif (
+                type(out) is DeviceArray
+                and not latest.makes
+                and len(inputs) == latest.inputs
+                and quick.again(on, _ONCE, latest.tensors, inputs, out)
+            ):
                 return out
         device, makes = self.kernel.device, out is None
         results = () if out is None else _listed(out)
@@ -156,7 +163,7 @@ class Function:
         values: Mapping[str, object],
         *,
         makes: bool,
-    ) -> _Plan:
+    ) -> Plan:
         """Return the plan of a call, one that is kept or a new one. Raises as a call."""
         key = None if values else _key_of(inputs, given, makes=makes)
         plan = self._plans.get(key)
@@ -180,7 +187,7 @@ class Function:
         values: Mapping[str, object],
         *,
         makes: bool,
-    ) -> _Plan:
+    ) -> Plan:
         """Check what the function is given, and find what follows from it."""
         dims: dict[str, int] = {}
         told_by: dict[str, str] = {}
@@ -194,7 +201,7 @@ class Function:
         outputs = [self._output(param, dims) for param in self._outputs] if makes else []
         tensors = [(tuple(array.shape), array.dtype) for array in given]
         worth = [self._value(name, dims, values) for name in self._values]
-        return _Plan(len(inputs), makes, tensors, worth, outputs)
+        return Plan(len(inputs), makes, tensors, worth, outputs)
 
     def _output(self, param: Param, dims: Mapping[str, int]) -> Output:
         shape: list[int] = []

@@ -386,7 +386,7 @@ class Graph:
     def __del__(self) -> None:
         if not self._closed and self._handle is not None:
             self._closed = True
-            self.device.drop_graph(self._handle)
+            self.device.drop(self.device.forget_graph, self._handle)
 
 
 def _replacement(name: str, slot: Slot, value: object) -> LaunchArg:

@@ -146,7 +146,8 @@ class Image:
     def __del__(self) -> None:
         if not self.closed:
             self.closed = True
-            self.device.drop_buffer(self.handle, self._held_bytes)
+            held_bytes, device = self._held_bytes, self.device
+            device.drop(lambda image: device.forget_buffer(image, held_bytes), self.handle)
 
 
 def parts_of(region: Dim3, most: int) -> Iterator[tuple[Dim3, Dim3]]:

@@ -36,7 +36,7 @@ class Kernel:
         return f"Kernel({self.info.name}({params}))"
 
     def __del__(self) -> None:
-        self.device.drop_kernel(self.handle)
+        self.device.drop(self.device.own_contract.close_kernel, self.handle)
 
 
 class Module:
@@ -97,4 +97,4 @@ class Module:
         return Function(self.get_kernel(name))
 
     def __del__(self) -> None:
-        self.device.drop_module(self.handle)
+        self.device.drop(self.device.own_contract.unload, self.handle)

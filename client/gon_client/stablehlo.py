@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike
 
 from gon.errors import InvalidArgument
 from gon_client.array import DeviceArray
-from gon_client.function import Given, Output, Outputs
+from gon_client.function import Function, Output
 from gon_client.jax_export import Exported, Jax, Sizes, Tree, is_exported, platform_index
 
 if TYPE_CHECKING:
@@ -33,23 +33,14 @@ _BYTECODE: Final = b"ML\xefR"
 _Shapes: TypeAlias = tuple[tuple[Sizes, np.dtype[np.generic]], ...]
 
 
-class StableHlo:
-    """A StableHLO program on a device, called with arrays. Made by `Device.stablehlo`."""
+class StableHlo(Function):
+    """A StableHLO program on a device, called with arrays: its first function. Made by
+    `Device.stablehlo`.
+    """
 
     def __init__(self, device: Models, code: bytes, options: str = "") -> None:
         module = device.compile(code, STABLEHLO, options)
-        self.function = module.get_function(module.kernel_names[0])
-
-    def __repr__(self) -> str:
-        return f"StableHlo({self.function!r})"
-
-    def __call__(
-        self, *inputs: Given, out: Outputs | None = None, stream: Stream | None = None
-    ) -> DeviceArray | tuple[DeviceArray, ...]:
-        """Post a call; return its result, or its results: `out`, which is needed where only the
-        caller knows their sizes, or new arrays. Raises as Function's call.
-        """
-        return self.function(*inputs, out=out, stream=stream)
+        super().__init__(module.get_kernel(module.kernel_names[0]))
 
 
 class ExportedFunction:
@@ -62,7 +53,7 @@ class ExportedFunction:
             f"--platform-index={platform_index(exported)}" if len(exported.platforms) > 1 else ""
         )
         code = exported.mlir_module_serialized
-        self._function = StableHlo(device, code, options).function
+        self._function = StableHlo(device, code, options)
         self._types = [np.dtype(cast(DTypeLike, each.dtype)) for each in exported.in_avals]
         self._results = [np.dtype(cast(DTypeLike, each.dtype)) for each in exported.out_avals]
         shapes = [each.shape for each in exported.out_avals]

@@ -63,4 +63,4 @@ class Stream:
     def __del__(self) -> None:
         if not self._closed and self.handle != DEFAULT_STREAM:
             self._closed = True
-            self.device.drop_stream(self.handle)
+            self.device.drop(self.device.own_contract.close_stream, self.handle)

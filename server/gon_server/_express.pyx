@@ -36,6 +36,8 @@ from gon.wire.packing cimport (
 )
 
 cdef enum:
+    _TAG_ALLOCATE = 1
+    _TAG_FREE = 2
     _TAG_WRITE = 3
     _TAG_READ = 4
     _TAG_SYNC = 12
@@ -58,6 +60,8 @@ cdef enum:
     _TIMES = 4
     _TIMES_BYTES = 1 + _TIMES * NUMBER_BYTES
 
+assert _ops.Allocate.__struct_config__.tag == _TAG_ALLOCATE
+assert _ops.Free.__struct_config__.tag == _TAG_FREE
 assert _ops.Write.__struct_config__.tag == _TAG_WRITE
 assert _ops.Read.__struct_config__.tag == _TAG_READ
 assert _ops.Sync.__struct_config__.tag == _TAG_SYNC
@@ -456,6 +460,12 @@ cdef class Express:
             elif tag == _TAG_SYNC and fields == 3:
                 step.tag = _TAG_SYNC
                 at = take_number(take_number(at, end, &step.stream), end, &step.subject)
+            elif tag == _TAG_ALLOCATE and fields == 3:
+                step.tag = _TAG_ALLOCATE
+                at = take_number(take_number(at, end, &step.buffer), end, &step.length)
+            elif tag == _TAG_FREE and fields == 2:
+                step.tag = _TAG_FREE
+                at = take_number(at, end, &step.buffer)
             elif tag == _TAG_NOTE and fields == 3 or tag == _TAG_TIMES and fields == 3:
                 step.tag = <int>tag
                 at = take_number(take_number(at, end, &step.stream), end, &step.subject)
@@ -506,7 +516,9 @@ cdef class Express:
         executor = self._executor
         self._answers = self._out_size = 0
         self._replies = None
-        for index in range(count):
+        index = -1
+        while index + 1 < count:
+            index += 1
             step = &self._steps[index]
             op = None
             if step.tag == 0:
@@ -517,6 +529,11 @@ cdef class Express:
                     and replay(executor, self._port, op, first + index)
                 ):
                     clean = self._clean()
+                    continue
+            elif step.tag == _TAG_FREE:
+                # A read that is held may be of this buffer.
+                if clean and not self._reading and index + 1 < count and self._renew(step):
+                    index += 1
                     continue
             elif clean and not self._may_wait_long(step):
                 try:
@@ -556,9 +573,25 @@ cdef class Express:
         """Return whether nothing is poisoned."""
         return not self._poison
 
+    cdef bint _renew(self, Step* step) except -1:
+        """Run the free of a buffer together with the next step, if that makes another of its size
+        by the same handle, and it may be the same memory; False if nothing was done.
+        """
+        cdef Step* made = step + 1
+        if made.tag != _TAG_ALLOCATE or made.buffer != step.buffer:
+            return False
+        executor = self._executor
+        return (
+            executor.quota.is_plain(made.buffer, made.length)
+            and not len(executor.pins)
+            and self._port.renew(made.buffer, made.length)
+        )
+
     cdef bint _step(self, Step* step, const uint8_t* body) except -1:
         """Run one step by the device's port; False if that is left to the executor."""
         cdef uint8_t* at
+        if step.tag == _TAG_ALLOCATE:
+            return False
         if step.tag == _TAG_LAUNCH:
             return self._port.launch(
                 step.stream, step.subject, body + step.at, step.rest_at, step.size

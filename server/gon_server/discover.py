@@ -28,7 +28,6 @@ from gon.device import Device
 from gon.elastic import InPlace
 from gon.errors import GonError
 from gon.limits import DISCOVER_TIMEOUT_S
-from gon.model import Handle
 from gon_server.engines.base import Share
 from gon_server.engines.choice import EngineRules
 from gon_server.engines.shelf import engine_formats, engines_of, open_engine
@@ -40,9 +39,6 @@ log = logging.getLogger("gond.discover")
 
 BACKENDS = "gon.devices"
 ENGINES_ASKED = "engines"
-
-# Of the buffer that is asked where it lies.
-_PROBED_BYTES = 64
 
 _Found = TypeVar("_Found", Found, FoundEngine)
 
@@ -175,24 +171,12 @@ def describe(address: str) -> Found:
             device = opener(rest)
         except (GonError, ImportError) as error:
             return Found(address, error=str(error))
-        info, in_place = device.info, _is_in_place(device)
+        # Engines work there on its buffers' own memory.
+        info, in_place = device.info, isinstance(device, InPlace) and device.in_place
         device.close()
         found = Found(address, info.kind, info.name, info.vendor, info.memory_bytes, info.formats)
         return msgspec.structs.replace(found, in_place=in_place)
     return Found(address, error=f"there is no backend {backend!r}")
-
-
-def _is_in_place(device: Device) -> bool:
-    """Return whether a buffer of the device is memory of this process, as engines need it."""
-    if not isinstance(device, InPlace):
-        return False
-    buffer = Handle(1)
-    try:
-        device.allocate(buffer, _PROBED_BYTES)
-        device.memory_of(buffer)
-    except GonError:
-        return False
-    return True
 
 
 def load_engines(rules: EngineRules) -> Iterator[FoundEngine]:

@@ -3,6 +3,7 @@ personality may change in the middle of a workload.
 
     launch ─┬─ kernel of the device below ──▶ the device, as ever (and by its port, past this)
             └─ function of an engine ──▶ the stream is waited for ──▶ engine, on the buffers' memory
+                                              or, where that is not the host's, on copies (staging)
 
 Buffers, streams and events are the device's below, whatever the personality is; only programs are
 of one. A function has run when its launch returns, behind all that was queued on its stream: so
@@ -47,6 +48,7 @@ from gon_server.engines.choice import EngineRules, asked_engine
 from gon_server.engines.programs import EnginePrograms, telling_memory
 from gon_server.engines.shelf import Shelf
 from gon_server.engines.signature import written
+from gon_server.staging import HostCopies
 
 if TYPE_CHECKING or NATIVE:
     from gon._port import Port
@@ -88,16 +90,27 @@ class ElasticUnit(GraphLoop):
         # Told what the unit has become.
         self.changed: Callable[[str], None] = lambda _personality: None
         self.info = _with_formats(base.info, personalities, shelf.rules)
-        self.memory_of = base.memory_of if isinstance(base, InPlace) else self._no_memory_of
-        self._programs = EnginePrograms(self.memory_of)
-        if isinstance(base, InPlace):
-            base.watch(self._forget_memory)
-        self._functions = self._programs.kernels
         below = base.port if isinstance(base, Ported) else None
-        self._elastic_port = (
-            None if below is None else ElasticPort(below, self._functions, self.memory_of)
-        )
-        self.port: Port | None = self._elastic_port
+        self.port: Port | None = below
+        self._elastic_port: ElasticPort | None = None
+        self._copies: HostCopies | None = None
+        self.allocate = base.allocate
+        self.in_place = isinstance(base, InPlace) and base.in_place
+        if isinstance(base, InPlace) and base.in_place:
+            self.memory_of = base.memory_of
+            self._programs = EnginePrograms(self.memory_of)
+            base.watch(self._forget_memory)
+            if below is not None:
+                self._elastic_port = ElasticPort(below, self._programs.kernels, self.memory_of)
+                self.port = self._elastic_port
+        else:
+            # The device's port knows nothing of functions, and leaves them to this.
+            self.memory_of = self._no_memory_of
+            self._copies = copies = HostCopies(base)
+            self.allocate = copies.allocate
+            self._programs = EnginePrograms(copies.memory_of, copies)
+            copies.watch(self._forget_memory)
+        self._functions = self._programs.kernels
         # Programs of the device below, and what was unloaded by a change: by then their handles are
         # the caller's still.
         self._modules: set[int] = set()
@@ -105,7 +118,6 @@ class ElasticUnit(GraphLoop):
         self._gone_modules: set[int] = set()
         self._gone_kernels: set[int] = set()
         # What is the device's own, and goes no way round.
-        self.allocate = base.allocate
         self.write, self.read = base.write, base.read
         self.copy, self.fill = base.copy, base.fill
         self.create_stream, self.close_stream = base.create_stream, base.close_stream
@@ -122,6 +134,8 @@ class ElasticUnit(GraphLoop):
 
     def free(self, buffer: Handle) -> None:
         self._forget_launches()
+        if self._copies is not None:
+            self._copies.free(buffer)
         self._base.free(buffer)
 
     def _forget_memory(self, memory: memoryview) -> None:
@@ -133,13 +147,13 @@ class ElasticUnit(GraphLoop):
             self._elastic_port.forget()
 
     def bound_memory(self, size_bytes: int) -> None:
+        if self._copies is not None:
+            self._copies.most_bytes = size_bytes
         if isinstance(self._base, Bounded):
             self._base.bound_memory(size_bytes)
 
     def _no_memory_of(self, buffer: Handle) -> memoryview:  # noqa: ARG002 - whichever it is
-        raise Unsupported(
-            f"the memory of {self.info.name} is not this host's: engines cannot reach it"
-        )
+        raise Unsupported(f"the memory of {self.info.name} is not this host's")
 
     def watch(self, gone: Callable[[memoryview], None]) -> None:
         if isinstance(self._base, InPlace):
@@ -237,6 +251,8 @@ class ElasticUnit(GraphLoop):
         function = self._functions.get(kernel)
         if function is not None:
             self._sync(stream).wait()
+            if self._copies is not None:
+                self._copies.stream = stream
             self._programs.run(function, grid, block, shared_bytes, args)
         elif kernel in self._gone_kernels:
             raise Unsupported(
@@ -312,6 +328,8 @@ class ElasticUnit(GraphLoop):
         self._gone_modules |= self._modules | set(self._programs.modules)
         self._forget_launches()
         self._programs.clear()
+        if self._copies is not None:
+            self._copies.clear()
         for kernel in self._kernels:
             self._base.close_kernel(Handle(kernel))
         for module in self._modules:

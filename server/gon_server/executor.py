@@ -63,8 +63,8 @@ class Executor:
             "Callable[[int, int, Dim3, Dim3, int, Sequence[LaunchArg]], None]", device.launch
         )
         self._sync = cast("Callable[[int], Pending]", device.sync)
-        self._quota = Quota(memory_bytes)
-        self._modules = LeaseModules(device, load or device.load, self._quota, program_bytes)
+        self.quota = Quota(memory_bytes)
+        self._modules = LeaseModules(device, load or device.load, self.quota, program_bytes)
         if isinstance(device, Bounded):
             device.bound_memory(memory_bytes)
         self._live: set[Key] = {_DEFAULT}
@@ -77,7 +77,7 @@ class Executor:
         self._upload: tuple[ops.Write | ops.WritePart, int] | None = None
 
     def __repr__(self) -> str:
-        return f"Executor({self._quota!r}, {len(self._poison)} handles poisoned)"
+        return f"Executor({self.quota!r}, {len(self._poison)} handles poisoned)"
 
     def run(self, batch: Batch, *, skip: int = 0) -> list[Reply]:
         """Run the ops of a batch after the first `skip`; return the replies, but for held waits'.
@@ -252,27 +252,27 @@ class Executor:
     def _make_or_free(self, op: ops.Allocate | ops.Free | image_ops.CreateImage) -> None:
         if isinstance(op, image_ops.CreateImage):
             self._look_at_pins()
-            if (Noun.BUFFER, op.buffer) in self._live and op.buffer not in self._quota.sizes:
+            if (Noun.BUFFER, op.buffer) in self._live and op.buffer not in self.quota.sizes:
                 raise InvalidArgument("an image over a module's variable")
             size_bytes, pixels = image_size(op)
-            self._quota.ask(size_bytes, "an image of")
+            self.quota.ask(size_bytes, "an image of")
             create_image(self._device, op)
-            self._quota.add_image(op.image, size_bytes, pixels, op.buffer)
+            self.quota.add_image(op.image, size_bytes, pixels, op.buffer)
             self._live.add((Noun.BUFFER, op.image))
             return
         key = (Noun.BUFFER, op.buffer)
         if isinstance(op, ops.Allocate):
             self._look_at_pins()
-            self._quota.ask(op.size_bytes, "a buffer of")
+            self.quota.ask(op.size_bytes, "a buffer of")
             self._device.allocate(Handle(op.buffer), op.size_bytes)
-            self._quota.add(op.buffer, op.size_bytes)
+            self.quota.add(op.buffer, op.size_bytes)
             self._live.add(key)
         elif not self.pins.holds_up(op):
             try:
                 self._device.free(Handle(op.buffer))
             finally:
                 # Freed, even where that meets the failure of what was queued before it.
-                self._quota.drop(op.buffer)
+                self.quota.drop(op.buffer)
                 self._live.discard(key)
                 self._modules.forget(key)
 
@@ -350,7 +350,7 @@ class Executor:
         return answer
 
     def _footprint(self, op: AnyOp) -> Footprint:
-        return footprint(op, self._quota.sizes, self._written_by, self._quota.pixels)
+        return footprint(op, self.quota.sizes, self._written_by, self.quota.pixels)
 
     def _written_by(self, op: AnyLaunch) -> list[Handle]:
         if (Noun.KERNEL, op.kernel) not in self._live:

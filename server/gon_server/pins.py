@@ -26,6 +26,10 @@ class Pins:
     def __repr__(self) -> str:
         return f"Pins({len(self._uses)} buffers, {len(self.late)} to be freed)"
 
+    def __len__(self) -> int:
+        """Return how many buffers are in use."""
+        return len(self._uses)
+
     def hold(self, buffer: int) -> None:
         self._uses[buffer] += 1
 

@@ -54,6 +54,10 @@ class Quota:
         self.sizes[buffer] = size_bytes
         self._used_bytes += size_bytes
 
+    def is_plain(self, buffer: int, size_bytes: int) -> bool:
+        """Return whether that is a buffer of this size, and no image can have to do with it."""
+        return self.sizes.get(buffer) == size_bytes and not self.pixels
+
     def add_image(self, image: int, size_bytes: int, pixels: int, buffer: int = 0) -> None:
         """Take a new image's memory; one that lies over a buffer has none, and keeps that."""
         self.add(image, size_bytes)

@@ -18,15 +18,7 @@ from gon.personalities import GPU as PERSONALITY
 from gon.personalities import Personality
 from gon_server.config import Settings, UnitSettings
 from gon_server.engines.choice import NO_RULES, EngineRules
-from gon_server.offers import (
-    FoundEngine,
-    allowed,
-    check_rules,
-    known_personalities,
-    offered,
-    told,
-    withheld,
-)
+from gon_server.offers import FoundEngine, check_rules, known_personalities, offers_of
 from gon_server.walls import NO_WALLS, Walls
 
 GPU = "gpu"
@@ -46,6 +38,7 @@ _CPU_RUNTIMES = {"x86_64": ("Intel", "Portable"), "": ("Portable", "Intel")}
 _ANY_CPU = "opencl:"
 
 _GIB = 1 << 30
+_NO_WALLS = "walls are required, and hardware has none around engines"
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -79,8 +72,9 @@ class UnitSpec:
 
     `formats` are those of kernels; `may_be` the personalities that it may be loaded to be,
     `engines` what runs the other formats, by the site's `rules`; `withheld` are personalities that
-    those rules leave out, each with the reason; `walls` stand around its workers. `in_place`
-    says whether engines reach its buffers, `software` whether kernels run on the host's processor.
+    it does not offer, each with the reason; `walls` stand around its workers. `in_place` says
+    whether engines work on its buffers or on copies, `software` whether kernels run on the host's
+    processor.
     """
 
     id: str
@@ -118,6 +112,10 @@ class UnitSpec:
     @property
     def slice_bytes(self) -> int:
         return self.memory_bytes // self.slices
+
+    def copies_for(self, wanted: Sequence[str]) -> bool:
+        """Return whether engines of such personalities would work on copies of its buffers."""
+        return not self.in_place and any(x.formats for x in self.may_be if x.name in wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +213,11 @@ class UnitBook:
         if not fits:
             free = "; ".join(self._free_text(spec) for spec in able)
             raise LeaseRefused(f"no unit has {_wanted(memory_bytes)} free: {free}")
-        return min(fits, key=lambda s: (_RANK.get(s.kind, 3), -self._free[s.id] / s.slices))
+        return min(fits, key=lambda spec: self._rank(spec, wanted))
+
+    def _rank(self, spec: UnitSpec, wanted: Sequence[str]) -> tuple[bool, int, float]:
+        free = self._free[spec.id] / spec.slices
+        return spec.copies_for(wanted), _RANK.get(spec.kind, 3), -free
 
     def _require(self, spec: UnitSpec, need: int, memory_bytes: int) -> None:
         if need > spec.slices:
@@ -291,24 +293,15 @@ def _with_offers(
     engines: Sequence[FoundEngine],
     settings: Settings,
 ) -> UnitSpec:
-    in_place = spec.in_place or spec.kind == EAGPHPU
     rules = settings.engine_rules(spec.id)
     # What the site wants it must be able to have; what one unit forbids, another may still want.
     check_rules(EngineRules(forbidden=rules.forbidden), engines)
-    usable = allowed(engines, rules)
-    may_be = offered(known, usable, in_place=in_place)
     wanted = tuple(each for each in rules.chosen if not rules.why_not(*each))
     kept = EngineRules(wanted, rules.forbidden)
-    if not in_place:
-        # That no engine runs here is no rule's doing; they hold all the same.
-        return replace(spec, may_be=may_be, rules=kept)
-    return replace(
-        spec,
-        may_be=may_be,
-        engines=told(usable, kept),
-        rules=kept,
-        withheld=withheld(known, usable, rules),
-    )
+    in_place = spec.in_place or spec.software
+    barred = "" if spec.software or settings.walls != "required" else _NO_WALLS
+    offers = offers_of(known, engines, kept, in_place=in_place, barred=barred)
+    return replace(spec, in_place=in_place, rules=kept, **offers._asdict())
 
 
 def _found_specs(

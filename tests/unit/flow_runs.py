@@ -79,9 +79,10 @@ def run_flow(
             named[param.name] = memory.tensor(param.dtype, shape)
     named["data"][:] = np.frombuffer(data, np.uint8)
     named["data"].flags.writeable = False
-    bound = program.bind(FUNCTION, list(named.values()), values or {})
+    bound = program.bind(FUNCTION, list(named.values()), {})
+    given = values or {}
     try:
-        bound.run()
+        bound.run([given[param.name] for param in info.params if param.name in given])
     except BaseException:
         # Whatever it was, nothing of it may be left, nor anything written elsewhere.
         memory.check()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pytest
 
 from gon.clock import SYSTEM_CLOCK
-from gon.device import HostDevice
 from gon.elastic import Elastic, InPlace
 from gon.errors import (
     BadHandle,
@@ -27,15 +25,13 @@ from gon.model import (
     GraphFill,
     GraphLaunch,
     Handle,
-    LaunchArg,
     Program,
 )
-from gon.personalities import PERSONALITIES, Personality
+from gon.personalities import Personality
 from gon.wire import ops
 from gon.wire.batch import Batch, decode
 from gon.wire.ops import AnyOp
 from gon_server.devices import null, opencl, sim
-from gon_server.devices.opencl_runtime import select
 from gon_server.elastic import ElasticUnit
 from gon_server.engines.base import Share, Tensor
 from gon_server.engines.limits import BOUND_MAX
@@ -44,52 +40,29 @@ from gon_server.engines.shelf import Shelf
 from gon_server.executor import Executor
 from tests import onnx_models as models
 from tests.fake_engine import FORMAT, FakeEngine
-
-X, Y, Z = Handle(1), Handle(2), Handle(3)
-MODULE, KERNEL, OTHER = Handle(10), Handle(11), Handle(12)
-STREAM, EVENT, GRAPH = Handle(20), Handle(21), Handle(22)
-ONE = (1, 1, 1)
-SIZE = 64
-ADD = "__kernel void add(__global uchar *x) { x[get_global_id(0)] += 1; }"
-
-
-def args(x: LaunchArg, y: LaunchArg, add: int, n: int = SIZE) -> tuple[LaunchArg, ...]:
-    return (x, y, bytes([add]), struct.pack("<q", n))
-
-
-def named(*names: str) -> list[Personality]:
-    return [each for name in names for each in PERSONALITIES if each.name == name]
-
-
-class Bench:
-    """A unit with three buffers and the functions of one module."""
-
-    def __init__(self, base: HostDevice, *names: str) -> None:
-        self.engine = FakeEngine()
-        self.shelf = Shelf(Share(1))
-        self.shelf.put(self.engine)
-        self.unit = ElasticUnit(
-            base, self.shelf, named(*(names or ("dpu", "gpu", "npu"))), SYSTEM_CLOCK
-        )
-        for buffer in (X, Y, Z):
-            self.unit.allocate(buffer, SIZE)
-        self.unit.load(MODULE, Program(b"plus fails", FORMAT))
-        self.unit.get_kernel(KERNEL, MODULE, "plus")
-        self.unit.get_kernel(OTHER, MODULE, "fails")
-
-    def launch(self, given: tuple[LaunchArg, ...], kernel: Handle = KERNEL) -> None:
-        self.unit.launch(DEFAULT_STREAM, kernel, ONE, ONE, 0, given)
-
-    def content(self, buffer: Handle, size: int = SIZE) -> list[int]:
-        out = bytearray(size)
-        self.unit.read(DEFAULT_STREAM, buffer, 0, memoryview(out)).wait()
-        return list(out)
+from tests.unit.elastic_bench import (
+    ADD,
+    EVENT,
+    GRAPH,
+    KERNEL,
+    MODULE,
+    ONE,
+    OPENED,
+    OTHER,
+    SIZE,
+    STREAM,
+    Bench,
+    X,
+    Y,
+    Z,
+    args,
+    named,
+)
 
 
-@pytest.fixture(params=["sim", "opencl"])
+@pytest.fixture(params=OPENED)
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    base = sim.open_device("5") if request.param == "sim" else opencl.open_device("")
-    made = Bench(base)
+    made = Bench(OPENED[request.param]())
     yield made
     made.unit.close()
 
@@ -102,7 +75,7 @@ def test_a_unit_says_what_it_is(bench: Bench) -> None:
     assert {FORMAT, "onnx"} < set(unit.info.formats)
 
 
-def test_functions_run_in_place_and_in_order(bench: Bench) -> None:
+def test_functions_run_in_order(bench: Bench) -> None:
     unit = bench.unit
     unit.fill(DEFAULT_STREAM, X, 0, SIZE, b"\1")
     bench.launch(args(X, Y, 2))
@@ -110,10 +83,30 @@ def test_functions_run_in_place_and_in_order(bench: Bench) -> None:
     bench.launch(args(Y, Z, 5))
     assert bench.content(Y) == [3] * SIZE
     assert bench.content(Z) == [8] * SIZE
+    assert bench.content(X) == [7] * SIZE
+
+
+@pytest.mark.parametrize("opened", ["sim", "opencl"])
+def test_functions_run_in_place(opened: str) -> None:
+    bench = Bench(OPENED[opened]())
+    unit = bench.unit
+    bench.launch(args(X, Y, 2))
+    bench.launch(args(Y, Z, 5))
     places = {
         handle: np.frombuffer(unit.memory_of(handle), np.uint8).ctypes.data for handle in (X, Y, Z)
     }
     assert bench.engine.loaded[0].places == [(places[X], places[Y]), (places[Y], places[Z])]
+    unit.close()
+
+
+@pytest.mark.parametrize("opened", ["sim", "opencl"])
+def test_a_function_has_run_when_its_launch_returns(opened: str) -> None:
+    """On whatever stream, so that nothing else of the unit happens meanwhile."""
+    bench = Bench(OPENED[opened]())
+    bench.unit.create_stream(STREAM)
+    bench.unit.launch(STREAM, KERNEL, ONE, ONE, 0, args(X, Y, 2))
+    assert bytes(bench.unit.memory_of(Y)) == bytes([2]) * SIZE
+    bench.unit.close()
 
 
 def test_events_order_functions_among_streams(bench: Bench) -> None:
@@ -249,15 +242,6 @@ def test_kernels_and_models_see_the_same_addresses() -> None:
     x, y = (np.frombuffer(unit.memory_of(each), np.uint8).ctypes.data for each in (X, Y))
     assert places == [(x, y), (y,)]
     unit.close()
-
-
-def test_memory_that_is_elsewhere_is_not_for_engines() -> None:
-    apart = opencl.OpenClDevice(select(""), "", may_share=False)
-    for base, says in ((apart, "the device's own"), (null.open_device(""), "not this host's")):
-        bench = Bench(base)
-        with pytest.raises(Unsupported, match=says):
-            bench.launch(args(X, Y, 1))
-        bench.unit.close()
 
 
 # Personalities ------------------------------------------------------------------------------------

@@ -210,8 +210,10 @@ def test_keys_are_said_nowhere(caplog: pytest.LogCaptureFixture) -> None:
         run_flow(DECRYPT, sealed[1:], {"key": key, "nonce": nonce})
     program = load(encode(ENCRYPT))
     tensors = [_array(param.name) for param in program.functions[0].params if param.shape]
-    bound = program.bind(FUNCTION, tensors, {"key": key, "nonce": nonce})
-    for text in (caplog.text, str(failed.value), repr(bound), repr(program)):
+    bound = program.bind(FUNCTION, tensors, {})
+    with pytest.raises(LimitExceeded) as refused:
+        bound.run([key, nonce])
+    for text in (caplog.text, str(failed.value), str(refused.value), repr(bound), repr(program)):
         for secret in (key, nonce):
             assert secret.decode() not in text
             assert secret.hex() not in text

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -12,90 +11,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 import gon
-from gon.clock import SYSTEM_CLOCK
-from gon.device import HostDevice
-from gon.errors import BadHandle, Code, GonError
-from gon.model import DEFAULT_STREAM, Handle, KernelInfo, LaunchArg, Program
+from gon.errors import BadHandle, GonError
+from gon.limits import INLINE_BYTES_MAX
+from gon.model import DEFAULT_STREAM, Handle, LaunchArg, Program
 from gon.native import NATIVE
-from gon.personalities import Personality
-from gon.wire import ops
-from gon.wire.batch import Batch, Reply, encode
-from gon.wire.ops import AnyOp
-from gon.wire.session import Role, Session
 from gon_client.counts import NOTHING_CARRIED
 from gon_client.device import Device
 from gon_client.function import Function
 from gon_server.devices import opencl, sim
 from gon_server.devices.limits import SPARE_BUFFER_BYTES_MAX
-from gon_server.elastic import ElasticUnit
-from gon_server.engines.base import Share, Tensor, Uses, address_of
-from gon_server.engines.shelf import Shelf
-from gon_server.engines.signature import data, function, tensor
-from gon_server.executor import Executor
 
 if TYPE_CHECKING or NATIVE:
-    from gon.wire._repeats import Unfolds
-    from gon_server._express import Express
-
-FORMAT = "dpu-flow"
-ANY = Personality("any", formats=(FORMAT,), kernels=True)
-OTHER = Personality("other", formats=(FORMAT,), kernels=True)
-
-
-class Adder:
-    """An engine of one function, y = a + b, of bytes; with code "keyed" also + the bytes of a key.
-    It notes what it was bound to.
-    """
-
-    version = "adder 1"
-    format = FORMAT
-
-    def __init__(self) -> None:
-        self.bound: list[tuple[int, ...]] = []
-
-    def load(self, program: Program) -> Sum:
-        return Sum(self.bound, keyed=program.code == b"keyed")
-
-
-class Sum:
-    uses = Uses(frozenset({"uint8"}))
-    size_bytes = 0
-
-    def __init__(self, bound: list[tuple[int, ...]], *, keyed: bool) -> None:
-        tensors = [tensor(name, "uint8", ("n",), writes=name == "y") for name in "aby"]
-        keys = [data("key", 4)] if keyed else []
-        self.functions: tuple[KernelInfo, ...] = (function("sum", *tensors, *keys),)
-        self._bound = bound
-
-    def bind(
-        self,
-        function: str,
-        tensors: Sequence[Tensor],
-        values: Mapping[str, bytes],
-    ) -> Sums:
-        self._bound.append(tuple(map(address_of, tensors)))
-        return Sums(tensors, sum(values.get("key", b"")))
-
-    def unload(self) -> None: ...
-
-
-@dataclass
-class Sums:
-    tensors: Sequence[Tensor]
-    key: int
-
-    def run(self) -> None:
-        a, b, y = (cast("NDArray[np.uint8]", each) for each in self.tensors)
-        y[:] = a + b + np.uint8(self.key)
-
-
-def unit_of(base: HostDevice, engine: Adder) -> ElasticUnit:
-    shelf = Shelf(Share(1))
-    shelf.put(engine)
-    return ElasticUnit(base, shelf, (ANY, OTHER), SYSTEM_CLOCK)
+    pass
+from tests.unit.adders import AGAIN, FORMAT, KERNEL, MODULE, ONE, SIZE, A, Adder, B, N, Y, unit_of
 
 
 # Plans of the client -----------------------------------------------------------------------------
@@ -190,13 +120,6 @@ def test_kept_plans_change_no_result_and_no_error(calls: list[Call]) -> None:
 
 
 # What is bound, by memory ------------------------------------------------------------------------
-A, B, Y, AGAIN = Handle(1), Handle(2), Handle(3), Handle(4)
-MODULE, KERNEL = Handle(10), Handle(11)
-ONE = (1, 1, 1)
-SIZE = 64
-N = struct.pack("<q", SIZE)
-
-
 class Host:
     """A unit over an OpenCL device, a function on it, two inputs and an output."""
 
@@ -272,87 +195,39 @@ def test_large_memory_and_memory_in_use_is_not_kept() -> None:
     host.unit.close()
 
 
-def test_keys_are_not_kept_and_tensors_are() -> None:
+def test_keys_are_a_runs_and_tensors_are_kept() -> None:
     host = Host(b"keyed")
     for key in range(100):
         host.run(A, B, Y, bytes([key, 0, 0, 0]), N)
         assert host.content(Y) == {3 + key}
-    assert len(host.engine.bound) == 100
-    assert len(set(host.engine.bound)) == 1
+    assert len(host.engine.bound) == 1
     with pytest.raises(GonError, match="a value of 4 bytes is needed"):
         host.run(A, B, Y, bytes(5), N)
     host.unit.close()
 
 
-# The quick way of the worker ----------------------------------------------------------------------
-class Quick:
-    """A unit behind a worker's quick way: an executor's ops as a client codes them."""
-
-    def __init__(self, code: bytes) -> None:
-        self.engine = Adder()
-        self.unit = unit_of(opencl.open_device(""), self.engine)
-        executor = Executor(self.unit, 1 << 20)
-        session = Session(Role.WORKER, frames_max=1, bytes_max=1)
-        port = self.unit.port
-        assert port is not None
-        self._express = cast("Callable[..., Express]", Express)(
-            None, executor, session, Unfolds(), port
-        )
-        self._first = 1
-        self.do(
-            *(ops.Allocate(buffer, SIZE) for buffer in (A, B, Y)),
-            ops.Load(MODULE, Program(code, FORMAT), 1),
-            ops.GetKernel(KERNEL, MODULE, "sum"),
-            ops.Fill(0, A, 0, SIZE, b"\1"),
-            ops.Fill(0, B, 0, SIZE, b"\2"),
-        )
-
-    def do(self, *some: AnyOp) -> list[Reply]:
-        body = encode(Batch(self._first, list(some)))
-        self._first += len(some)
-        replies = self._express.run(memoryview(body))
-        assert replies is not None
-        return replies
-
-    def sums(self, *args: LaunchArg) -> set[int] | Code:
-        """Return what is in Y after a launch, or how the launch failed."""
-        launch = ops.Launch(0, KERNEL, ONE, ONE, 0, args)
-        synced, read = self.do(launch, ops.Sync(0, 1), ops.Read(0, Y, 0, SIZE, 2))
-        if synced.failure is not None:
-            return Code(synced.failure.code)
-        return set(cast(bytes, read.data))
-
-
-@pytest.mark.skipif(not NATIVE, reason="the native modules are not built")
-def test_a_launch_like_the_last_one_is_the_same_launch() -> None:
-    quick = Quick(b"plain")
-    assert quick.sums(A, B, Y, N) == quick.sums(A, B, Y, N) == {3}
-    quick.do(ops.Fill(0, A, 0, SIZE, b"\5"))
-    assert quick.sums(A, B, Y, N) == {7}
-    assert quick.sums(B, B, Y, N) == {4}
-    assert quick.sums(A, B, Y, N) == {7}
-    assert len(quick.engine.bound) == 2
-    quick.unit.close()
-    keyed = Quick(b"keyed")
-    for key in (1, 1, 2, 1):
-        assert keyed.sums(A, B, Y, bytes([key, 0, 0, 0]), N) == {3 + key}
-    keyed.unit.close()
-
-
-@pytest.mark.skipif(not NATIVE, reason="the native modules are not built")
-def test_a_launch_like_the_last_one_finds_nothing_that_has_gone() -> None:
-    """Neither a buffer, whose memory is another one's by now, nor the function."""
-    quick = Quick(b"plain")
-    # Bound by the first, known as it is coded from the second on.
-    assert quick.sums(A, B, Y, N) == quick.sums(A, B, Y, N) == {3}
-    quick.do(ops.Free(B), ops.Allocate(AGAIN, SIZE))
-    assert quick.sums(A, B, Y, N) is Code.BAD_HANDLE
-    quick.do(ops.Free(Y), ops.Allocate(Y, SIZE))
-    assert quick.sums(A, AGAIN, Y, N) == quick.sums(A, AGAIN, Y, N) == {1}
-    quick.do(ops.CloseKernel(KERNEL))
-    assert quick.sums(A, AGAIN, Y, N) is Code.BAD_HANDLE
-    quick.do(ops.Free(Y), ops.Allocate(Y, SIZE), ops.GetKernel(KERNEL, MODULE, "sum"))
-    assert quick.sums(A, AGAIN, Y, N) == quick.sums(A, AGAIN, Y, N) == {1}
-    quick.do(ops.Reconfigure("other", False, 3))
-    assert quick.sums(A, AGAIN, Y, N) is Code.UNSUPPORTED
-    quick.unit.close()
+# What the client makes again ----------------------------------------------------------------------
+def test_an_output_that_is_forgotten_is_the_next_ones_handle() -> None:
+    with ExitStack() as stack:
+        client = Client(stack, keeps=True)
+        device, call = client.device, Call((0, 1), None, None, False, False, False)
+        first = device.zeros(8, np.uint8)
+        first.fill(9)
+        handle = first.buffer.handle
+        del first
+        made = device.zeros(8, np.uint8)
+        assert made.buffer.handle == handle
+        assert made.get().tolist() == [0] * 8
+        # One of another size, or that is kept, is not; all memory comes back.
+        del made
+        other = device.zeros(9, np.uint8)
+        assert other.buffer.handle != handle
+        assert client.call(call) == client.call(call)
+        large = device.zeros(INLINE_BYTES_MAX + 1, np.uint8)
+        handle = large.buffer.handle
+        del large
+        assert device.zeros(INLINE_BYTES_MAX + 1, np.uint8).buffer.handle != handle
+        for _ in range(2 * (1 << 20) // INLINE_BYTES_MAX):
+            kept = [device.zeros(INLINE_BYTES_MAX, np.uint8) for _ in range(4)]
+            assert len({each.buffer.handle for each in kept}) == 4
+            del kept

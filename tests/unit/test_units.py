@@ -120,23 +120,37 @@ BROKEN = FoundEngine("stablehlo", "iree", error="not installed")
 def test_a_unit_offers_what_something_runs() -> None:
     specs = plan(settings(), [INTEL, CARD], 64 * GIB, "x86_64", (ONNX, BROKEN))
     card, soft = UnitBook(specs).describe()
-    assert (card.personalities, card.formats, card.engines) == (("gpu",), ("opencl-c",), ())
+    # Where buffers are the device's own, the host's processor works on copies, and that is said.
+    assert card.personalities == ("gpu", "npu", "hpu", "vpu", "ipu")
+    assert card.formats == ("opencl-c", "onnx")
+    assert card.engines == (
+        "onnx by onnxruntime 9, by the host's processor on copies (in place: no)",
+        "no apu: its buffers are not the host's memory",
+    )
     assert soft.personalities == ("gpu", "npu", "hpu", "apu", "vpu", "ipu")
     assert soft.formats == ("opencl-c", "spir-v", "onnx")
     assert soft.engines == ("onnx by onnxruntime 9",)
     shared = replace(FPGA, in_place=True)
-    for found, offers in ((FPGA, ("gpu",)), (shared, soft.personalities)):
+    for found, offers in ((FPGA, card.personalities), (shared, soft.personalities)):
         (accelerator,) = plan(settings(), [found], 64 * GIB, "x86_64", (ONNX, BROKEN))
         assert accelerator.personalities == offers
     hpu = next(each for each in specs[1].may_be if each.name == "hpu")
     assert hpu.formats == ("onnx",)
+    # A GPU comes first but for what would be done on copies there and in place elsewhere.
+    book = UnitBook(specs)
+    assert book.take("", "gpu", 0).unit == "gpu0"
+    assert book.take("", "npu", 0).unit == book.take("", "gpu", 0, ("npu",)).unit == "eagphpu0"
+    assert book.personalities(book.take("gpu0", "npu", 0))[0].formats == ("onnx",)
+    with pytest.raises(LeaseRefused, match="not personality 'apu'; apu: its buffers are not"):
+        book.take("gpu0", "apu", 0)
 
 
 def test_a_gpu_takes_arrays_where_its_memory_is_the_hosts() -> None:
     arrays = FoundEngine("array", "numpy", "numpy 9")
     book = UnitBook(plan(settings(), [INTEL, CARD], 64 * GIB, "x86_64", (arrays,)))
     card, soft = book.describe()
-    assert (card.formats, card.engines) == (("opencl-c",), ())
+    assert card.formats == ("opencl-c",)
+    assert card.engines == ("no apu: its buffers are not the host's memory",)
     assert soft.formats == ("opencl-c", "spir-v", "array")
     # A lease of nothing else than a gpu has the engine, too.
     share = book.take("eagphpu0", "", 0)
@@ -238,7 +252,10 @@ def test_walls_are_around_what_runs_on_the_host_whatever_its_owner_calls_it() ->
     }
     required = settings(walls=("required",))
     shared = replace(CARD, in_place=True)
-    assert plan(required, [CARD], 64 * GIB, "x86_64", (), around)
+    (card,) = plan(required, [CARD], 64 * GIB, "x86_64", (ONNX,), around)
+    assert card.personalities == ("gpu",)
+    assert card.engines == ("none: walls are required, and hardware has none around engines",)
+    assert {"apu", "npu"} <= {name for name, why in card.withheld if "walls are required" in why}
     assert plan(settings(), [shared], 64 * GIB, "x86_64", (), around)
     with pytest.raises(ConfigError, match="walls are required; unit gpu0 is hardware"):
         plan(required, [shared], 64 * GIB, "x86_64", (), around)

@@ -154,7 +154,7 @@ class Bench:
 
     @property
     def used_bytes(self) -> int:
-        return self.executor._quota._used_bytes
+        return self.executor.quota._used_bytes
 
 
 def test_a_program_counts_as_long_as_anything_of_it_is_there() -> None:

@@ -26,6 +26,7 @@ from gon_client.module import Kernel
 from gon_client.outbox import PlainOutbox
 from gon_client.pending import NO_ORIGIN
 from gon_client.plain_launch import launch_plainly
+from gon_client.remote import RemoteDevice
 from gon_client.stream import Stream
 from tests.unit.scripted_worker import desk
 from tests.wire.test_batch import ANY_OP
@@ -283,11 +284,11 @@ class NearDevice:
 
     capturing = None
 
-    def __init__(self, far: object, express: object) -> None:
-        self.contract = far
+    def __init__(self, far: RemoteDevice, express: object) -> None:
+        self.contract = self.own_contract = far
         self.express = express
 
-    def drop_kernel(self, handle: Handle) -> None: ...
+    def drop(self, give_back: Callable[[Handle], None], handle: Handle) -> None: ...
 
 
 def sent(act: LaunchFunction, param: Param, value: object) -> object:

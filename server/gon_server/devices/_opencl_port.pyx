@@ -16,12 +16,13 @@ import pyopencl as cl
 from pyopencl import _cl
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t, uintptr_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp, memcpy, memset
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
 
+from gon.limits import INLINE_BYTES_MAX
 from gon.wire.ops import Launch
 
 from gon._port cimport Port
@@ -60,6 +61,8 @@ cdef OfOne _release_event = <OfOne>_symbol(_library, "clReleaseEvent")
 cdef OfOne _retain_event = <OfOne>_symbol(_library, "clRetainEvent")
 cdef ProfilingInfo _profiling_info = <ProfilingInfo>_symbol(_library, "clGetEventProfilingInfo")
 
+# Of a larger buffer a read may go on, in pieces.
+cdef uint64_t _RENEWED_BYTES = INLINE_BYTES_MAX
 cdef object _decode_launch = msgspec.msgpack.Decoder(Launch).decode
 
 
@@ -317,6 +320,23 @@ cdef class OpenClPort(Port):
             return 0
         queue._drop()
         queue.forget_kept()
+        return 1
+
+    cdef int renew(self, uint64_t buffer, uint64_t size) except -1:
+        cdef Py_buffer view
+        cdef Latest queue
+        seen = _entry(self._buffers, buffer)
+        if seen is None or seen.host is None or seen.whole is not None:
+            return 0
+        if size > _RENEWED_BYTES or size != <uint64_t>seen.size_bytes:
+            return 0
+        for each in self._streams.values():
+            queue = each
+            if queue._raw != NULL or queue._event is not None or queue.window_open:
+                return 0
+        PyObject_GetBuffer(seen.host, &view, PyBUF_SIMPLE)
+        memset(view.buf, 0, size)
+        PyBuffer_Release(&view)
         return 1
 
     cdef int note(self, uint64_t stream, uint64_t event) except -1:

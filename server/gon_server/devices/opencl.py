@@ -72,14 +72,14 @@ class OpenClDevice(GraphLoop, RangeLaunches, ProgramCalls):
         self._service = driver.create_queue(self._context, unit)
         may_share = may_share and kind_of(unit) != "gpu"
         tried = try_device(self._context, unit, self._service, trial, may_share=may_share)
-        self._in_place = tried.shares
-        svm = int(unit.svm_capabilities) if self._in_place else 0
+        self.in_place = tried.shares
+        svm = int(unit.svm_capabilities) if self.in_place else 0
         any_address = bool(svm & cl.device_svm_capabilities.FINE_GRAIN_SYSTEM)
         alignment = 1 if any_address else max(unit.mem_base_addr_align // 8, 1)
         self._info = info_of(unit, address, alignment)
         self._buffer_bytes_max = unit.max_mem_alloc_size
         self._memory = BufferMemory(
-            self._context, self._service, in_place=self._in_place, any_address=any_address
+            self._context, self._service, in_place=self.in_place, any_address=any_address
         )
         self._memory.most_bytes = self._info.memory_bytes
         self.watch = self._memory.watch
@@ -99,7 +99,7 @@ class OpenClDevice(GraphLoop, RangeLaunches, ProgramCalls):
         self.port: Port | None = OpenClPort(self, *ports) if NATIVE else None
 
     def __repr__(self) -> str:
-        where = "the host's" if self._in_place else "its own"
+        where = "the host's" if self.in_place else "its own"
         return (
             f"OpenClDevice({self._info.name} by {self._info.driver}, {where} memory, "
             f"{len(self._buffers)} buffers, {len(self._streams)} streams)"
@@ -357,9 +357,9 @@ class OpenClDevice(GraphLoop, RangeLaunches, ProgramCalls):
         return host
 
     def lie_in(self, memory: Memory) -> bool:
-        if self._in_place:
+        if self.in_place:
             self._memory.within = memory
-        return self._in_place
+        return self.in_place
 
     def place_of(self, buffer: Handle) -> int | None:
         return self._buffers[buffer].place

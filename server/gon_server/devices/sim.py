@@ -77,6 +77,7 @@ class SimDevice(GraphLoop):
         self._schedule = Schedule(lambda: self._streams.values(), seed)
         self._allocated_bytes = 0
         self._buffers: Table[Octets] = Table("buffer", BUFFERS_MAX)
+        self.in_place = True
         # What was asked for by `memory_of`.
         self._views: dict[int, memoryview] = {}
         self._gone: list[Callable[[memoryview], None]] = []

@@ -1,6 +1,6 @@
 """What an engine is: it loads programs of one format and runs their functions on a unit's memory.
 
-    Engine ──load(program)──▶ EngineProgram ──bind(function, tensors, values)──▶ Bound ──run()
+    Engine ──load(program)──▶ EngineProgram ──bind(function, tensors, values)──▶ Bound ──run(data)
 
 A function has a kernel's signature (gon.model.KernelInfo): tensors are its BUFFER parameters, with
 a shape; those that it `writes` are its outputs. Every dimension of a shape that is a name is told
@@ -13,13 +13,13 @@ Rules:
 - The entry points `gon.engines` name engines by the format that they take; what one names is an
   `OpenEngine`. Its module imports its library at the top: it is imported only in processes that
   run such programs, never by gond.
-- Tensors are the buffers' own memory, as NumPy sees it: an engine reads and writes them in place,
-  nothing else, inputs never. Their sizes, alignment and overlap have been checked; what stands in
-  them is the caller's, and may be anything.
+- Tensors are the buffers' own memory, as NumPy sees it, or, where that is not the host's, copies in
+  it (gon_server.staging): an engine reads and writes them in place, nothing else, inputs
+  never. Their sizes, alignment and overlap have been checked; what stands in them is the caller's,
+  and may be anything.
 - A `Bound` holds for as long as its tensors' memory: it is kept for the next launch on that memory
-  with the same values, and dropped before the memory goes. What can be done once is done in `bind`;
-  but a function that takes bytes by value, as keys, is bound for each launch: there `bind` does
-  little.
+  with the same numbers, and dropped before the memory goes. What can be done once is done in
+  `bind`. Bytes given by value, which are keys and nonces, are a run's alone: nobody keeps them.
 - Everything happens in the one thread that calls, and has happened when the call returns; threads
   of an engine's own are no more than its `Share` says, and give up the GIL where they can.
 - Programs are a stranger's: an engine reads no file, opens no socket, starts no process for them.
@@ -71,9 +71,11 @@ class Uses:
 class Bound(Protocol):
     """A function and what it is to be run on."""
 
-    def run(self) -> None:
-        """Run it; the outputs are written when this returns. Raises InvalidArgument for inputs that
-        the program refuses, DeviceError for what fails in it; outputs are then of no use.
+    def run(self, data: Sequence[bytes] = (), /) -> None:
+        """Run it; `data` are the bytes that the function takes by value, in the order of their
+        parameters, each of its size. The outputs are written when this returns. Raises
+        InvalidArgument for inputs that the program refuses, DeviceError for what fails in it;
+        outputs are then of no use.
         """
         ...
 
@@ -98,9 +100,14 @@ class EngineProgram(Protocol):
         """
         ...
 
+    @property
+    def fills(self) -> bool:
+        """Whether every run that does not fail writes all of its outputs; fixed."""
+        ...
+
     def bind(self, function: str, tensors: Sequence[Tensor], values: Mapping[str, bytes]) -> Bound:
         """Make a function ready to run on these tensors, one for each BUFFER parameter in their
-        order; `values` are the bytes of its VALUE parameters, by name.
+        order; `values` are the numbers among its VALUE parameters, coded, by name.
 
         Nothing is written yet. Raises InvalidArgument for what the function cannot take.
         """

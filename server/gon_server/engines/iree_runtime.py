@@ -272,7 +272,7 @@ class Call:
         self._fixed = fixed
         self._looked = False
 
-    def run(self) -> None:
+    def run(self, data: Sequence[bytes] = ()) -> None:  # noqa: ARG002 - programs take none
         """Run the function; return once it has. Raises InvalidArgument for what it refuses, or if
         its results have other sizes than was said, DeviceError, OutOfMemory.
         """

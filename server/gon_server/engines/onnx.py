@@ -87,6 +87,10 @@ class OnnxProgram:
     def __repr__(self) -> str:
         return f"OnnxProgram({', '.join(each.name for each in self._nodes)})"
 
+    @property
+    def fills(self) -> bool:
+        return True
+
     def bind(
         self,
         function: str,  # noqa: ARG002 - there is one
@@ -142,7 +146,7 @@ class OnnxBound:
         self._each_time = each_time
         self._looked = False
 
-    def run(self) -> None:
+    def run(self, data: Sequence[bytes] = ()) -> None:  # noqa: ARG002 - models take none
         try:
             if self._places:
                 self._run(self._binding)

@@ -114,6 +114,10 @@ class OpenVinoProgram:
     def __repr__(self) -> str:
         return f"OpenVinoProgram({', '.join(each.name for each in self._nodes)})"
 
+    @property
+    def fills(self) -> bool:
+        return True
+
     def bind(
         self,
         function: str,  # noqa: ARG002 - there is one
@@ -181,7 +185,7 @@ class OpenVinoBound:
         if outputs:
             self._made()
 
-    def run(self) -> None:
+    def run(self, data: Sequence[bytes] = ()) -> None:  # noqa: ARG002 - models take none
         if self._outputs:
             request = self._made()
             try:

@@ -1,16 +1,16 @@
 """The programs that engines have loaded for a device: modules and kernels, by handle.
 
 Rules: a kernel keeps its program, as a device's kernels do after their module's unload. What a
-kernel was bound to is kept for launches on the same memory with the same values, whatever buffers
+kernel was bound to is kept for launches on the same memory with the same numbers, whatever buffers
 have that memory by then, and dropped before the memory goes. Bytes given by value, which are keys
-and nonces, are not kept: such a function is bound anew, on tensors that are.
+and nonces, are not part of that: they are a run's, and not kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeAlias
 
 from gon.errors import GonError, InvalidArgument, LaunchTooLarge, OutOfMemory, Unsupported
 from gon.limits import KERNELS_MAX, MODULES_MAX
@@ -20,13 +20,29 @@ from gon_server.engines.base import Bound, EngineProgram, Tensor
 from gon_server.engines.limits import BOUND_MAX
 from gon_server.engines.signature import resolve
 
-T = TypeVar("T")
-
 _ONE: Dim3 = (1, 1, 1)
 
-# What arguments stand for: of a buffer its memory, by its identity, and where in it; of anything
-# else 0 and that.
+# What arguments stand for: of a buffer its memory, by its identity, and where in it; of bytes that
+# are a run's alone 0 and their size; of anything else 0 and that.
 Places: TypeAlias = tuple[tuple[int, object], ...]
+
+
+class Copies(Protocol):
+    """Memory of the host that stands for that of buffers (gon_server.staging)."""
+
+    def staged(
+        self,
+        bound: Bound,
+        info: KernelInfo,
+        args: Sequence[LaunchArg],
+        tensors: Sequence[Tensor],
+        *,
+        fills: bool,
+    ) -> Bound:
+        """Return what runs `bound` on the buffers; `fills` says whether it writes all of its
+        outputs.
+        """
+        ...
 
 
 class Held:
@@ -48,88 +64,71 @@ class Held:
 class EngineKernel:
     """One function of a program, and what it was run on lately."""
 
-    __slots__ = ("_bounds", "_data", "_held", "_seen", "info")
+    __slots__ = ("_bounds", "_held", "data", "info")
 
     def __init__(self, held: Held, info: KernelInfo) -> None:
         self._held = held
         self._bounds: dict[Places, Bound] = {}
-        # Parameters that are bytes given by value, by their place; of functions that have some, the
-        # tensors and numbers that arguments without those bytes stand for.
-        self._data = {
-            place: param
+        # The places of parameters that are bytes given by value.
+        self.data = frozenset(
+            place
             for place, param in enumerate(info.params)
             if param.kind is ParamKind.VALUE and not param.dtype
-        }
-        self._seen: dict[Places, tuple[Sequence[Tensor], Mapping[str, bytes]]] = {}
+        )
         self.info = info
         held.count += 1
 
     def __repr__(self) -> str:
         return f"EngineKernel({self.info.name}, bound {len(self._bounds)} times)"
 
-    @property
-    def keeps(self) -> bool:
-        """Whether what it is bound to is kept."""
-        return not self._data
-
     def bound_to(self, places: Places) -> Bound | None:
-        """Return the function bound to this memory and these values, if that takes no look at what
-        they are.
-        """
-        if not self._data:
-            return self._bounds.get(places)
-        if len(places) != len(self.info.params):
-            return None
-        seen = self._seen.get(self._apart(places))
-        if seen is None:
-            return None
-        tensors, numbers = seen
-        values = dict(numbers)
-        for place, param in self._data.items():
-            given = places[place][1]
-            if not isinstance(given, bytes) or len(given) != param.size_bytes:
-                return None
-            values[param.name] = given
-        return self._held.program.bind(self.info.name, tensors, values)
+        """Return the function bound to this memory and these numbers, if it is."""
+        return self._bounds.get(places)
 
     def bind(
-        self, args: tuple[LaunchArg, ...], places: Places, memory: Callable[[Handle], memoryview]
+        self,
+        args: tuple[LaunchArg, ...],
+        places: Places,
+        memory: Callable[[Handle], memoryview],
+        copies: Copies | None,
     ) -> Bound:
-        """Bind the function to arguments. Raises as `resolve` and the program do."""
+        """Bind the function to arguments, on `copies` where memory is those. Raises as `resolve`
+        and the program do.
+        """
         tensors, values = resolve(self.info, args, memory)
-        bound = self._held.program.bind(self.info.name, tensors, values)
-        if self._data:
-            data = {param.name for param in self._data.values()}
-            numbers = {name: each for name, each in values.items() if name not in data}
-            _keep(self._seen, self._apart(places), (tensors, numbers))
-        else:
-            _keep(self._bounds, places, bound)
+        program = self._held.program
+        for place in self.data:
+            del values[self.info.params[place].name]
+        bound = program.bind(self.info.name, tensors, values)
+        if copies is not None:
+            bound = copies.staged(bound, self.info, args, tensors, fills=program.fills)
+        if len(self._bounds) >= BOUND_MAX:
+            del self._bounds[next(iter(self._bounds))]
+        self._bounds[places] = bound
         return bound
-
-    def _apart(self, places: Places) -> Places:
-        """Return what is not bytes given by value: those may be keys, and are not kept."""
-        return tuple([each for at, each in enumerate(places) if at not in self._data])
 
     def forget(self, memory: int) -> None:
         """Drop what is bound to memory."""
-        for kept in (self._bounds, self._seen):
-            for places in [each for each in kept if any(memory == at for at, _ in each)]:
-                del kept[places]
+        bounds = self._bounds
+        for places in [each for each in bounds if any(memory == at for at, _ in each)]:
+            del bounds[places]
 
     def close(self) -> None:
         self._bounds.clear()
-        self._seen.clear()
         self._held.let_go()
 
 
 class EnginePrograms:
     """Modules and kernels that engines run."""
 
-    def __init__(self, memory: Callable[[Handle], memoryview]) -> None:
-        """`memory` gives the bytes of a buffer, in place, by one object as long as they are there;
-        `forget_memory` is to be called before they go.
+    def __init__(
+        self, memory: Callable[[Handle], memoryview], copies: Copies | None = None
+    ) -> None:
+        """`memory` gives the bytes of a buffer, in place or as one of `copies`, by one object as
+        long as they are there; `forget_memory` is to be called before they go.
         """
         self._memory = memory
+        self._copies = copies
         self.modules: Table[Held] = Table("module", MODULES_MAX)
         self.kernels: Table[EngineKernel] = Table("kernel", KERNELS_MAX)
         # Kernels that are bound to memory, by its identity.
@@ -182,12 +181,20 @@ class EnginePrograms:
         if shared_bytes:
             raise Unsupported(f"shared_bytes is {shared_bytes}; functions of engines have none")
         with telling_memory("the function"):
-            self.bound(kernel, tuple(args)).run()
+            bound = self.bound(kernel, tuple(args))
+            bound.run([each for at in sorted(kernel.data) if isinstance(each := args[at], bytes)])
 
     def bound(self, kernel: EngineKernel, args: tuple[LaunchArg, ...]) -> Bound:
         """Return a function bound to what `args` stand for. Raises as `Device.launch`."""
         try:
-            places = tuple([self._place(arg) for arg in args])
+            places = tuple(
+                [
+                    (0, len(arg))
+                    if isinstance(arg, bytes) and at in kernel.data
+                    else self._place(arg)
+                    for at, arg in enumerate(args)
+                ]
+            )
         except GonError:
             # What is wrong with the arguments as a whole is said first.
             resolve(kernel.info, args, self._memory)
@@ -202,7 +209,7 @@ class EnginePrograms:
         return 0, arg
 
     def _bind(self, kernel: EngineKernel, args: tuple[LaunchArg, ...], places: Places) -> Bound:
-        bound = kernel.bind(args, places, self._memory)
+        bound = kernel.bind(args, places, self._memory, self._copies)
         for memory, _ in places:
             if memory:
                 self._bound.setdefault(memory, set()).add(kernel)
@@ -233,10 +240,3 @@ def telling_memory(what: str) -> Generator[None]:
         raise
     except MemoryError as error:
         raise OutOfMemory(f"there is no memory for {what}: {error}") from None
-
-
-def _keep(kept: dict[Places, T], places: Places, what: T) -> None:
-    """Keep one more of BOUND_MAX; the oldest goes."""
-    if len(kept) >= BOUND_MAX:
-        del kept[next(iter(kept))]
-    kept[places] = what

@@ -93,6 +93,10 @@ class StableHloProgram:
     def uses(self) -> Uses:
         return self._uses
 
+    @property
+    def fills(self) -> bool:
+        return True
+
     def bind(
         self,
         function: str,

@@ -98,6 +98,10 @@ class ArrayProgram:
             frozenset(name_of(step.operation) for step in program.steps),
         )
 
+    @property
+    def fills(self) -> bool:
+        return False
+
     def bind(self, function: str, tensors: Sequence[Tensor], values: Mapping[str, bytes]) -> Bound:
         assert function == FUNCTION
         program = self._checked.program
@@ -133,7 +137,7 @@ class BoundProgram:
         self._room: Octets | None = None
         self._work: list[Work] = []
 
-    def run(self) -> None:
+    def run(self, data: Sequence[bytes] = ()) -> None:  # noqa: ARG002 - programs take none
         """Raises InvalidArgument for values that an operation does not take, MemoryError."""
         try:
             room = self._scratch.memory(self._plan.between_bytes)

@@ -11,13 +11,16 @@ anything that a later stage found wrong (gon_server.engines.dpu.running).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
+import numpy as np
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import GCM
+from numpy.typing import NDArray
 
 from gon.errors import CorruptData, IntegrityError
 from gon.flow import TAG_BYTES
@@ -103,17 +106,43 @@ def prepared(key: bytes) -> Callable[[bytes, memoryview, None, memoryview], int]
     return AESGCM(key).encrypt_into
 
 
-def encrypt_whole(data: memoryview, target: memoryview, key: bytes, nonce: bytes) -> None:
-    """Write the ciphertext of all data and its tag to `target`, which has exactly their size."""
-    AESGCM(key).encrypt_into(nonce, data, None, target)
+class Whole(Protocol):
+    """A run in one call, on the bytes that the flow's arguments are."""
+
+    def __call__(self, given: Sequence[bytes] = (), /) -> None: ...
 
 
-def decrypt_whole(data: memoryview, target: memoryview, key: bytes, nonce: bytes) -> None:
-    """Write the text of a whole ciphertext with its tag to `target`, which has exactly its size.
-
-    Raises IntegrityError; what stands in `target` is then of no use.
+def encrypting_whole(
+    data: memoryview, target: memoryview, lengths: NDArray[np.uint64], key: int, nonce: int
+) -> Whole:
+    """Return what writes the ciphertext of all data and its tag to `target`, which has exactly
+    their size, and that to `lengths`; of what it is given `key` and `nonce` are the places.
     """
-    try:
-        AESGCM(key).decrypt_into(nonce, data, None, target)
-    except InvalidTag:
-        raise IntegrityError(_UNTRUE) from None
+    size = target.nbytes
+
+    def run(given: Sequence[bytes] = (), /) -> None:
+        AESGCM(given[key]).encrypt_into(given[nonce], data, None, target)
+        lengths[0] = size
+
+    return run
+
+
+def decrypting_whole(
+    data: memoryview, target: memoryview, lengths: NDArray[np.uint64], key: int, nonce: int
+) -> Whole:
+    """Return what writes the text of a whole ciphertext with its tag, as `encrypting_whole`.
+
+    That raises IntegrityError and leaves nothing of the text if the data is not what its tag says.
+    """
+    size = target.nbytes
+
+    def run(given: Sequence[bytes] = (), /) -> None:
+        try:
+            AESGCM(given[key]).decrypt_into(given[nonce], data, None, target)
+        except InvalidTag:
+            target[:] = bytes(size)
+            lengths[0] = 0
+            raise IntegrityError(_UNTRUE) from None
+        lengths[0] = size
+
+    return run

@@ -1,13 +1,13 @@
 """Flows as programs: compiled, loaded, and run as often as wanted.
 
 Rules: what is compiled depends on the flow and on the kind of processor alone. Nothing of a run
-stays in a program, so that runs of one may follow each other in any order.
+stays in a program, nor in what it is bound to, so that runs may follow each other in any order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, cast
 
 import msgspec
@@ -19,10 +19,11 @@ from gon.flow import Flow, decode, encode, name_of, scans
 from gon.flow_shape import FUNCTION, arguments, has_result, lengths_count, sides
 from gon.model import KernelInfo
 from gon_server.engines.base import Bound, Tensor, Uses
+from gon_server.engines.dpu.aes_gcm import Whole
 from gon_server.engines.dpu.patterns import compile_patterns, load_patterns
 from gon_server.engines.dpu.running import Outputs, Run
 from gon_server.engines.dpu.scan_driver import ScanDatabase
-from gon_server.engines.dpu.whole import run_whole
+from gon_server.engines.dpu.whole import whole_run
 from gon_server.engines.signature import data, function, tensor
 
 _NOTHING: Final = np.empty(0, np.uint8)
@@ -47,6 +48,7 @@ class FlowProgram:
             self._databases = [load_patterns(scan, database) for scan, database in pairs]
             self._function = _signature(self.flow)
             self._has_result, self._sides = has_result(self.flow), sides(self.flow)
+            self._names = tuple(argument.name for argument in arguments(self.flow))
             self.size_bytes = len(built)
         except (msgspec.DecodeError, ValueError, GonError) as error:
             raise DeviceError(f"this is no compiled flow: {error}") from error
@@ -63,7 +65,16 @@ class FlowProgram:
         words = frozenset(name_of(stage) for stage in self.flow.stages)
         return Uses(frozenset({"uint8"}), words, dynamic=True)
 
-    def bind(self, function: str, tensors: Sequence[Tensor], values: Mapping[str, bytes]) -> Bound:
+    @property
+    def fills(self) -> bool:
+        return False
+
+    def bind(
+        self,
+        function: str,
+        tensors: Sequence[Tensor],
+        values: Mapping[str, bytes],  # noqa: ARG002 - all are sizes, and in the tensors
+    ) -> Bound:
         assert function == FUNCTION
         outputs = iter(tensors)
         data = next(outputs)
@@ -75,30 +86,41 @@ class FlowProgram:
         ]
         written = cast("tuple[NDArray[np.uint64], ...]", tuple(given))
         made = Outputs(result.data, lengths, written)
-        return _BoundFlow(self.flow, self._databases, data.data, values, made)
+        whole = whole_run(self.flow, data.data, made)
+        if whole is not None:
+            return _WholeFlow(whole)
+        return _BoundFlow(self.flow, self._databases, self._names, data.data, made)
 
     def unload(self) -> None:
         self._databases.clear()
 
 
+class _WholeFlow:
+    """A flow that is one call of its library, as gon_server.engines.base.Bound: `run` is that, and
+    raises MemoryError where there is none.
+    """
+
+    __slots__ = ("run",)
+
+    def __init__(self, run: Whole) -> None:
+        self.run = run
+
+
 @dataclass(slots=True)
 class _BoundFlow:
-    """A flow and where its data and outputs lie: made for each launch. Says nothing of its values:
-    there are keys.
-    """
+    """A flow and where its data and outputs lie; `names` are those of its arguments."""
 
     flow: Flow
     databases: Sequence[ScanDatabase]
-    data: memoryview
-    values: Mapping[str, bytes] = field(repr=False)
+    names: Sequence[str]
+    octets: memoryview
     outputs: Outputs
 
-    def run(self) -> None:
+    def run(self, data: Sequence[bytes] = ()) -> None:
         """Raises LimitExceeded, CorruptData, IntegrityError, OutOfMemory, DeviceError."""
         try:
-            if run_whole(self.flow, self.data, self.values, self.outputs):
-                return
-            Run(self.flow, self.databases, self.data, self.values, self.outputs).run()
+            values = dict(zip(self.names, data, strict=True))
+            Run(self.flow, self.databases, self.octets, values, self.outputs).run()
         except GonError:
             raise
         except MemoryError as error:

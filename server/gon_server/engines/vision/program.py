@@ -68,6 +68,10 @@ class VisionProgram:
         words = frozenset(name_of(stage) for stage in self.graph.stages)
         return Uses(frozenset({self.graph.element}), words, dynamic=True)
 
+    @property
+    def fills(self) -> bool:
+        return False
+
     def bind(self, function: str, tensors: Sequence[Tensor], values: Mapping[str, bytes]) -> Bound:
         """Raises as gon.vision_shape.along, InvalidArgument for outputs of other sizes."""
         assert function == FUNCTION
@@ -131,7 +135,7 @@ class BoundGraph:
     def __repr__(self) -> str:
         return f"BoundGraph({' > '.join(step.name for step in self._steps)}, {self._count} images)"
 
-    def run(self) -> None:
+    def run(self, data: Sequence[bytes] = ()) -> None:  # noqa: ARG002 - graphs take none
         """Raises CorruptData, Unsupported, LimitExceeded and InvalidArgument for what is encoded,
         OutOfMemory, DeviceError.
         """
