@@ -109,14 +109,15 @@ class Holding:
         self.make_way(op)
         if not _waits(op):
             return self._run_plain(op, number)
+        if not self.told_s:
+            return self._run_op(op, number)
         lane, began_s = _lane_of(op), self._now_s()
-        if lane in self.slow:
+        if lane in self.slow and self._may_hold(began_s):
             pending = self._pending(op)
             if pending is None:
                 return self._run_op(op, number)
-            if self._may_hold(began_s):
-                self._hold(op, number, pending, began_s)
-                return None
+            self._hold(op, number, pending, began_s)
+            return None
         reply = self._run_op(op, number)
         self._waited(lane, self._now_s() - began_s)
         return reply
@@ -156,7 +157,7 @@ class Holding:
         return min(max(waited_s * LOOK_SHARE, LOOK_MIN_S), LOOK_MAX_S)
 
     def _may_hold(self, now_s: float) -> bool:
-        if self._poison or not self.told_s or len(self.held) >= HELD_MAX:
+        if self._poison or len(self.held) >= HELD_MAX:
             return False
         return now_s - self.told_s[0] < WAITERS_S
 
