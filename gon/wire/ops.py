@@ -24,6 +24,7 @@ from gon.wire.image_ops import (
     FillImage,
     ImageFormats,
     ImageToBuffer,
+    ViewImage,
 )
 from gon.wire.op import Op
 from gon.wire.timing_ops import AskTimes, NoteCommand
@@ -330,7 +331,7 @@ AnyOp: TypeAlias = (
     | DefineGraph | RunGraph | CloseGraph
     | WritePart | Reconfigure | LoadUploaded | Reach | LaunchRange
     | CreateImage | CopyImage | FillImage | BufferToImage | ImageToBuffer | ImageFormats
-    | NoteCommand | AskTimes
+    | NoteCommand | AskTimes | ViewImage
 )  # fmt: skip
 
 
@@ -389,4 +390,5 @@ TABLE: tuple[Row, ...] = (
     Row(71, ImageFormats, "pairs of numbers: order and type of the channels", 14),
     Row(80, NoteCommand, "", 16),
     Row(81, AskTimes, "four numbers: queued, submitted, began, ended, in ns", 16),
+    Row(82, ViewImage, "nothing", 18),
 )

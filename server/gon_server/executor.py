@@ -23,7 +23,7 @@ from gon.wire.batch import Batch, Failure, Reply, Sent, encode
 from gon.wire.ops import AnyOp
 from gon_server.besides import run_besides
 from gon_server.footprint import AnyLaunch, Footprint, Key, Noun, footprint
-from gon_server.imaging import create_image, image_formats, image_size
+from gon_server.imaging import image_formats, make_image
 from gon_server.lease_modules import LeaseModules, LoadModule
 from gon_server.making import make_or_forget
 from gon_server.overwriting import Overwriting
@@ -220,8 +220,8 @@ class Executor:
                 return Reply(op.reply, encode(self._told(op)))
             case ops.Recall() | ops.Keep():
                 return self._recalling.run(op)
-            case ops.Allocate() | ops.Free() | image_ops.CreateImage():
-                self._make_or_free(op)
+            case ops.Allocate() | ops.Free() | image_ops.MakeImage():
+                return self._make_or_free(op)
             case _:
                 self._make_or_forget(op)
         return None
@@ -248,17 +248,14 @@ class Executor:
         self._live.difference_update(touched.forgets)
         self._modules.follow(op, touched)
 
-    def _make_or_free(self, op: ops.Allocate | ops.Free | image_ops.CreateImage) -> None:
-        if isinstance(op, image_ops.CreateImage):
+    def _make_or_free(self, op: ops.Allocate | ops.Free | image_ops.MakeImage) -> Reply | None:
+        if isinstance(op, image_ops.MakeImage):
             self._look_at_pins()
-            if (Noun.BUFFER, op.buffer) in self._live and op.buffer not in self._quota.sizes:
+            if (Noun.BUFFER, op.beneath) in self._live and op.beneath not in self._quota.sizes:
                 raise InvalidArgument("an image over a module's variable")
-            size_bytes, pixels = image_size(op)
-            self._quota.ask(size_bytes, "an image of")
-            create_image(self._device, op)
-            self._quota.add_image(op.image, size_bytes, pixels, op.buffer)
+            make_image(self._device, op, self._quota)
             self._live.add((Noun.BUFFER, op.image))
-            return
+            return Reply(op.reply) if isinstance(op, image_ops.ViewImage) else None
         key = (Noun.BUFFER, op.buffer)
         if isinstance(op, ops.Allocate):
             self._look_at_pins()
@@ -274,6 +271,7 @@ class Executor:
                 self._quota.drop(op.buffer)
                 self._live.discard(key)
                 self._modules.forget(key)
+        return None
 
     def _look_at_pins(self) -> None:
         """Free what is held up by reads that this very frame says are there."""
@@ -306,6 +304,7 @@ class Executor:
                 return self._report(op.reply, touched, failure)
             case (
                 ops.Read() | ops.Elapsed() | timing_ops.AskTimes() | ops.LoadUploaded()
+                | image_ops.ViewImage()
             ) if failure is not None:  # fmt: skip
                 return self._report(op.reply, touched, failure)
             case ops.Recall():

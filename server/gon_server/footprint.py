@@ -145,9 +145,9 @@ def _life(op: AnyOp) -> Footprint:
     match op:
         case ops.Allocate():
             return _made(_buffer(op.buffer))
-        case image_ops.CreateImage():
+        case image_ops.MakeImage():
             image = _buffer(op.image)
-            return Footprint((_buffer(op.buffer),) if op.buffer else (), (image,), (image,))
+            return Footprint((_buffer(op.beneath),) if op.beneath else (), (image,), (image,))
         case ops.CreateStream():
             return _made(_stream(op.stream))
         case ops.CreateEvent():

@@ -47,8 +47,9 @@ class ToldTimes:
     def ask(self) -> None:
         """Do nothing: whoever wants to know looks."""
 
-    def want(self) -> None:
-        """Do nothing, as `ask`."""
+    @property
+    def is_asked(self) -> bool:
+        return True
 
     @property
     def is_latest(self) -> bool:
