@@ -751,9 +751,14 @@ cdef class TimesAnswer(SyncAnswer):
         return 0
 
     @property
+    def is_asked(self):
+        return self._is_asked
+
+    @property
     def is_latest(self):
-        """Whether it was asked for, and nothing was queued since."""
-        return self._is_asked and self._express._outbox.number == self._asked_number + 1
+        """Whether nothing was queued since it was asked for, or noted if it was not."""
+        cdef uint64_t last = self._asked_number if self._is_asked else self._number
+        return last and self._express._outbox.number == last + 1
 
     def wait(self, timeout_s=None):
         self.ask()

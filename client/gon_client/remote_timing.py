@@ -45,6 +45,10 @@ class _PlainTimes:
         self._asked()
 
     @property
+    def is_asked(self) -> bool:
+        return self._answer is not None
+
+    @property
     def is_latest(self) -> bool:
         return False
 
