@@ -27,7 +27,7 @@ from gon.wire.image_ops import (
     ViewImage,
 )
 from gon.wire.op import Op
-from gon.wire.timing_ops import AskTimes, NoteCommand
+from gon.wire.timing_ops import AskTimes, NoteCommand, TellTimes
 
 
 class Allocate(Op, frozen=True, tag=1):
@@ -331,7 +331,7 @@ AnyOp: TypeAlias = (
     | DefineGraph | RunGraph | CloseGraph
     | WritePart | Reconfigure | LoadUploaded | Reach | LaunchRange
     | CreateImage | CopyImage | FillImage | BufferToImage | ImageToBuffer | ImageFormats
-    | NoteCommand | AskTimes | ViewImage
+    | NoteCommand | AskTimes | ViewImage | TellTimes
 )  # fmt: skip
 
 
@@ -391,4 +391,5 @@ TABLE: tuple[Row, ...] = (
     Row(80, NoteCommand, "", 16),
     Row(81, AskTimes, "four numbers: queued, submitted, began, ended, in ns", 16),
     Row(82, ViewImage, "nothing", 18),
+    Row(83, TellTimes, "five numbers: those of AskTimes, and when it is answered", 18),
 )

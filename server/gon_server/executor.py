@@ -215,7 +215,7 @@ class Executor:
                 return Reply(op.reply)
             case (
                 ops.Elapsed() | ops.Load() | ops.LoadUploaded() | ops.Reconfigure()
-                | image_ops.ImageFormats() | timing_ops.AskTimes()
+                | image_ops.ImageFormats() | timing_ops.TimesQuestion()
             ):  # fmt: skip
                 return Reply(op.reply, encode(self._told(op)))
             case ops.Recall() | ops.Keep():
@@ -236,7 +236,7 @@ class Executor:
             return self._modules.reconfigure(op)
         if isinstance(op, image_ops.ImageFormats):
             return image_formats(self._device, op)
-        if isinstance(op, timing_ops.AskTimes):
+        if isinstance(op, timing_ops.TimesQuestion):
             return command_times(self._device, op)
         assert isinstance(op, ops.Elapsed)
         return self._device.elapsed_us(Handle(op.start), Handle(op.end))
@@ -303,7 +303,7 @@ class Executor:
                     self._step(op)
                 return self._report(op.reply, touched, failure)
             case (
-                ops.Read() | ops.Elapsed() | timing_ops.AskTimes() | ops.LoadUploaded()
+                ops.Read() | ops.Elapsed() | timing_ops.TimesQuestion() | ops.LoadUploaded()
                 | image_ops.ViewImage()
             ) if failure is not None:  # fmt: skip
                 return self._report(op.reply, touched, failure)

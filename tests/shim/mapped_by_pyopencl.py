@@ -1,5 +1,5 @@
-"""A program of pyopencl that leaves memory mapped: it is unmapped when the driver has given the unit
-back, and when Python is nearly gone. A failure there would end the program by a signal.
+"""A program of pyopencl that leaves memory mapped: it is unmapped when the driver has given its
+unit back, and when Python is nearly gone. A failure there would end the program by a signal.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ context = cl.Context(platform.get_devices())
 queue = cl.CommandQueue(context)
 buffer = cl.Buffer(context, cl.mem_flags.READ_WRITE, 64)
 first, second = (
-    cl.enqueue_map_buffer(queue, buffer, cl.map_flags.WRITE, place, (8,), np.int32)[0]
+    cl.enqueue_map_buffer(queue, buffer, cl.map_flags.WRITE, place, (8,), np.dtype(np.int32))[0]
     for place in (0, 32)
 )
 first[:] = second[:] = 1

@@ -136,6 +136,7 @@ def test_the_table_is_the_union_and_its_numbers_are_for_ever() -> None:
         80: "NoteCommand",
         81: "AskTimes",
         82: "ViewImage",
+        83: "TellTimes",
     }
     for row in ops.TABLE:
         assert row.op.__struct_config__.tag == row.number
@@ -151,9 +152,10 @@ def test_golden_bytes_of_known_contents() -> None:
 def test_golden_bytes_of_times() -> None:
     body = encode(Batch(7, [timing_ops.NoteCommand(2, 3), timing_ops.AskTimes(3, 9)]))
     assert body.hex(" ") == "92 07 92 93 50 02 03 93 51 03 09"
-    told = encode(CommandTimes(1, 2, 3, 1 << 40))
+    told = encode((1, 2, 3, 1 << 40))
     assert told.hex(" ") == "94 01 02 03 cf 00 00 01 00 00 00 00 00"
     assert decode(CommandTimes, told) == CommandTimes(1, 2, 3, 1 << 40)
+    assert encode(Batch(7, [timing_ops.TellTimes(3, 9)])).hex(" ") == "92 07 91 93 53 03 09"
 
 
 def test_golden_bytes_of_reach() -> None:

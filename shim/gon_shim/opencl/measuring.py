@@ -251,7 +251,8 @@ class Meter:
         times = pending.times
         if heard_ns:
             sent_ns = max(sent_ns, queued_ns)
-            self.clock.learn(sent_ns, times.queued_ns, times.ended_ns, heard_ns)
+            told_ns = times.told_ns or times.ended_ns
+            self.clock.learn(sent_ns, times.queued_ns, told_ns, heard_ns)
         return times
 
 
