@@ -36,7 +36,7 @@ cdef class Port:
         return 0
 
     cdef int times(self, uint64_t event, uint64_t* at) except -1:
-        """Write the four times of a noted command, once it has ended; return 1, or 0 if they are
+        """Write the times of a noted command, once it has ended, and when that is; return 1, or 0 if they are
         still to be asked for.
         """
         return 0

@@ -72,6 +72,11 @@ _CHANNEL_BYTES: Final = {
 _PACKED: Final = {
     (0x10B4, 0x10D4): 2, (0x10B4, 0x10D5): 2, (0x10B4, 0x10D6): 4, (0x10B5, 0x10E0): 4,
 }  # fmt: skip
+# Orders of channels by which the same pixels may be seen: RGBA, BGRA, RGB and RGBx with what is
+# sRGB of each, R and DEPTH.
+_ALIKE: Final = tuple(
+    {0x10B5: 0x10C1, 0x10B6: 0x10C2, 0x10B4: 0x10BF, 0x10BC: 0x10C0, 0x10B0: 0x10BD}.items()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,11 @@ class ImageFormat:
         if packed is not None:
             return packed
         return _CHANNELS.get(self.order, 0) * _CHANNEL_BYTES.get(self.channel, 0)
+
+    def is_seen_as(self, other: ImageFormat) -> bool:
+        """Whether pixels of this format may be seen in the other."""
+        orders = (self.order, other.order)
+        return self.channel == other.channel and (orders in _ALIKE or orders[::-1] in _ALIKE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +236,15 @@ class Images(Protocol):
         """Make an image of zeros, or one `over` a buffer, which then lives as long.
 
         Raises OutOfMemory, InvalidArgument, Unsupported for a format that the device has not.
+        """
+        ...
+
+    def view(self, image: Handle, of: Handle, seen: ImageFormat) -> None:
+        """Make an image that is another's pixels, which then live as long, `seen` in a format that
+        those may be seen in. It is there when this returns.
+
+        Raises InvalidArgument, also for one that is another's pixels or a buffer's bytes itself,
+        Unsupported.
         """
         ...
 

@@ -347,10 +347,12 @@ class LeaseTerms:
 
 class CommandTimes(NamedTuple):
     """When a command was queued on the device, submitted, began and ended: never falling, in ns of
-    the device's clock, which may begin anywhere.
+    the device's clock, which may begin anywhere. When this was told it was `told_ns` by that clock,
+    or later; 0 where that is not known.
     """
 
     queued_ns: int
     submitted_ns: int
     began_ns: int
     ended_ns: int
+    told_ns: int = 0

@@ -25,9 +25,15 @@ class PendingTimes(Pending, Protocol):
         ...
 
     @property
+    def is_asked(self) -> bool:
+        """Whether they were asked for."""
+        ...
+
+    @property
     def is_latest(self) -> bool:
-        """Whether nothing was queued on the device since they were asked for, as far as is known:
-        then everything is over on the command's stream when they are there.
+        """Whether nothing was queued on the device, as far as is known, since they were asked for,
+        or, if they were not, since their command was noted. Once they are there everything is over
+        on its stream then.
         """
         ...
 

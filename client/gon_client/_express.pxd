@@ -38,7 +38,7 @@ cdef class SyncAnswer:
 
 
 cdef class TimesAnswer(SyncAnswer):
-    cdef uint64_t[4] _times
+    cdef uint64_t[5] _times
     cdef uint64_t _event
     cdef bint _is_asked
     cdef uint64_t _asked_number
@@ -70,6 +70,8 @@ cdef class Express:
     cdef object _unread
     cdef object _batches
     cdef object _cookies
+    # Of what asks for times, as the host knows it.
+    cdef uint64_t _times_tag
     cdef public uint64_t waits
     cdef uint64_t _waited_stream
     cdef uint64_t _waited_number

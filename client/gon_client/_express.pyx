@@ -26,6 +26,7 @@ from gon.wire import ops as _ops
 from gon.model import CommandTimes
 from gon.wire.batch import decode, encode_op
 from gon.wire.frame import Kind, plain_word
+from gon.wire.versions import TELLING_TIMES
 from gon_client.batcher import IDLE_OPS_TARGET
 from gon_client.pending import NO_ORIGIN, Answer, is_ours, once_more
 
@@ -53,8 +54,9 @@ cdef enum:
     _TAG_SYNC = 12
     _TAG_NOTE = 80
     _TAG_TIMES = 81
-    # The times of a command.
-    _TIMES = 4
+    _TAG_TELL = 83
+    # The times of a command, and when they are told.
+    _TIMES = 5
     # The least room an outbox has, and that for the ends of its ops.
     _ROOM = 16384
     _ENDS = 256
@@ -79,6 +81,7 @@ assert _ops.Free.__struct_config__.tag == _TAG_FREE
 assert _ops.Sync.__struct_config__.tag == _TAG_SYNC
 assert _ops.NoteCommand.__struct_config__.tag == _TAG_NOTE
 assert _ops.AskTimes.__struct_config__.tag == _TAG_TIMES
+assert _ops.TellTimes.__struct_config__.tag == _TAG_TELL
 
 cdef uint64_t _REPLIES = plain_word(Kind.REPLIES)
 cdef uint64_t _ACK = plain_word(Kind.ACK)
@@ -263,9 +266,10 @@ cdef bint _take_times(const uint8_t* data, uint32_t size, uint64_t* times) noexc
     cdef uint32_t count
     cdef const uint8_t* end = data + size
     cdef const uint8_t* at = take_array(data, end, &count)
-    if at == NULL or count != _TIMES:
+    if at == NULL or not _TIMES - 1 <= count <= _TIMES:
         return False
-    for index in range(_TIMES):
+    times[_TIMES - 1] = 0
+    for index in range(count):
         at = take_number(at, end, &times[index])
     return at == end
 
@@ -287,6 +291,7 @@ cdef class Express:
         self._sending = link._sending
         self._unsent, self._unread = link._sending.unfinished, link._unread
         self._cookies = link.cookies
+        self._times_tag = _TAG_TELL if link.version >= TELLING_TIMES else _TAG_TIMES
 
     cdef int queue(self, const uint8_t* op, Py_ssize_t size, object origin) except -1:
         """Gather a coded op that nobody waits for here."""
@@ -760,7 +765,7 @@ cdef class TimesAnswer(SyncAnswer):
     cdef int _put_ask(self) except -1:
         """Gather the question."""
         cdef uint8_t[2 + 2 * NUMBER_BYTES] op
-        cdef uint8_t* at = put_number(put_number(put_array(op, 3), _TAG_TIMES), self._event)
+        cdef uint8_t* at = put_number(put_number(put_array(op, 3), self._express._times_tag), self._event)
         cdef Express express = self._express
         cdef uint64_t cookie = express._cookie()
         self._is_asked = True
@@ -770,9 +775,14 @@ cdef class TimesAnswer(SyncAnswer):
         return 0
 
     @property
+    def is_asked(self):
+        return self._is_asked
+
+    @property
     def is_latest(self):
-        """Whether it was asked for, and nothing was queued since."""
-        return self._is_asked and self._express._outbox.number == self._asked_number + 1
+        """Whether nothing was queued since it was asked for, or noted if it was not."""
+        cdef uint64_t last = self._asked_number if self._is_asked else self._number
+        return last and self._express._outbox.number == last + 1
 
     def wait(self, timeout_s=None):
         self.ask()
@@ -780,7 +790,9 @@ cdef class TimesAnswer(SyncAnswer):
 
     @property
     def times(self):
-        return CommandTimes(self._times[0], self._times[1], self._times[2], self._times[3])
+        return CommandTimes(
+            self._times[0], self._times[1], self._times[2], self._times[3], self._times[4]
+        )
 
     @property
     def between_ns(self):

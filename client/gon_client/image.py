@@ -53,7 +53,7 @@ class Image:
         image_format: ImageFormat,
         shape: ImageShape,
         held_bytes: int,
-        over: Buffer | None,
+        over: Buffer | Image | None,
     ) -> None:
         """`held_bytes` of the lease's memory come back when the image is freed."""
         self._held_bytes = held_bytes
@@ -207,3 +207,17 @@ def create_image(
     beneath = None if over is None else Over(over.handle, offset, row_pitch)
     handle = device.hold(size_bytes, lambda new: images.create(new, image_format, shape, beneath))
     return Image(device, handle, image_format, shape, size_bytes, over)
+
+
+def view_image(of: Image, seen: ImageFormat) -> Image:
+    """Return an image that is another's pixels, `seen` in another format.
+
+    Raises InvalidArgument, Unsupported.
+    """
+    device = of.device
+    device.check_free("seeing an image in another format")
+    if of.closed:
+        raise BadHandle(f"the image is closed: {of!r}")
+    images = images_of(device)
+    handle = device.hold(0, lambda new: images.view(new, of.handle, seen))
+    return Image(device, handle, seen, of.shape, 0, of)

@@ -39,6 +39,11 @@ class Leased:
         return f"Leased({self._device!r})"
 
     @property
+    def is_over(self) -> bool:
+        """Whether the process is ending, and the device given back."""
+        return self._over
+
+    @property
     def device(self) -> Device:
         """The device. Raises GonError where there is none."""
         device = self._device

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gon.errors import InvalidArgument
+from gon.errors import InvalidArgument, Unsupported
 from gon.images import (
     COLOR_BYTES,
     ImageFormat,
@@ -20,6 +20,7 @@ from gon.images import (
 from gon.model import Dim3, Handle
 from gon.wire import image_ops
 from gon.wire.batch import decode
+from gon.wire.versions import VIEWS
 from gon_client.link import SessionLink
 from gon_client.numbers import check_numbers
 from gon_client.pending import Answer, Waiting
@@ -65,6 +66,15 @@ class RemoteImages:
                 beneath.row_pitch,
             )
         )  # fmt: skip
+
+    def view(self, image: Handle, of: Handle, seen: ImageFormat) -> None:
+        if self._link.version < VIEWS:
+            raise Unsupported("the host's gond is of an older version: no image is seen in others")
+        cookie = next(self._link.cookies)
+        answer = Answer(self._waiting)
+        op = image_ops.ViewImage(image, of, seen.order, seen.channel, cookie)
+        self._link.ask(op, cookie, answer)
+        answer.wait()
 
     def copy(
         self,

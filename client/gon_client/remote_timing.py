@@ -6,7 +6,8 @@ from gon.clock import SYSTEM_CLOCK
 from gon.model import CommandTimes, Handle
 from gon.timing import PendingTimes
 from gon.wire.batch import Reply, decode
-from gon.wire.timing_ops import AskTimes, NoteCommand
+from gon.wire.timing_ops import AskTimes, NoteCommand, TellTimes
+from gon.wire.versions import TELLING_TIMES
 from gon_client.link import SessionLink
 from gon_client.pending import Answer, Origins, Waiting
 
@@ -45,6 +46,10 @@ class _PlainTimes:
         self._asked()
 
     @property
+    def is_asked(self) -> bool:
+        return self._answer is not None
+
+    @property
     def is_latest(self) -> bool:
         return False
 
@@ -66,7 +71,8 @@ class _PlainTimes:
         if self._answer is None:
             cookie = next(self._link.cookies)
             self._answer = _TimesAnswer(self._waiting)
-            self._link.ask(AskTimes(self._event, cookie), cookie, self._answer)
+            question = TellTimes if self._link.version >= TELLING_TIMES else AskTimes
+            self._link.ask(question(self._event, cookie), cookie, self._answer)
         return self._answer
 
 

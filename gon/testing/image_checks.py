@@ -28,15 +28,20 @@ from gon.images import (
 from gon.model import DEFAULT_STREAM, Dim3, Handle, Program
 from gon.testing.device_trial import Trial, expect
 
-_READ_WRITE: Final = 1
+_READ_WRITE, _READ_ONLY = 1, 4
 _RGBA_BYTES: Final = ImageFormat(0x10B5, 0x10DA)
 _RGBA_FLOATS: Final = ImageFormat(0x10B5, 0x10DE)
+_RGBA_SHARES: Final = ImageFormat(0x10B5, 0x10D2)
+_SRGBA_SHARES: Final = ImageFormat(0x10C1, 0x10D2)
 _RED_INTS: Final = ImageFormat(0x10B0, 0x10D9)
 _ORIGIN: Final = (0, 0, 0)
 _KERNELS: Final = b"""
 kernel void shift(read_only image2d_t from, sampler_t how, write_only image2d_t to, float by) {
     int2 at = (int2)(get_global_id(0), get_global_id(1));
     write_imagef(to, at, read_imagef(from, how, convert_float2(at) + (float2)(0.5f + by, 0.5f)));
+}
+kernel void seen(read_only image2d_t from, global float4 *to) {
+    to[0] = read_imagef(from, (int2)(1, 1));
 }
 kernel void first(read_only image1d_buffer_t from, global int *to) {
     to[0] = read_imagei(from, 0).x;
@@ -176,6 +181,27 @@ def an_image_over_a_buffer_is_its_bytes(trial: Trial) -> None:
         trial.device.free(each)
 
 
+def an_image_is_seen_in_another_format(trial: Trial) -> None:
+    images = _images(trial)
+    if images is None or "opencl-c" not in trial.device.info.formats:
+        return
+    if _SRGBA_SHARES not in images.formats(_READ_ONLY, ImageKind.IMAGE2D):
+        return
+    shape = ImageShape(ImageKind.IMAGE2D, 4, 4)
+    base, view, out = _Made(trial, images, _RGBA_SHARES, shape), trial.handle(), trial.buffer(16)
+    images.view(view, base.handle, _SRGBA_SHARES)
+    base.put(np.full((1, 4, 4, 4), 128, np.uint8))
+    # It lives as long as either is there.
+    trial.device.free(base.handle)
+    seen = _kernel(trial, "seen")
+    trial.device.launch(DEFAULT_STREAM, seen, (1, 1, 1), (1, 1, 1), 0, (view, out))
+    got = trial.read(out, np.float32, 4)
+    wanted = np.array([0.2158, 0.2158, 0.2158, 128 / 255], np.float32)
+    expect(np.allclose(got, wanted, atol=1e-2), f"half of all colors is seen as {got}")
+    for each in (view, out):
+        trial.device.free(each)
+
+
 def what_no_image_can_be_is_refused(trial: Trial) -> None:
     images = _images(trial)
     if images is None:
@@ -201,6 +227,10 @@ def what_no_image_can_be_is_refused(trial: Trial) -> None:
         (InvalidArgument, "over a buffer that is too small",
          lambda: images.create(trial.handle(), _RED_INTS,
                                ImageShape(ImageKind.IMAGE1D_BUFFER, 17), Over(buffer))),
+        (InvalidArgument, "seen with channels of another type",
+         lambda: images.view(trial.handle(), made.handle, _RGBA_FLOATS)),
+        (InvalidArgument, "a buffer seen",
+         lambda: images.view(trial.handle(), buffer, _RGBA_BYTES)),
         (InvalidArgument, "a region outside",
          lambda: images.fill(stream(), made.handle, (1, 0, 0), (4, 4, 1), bytes(16))),
         (InvalidArgument, "an empty region",
@@ -263,6 +293,7 @@ WITH_CONTENT: Final = (
     regions_of_images_are_copied_and_filled_alone,
     a_kernel_reads_an_image_by_a_sampler_and_writes_one,
     an_image_over_a_buffer_is_its_bytes,
+    an_image_is_seen_in_another_format,
     what_no_image_can_be_is_refused,
     arguments_that_are_no_images_and_samplers_are_refused,
 )

@@ -32,7 +32,8 @@ def _timing(trial: Trial) -> Timing | None:
 def _told(pending: PendingTimes) -> CommandTimes:
     pending.wait()
     times = pending.times
-    expect(list(times) == sorted(times), f"times that fall: {times}")
+    known = times if times.told_ns else times[:-1]
+    expect([*known] == sorted(known), f"times that fall: {times}")
     sent_ns, heard_ns = pending.between_ns
     expect(not heard_ns or sent_ns < heard_ns, f"heard at {heard_ns}, sent at {sent_ns}")
     return times
@@ -57,7 +58,7 @@ def noted_commands_of_a_stream_have_times_in_its_order(trial: Trial) -> None:
         expect(before.ended_ns <= after.began_ns, f"{after} began before {before} ended")
     expect(told[0].began_ns < told[0].ended_ns, f"a launch that took no time: {told[0]}")
     # Again what is over, asked for anew; and the next, with an event that kept another.
-    expect(_told(timing.times(events[0])) == told[0], "other times when asked again")
+    expect(_told(timing.times(events[0]))[:-1] == told[0][:-1], "other times when asked again")
     args = (data, bytes_of(3, np.uint32), bytes_of(1, np.uint32))
     device.launch(stream, advance, GRID, BLOCK, 0, args)
     pending = timing.note(stream, events[0])

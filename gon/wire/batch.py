@@ -192,7 +192,7 @@ Sent: TypeAlias = (
     | Configuration
     | int
     | tuple[tuple[int, int], ...]
-    | CommandTimes
+    | tuple[int, ...]
 )
 
 # Returns the body that carries a message.

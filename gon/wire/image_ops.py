@@ -5,7 +5,18 @@ from __future__ import annotations
 from gon.wire.op import Op
 
 
-class CreateImage(Op, frozen=True, tag=66):
+class MakeImage(Op, frozen=True):
+    """Base of what makes an image."""
+
+    image: int
+
+    @property
+    def beneath(self) -> int:
+        """Whose memory it is, 0 for its own."""
+        raise NotImplementedError
+
+
+class CreateImage(MakeImage, frozen=True, tag=66):
     """Make an image: its handle is a buffer's. Numbers are OpenCL's; sizes that the kind has not
     are 1. With a `buffer`, not 0, its pixels are that buffer's bytes from `offset` on, rows
     `row_pitch` bytes apart (0: they touch), and it takes no memory.
@@ -13,7 +24,6 @@ class CreateImage(Op, frozen=True, tag=66):
     The ops of images are for hosts of version 14 or later.
     """
 
-    image: int
     kind: int
     order: int
     channel: int
@@ -24,6 +34,27 @@ class CreateImage(Op, frozen=True, tag=66):
     buffer: int
     offset: int
     row_pitch: int
+
+    @property
+    def beneath(self) -> int:
+        return self.buffer
+
+
+class ViewImage(MakeImage, frozen=True, tag=82):
+    """Make an image that is another's pixels, seen in a format of another order of channels; it
+    takes no memory. Answered once it is there: what can be seen so the runtime says.
+
+    For hosts of version 18 or later.
+    """
+
+    of: int
+    order: int
+    channel: int
+    reply: int
+
+    @property
+    def beneath(self) -> int:
+        return self.of
 
 
 class ImageWork(Op, frozen=True):

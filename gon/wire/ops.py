@@ -24,9 +24,10 @@ from gon.wire.image_ops import (
     FillImage,
     ImageFormats,
     ImageToBuffer,
+    ViewImage,
 )
 from gon.wire.op import Op
-from gon.wire.timing_ops import AskTimes, NoteCommand
+from gon.wire.timing_ops import AskTimes, NoteCommand, TellTimes
 from gon.wire.waiter_ops import NoteWaiters
 
 
@@ -330,16 +331,15 @@ AnyOp: TypeAlias = (
     | Load | Unload | GetKernel | CloseKernel | Launch | GetGlobal
     | DefineGraph | RunGraph | CloseGraph
     | WritePart | Reconfigure | LoadUploaded | Reach | LaunchRange
-    | CreateImage | CopyImage | FillImage | BufferToImage | ImageToBuffer | ImageFormats
-    | NoteCommand | AskTimes | NoteWaiters
+    | CreateImage | CopyImage | FillImage | BufferToImage | ImageToBuffer | ImageFormats | ViewImage
+    | NoteCommand | AskTimes | TellTimes | NoteWaiters
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One line of the table. `reply` names what a good answer carries, "" for posted ops; `content`
-    says that the op carries bytes of the program's, or their digest, which are seldom the same
-    again.
+    says that it carries bytes of the program's, or their digest, which seldom come again.
     """
 
     number: int
@@ -394,5 +394,7 @@ TABLE: tuple[Row, ...] = (
     Row(71, ImageFormats, "pairs of numbers: order and type of the channels", 14),
     Row(80, NoteCommand, "", 16),
     Row(81, AskTimes, "four numbers: queued, submitted, began, ended, in ns", 16),
-    Row(90, NoteWaiters, "", 19),
+    Row(82, ViewImage, "nothing", 18),
+    Row(83, TellTimes, "five numbers: those of AskTimes, and when it is answered", 18),
+    Row(84, NoteWaiters, "", 19),
 )

@@ -15,10 +15,22 @@ class NoteCommand(Op, frozen=True, tag=80):
     event: int
 
 
-class AskTimes(Op, frozen=True, tag=81):
+class TimesQuestion(Op, frozen=True):
+    """Base of what asks for a command's times."""
+
+    event: int
+    reply: int
+
+
+class AskTimes(TimesQuestion, frozen=True, tag=81):
     """Say when the command that the event is was queued, submitted, began and ended, once it has:
     in ns of the device's clock.
     """
 
-    event: int
-    reply: int
+
+class TellTimes(TimesQuestion, frozen=True, tag=83):
+    """As `AskTimes`, and say how late it is by then: the answer comes at that moment of the
+    device's clock or later, which tells a client more of that clock than the end of the command.
+
+    For hosts of version 18 or later.
+    """

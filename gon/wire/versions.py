@@ -40,6 +40,7 @@ STEPS = (
     Step(15, "2026-11-28", "acknowledgements that say that nothing is left to wait for: QUIET"),
     Step(16, "2026-11-28", "times of single commands: NoteCommand, AskTimes"),
     Step(17, "2026-11-28", "folded batches of which contents are not remembered"),
+    Step(18, "2026-11-28", "images of another's pixels: ViewImage; when times are told: TellTimes"),
     Step(19, "2026-11-28", "long waits that hold up no other thread: NoteWaiters"),
 )
 # From this version on a worker unfolds what is folded.
@@ -58,6 +59,8 @@ IMAGES = 14
 QUIET_WORDS = 15
 # From this version on a worker tells times of single commands.
 TIMES = 16
+# From this version on a worker makes images of another's pixels, and says when it tells times.
+VIEWS = TELLING_TIMES = 18
 # From this version on a worker holds long waits, if it hears of several threads.
 HOLDING = 19
 # From this version on both ends go on with the side links that are left, if one breaks.

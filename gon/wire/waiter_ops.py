@@ -5,7 +5,7 @@ from __future__ import annotations
 from gon.wire.op import Op
 
 
-class NoteWaiters(Op, frozen=True, tag=90):
+class NoteWaiters(Op, frozen=True, tag=84):
     """So many `threads` of the client wait for answers: if there are several, hold none up for what
     another one waits for, for a while.
     """

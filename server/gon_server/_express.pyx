@@ -44,6 +44,7 @@ cdef enum:
     _TAG_LAUNCH = 34
     _TAG_NOTE = 80
     _TAG_TIMES = 81
+    _TAG_TELL = 83
     _OPS = 1024
     _PREFIX_BYTES = 8
     # The size of a frame's one payload, behind its header.
@@ -56,8 +57,8 @@ cdef enum:
     _OUT_BYTES = 8192
     _ANSWER_BYTES = 4 + NUMBER_BYTES + BYTES_HEAD
     _OPENING_BYTES = 5
-    # The times of a command.
-    _TIMES = 4
+    # The times of a command, and when they are told.
+    _TIMES = 5
     _TIMES_BYTES = 1 + _TIMES * NUMBER_BYTES
 
 assert _ops.Allocate.__struct_config__.tag == _TAG_ALLOCATE
@@ -68,6 +69,7 @@ assert _ops.Sync.__struct_config__.tag == _TAG_SYNC
 assert _ops.Launch.__struct_config__.tag == _TAG_LAUNCH
 assert _ops.NoteCommand.__struct_config__.tag == _TAG_NOTE
 assert _ops.AskTimes.__struct_config__.tag == _TAG_TIMES
+assert _ops.TellTimes.__struct_config__.tag == _TAG_TELL
 assert BATCH_OPS_MAX == _OPS
 assert FOLDED_HEAD == _FOLDED_HEAD
 
@@ -466,7 +468,7 @@ cdef class Express:
             elif tag == _TAG_FREE and fields == 2:
                 step.tag = _TAG_FREE
                 at = take_number(at, end, &step.buffer)
-            elif tag == _TAG_NOTE and fields == 3 or tag == _TAG_TIMES and fields == 3:
+            elif fields == 3 and (tag == _TAG_NOTE or tag == _TAG_TIMES or tag == _TAG_TELL):
                 step.tag = <int>tag
                 at = take_number(take_number(at, end, &step.stream), end, &step.subject)
             elif tag == _TAG_READ and fields == 6:
@@ -554,7 +556,7 @@ cdef class Express:
 
     cdef bint _may_wait_long(self, Step* step) except -1:
         """Return whether a step is to go the long way, for it may be held or come behind what is."""
-        if step.tag == _TAG_TIMES:
+        if step.tag == _TAG_TIMES or step.tag == _TAG_TELL:
             return bool(self._held) or bool(self._slow)
         if self._reading and step.stream in self._reading:
             return True
@@ -608,7 +610,7 @@ cdef class Express:
         cdef uint64_t length = 0
         if step.tag == _TAG_READ:
             length = step.length
-        elif step.tag == _TAG_TIMES:
+        elif step.tag == _TAG_TIMES or step.tag == _TAG_TELL:
             length = _TIMES_BYTES
         if self._replies is not None or self._out_size + _ANSWER_BYTES + length > _OUT_BYTES:
             return False
@@ -621,8 +623,8 @@ cdef class Express:
                 self._waited(step.stream, began_ns)
             at[0] = 0xc0
             at += 1
-        elif step.tag == _TAG_TIMES:
-            at = self._put_times(at, step.stream)
+        elif step.tag == _TAG_TIMES or step.tag == _TAG_TELL:
+            at = self._put_times(at, step.stream, _TIMES - (step.tag == _TAG_TIMES))
             if at == NULL:
                 return False
         else:
@@ -641,14 +643,15 @@ cdef class Express:
         self._answers += 1
         return True
 
-    cdef uint8_t* _put_times(self, uint8_t* at, uint64_t event) except? NULL:
-        """Write an answer's data, the times of a command; NULL if that is left to the executor."""
+    cdef uint8_t* _put_times(self, uint8_t* at, uint64_t event, int count) except? NULL:
+        """Write an answer's data, so many times of a command; NULL if that is left to the executor.
+        """
         cdef uint64_t[_TIMES] times
         cdef uint8_t[_TIMES_BYTES] coded
-        cdef uint8_t* end = put_array(coded, _TIMES)
+        cdef uint8_t* end = put_array(coded, count)
         if not self._port.times(event, times):
             return NULL
-        for index in range(_TIMES):
+        for index in range(count):
             end = put_number(end, times[index])
         at = put_bytes_head(at, <uint32_t>(end - coded))
         memcpy(at, coded, end - coded)

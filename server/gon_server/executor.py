@@ -24,7 +24,7 @@ from gon.wire.ops import AnyOp
 from gon_server.besides import run_besides
 from gon_server.footprint import AnyLaunch, Footprint, Key, Noun, footprint
 from gon_server.holding import Holding
-from gon_server.imaging import create_image, image_formats, image_size
+from gon_server.imaging import image_formats, make_image
 from gon_server.lease_modules import LeaseModules, LoadModule
 from gon_server.making import make_or_forget
 from gon_server.overwriting import Overwriting
@@ -216,13 +216,13 @@ class Executor:
                 return Reply(op.reply)
             case (
                 ops.Elapsed() | ops.Load() | ops.LoadUploaded() | ops.Reconfigure()
-                | image_ops.ImageFormats() | timing_ops.AskTimes()
+                | image_ops.ImageFormats() | timing_ops.TimesQuestion()
             ):  # fmt: skip
                 return Reply(op.reply, encode(self._told(op)))
             case ops.Recall() | ops.Keep():
                 return self._recalling.run(op)
-            case ops.Allocate() | ops.Free() | image_ops.CreateImage():
-                self._make_or_free(op)
+            case ops.Allocate() | ops.Free() | image_ops.MakeImage():
+                return self._make_or_free(op)
             case _:
                 self._make_or_forget(op)
         return None
@@ -237,7 +237,7 @@ class Executor:
             return self._modules.reconfigure(op)
         if isinstance(op, image_ops.ImageFormats):
             return image_formats(self._device, op)
-        if isinstance(op, timing_ops.AskTimes):
+        if isinstance(op, timing_ops.TimesQuestion):
             return command_times(self._device, op)
         assert isinstance(op, ops.Elapsed)
         return self._device.elapsed_us(Handle(op.start), Handle(op.end))
@@ -249,17 +249,14 @@ class Executor:
         self._live.difference_update(touched.forgets)
         self._modules.follow(op, touched)
 
-    def _make_or_free(self, op: ops.Allocate | ops.Free | image_ops.CreateImage) -> None:
-        if isinstance(op, image_ops.CreateImage):
+    def _make_or_free(self, op: ops.Allocate | ops.Free | image_ops.MakeImage) -> Reply | None:
+        if isinstance(op, image_ops.MakeImage):
             self._look_at_pins()
-            if (Noun.BUFFER, op.buffer) in self._live and op.buffer not in self.quota.sizes:
+            if (Noun.BUFFER, op.beneath) in self._live and op.beneath not in self.quota.sizes:
                 raise InvalidArgument("an image over a module's variable")
-            size_bytes, pixels = image_size(op)
-            self.quota.ask(size_bytes, "an image of")
-            create_image(self._device, op)
-            self.quota.add_image(op.image, size_bytes, pixels, op.buffer)
+            make_image(self._device, op, self.quota)
             self._live.add((Noun.BUFFER, op.image))
-            return
+            return Reply(op.reply) if isinstance(op, image_ops.ViewImage) else None
         key = (Noun.BUFFER, op.buffer)
         if isinstance(op, ops.Allocate):
             self._look_at_pins()
@@ -275,6 +272,7 @@ class Executor:
                 self.quota.drop(op.buffer)
                 self._live.discard(key)
                 self._modules.forget(key)
+        return None
 
     def _look_at_pins(self) -> None:
         """Free what is held up by reads that this very frame says are there."""
@@ -306,7 +304,8 @@ class Executor:
                     self._step(op)
                 return self._report(op.reply, touched, failure)
             case (
-                ops.Read() | ops.Elapsed() | timing_ops.AskTimes() | ops.LoadUploaded()
+                ops.Read() | ops.Elapsed() | timing_ops.TimesQuestion() | ops.LoadUploaded()
+                | image_ops.ViewImage()
             ) if failure is not None:  # fmt: skip
                 return self._report(op.reply, touched, failure)
             case ops.Recall():

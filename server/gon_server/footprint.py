@@ -109,7 +109,7 @@ def footprint(
             return Footprint((_stream(op.stream), _event(op.event)), (_stream(op.stream),))
         case ops.Sync():
             return Footprint((_stream(op.stream),))
-        case ops.SyncEvent() | timing_ops.AskTimes():
+        case ops.SyncEvent() | timing_ops.TimesQuestion():
             return Footprint((_event(op.event),))
         case ops.Elapsed():
             return Footprint((_event(op.start), _event(op.end)))
@@ -145,9 +145,9 @@ def _life(op: AnyOp) -> Footprint:
     match op:
         case ops.Allocate():
             return _made(_buffer(op.buffer))
-        case image_ops.CreateImage():
+        case image_ops.MakeImage():
             image = _buffer(op.image)
-            return Footprint((_buffer(op.buffer),) if op.buffer else (), (image,), (image,))
+            return Footprint((_buffer(op.beneath),) if op.beneath else (), (image,), (image,))
         case ops.CreateStream():
             return _made(_stream(op.stream))
         case ops.CreateEvent():

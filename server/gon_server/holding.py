@@ -43,10 +43,13 @@ from gon_server.reaching import name_of, poisoned_elsewhere
 
 # What waits for an event is known under this, not by its stream.
 _EVENTS: Final = -1
-_Wait: TypeAlias = ops.Sync | ops.SyncEvent | ops.Read | timing_ops.AskTimes
-_WAITS: Final = (ops.Sync, ops.SyncEvent, ops.Read, timing_ops.AskTimes)
+_Wait: TypeAlias = ops.Sync | ops.SyncEvent | ops.Read | timing_ops.AskTimes | timing_ops.TellTimes
+_WAITS: Final = (
+    *(ops.Sync, ops.SyncEvent, ops.Read),
+    *(timing_ops.AskTimes, timing_ops.TellTimes),
+)
 # What is run once it need not wait any more.
-_RUN_LATER: Final = (ops.Read, timing_ops.AskTimes)
+_RUN_LATER: Final = (ops.Read, timing_ops.TimesQuestion)
 _RunOp: TypeAlias = Callable[[AnyOp, int], Reply | None]
 
 
@@ -165,7 +168,7 @@ class Holding:
         """Return what an op waits for; None if it is over, or the op is wrong."""
         device = self._device
         try:
-            if isinstance(op, ops.SyncEvent | timing_ops.AskTimes):
+            if isinstance(op, ops.SyncEvent | timing_ops.TimesQuestion):
                 pending = device.sync_event(Handle(op.event))
             else:
                 pending = device.sync(Handle(op.stream))
@@ -227,7 +230,7 @@ def _lane_of(op: _Wait) -> int:
 
 def _comes_behind(op: AnyOp, read: _Wait) -> bool:
     """Return whether an op takes away or changes what a held read is to find."""
-    if isinstance(read, timing_ops.AskTimes):
+    if isinstance(read, timing_ops.TimesQuestion):
         return read.event == getattr(op, "event", None) and not isinstance(op, _WAITS)
     assert isinstance(read, ops.Read), "the others stand for what was queued before them"
     if isinstance(op, ops.Free):

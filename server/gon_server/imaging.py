@@ -27,7 +27,10 @@ from gon.wire.image_ops import (
     ImageFormats,
     ImageToBuffer,
     ImageWork,
+    MakeImage,
+    ViewImage,
 )
+from gon_server.quota import Quota
 
 
 def _images(device: HostDevice) -> Images:
@@ -50,21 +53,24 @@ def _asked(op: CreateImage) -> tuple[ImageFormat, ImageShape]:
     return ImageFormat(op.order, op.channel), shape
 
 
-def image_size(op: CreateImage) -> tuple[int, int]:
-    """Return what an image takes of the lease's memory, and how many pixels it has.
-
-    Raises InvalidArgument, Unsupported.
+def make_image(device: HostDevice, op: MakeImage, quota: Quota) -> None:
+    """Make an image, and take what it needs of the lease's memory; one that lies in another's
+    memory takes none. Raises OutOfMemory, what the device raises.
     """
+    images, image = _images(device), Handle(op.image)
+    if isinstance(op, ViewImage):
+        images.view(image, Handle(op.of), ImageFormat(op.order, op.channel))
+        quota.add_image(op.image, 0, quota.pixels[op.of], op.of)
+        return
+    assert isinstance(op, CreateImage), "there is no other"
     image_format, shape = _asked(op)
     size_bytes = check_shape(shape, image_format)
-    return 0 if op.buffer else size_bytes, shape.pixels
-
-
-def create_image(device: HostDevice, op: CreateImage) -> None:
-    """Make it. Raises what the device raises."""
-    image_format, shape = _asked(op)
-    over = Over(Handle(op.buffer), op.offset, op.row_pitch) if op.buffer else None
-    _images(device).create(Handle(op.image), image_format, shape, over)
+    over = None
+    if op.buffer:
+        size_bytes, over = 0, Over(Handle(op.buffer), op.offset, op.row_pitch)
+    quota.ask(size_bytes, "an image of")
+    images.create(image, image_format, shape, over)
+    quota.add_image(op.image, size_bytes, shape.pixels, op.buffer)
 
 
 def work_on_images(device: HostDevice, op: ImageWork) -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from gon.device import HostDevice
 from gon.errors import Unsupported
-from gon.model import CommandTimes, Handle
+from gon.model import Handle
 from gon.timing import Timed, Timing
-from gon.wire.timing_ops import AskTimes, NoteCommand
+from gon.wire.timing_ops import NoteCommand, TellTimes, TimesQuestion
 
 
 def _timing(device: HostDevice) -> Timing:
@@ -25,8 +25,11 @@ def note_command(device: HostDevice, op: NoteCommand) -> None:
     _timing(device).note(Handle(op.stream), Handle(op.event))
 
 
-def command_times(device: HostDevice, op: AskTimes) -> CommandTimes:
-    """Return the times of a noted command, once it has ended. Raises what the device raises."""
+def command_times(device: HostDevice, op: TimesQuestion) -> tuple[int, ...]:
+    """Return the times of a noted command, once it has ended: as many as the question asks for.
+    Raises what the device raises.
+    """
     pending = _timing(device).times(Handle(op.event))
     pending.wait()
-    return pending.times
+    times = tuple(pending.times)
+    return times if isinstance(op, TellTimes) else times[:-1]

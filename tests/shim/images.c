@@ -168,14 +168,35 @@ static int creation(void) {
      CL_INVALID_OPERATION);
   GOOD(clReleaseMemObject(above));
   GOOD(clReleaseMemObject(buffer));
-  /* Pixels of another image are seen as they may be, which no unit does yet. */
+  /* Pixels of another image are seen as they may be, and live as long; depths no unit here sees. */
   cl_image_format plain = {CL_RGBA, CL_UNORM_INT8}, corrected = {CL_sRGBA, CL_UNORM_INT8};
+  cl_image_format red = {CL_R, CL_FLOAT}, depth = {CL_DEPTH, CL_FLOAT};
   cl_mem first = clCreateImage(context, 0, &plain, &flat, NULL, &code);
   GOOD(code);
   wrong = flat;
   wrong.mem_object = first;
-  MAKE(CL_IMAGE_FORMAT_NOT_SUPPORTED, context, 0, &corrected, &wrong, NULL);
+  MAKE(CL_IMAGE_FORMAT_NOT_SUPPORTED, context, 0, &corrected, &wrong, NULL); /* to be written */
   MAKE(CL_INVALID_IMAGE_FORMAT_DESCRIPTOR, context, 0, &bytes, &wrong, NULL);
+  cl_mem view = clCreateImage(context, CL_MEM_READ_ONLY, &corrected, &wrong, NULL, &code);
+  GOOD(code);
+  GOOD(clGetMemObjectInfo(view, CL_MEM_ASSOCIATED_MEMOBJECT, sizeof beneath, &beneath, NULL));
+  TRUE(beneath == first);
+  cl_uint color = 0x40302010;
+  GOOD(clEnqueueWriteImage(queue, first, CL_TRUE, zero, one, 0, 0, &color, 0, NULL, NULL));
+  GOOD(clReleaseMemObject(first));
+  GOOD(clEnqueueReadImage(queue, view, CL_TRUE, zero, one, 0, 0, &seen, 0, NULL, NULL));
+  TRUE(seen == (int)color);
+  wrong.mem_object = view;
+  MAKE(CL_IMAGE_FORMAT_NOT_SUPPORTED, context, 0, &plain, &wrong, NULL);
+  GOOD(clReleaseMemObject(view));
+  first = clCreateImage(context, 0, &red, &flat, NULL, &code);
+  GOOD(code);
+  wrong.mem_object = first;
+  MAKE(CL_IMAGE_FORMAT_NOT_SUPPORTED, context, 0, &depth, &wrong, NULL);
+  GOOD(clReleaseMemObject(first));
+  first = clCreateImage(context, 0, &plain, &flat, NULL, &code);
+  GOOD(code);
+  wrong.mem_object = first;
   wrong.image_width = 5;
   MAKE(CL_INVALID_IMAGE_FORMAT_DESCRIPTOR, context, 0, &corrected, &wrong, NULL);
   wrong.image_type = CL_MEM_OBJECT_IMAGE1D;

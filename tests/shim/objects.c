@@ -161,12 +161,30 @@ static int links(void) {
   GOOD(compiles(uses, NULL));
   GOOD(compiles(has, NULL));
   cl_program both[] = {has, uses};
-  clLinkProgram(context, 0, NULL, NULL, 1, &uses, NULL, NULL, &code);
+  cl_program failed = clLinkProgram(context, 0, NULL, NULL, 1, &uses, NULL, NULL, &code);
   IS(code, CL_LINK_PROGRAM_FAILURE);
+  GOOD(clGetProgramBuildInfo(failed, device, CL_PROGRAM_BUILD_LOG, sizeof log, log, NULL));
+  TRUE(strlen(log));
+  GOOD(clReleaseProgram(failed));
   cl_program linked = clLinkProgram(context, 0, NULL, NULL, 2, both, NULL, NULL, &code);
   GOOD(code);
   GOOD(clReleaseKernel(clCreateKernel(linked, "g", &code)));
   GOOD(clReleaseProgram(linked));
+  const char *none[] = {"-g", "-cl-mad-enable", "-enable-link-options", "-create-library -D X"};
+  for (int i = 0; i < 4; i++) {
+    TRUE(!clLinkProgram(context, 0, NULL, none[i], 2, both, NULL, NULL, &code));
+    IS(code, CL_INVALID_LINKER_OPTIONS);
+  }
+  cl_program library = clLinkProgram(context, 0, NULL, "-create-library -enable-link-options", 1,
+                                     &has, NULL, NULL, &code);
+  GOOD(code);
+  cl_program with_library[] = {library, uses};
+  linked = clLinkProgram(context, 0, NULL, "-cl-no-signed-zeroes -cl-fast-relaxed-math", 2,
+                         with_library, NULL, NULL, &code);
+  GOOD(code);
+  GOOD(clReleaseKernel(clCreateKernel(linked, "g", &code)));
+  GOOD(clReleaseProgram(linked));
+  GOOD(clReleaseProgram(library));
   GOOD(clReleaseProgram(uses));
   GOOD(clReleaseProgram(has));
   GOOD(clReleaseProgram(bad));

@@ -157,6 +157,11 @@ def test_pyopencl_in_an_interpreter_of_its_own(environ: dict[str, str]) -> None:
     assert ended.stdout == "good\n"
 
 
+def test_what_is_still_mapped_at_the_end(environ: dict[str, str]) -> None:
+    ended = run(environ, sys.executable, str(HERE / "mapped_by_pyopencl.py"))
+    assert (ended.stdout, ended.returncode) == ("good\n", 0), ended.stderr
+
+
 def test_what_comes_in_between_while_times_are_taken(environ: dict[str, str]) -> None:
     ended = run(environ, sys.executable, str(HERE / "timed_by_pyopencl.py"))
     assert ended.stdout == "good\n", ended.stderr

@@ -9,6 +9,7 @@ import pytest
 from gon.errors import LimitExceeded
 from gon.program_limits import TEXT_BYTES_MAX
 from gon_shim.opencl.includes import split_options, written
+from gon_shim.opencl.link_options import LinkOptions, link_options
 
 
 def test_options_that_a_host_refuses_become_lines_of_the_text(tmp_path: Path) -> None:
@@ -151,3 +152,19 @@ def test_headers_have_an_end_together() -> None:
 def test_macros_that_are_none(options: str) -> None:
     with pytest.raises(ValueError, match=r".?"):
         split_options(options)
+
+
+def test_what_a_linker_is_told() -> None:
+    assert link_options("") == LinkOptions(False, False, ())
+    zeros = "-cl-no-signed-zeroes  -cl-no-subgroup-ifp -cl-no-signed-zeros"
+    told = link_options(f"{zeros} -create-library")
+    assert told == LinkOptions(True, False, ("-cl-no-signed-zeros",))
+    assert link_options("-enable-link-options -create-library").allows
+
+
+@pytest.mark.parametrize(
+    "options", ["-cl-mad-enable", "-enable-link-options", "-DX -create-library", "x"]
+)
+def test_options_that_are_none_of_the_linkers(options: str) -> None:
+    with pytest.raises(ValueError, match=r".?"):
+        link_options(options)

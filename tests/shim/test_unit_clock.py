@@ -47,5 +47,5 @@ def test_moments_that_contradict_each_other_teach_nothing() -> None:
     clock = UnitClock()
     clock.learn(1000, 5000, 5100, 1200)
     known = clock.here(5000)
-    clock.learn(sent=9000, queued=12_000, ended=13_000, heard=9100)
+    clock.learn(sent=9000, queued=12_000, told=13_000, heard=9100)
     assert clock.here(5000) == known

@@ -175,6 +175,27 @@ def a_wait_asks_for_no_more_than_it_waits_for(run: Program) -> None:
     assert not any(each._wanted for each in meters)
 
 
+def a_question_comes_at_once_where_nothing_else_waits_for_it(run: Program) -> None:
+    queues = importlib.import_module("gon_shim.opencl.queue")
+    queue, plain = run.queue(), cl.CommandQueue(run.context)
+    (meter,) = (each.meter for each in queues.Queue.all() if each.meter is not None)
+    for _ in range(9):
+        event = run.launch(queue)
+        event.wait()
+        assert event.profile.start <= event.profile.end
+    latest = meter._latest
+    native = importlib.import_module("gon.native").NATIVE
+    expected = importlib.import_module("gon_shim.opencl.limits").WAITS_EXPECTED_AFTER
+    assert not native or meter._single >= expected
+    for _ in range(2):
+        event = run.launch(queue)
+        run.launch(plain)
+        event.wait()
+        plain.finish()
+    assert meter._single == 0
+    assert latest is not meter._latest
+
+
 def main() -> None:
     """Do all of it; assert that it is right."""
     run = program()
@@ -185,6 +206,7 @@ def main() -> None:
     del queue
     what_makes_an_event_queues_or_is_interrupted(run)
     a_wait_asks_for_no_more_than_it_waits_for(run)
+    a_question_comes_at_once_where_nothing_else_waits_for_it(run)
     released_queues_keep_nothing(run)
     print("good")
 

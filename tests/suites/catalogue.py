@@ -29,6 +29,9 @@ _PYTEST: Final = (
 )
 _PYTEST_PACKAGES: Final = ("pytest==9.2.0", "pytest-timeout==2.4.0")
 _ARRAYS: Final = "numpy==2.4.6"
+# Named also where tests only look for it: the driver's Python brings it along, so that they would
+# find it through GoN alone.
+_SCIPY: Final = "scipy==1.17.1"
 # A word, hidden by MD5, for hashcat to find.
 _HIDDEN: Final = ("fece999b9f3c6bfc259cbcd32c9c5f02", "go42")
 
@@ -103,7 +106,7 @@ SUITES: Final = (
         of_pytest,
         400,
         package="reikna==0.9.0",
-        packages=("pyopencl==2026.1.4", "mako", _ARRAYS, *_PYTEST_PACKAGES),
+        packages=("pyopencl==2026.1.4", "mako", _ARRAYS, _SCIPY, *_PYTEST_PACKAGES),
         tests="test",
     ),
     Suite(
@@ -165,7 +168,13 @@ SUITES: Final = (
         of_pytest,
         1500,
         package="pyopencl==2026.1.4",
-        packages=(_ARRAYS, "mako", *_PYTEST_PACKAGES),
+        packages=(_ARRAYS, _SCIPY, "mako", *_PYTEST_PACKAGES),
         tests="test",
+        known={
+            "test_wrapper.py::test_get_info": (
+                "asks an image for an attribute that pyopencl's have not, but on Intel's platform, "
+                "of which it asks no images"
+            ),
+        },
     ),
 )

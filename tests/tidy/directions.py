@@ -56,12 +56,16 @@ MAY_IMPORT: tuple[tuple[str, tuple[str, ...]], ...] = (
     # A port is given launches as they are coded.
     (
         "gon_server.devices._opencl_port",
-        ("gon._port", "gon.limits", "gon.wire.ops", "gon.wire.packing"),
+        (
+            *("gon._port", "gon.limits", "gon.wire.ops", "gon.wire.packing"),
+            "gon_server.devices.limits",
+        ),
     ),
     (
         "gon_server.devices",
         (
             "gon._port",
+            "gon.clock",
             "gon.native",
             "gon.device",
             "gon.model",

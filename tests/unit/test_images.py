@@ -78,6 +78,18 @@ def test_an_image_counts_as_a_buffer_of_its_pixels(session: Session) -> None:
     assert session.code(ops.Allocate(3, QUOTA), ops.Free(3), ops.SyncAll(9)) == 0
 
 
+def test_an_image_of_anothers_pixels_takes_nothing_and_keeps_them(session: Session) -> None:
+    base = image_ops.CreateImage(1, 0x10F1, 0x10B5, 0x10D2, QUOTA // 16, 4, 1, 1, 0, 0, 0)
+    view = image_ops.ViewImage(2, 1, 0x10C1, 0x10D2, 9)
+    assert session.code(base, view) == 0
+    assert session.code(image_ops.ViewImage(3, 2, 0x10B5, 0x10D2, 9)) == Code.INVALID_ARGUMENT
+    assert session.code(image_ops.ViewImage(3, 7, 0x10B5, 0x10D2, 9)) == Code.BAD_HANDLE
+    # What failed so was answered: nothing is left of it.
+    assert session.code(ops.Free(1), ops.Allocate(4, 1), ops.SyncAll(9)) == Code.OUT_OF_MEMORY
+    assert session.code(ops.Free(4), ops.Free(2), ops.SyncAll(9)) == 0
+    assert session.code(ops.Allocate(4, QUOTA), ops.Free(4), ops.SyncAll(9)) == 0
+
+
 def test_rows_over_a_part_of_a_buffer_may_be_apart(session: Session) -> None:
     over = image_ops.CreateImage(2, 0x10F1, 0x10B5, 0x10DA, 64, 4, 1, 1, 1, 4096, 512)
     assert session.code(ops.Allocate(1, 4096 + 512 * 4), over, ops.SyncAll(9)) == 0

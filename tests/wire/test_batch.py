@@ -135,7 +135,9 @@ def test_the_table_is_the_union_and_its_numbers_are_for_ever() -> None:
         71: "ImageFormats",
         80: "NoteCommand",
         81: "AskTimes",
-        90: "NoteWaiters",
+        82: "ViewImage",
+        83: "TellTimes",
+        84: "NoteWaiters",
     }
     for row in ops.TABLE:
         assert row.op.__struct_config__.tag == row.number
@@ -151,9 +153,10 @@ def test_golden_bytes_of_known_contents() -> None:
 def test_golden_bytes_of_times() -> None:
     body = encode(Batch(7, [timing_ops.NoteCommand(2, 3), timing_ops.AskTimes(3, 9)]))
     assert body.hex(" ") == "92 07 92 93 50 02 03 93 51 03 09"
-    told = encode(CommandTimes(1, 2, 3, 1 << 40))
+    told = encode((1, 2, 3, 1 << 40))
     assert told.hex(" ") == "94 01 02 03 cf 00 00 01 00 00 00 00 00"
     assert decode(CommandTimes, told) == CommandTimes(1, 2, 3, 1 << 40)
+    assert encode(Batch(7, [timing_ops.TellTimes(3, 9)])).hex(" ") == "92 07 91 93 53 03 09"
 
 
 def test_golden_bytes_of_reach() -> None:
@@ -181,16 +184,18 @@ def test_golden_bytes_of_images() -> None:
             image_ops.BufferToImage(1, 5, 64, 3, at, region),
             image_ops.ImageToBuffer(1, 3, at, region, 5, 64),
             image_ops.ImageFormats(1, 0x10F1, 9),
+            image_ops.ViewImage(6, 3, 0x10C1, 0x10D2, 9),
         ],
     )
     coded = encode(batch)
     assert coded == bytes.fromhex(
-        "9207 96 9c 42 03 cd10f1 cd10b5 cd10d2 08 04 01 01 00 00 00"
+        "9207 97 9c 42 03 cd10f1 cd10b5 cd10d2 08 04 01 01 00 00 00"
         "97 43 01 03 93010000 04 93010000 93040201"
         "96 44 01 03 93010000 93040201 c41030313233343536373839616263646566"
         "97 45 01 05 40 03 93010000 93040201"
         "97 46 01 03 93010000 93040201 05 40"
         "94 47 01 cd10f1 09"
+        "96 52 06 03 cd10c1 cd10d2 09"
     )
     assert decode_batch(memoryview(coded), ()) == batch
     told = ((0x10B5, 0x10D2),)

@@ -15,3 +15,6 @@ SPARE_BYTES_MAX = 8 * MIB
 
 # Images of one device: far above what programs have, and the driver keeps some KiB for each.
 IMAGES_MAX = 16_384
+# How far a device's clock and the host's go apart: by less than this part of what has passed, what
+# an NTP daemon corrects at most.
+CLOCKS_APART = 2000

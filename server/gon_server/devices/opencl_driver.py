@@ -217,7 +217,7 @@ def create_image(
     kind: int,
     shape: tuple[int, int, int],
     layers: int,
-    over: Memory | None,
+    over: Memory | Image | None,
     row_pitch: int,
 ) -> Image:
     """Return an image, of the memory of `over` if that is given. Raises DriverError."""

@@ -42,7 +42,9 @@ _BLACK: Final = bytes(COLOR_BYTES)
 
 
 class DeviceImage:
-    """One image; `over` is the buffer whose memory it is, if it has none of its own."""
+    """One image; `over` is the buffer, or the image, whose memory it is, if it has none of its
+    own.
+    """
 
     __slots__ = ("format", "memory", "over", "shape", "size_bytes")
 
@@ -52,7 +54,7 @@ class DeviceImage:
         image_format: ImageFormat,
         shape: ImageShape,
         size_bytes: int,
-        over: DeviceBuffer | None,
+        over: DeviceBuffer | DeviceImage | None,
     ) -> None:
         self.memory = memory
         self.format = image_format
@@ -106,9 +108,7 @@ class DeviceImages:
     def create(
         self, image: Handle, image_format: ImageFormat, shape: ImageShape, over: Over | None = None
     ) -> None:
-        self.table.check_new(image)
-        if image in self._buffers:
-            raise BadHandle(f"buffer {image} is there already")
+        self._check_new(image)
         size_bytes = check_shape(shape, image_format)
         self._check_sizes(shape)
         if over is None and shape.kind is ImageKind.IMAGE1D_BUFFER:
@@ -134,6 +134,24 @@ class DeviceImages:
                 self._memory.taken_bytes -= size_bytes
             raise driver.error_of(error, f"making an image of {shape.extent}") from error
         self.table.add(image, DeviceImage(memory, image_format, shape, size_bytes, beneath))
+
+    def view(self, image: Handle, of: Handle, seen: ImageFormat) -> None:
+        self._check_new(image)
+        base = self.table[of]
+        if base.over is not None or base.shape.kind is not ImageKind.IMAGE2D:
+            raise InvalidArgument(f"{base!r} is not seen in other formats")
+        if not base.format.is_seen_as(seen):
+            raise InvalidArgument(f"pixels of {base.format} are not seen as {seen}")
+        # A runtime's word on flags that its format has not may be its end.
+        access = self._access_for(seen, base.shape.kind)
+        try:
+            memory = driver.create_image(
+                self._context, access, (seen.order, seen.channel), base.shape.kind,
+                base.shape.whole, base.shape.layers, base.memory, 0,
+            )  # fmt: skip
+        except DriverError as error:
+            raise driver.error_of(error, f"seeing an image as {seen}") from error
+        self.table.add(image, DeviceImage(memory, seen, base.shape, 0, base))
 
     def copy(
         self,
@@ -199,8 +217,8 @@ class DeviceImages:
     # For the device and its kernels ---------------------------------------------------------------
     def lies_over(self, buffer: DeviceBuffer) -> bool:
         """Return whether an image is that buffer's memory."""
-        return any(each.over is buffer or (each.over and each.over.whole is buffer)
-                   for each in self.table.values())  # fmt: skip
+        overs = [each.over for each in self.table.values() if isinstance(each.over, DeviceBuffer)]
+        return any(buffer in (over, over.whole) for over in overs)
 
     def setter(
         self, param: Param, named: str, set_arg: Callable[[driver.Argument], None]
@@ -259,6 +277,11 @@ class DeviceImages:
         check_region(image.shape, origin, region)
         size = math.prod(region) * image.format.pixel_bytes
         check_range(buffer, offset, size, there.size_bytes)
+
+    def _check_new(self, image: Handle) -> None:
+        self.table.check_new(image)
+        if image in self._buffers:
+            raise BadHandle(f"buffer {image} is there already")
 
     def _check_sizes(self, shape: ImageShape) -> None:
         """Raise InvalidArgument for what is larger than the device's images are."""

@@ -14,11 +14,17 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from gon.clock import SYSTEM_CLOCK
 from gon.device import SETTLED, Pending
 from gon.errors import InvalidArgument, WaitTimeout
 from gon.limits import KEPT_BYTES_MAX, KEPT_MAX
 from gon.native import NATIVE
 from gon_server.devices import opencl_driver as driver
+
+
+def now_ns() -> int:
+    """Return the time of this process's clock."""
+    return int(SYSTEM_CLOCK.now_s() * 1e9)
 
 
 class PlainLatest:
@@ -32,9 +38,11 @@ class PlainLatest:
 class PlainNoted:
     """The command, or the marker, that an event stands for."""
 
-    __slots__ = ("marker",)
+    __slots__ = ("marker", "noted_ns")
 
     marker: driver.Event | None
+    # When that was, by this process's clock, or later.
+    noted_ns: int
 
 
 if TYPE_CHECKING or not NATIVE:
@@ -113,6 +121,7 @@ class Stream(Latest):
     def record(self, record: Record) -> None:
         """Let `record` stand for everything queued so far. Raises DriverError."""
         self.last = record.marker = driver.enqueue_marker(self.queue)
+        record.noted_ns = now_ns()
         record.stream = self
 
     def note(self, record: Record) -> None:
@@ -121,6 +130,7 @@ class Stream(Latest):
             self.record(record)
             return
         record.marker = self.last
+        record.noted_ns = now_ns()
         record.stream = self
 
     def wait_for(self, record: Record) -> None:
@@ -172,6 +182,7 @@ class Record(Noted):
     def __init__(self) -> None:
         super().__init__()
         self.marker = None
+        self.noted_ns = 0
         self.stream: Stream | None = None
 
     def pending(self) -> Pending:

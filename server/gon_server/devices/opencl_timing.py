@@ -9,7 +9,8 @@ from gon.errors import InvalidArgument
 from gon.model import CommandTimes, Handle
 from gon_server.devices import opencl_driver as driver
 from gon_server.devices.books import Table
-from gon_server.devices.opencl_stream import Record, Stream
+from gon_server.devices.limits import CLOCKS_APART
+from gon_server.devices.opencl_stream import Record, Stream, now_ns
 
 
 class DeviceTiming:
@@ -33,22 +34,23 @@ class DeviceTiming:
         noted = self._events[event]
         if noted.marker is None or noted.stream is None:
             raise InvalidArgument(f"event {event} was never recorded")
-        return ToldTimes(noted.stream, noted.marker)
+        return ToldTimes(noted.stream, noted.marker, noted.noted_ns)
 
 
 class ToldTimes:
     """The times of one command, once it has ended."""
 
-    __slots__ = ("_marker", "_stream")
+    __slots__ = ("_marker", "_noted_ns", "_stream")
 
-    def __init__(self, stream: Stream, marker: driver.Event) -> None:
-        self._stream, self._marker = stream, marker
+    def __init__(self, stream: Stream, marker: driver.Event, noted_ns: int) -> None:
+        self._stream, self._marker, self._noted_ns = stream, marker, noted_ns
 
     def ask(self) -> None:
         """Do nothing: whoever wants to know looks."""
 
-    def want(self) -> None:
-        """Do nothing, as `ask`."""
+    @property
+    def is_asked(self) -> bool:
+        return True
 
     @property
     def is_latest(self) -> bool:
@@ -67,6 +69,11 @@ class ToldTimes:
     @property
     def times(self) -> CommandTimes:
         try:
-            return CommandTimes(*driver.times_ns(self._marker))
+            queued, submitted, began, ended = driver.times_ns(self._marker)
         except driver.DriverError as error:
             raise driver.error_of(error, "reading a command's times") from error
+        # It was noted when it was queued or later. Whatever the device's clock does, so much has
+        # passed there since.
+        passed_ns = now_ns() - self._noted_ns
+        told = max(ended, queued + passed_ns - passed_ns // CLOCKS_APART)
+        return CommandTimes(queued, submitted, began, ended, told)

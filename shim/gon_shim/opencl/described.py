@@ -26,11 +26,6 @@ ARRAYS: Final = (ImageKind.IMAGE1D_ARRAY, ImageKind.IMAGE2D_ARRAY)
 # What may lie in the memory of another.
 _OVER: Final = (ImageKind.IMAGE1D_BUFFER, ImageKind.IMAGE2D)
 _DESCRIPTION: Final = struct.Struct("<I4xQQQQQQIIQ")
-# Orders of channels by which the pixels of an image may be seen in two ways.
-_ALIKE: Final = (
-    {cl.CL_RGBA, cl.CL_sRGBA}, {cl.CL_BGRA, cl.CL_sBGRA}, {cl.CL_RGB, cl.CL_sRGB},
-    {cl.CL_RGBx, cl.CL_sRGBx}, {cl.CL_R, cl.CL_DEPTH},
-)  # fmt: skip
 
 
 class Described(NamedTuple):
@@ -84,7 +79,9 @@ def format_of(at: CData) -> ImageFormat:
 
 
 def beneath(said: Described, image_format: ImageFormat, scope: Scope) -> Memory | None:
-    """Return the buffer that an image is to lie over. Raises ClError."""
+    """Return the buffer that an image is to lie over, or the image whose pixels it is to be.
+    Raises ClError.
+    """
     kind = said.shape.kind
     wrong = cl.CL_INVALID_IMAGE_DESCRIPTOR
     if not said.over:
@@ -97,7 +94,9 @@ def beneath(said: Described, image_format: ImageFormat, scope: Scope) -> Memory 
     if isinstance(over.buffer, Pixels):
         require(kind is ImageKind.IMAGE2D, wrong)
         _check_alike(over.buffer, said, image_format)
-        raise ClError(cl.CL_IMAGE_FORMAT_NOT_SUPPORTED)
+        # What lies over a buffer is no more than that.
+        require(over.beneath is None, cl.CL_IMAGE_FORMAT_NOT_SUPPORTED)
+        return over
     if kind is ImageKind.IMAGE2D:
         _check_alignment(said, over, image_format.pixel_bytes, scope)
     return over
@@ -105,10 +104,9 @@ def beneath(said: Described, image_format: ImageFormat, scope: Scope) -> Memory 
 
 def _check_alike(pixels: Pixels, said: Described, wanted: ImageFormat) -> None:
     """Raise ClError unless an image is one that another's pixels can be seen as."""
-    orders = {pixels.format.order, wanted.order}
-    alike = orders in _ALIKE and pixels.format.channel == wanted.channel
     same = pixels.shape == said.shape and not said.row and not said.slice
-    require(alike and same, cl.CL_INVALID_IMAGE_FORMAT_DESCRIPTOR)
+    is_alike = pixels.format.is_seen_as(wanted)
+    require(is_alike and same, cl.CL_INVALID_IMAGE_FORMAT_DESCRIPTOR)
 
 
 def _check_alignment(said: Described, over: Memory, pixel: int, scope: Scope) -> None:

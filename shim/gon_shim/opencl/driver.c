@@ -8,6 +8,14 @@ enum { GON_NO_PLATFORM = -1001 };
 
 static int gon_unsupported(void) { return CL_INVALID_OPERATION; }
 
+/* What is mapped when a program ends is unmapped by that; who still says so may want an event, which
+   is none of Python's either. */
+static int gon_unmapped(cl_event *event) {
+  if (event)
+    *event = gon_word();
+  return CL_SUCCESS;
+}
+
 /*** entries ***/
 
 static struct gon_object gon_the_platform = {gon_table};

@@ -59,6 +59,8 @@ def _creation(name: str, function: Callable[..., object]) -> Callable[..., objec
             made = function(*given[:-1]) if has_code else function(*given)
         except BaseException as error:  # noqa: BLE001 - nothing passes through the program's C
             code = told(name, error)
+            if isinstance(error, ClError) and error.made is not None:
+                made = error.made
         if has_code and given[-1]:
             given[-1][0] = code  # type: ignore[index]  # pyright: ignore[reportIndexIssue]
         return made

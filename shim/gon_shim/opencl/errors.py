@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gon.errors import Code, GonError
 from gon_shim.opencl.khronos import constants as cl
+
+if TYPE_CHECKING:
+    from _gon_opencl import CData
 
 VERBOSE_VARIABLE: Final = "GON_ICD_VERBOSE"
 
@@ -29,11 +32,12 @@ _CODES: Final[dict[Code, int]] = {
 
 
 class ClError(Exception):
-    """An entry fails with this number."""
+    """An entry fails with this number; `made` is what it returns all the same."""
 
-    def __init__(self, code: int) -> None:
+    def __init__(self, code: int, made: CData | None = None) -> None:
         super().__init__(code)
         self.code = code
+        self.made = made
 
 
 def require(holds: object, code: int) -> None:

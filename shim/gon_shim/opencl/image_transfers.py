@@ -21,7 +21,7 @@ from gon_shim.opencl.images import Image, image_of
 from gon_shim.opencl.khronos import constants as cl
 from gon_shim.opencl.mapping import Mapped, check_map, room_for
 from gon_shim.opencl.memory import Memory
-from gon_shim.opencl.queue import Queue
+from gon_shim.opencl.queue import Make, Queue
 from gon_shim.opencl.transfers import memory_for, span_of
 
 if TYPE_CHECKING:
@@ -132,7 +132,8 @@ def enqueue_copy(
         images, stream = images_of(queue.stream.device), queue.stream.handle
         images.copy(stream, source.pixels.handle, start, target.pixels.handle, goal, region)
 
-    queue.submit(cl.CL_COMMAND_COPY_IMAGE, run, count, waits, event_at, uses=(source, target))
+    kind, uses = cl.CL_COMMAND_COPY_IMAGE, (source, target)
+    queue.submit(kind, run, count, waits, event_at, make=Make.ONE, uses=uses)
 
 
 @entry("clEnqueueFillImage")
@@ -151,7 +152,8 @@ def enqueue_fill(
         images, stream = images_of(queue.stream.device), queue.stream.handle
         images.fill(stream, image.pixels.handle, origin, region, color)
 
-    queue.submit(cl.CL_COMMAND_FILL_IMAGE, run, count, waits, event_at, uses=(image,))
+    kind = cl.CL_COMMAND_FILL_IMAGE
+    queue.submit(kind, run, count, waits, event_at, make=Make.ONE, uses=(image,))
 
 
 @entry("clEnqueueCopyImageToBuffer")
@@ -170,7 +172,7 @@ def enqueue_to_buffer(
         images.to_buffer(stream, image.pixels.handle, origin, region, target, at)
 
     kind = cl.CL_COMMAND_COPY_IMAGE_TO_BUFFER
-    queue.submit(kind, run, count, waits, event_at, uses=(image, memory))
+    queue.submit(kind, run, count, waits, event_at, make=Make.ONE, uses=(image, memory))
 
 
 @entry("clEnqueueCopyBufferToImage")
@@ -189,7 +191,7 @@ def enqueue_from_buffer(
         images.from_buffer(stream, source, at, image.pixels.handle, origin, region)
 
     kind = cl.CL_COMMAND_COPY_BUFFER_TO_IMAGE
-    queue.submit(kind, run, count, waits, event_at, uses=(memory, image))
+    queue.submit(kind, run, count, waits, event_at, make=Make.ONE, uses=(memory, image))
 
 
 @dataclass(frozen=True, slots=True)

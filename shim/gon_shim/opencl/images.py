@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from _gon_opencl import ffi
+from gon.errors import DeviceError, InvalidArgument, Unsupported
 from gon.images import ImageFormat, ImageKind, ImageShape, kind_of
 from gon.model import Dim3, Param
-from gon_client.buffer import Buffer
 from gon_client.image import Image as Pixels
-from gon_client.image import create_image, images_of
+from gon_client.image import create_image, images_of, view_image
 from gon_shim.opencl.answers import (
     POINTER_BYTES,
     Answers,
@@ -44,8 +44,8 @@ _ACCESS: Final = (
 
 
 class Image(Memory):
-    """An image; `rows` say how its pixels lie in the program's own memory, `over` what buffer it
-    lies over.
+    """An image; `rows` say how its pixels lie in the program's own memory, `over` what memory
+    it lies in.
     """
 
     # Programs have one kind of handle for both.
@@ -142,14 +142,19 @@ def _create(
 def _pixels(
     scope: Scope, image_format: ImageFormat, said: Described, rows: Rows, over: Memory | None
 ) -> Pixels:
-    """Return a new image of the device, or one of the bytes of a buffer. Raises ClError."""
+    """Return a new image of the device, one of the bytes of a buffer, or one of another's pixels.
+    Raises ClError.
+    """
     leased = scope.device.leased
     if over is None:
         return create_image(leased, image_format, said.shape)
+    if isinstance(over.buffer, Pixels):
+        try:
+            return view_image(over.buffer, image_format)
+        except (Unsupported, InvalidArgument, DeviceError) as error:  # the unit's runtime may not
+            raise ClError(cl.CL_IMAGE_FORMAT_NOT_SUPPORTED) from error
     require(over.size >= rows.size_bytes(said.shape.extent), cl.CL_INVALID_IMAGE_SIZE)
-    buffer = over.buffer
-    assert isinstance(buffer, Buffer)
-    return create_image(leased, image_format, said.shape, buffer, over.offset, said.row)
+    return create_image(leased, image_format, said.shape, over.buffer, over.offset, said.row)
 
 
 @entry("clCreateImage")
@@ -203,6 +208,13 @@ def get_formats(
         count[0] = len(found)
 
 
+def _buffer_beneath(image: Image) -> bytes:
+    over = image.over
+    if over is None or over.kind != cl.CL_MEM_OBJECT_BUFFER:
+        return word(0)
+    return pointer(over.handle)
+
+
 _ANSWERS: Answers[Image] = {
     cl.CL_IMAGE_FORMAT: lambda image: (
         uint(image.pixels.format.order) + uint(image.pixels.format.channel)
@@ -220,7 +232,7 @@ _ANSWERS: Answers[Image] = {
     cl.CL_IMAGE_ARRAY_SIZE: lambda image: word(
         image.pixels.shape.layers if image.kind in ARRAYS else 0
     ),
-    cl.CL_IMAGE_BUFFER: lambda image: word(0) if image.over is None else pointer(image.over.handle),
+    cl.CL_IMAGE_BUFFER: _buffer_beneath,
     cl.CL_IMAGE_NUM_MIP_LEVELS: lambda _: uint(0),
     cl.CL_IMAGE_NUM_SAMPLES: lambda _: uint(0),
 }

@@ -21,7 +21,7 @@ from gon_shim.opencl.errors import ClError, require
 from gon_shim.opencl.kernel import Kernel, Range
 from gon_shim.opencl.khronos import constants as cl
 from gon_shim.opencl.limits import BLOCK_CHOSEN_MAX, BLOCK_CHOSEN_MIN, RANGES_CACHED_MAX
-from gon_shim.opencl.queue import Queue
+from gon_shim.opencl.queue import Make, Queue
 
 if TYPE_CHECKING:
     from _gon_opencl import CData, Handles, Numbers
@@ -58,7 +58,7 @@ def enqueue_kernel(
     if event_at or count or queue.held:
         queue.submit(
             cl.CL_COMMAND_NDRANGE_KERNEL, lambda: _launch(queue, kernel, shape, args),
-            count, waits, event_at, is_one=shape is not _NOTHING,
+            count, waits, event_at, make=Make.SEVERAL if shape is _NOTHING else Make.ONE,
             uses=(kernel, *kernel.memories.values()),
         )  # fmt: skip
     else:

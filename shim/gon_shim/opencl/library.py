@@ -25,6 +25,8 @@ _IN_C: Final = (
 )  # fmt: skip
 # What is looked at in C before Python is asked.
 _LOOKED_AT: Final = "clEnqueueNDRangeKernel"
+# What a program's end does by itself, too; it may give an event.
+_UNMAPS: Final = "clEnqueueUnmapMemObject"
 # One that was launched before, by its number.
 _AGAIN: Final = "cl_int gon_launch_again(cl_ulong number, cl_event *event, cl_ulong queued_ns);"
 _PROTOTYPE: Final = re.compile(r"(.+?)gon_(cl\w+)\((.*)\);")
@@ -68,6 +70,9 @@ class Entry:
         # What is released at a program's end is released by that.
         is_release = self.name.startswith("clRelease")
         refused = "return CL_SUCCESS;" if is_release else self._failing("CL_OUT_OF_HOST_MEMORY")
+        if self.name == _UNMAPS:
+            last = f"a{len(self.params) - 1}"
+            refused = f"if (gon_why == GON_ENDED) return gon_unmapped({last}); {refused}"
         return guarded(head, f"gon_{self.name}({arguments})", refused)
 
     def _failing(self, code: str) -> str:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from _gon_opencl import ffi
 from gon.device import Pending
 from gon_shim.opencl.answers import address
+from gon_shim.opencl.command import Command
 from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require
+from gon_shim.opencl.event import Event
 from gon_shim.opencl.khronos import constants as cl
 from gon_shim.opencl.limits import MAP_ALIGNMENT_BYTES
 from gon_shim.opencl.memory import Memory
@@ -24,6 +26,7 @@ from gon_shim.opencl.transfers import (
     span_of,
     write,
 )
+from gon_shim.opencl.unit import UNIT
 
 if TYPE_CHECKING:
     from _gon_opencl import CData, Handles
@@ -110,12 +113,19 @@ def enqueue_unmap(
     mapped = found.pop()
     if not found:
         del memory.maps[address(at)]
+    kind = cl.CL_COMMAND_UNMAP_MEM_OBJECT
+    if UNIT.is_over:  # its end has ended the map, too
+        if event_at:
+            command = Command(queue.course)
+            command.lower(cl.CL_COMPLETE)
+            event_at[0] = Event(queue.scope, queue, kind, command).handle
+        return
 
     def run() -> None:
         if mapped.writes:
             mapped.put_back(queue, memory)
 
     queue.submit(
-        cl.CL_COMMAND_UNMAP_MEM_OBJECT, run, count, waits, event_at, uses=(memory,),
+        kind, run, count, waits, event_at, uses=(memory,),
         takes=span_of(mapped.at, mapped.size) if mapped.writes else None,
     )  # fmt: skip

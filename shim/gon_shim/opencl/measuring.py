@@ -1,6 +1,7 @@
 """When commands ran: of a queue that measures times.
 
-A launch is one command of the unit's queue, which knows its times by itself: it is noted. What is
+A launch is one command of the unit's queue, which knows its times by itself: it is noted; so is a
+copy or a fill, which the unit's host would do by itself were there no marker before it. What is
 several commands there, or done by its host, lies between two markers. Either is kept by an event of
 the device's, of which a queue has a few and takes them in turn; what one holds is asked for before
 it is taken again, if the program may still want it.
@@ -8,19 +9,19 @@ it is taken again, if the program may still want it.
 A program that has asked for times will ask again: from then on they are asked for beside the waits,
 and are here when the program wants them. One that has waited for each launch by itself a few times
 will wait again: the next one is sent and asked for at once, and the program's way to its wait takes
-none of the launch's time.
+none of the launch's time. Not if anything else was queued in between, on whatever queue: that would
+wait for the answer.
 
 Rules: what has no event of OpenCL's is not measured, for nobody can ask.
 """
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gon.device import Pending
 from gon.errors import GonError, Unsupported
@@ -113,20 +114,15 @@ class _Place:
 class Meter:
     """Measures the commands of one stream."""
 
-    _numbers: ClassVar = itertools.count(1)
-    # That of the meter that has measured last.
-    _at_work: ClassVar = 0
-
     def __init__(self, course: Course, timing: Timing, device: Device) -> None:
         self.clock = device.clock
         self._timing = timing
         self._course, self._stream = course, course.stream
-        self._number = next(self._numbers)
         # Whether the program has ever asked for times.
         self.is_asked = False
-        # Launches since the program has waited, and how often it has waited for one by itself.
+        # Launches since the program has waited, the last of them, and how often it has waited for
+        # one by itself.
         self._unwaited = self._single = 0
-        # The last launch that was asked for at once.
         self._latest: PendingTimes | None = None
         # The places that nobody is at, the one taken first foremost: a place is in here once its
         # command is queued. No lock is held for that: it may let the collector run, which may end
@@ -155,22 +151,19 @@ class Meter:
         """Measure a launch."""
         place = self._take()
         event = place.point.handle
+        is_next = self.is_asked and not self._unwaited and self._single >= WAITS_EXPECTED_AFTER
         self._unwaited += 1
-        # What another stream gets next waits for the answer to a question that comes too early.
-        if self._unwaited > 1 or Meter._at_work != self._number:
-            self._single = 0
-        Meter._at_work = self._number
-        is_next = self.is_asked and self._single >= WAITS_EXPECTED_AFTER
         pending = launch.queue_asked(event) if is_next else launch.queue_noted(event)
         self._keep((pending,), place)
-        if is_next:
-            self._latest = pending
+        self._latest = pending
         return Measured(self, queued_ns, place)
 
     def waited(self) -> None:
         """Hear that the program waits."""
-        if self._unwaited == 1:
-            self._single += 1
+        latest = self._latest
+        if self._unwaited and latest is not None:
+            is_single = self._unwaited == 1 and latest.is_latest
+            self._single = self._single + 1 if is_single else 0
         self._unwaited = 0
 
     def settle(self) -> bool:
@@ -179,7 +172,7 @@ class Meter:
         """
         self.waited()
         latest, self._latest = self._latest, None
-        is_told = latest is not None and latest.is_latest
+        is_told = latest is not None and latest.is_asked and latest.is_latest
         self.ask_wanted(self._course.last)
         if latest is None or not is_told:
             return False
@@ -196,12 +189,14 @@ class Meter:
                 if pending in place.held:
                     pending.ask()
 
-    def note(self, run: Callable[[], object], event: int) -> PendingTimes:
-        """Let `run` queue one command, and an event be that."""
+    def note(self, run: Callable[[], object], event: int, *, marks: bool = False) -> PendingTimes:
+        """Let `run` queue one command, and an event be that; with `marks`, behind a marker."""
         # Another thread's command between the two would be noted instead. The wait has a limit, for
         # the collector may queue a command in a thread that sends, and who is here may wait for it.
         is_alone = self._noting.acquire(timeout=NOTING_WAIT_MAX_S)
         try:
+            if marks:
+                self._stream.device.contract.record(self._stream.handle, Handle(event))
             run()
             return self._timing.note(self._stream.handle, Handle(event))
         finally:
@@ -256,7 +251,8 @@ class Meter:
         times = pending.times
         if heard_ns:
             sent_ns = max(sent_ns, queued_ns)
-            self.clock.learn(sent_ns, times.queued_ns, times.ended_ns, heard_ns)
+            told_ns = times.told_ns or times.ended_ns
+            self.clock.learn(sent_ns, times.queued_ns, told_ns, heard_ns)
         return times
 
 

@@ -7,7 +7,7 @@ later is building, as far as that goes without the other programs: the link buil
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -21,6 +21,7 @@ from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require
 from gon_shim.opencl.includes import Options, split_options, written
 from gon_shim.opencl.khronos import constants as cl
+from gon_shim.opencl.link_options import LinkOptions, link_options
 from gon_shim.opencl.objects import Object
 from gon_shim.opencl.scope import Scope
 
@@ -52,6 +53,8 @@ class Made(msgspec.Struct, frozen=True, array_like=True):
     code_format: str
     options: str = ""
     type: int = cl.CL_PROGRAM_BINARY_TYPE_EXECUTABLE
+    # Whether a link's options may change what it does.
+    takes_options: bool = True
 
 
 class Program(Object):
@@ -113,12 +116,10 @@ class Program(Object):
         self.type = cl.CL_PROGRAM_BINARY_TYPE_COMPILED_OBJECT
 
     def link(self, options: str) -> None:
-        """Build what is joined of other programs. Raises ClError."""
+        """Make of what is joined of other programs what it is to be. Raises ClError."""
         self._begin(options)
-        library = "-create-library" in options.split()
-        if library:
-            self.made = msgspec.structs.replace(self.made, type=cl.CL_PROGRAM_BINARY_TYPE_LIBRARY)
-            self.status, self.type = cl.CL_BUILD_SUCCESS, cl.CL_PROGRAM_BINARY_TYPE_LIBRARY
+        if self.made.type == cl.CL_PROGRAM_BINARY_TYPE_LIBRARY:
+            self.status, self.type = cl.CL_BUILD_SUCCESS, self.made.type
         else:
             self._load(_LINK)
 
@@ -275,11 +276,33 @@ def link_programs(
     parts = [Program.of(programs[index]) for index in range(number)]
     compiled = (cl.CL_PROGRAM_BINARY_TYPE_COMPILED_OBJECT, cl.CL_PROGRAM_BINARY_TYPE_LIBRARY)
     require(all(part.type in compiled for part in parts), cl.CL_INVALID_OPERATION)
-    code = b"\n".join(part.made.code for part in parts)
-    words = dict.fromkeys(word for part in parts for word in part.made.options.split())
-    joined = Program(scope, Made(code, "opencl-c", " ".join(words)))
-    _finish(joined, lambda: joined.link(_options(options)), notify, data)
+    given = _options(options)
+    try:
+        asked = link_options(given)
+    except ValueError as error:
+        raise ClError(cl.CL_INVALID_LINKER_OPTIONS) from error
+    joined = Program(scope, _joined([part.made for part in parts], asked))
+    try:
+        _finish(joined, lambda: joined.link(given), notify, data)
+    except ClError as error:  # what has failed to link is there, for its log
+        raise ClError(error.code, joined.handle) from error
     return joined.handle
+
+
+def _joined(parts: Sequence[Made], asked: LinkOptions) -> Made:
+    """Return what a link makes of its parts."""
+    words = [word for part in parts for word in part.options.split()]
+    if all(part.takes_options for part in parts):
+        words += asked.mathematics
+    return Made(
+        b"\n".join(part.code for part in parts),
+        "opencl-c",
+        " ".join(dict.fromkeys(words)),
+        cl.CL_PROGRAM_BINARY_TYPE_LIBRARY
+        if asked.is_library
+        else cl.CL_PROGRAM_BINARY_TYPE_EXECUTABLE,
+        asked.allows or not asked.is_library,
+    )
 
 
 @entry("clRetainProgram")

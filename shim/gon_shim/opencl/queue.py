@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from _gon_opencl import ffi
@@ -41,16 +42,26 @@ if TYPE_CHECKING:
     from gon_client.stream import Stream
 
 
+class Make(Enum):
+    """What a command is to the unit's queue: several commands there or work of its host; one
+    command; or one that its host would do by itself where nothing is queued before it.
+    """
+
+    SEVERAL = auto()
+    ONE = auto()
+    ONE_BEHIND_ANOTHER = auto()
+
+
 class Work(NamedTuple):
     """What a command does: `run` queues it on the stream; `meter` measures it, if it is to be
-    measured, as one command of the unit's queue if it `is_one`. `uses` has to live until then,
+    measured, as what it is to the unit's queue. `uses` has to live until then,
     `fills` and `takes` is the program's memory that it reads into, or writes from.
     """
 
     run: Callable[[], Pending | None]
     meter: Meter | None
     queued_ns: int
-    is_one: bool = False
+    make: Make = Make.SEVERAL
     uses: Sequence[Object] = ()
     fills: Span | None = None
     takes: Span | None = None
@@ -74,13 +85,14 @@ class Held:
 
 
 class _Once:
-    """A launch of the usual way, to be measured."""
+    """One command of the unit's queue, to be measured."""
 
-    def __init__(self, run: Callable[[], object], meter: Meter) -> None:
-        self._run, self._meter = run, meter
+    def __init__(self, work: Work, meter: Meter) -> None:
+        self._work, self._meter = work, meter
 
     def queue_noted(self, event: int, /) -> PendingTimes:
-        return self._meter.note(self._run, event)
+        is_behind = self._work.make is Make.ONE_BEHIND_ANOTHER
+        return self._meter.note(self._work.run, event, marks=is_behind)
 
     def queue_asked(self, event: int, /) -> PendingTimes:
         return self.queue_noted(event)
@@ -118,7 +130,7 @@ class Queue(Object):
         blocks: bool = False,
         fence: bool = False,
         barrier: bool = False,
-        is_one: bool = False,
+        make: Make = Make.SEVERAL,
         uses: Sequence[Object] = (),
         fills: Span | None = None,
         takes: Span | None = None,
@@ -132,7 +144,7 @@ class Queue(Object):
         queued_ns = 0 if meter is None else now_ns()
         awaited = self._awaited(count, waits)
         command = Command(self.course)
-        work = Work(run, meter, queued_ns, is_one, uses, fills, takes)
+        work = Work(run, meter, queued_ns, make, uses, fills, takes)
         # No lock is held while it starts: that may wait, and end what runs the program's functions.
         if not (awaited or self.held) or not self._hold(
             Held(command, awaited, work), fence=fence, barrier=barrier
@@ -200,11 +212,11 @@ class Queue(Object):
         before, meter = self.course.last, work.meter
         if meter is None:
             read = work.run()
-        elif work.is_one:
-            read = None
-            command.measured = meter.measure(_Once(work.run, meter), work.queued_ns)
-        else:
+        elif work.make is Make.SEVERAL:
             command.measured, read = meter.around(work.run, work.queued_ns)
+        else:
+            read = None
+            command.measured = meter.measure(_Once(work, meter), work.queued_ns)
         if read is not None:
             READS.add(self.course, work.fills, read)
         command.submit(read, before)

@@ -12,7 +12,7 @@ from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import require
 from gon_shim.opencl.khronos import constants as cl
 from gon_shim.opencl.memory import Memory, memories_of
-from gon_shim.opencl.queue import Queue
+from gon_shim.opencl.queue import Make, Queue
 from gon_shim.reads import Span
 
 if TYPE_CHECKING:
@@ -121,8 +121,10 @@ def enqueue_copy(
             queue.stream.handle, source.buffer.handle, start, target.buffer.handle, goal, size
         )
 
-    kind = cl.CL_COMMAND_COPY_BUFFER
-    queue.submit(kind, run, count, waits, event_at, uses=(source, target))
+    queue.submit(
+        cl.CL_COMMAND_COPY_BUFFER, run, count, waits, event_at, make=Make.ONE_BEHIND_ANOTHER,
+        uses=(source, target),
+    )  # fmt: skip
 
 
 @entry("clEnqueueFillBuffer")
@@ -142,7 +144,10 @@ def enqueue_fill(
             queue.stream.handle, memory.buffer.handle, memory.offset + offset, size, pattern
         )
 
-    queue.submit(cl.CL_COMMAND_FILL_BUFFER, run, count, waits, event_at, uses=(memory,))
+    queue.submit(
+        cl.CL_COMMAND_FILL_BUFFER, run, count, waits, event_at, make=Make.ONE_BEHIND_ANOTHER,
+        uses=(memory,),
+    )  # fmt: skip
 
 
 @entry("clEnqueueMigrateMemObjects")

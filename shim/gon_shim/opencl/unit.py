@@ -22,6 +22,11 @@ class Unit:
         return f"Unit({self._leased!r})"
 
     @property
+    def is_over(self) -> bool:
+        """Whether the program is ending, and the unit given back."""
+        return self._leased.is_over
+
+    @property
     def on_close(self) -> list[Callable[[], None]]:
         """What is to be done before it is given back."""
         return self._leased.on_close

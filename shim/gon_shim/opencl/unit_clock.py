@@ -1,7 +1,8 @@
 """What this process's clock says when the unit's says something.
 
-A command is queued on the unit after it was sent, and told of after it ended; so each tells how
-much the clocks differ at least and at most. What the quickest way there and the quickest way back
+A command is queued on the unit after it was sent, and heard of after the unit has told of it, which
+an older one says nothing of but that it has ended by then; so each tells how much the clocks differ
+at least and at most. What the quickest way there and the quickest way back
 leave open is halved: the error is half of how much these two differ, and half of what both take at
 most. Clocks drift, so what was learned is the less sure the older it is.
 
@@ -26,11 +27,11 @@ class UnitClock:
         known = "unknown" if self._least is None else f"{self._least} to {self._most} ns"
         return f"UnitClock({known})"
 
-    def learn(self, sent: int, queued: int, ended: int, heard: int) -> None:
-        """Hear that a command was queued and ended at these times of the unit's, sent before and
-        heard of after these of ours.
+    def learn(self, sent: int, queued: int, told: int, heard: int) -> None:
+        """Hear that a command was queued and told of at these times of the unit's, or later, sent
+        before and heard of after these of ours.
         """
-        least, most = sent - queued, heard - ended
+        least, most = sent - queued, heard - told
         if least > most:  # one of these moments was not what it is said to be
             return
         if self._least is not None:
