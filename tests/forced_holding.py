@@ -16,7 +16,7 @@ def force_holding(monkeypatch: pytest.MonkeyPatch) -> list[Holding]:
 
     def begin_told(self: Holding, *args: object, **named: object) -> None:
         begin(self, *args, **named)  # type: ignore[arg-type]
-        self.told_s.append(0.0)
+        self.told_s = 0.0
         made.append(self)
 
     monkeypatch.setattr(Holding, "__init__", begin_told)

@@ -184,8 +184,6 @@ cdef class Express:
     cdef set _slow
     cdef set _reading
     cdef list _late
-    # Not empty where waits are to be timed.
-    cdef list _told
 
     def __init__(
         self, conversation, executor, Ledger session not None, Unfolds unfolds not None,
@@ -196,7 +194,6 @@ cdef class Express:
         self._poison = executor.poison
         self._holding = executor.holding
         self._held, self._slow = self._holding.held, self._holding.slow
-        self._told = self._holding.told_s
         self._reading, self._late = self._holding.reading, self._holding.late
         self._session = session
         self._unfolds = unfolds
@@ -345,8 +342,7 @@ cdef class Express:
             # Frees that were held up until now come first, and not between here and the send.
             downloads.forget_received()
             memory = self._port.window(step.stream, step.buffer, step.offset, step.length, True)
-            if self._told:
-                self._waited(step.stream, began_ns)
+            self._waited(step.stream, began_ns)
         if memory == NULL or not (
             self._session.may_keep() and downloads.may_send_whole(step.length)
         ):
@@ -566,7 +562,7 @@ cdef class Express:
         )
 
     cdef int _waited(self, uint64_t stream, int64_t began_ns) except -1:
-        """Note that a wait has taken long, where others have work."""
+        """Note that a wait has taken long."""
         if now_ns() - began_ns >= _SLOW_NS:
             self._slow.add(stream)
         return 0
@@ -615,12 +611,11 @@ cdef class Express:
         if self._replies is not None or self._out_size + _ANSWER_BYTES + length > _OUT_BYTES:
             return False
         at = put_number(put_array(self._out + self._out_size, 4), step.subject)
-        cdef int64_t began_ns = now_ns() if self._told else 0
+        cdef int64_t began_ns = now_ns()
         if step.tag == _TAG_SYNC:
             if not self._port.sync(step.stream):
                 return False
-            if began_ns:
-                self._waited(step.stream, began_ns)
+            self._waited(step.stream, began_ns)
             at[0] = 0xc0
             at += 1
         elif step.tag == _TAG_TIMES or step.tag == _TAG_TELL:
@@ -634,8 +629,7 @@ cdef class Express:
             at = put_bytes_head(at, <uint32_t>length)
             memcpy(at, memory, length)
             at += length
-            if began_ns:
-                self._waited(step.stream, began_ns)
+            self._waited(step.stream, began_ns)
         # No payload, no failure.
         at[0] = 0
         at[1] = 0xc0

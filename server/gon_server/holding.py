@@ -17,6 +17,7 @@ While something is poisoned nothing is held. Must not know: links, sessions, fra
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias, TypeGuard
@@ -100,9 +101,8 @@ class Holding:
         self.answered_late = 0
         # Short waits of a slow stream, one after the other.
         self._short: dict[int, int] = {}
-        # When the client last told that several threads wait, if it ever did: once it has, waits
-        # are timed.
-        self.told_s: list[float] = []
+        # When the client last told that several threads wait.
+        self.told_s = -math.inf
 
     def __repr__(self) -> str:
         return f"Holding({len(self.held)} held, {len(self.slow)} streams slow)"
@@ -112,8 +112,6 @@ class Holding:
         self.make_way(op)
         if not _waits(op):
             return self._run_plain(op, number)
-        if not self.told_s:
-            return self._run_op(op, number)
         lane, began_s = _lane_of(op), self._now_s()
         if lane in self.slow and self._may_hold(began_s):
             pending = self._pending(op)
@@ -127,7 +125,7 @@ class Holding:
 
     def _run_plain(self, op: AnyOp, number: int) -> Reply | None:
         if isinstance(op, NoteWaiters):
-            self.told_s[:] = (self._now_s(),) if op.threads > 1 else ()
+            self.told_s = self._now_s() if op.threads > 1 else -math.inf
             return None
         if isinstance(op, ops.CloseStream):
             self.slow.discard(op.stream)
@@ -162,7 +160,7 @@ class Holding:
     def _may_hold(self, now_s: float) -> bool:
         if self._poison or len(self.held) >= HELD_MAX:
             return False
-        return now_s - self.told_s[0] < WAITERS_S
+        return now_s - self.told_s < WAITERS_S
 
     def _pending(self, op: _Wait) -> Pending | None:
         """Return what an op waits for; None if it is over, or the op is wrong."""

@@ -176,7 +176,6 @@ class Recorder:
         # What runs ops one by one holds nothing here.
         self.held: list[object] = []
         self.late: list[object] = []
-        self.told_s: list[float] = []
         self.slow: set[int] = set()
         self.reading: set[int] = set()
         self.run = self.run_op
