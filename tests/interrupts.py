@@ -49,26 +49,6 @@ class Places:
             run()
         finally:
             sys.settrace(None)
-            sys.setprofile(None)
-
-    def go_on(self) -> None:
-        """Let the places be looked at again once `at_each` has raised, which ends their tracing: to
-        be called before that. All of them are new.
-        """
-        self._visited.clear()
-        sys.setprofile(self._resume)
-
-    def _resume(self, frame: FrameType, event: str, _argument: object) -> None:
-        """Trace again; a place comes behind a call, so none was passed before this is called."""
-        sys.setprofile(None)
-        calls = event == "c_call"
-        within: FrameType | None = frame
-        while within is not None:
-            if self._is_looked_at(within):
-                within.f_trace_opcodes = True
-                within.f_trace = _Trace(self, "CALL" if calls or within is not frame else "RESUME")
-            within = within.f_back
-        sys.settrace(self._enter)
 
     def _enter(self, frame: FrameType, _event: str, _argument: object) -> _Trace | None:
         if not self._is_looked_at(frame):
@@ -80,30 +60,27 @@ class Places:
         return frame.f_code.co_filename.startswith(self._folders)
 
 
-class Interrupts:
-    """Raises KeyboardInterrupt at places of the client, of what is called: each of `places` is the
-    how manieth it is behind the one before, from 1; of one that is passed `visits` times at most.
-    """
+class Interrupt:
+    """Raises KeyboardInterrupt at one place of the client, of what is called: the `place`th."""
 
-    def __init__(self, *places: int, visits: int = sys.maxsize) -> None:
-        self._left = list(places)
-        self._places = Places(self._look, CLIENT, visits=visits)
+    def __init__(self, place: int) -> None:
+        self._left = place
+        self._places = Places(self._look, CLIENT)
 
-    def call(self, run: Callable[[], object]) -> int:
-        """Call `run`; return how many of them came: what is called may have fewer such places."""
-        asked = len(self._left)
+    @property
+    def came(self) -> bool:
+        """Whether it came: what is called may have fewer such places."""
+        return self._left <= 0
+
+    def call(self, run: Callable[[], object]) -> bool:
+        """Call `run`; return whether it came."""
         with suppress(KeyboardInterrupt):
             self._places.call(run)
-        return asked - len(self._left)
+        return self.came
 
     def _look(self) -> None:
-        if not self._left:
-            return
-        self._left[0] -= 1
-        if self._left[0] == 0:
-            del self._left[0]
-            if self._left:
-                self._places.go_on()
+        self._left -= 1
+        if self._left == 0:
             raise KeyboardInterrupt
 
 
