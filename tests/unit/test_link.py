@@ -33,7 +33,7 @@ from gon_client.pump import SPARED_TICKS
 from gon_client.statistics import stats
 from tests.held_clock import HeldClock
 from tests.inproc_worker import PATIENCE_S
-from tests.interrupts import Interrupts
+from tests.interrupts import Interrupt
 from tests.unit.scripted_worker import Desk, ScriptedWorker, cookie_of, desk
 
 BUFFER = Handle(7)
@@ -96,7 +96,7 @@ def test_an_interrupt_leaves_nobody_waiting_to_send(way: str) -> None:
             made.link.post(ops.Record(1, 1))
             call = made.link.flush if way == "flush" else partial(made.link.post, ops.Record(1, 2))
             place += 1
-            interrupted = Interrupts(place).call(call)
+            interrupted = Interrupt(place).call(call)
             assert made.link._sending.acquire(blocking=False), place
             made.link._sending.release()
     assert place > 5
