@@ -20,6 +20,9 @@ cdef class Outbox:
     cdef readonly Py_ssize_t count
     cdef readonly Py_ssize_t inline_bytes
     cdef public bint ended
+    # Whether there are keys among what is gathered: folded batches are remembered, these are not to
+    # be.
+    cdef bint keyed
 
     cdef uint8_t* room(self, Py_ssize_t size) except NULL
     cdef Py_ssize_t took(self, Py_ssize_t size, object origin) except -1

@@ -71,6 +71,8 @@ cdef enum:
     _ANSWERS = 64
     # A prefix on a stream, before the head.
     _PREFIX_BYTES = 8
+    # The most that a number takes among arguments.
+    _NUMBER_BYTES = 8
     # Files whose code was looked at: more than queue work at a time.
     _FILES_KNOWN = 512
 
@@ -94,6 +96,7 @@ cdef Py_ssize_t _HEAD_BYTES = HEAD_BYTES_MAX
 cdef Py_ssize_t _OPS_BYTES = HEAD_BYTES_MAX - HEADER_BYTES - _OPENING_BYTES
 cdef uint32_t _INLINE_BYTES = INLINE_BYTES_MAX
 cdef object _IDLE_OPS = IDLE_OPS_TARGET
+cdef object _Launch = _ops.Launch
 cdef object _last_code = None
 
 
@@ -179,6 +182,11 @@ cdef class Outbox:
 
     def add(self, op, origin, Py_ssize_t inline_bytes=0):
         cdef bytes coded = encode_op(op)
+        if type(op) is _Launch:
+            # Which bytes are keys is not known here: more than a number's may be.
+            for arg in op.args:
+                if type(arg) is bytes and PyBytes_GET_SIZE(arg) > _NUMBER_BYTES:
+                    self.keyed = True
         self.put(<const uint8_t*>PyBytes_AS_STRING(coded), PyBytes_GET_SIZE(coded), origin)
         self.inline_bytes += inline_bytes
         return self.count
@@ -202,7 +210,7 @@ cdef class Outbox:
         cdef Py_ssize_t size = self._ends[count - 1] if count else 0
         session._check()
         if (
-            self.folds is not None and _FOLD_OPS <= count
+            self.folds is not None and not self.keyed and _FOLD_OPS <= count
             and size + _FOLD_BYTES * count < _HEAD_BYTES
         ):
             body = self.folds.fold_coded(self.first, self._data, self._ends, count)
@@ -230,6 +238,7 @@ cdef class Outbox:
             for index in range(self.count):
                 self._ends[index] = self._ends[index + count] - <uint32_t>size
             return 0
+        self.keyed = False
         if self._room > 64 * _ROOM:
             data = <uint8_t*>PyMem_Realloc(self._data, _ROOM)
             if data != NULL:

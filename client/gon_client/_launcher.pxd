@@ -11,6 +11,8 @@ cdef class Launcher:
     cdef list _takes
     cdef Py_ssize_t _count
     cdef Py_ssize_t _room
+    # Whether it takes keys: a function of an engine does where it takes bytes.
+    cdef bint _keyed
 
     cdef int queue(self, object stream, object config, tuple args) except -1
 

@@ -175,6 +175,8 @@ cdef class Launcher:
         self._room = _CONFIG_BYTES
         for take in self._takes:
             self._room += (<Take>take).most_bytes()
+            self._keyed |= (<Take>take).kind == _BYTES
+        self._keyed &= any([param.shape is not None for param in kernel.info.params])
 
     def again(self, stream, config, tensors, tuple inputs, output):
         """Queue a function's call like an earlier one, of tensors that were these, if they are again
@@ -230,7 +232,10 @@ cdef class Launcher:
             if after == at:
                 return 0
             at = after
-        self._express.queue(op, at - op, caller())
+        origin = caller()
+        if self._keyed:
+            self._express._outbox.keyed = True
+        self._express.queue(op, at - op, origin)
         return 1
 
 

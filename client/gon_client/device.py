@@ -386,8 +386,8 @@ class Device(Models):
 
     def _collect(self) -> None:
         """Give back what finalizers have noted; not while a graph is captured."""
-        while self._dropped and self.capturing is None:
-            give_back, handle, held_bytes = self._dropped.popleft()
+        while self.capturing is None and (left := self._dropped.take()) is not None:
+            give_back, handle, held_bytes = left
             if give_back is None:
                 self.forget_buffer(handle, held_bytes)
             else:

@@ -22,7 +22,16 @@ Left: TypeAlias = tuple[Callable[[Handle], None] | None, Handle, int]
 
 
 class Forgotten(deque[Left]):
-    """What is to be given back, in the order in which the program has forgotten it."""
+    """What is to be given back, in the order in which the program has forgotten it; threads that
+    make things take out of it at once.
+    """
+
+    def take(self) -> Left | None:
+        """Take the first out; None if there is none, or another thread has taken the last."""
+        try:
+            return self.popleft()
+        except IndexError:
+            return None
 
     def take_buffer(self, size_bytes: int) -> Handle | None:
         """Take the first out, if it is a small buffer of this size."""
@@ -32,11 +41,9 @@ class Forgotten(deque[Left]):
             return None
         if first[0] is not None or first[2] != size_bytes or size_bytes > INLINE_BYTES_MAX:
             return None
-        try:
-            taken = self.popleft()
-        except IndexError:
-            return None
-        if taken is not first:  # another thread has given that back meanwhile
+        taken = self.take()
+        if taken is first:
+            return first[1]
+        if taken is not None:  # another thread has given that back meanwhile
             self.appendleft(taken)
-            return None
-        return taken[1]
+        return None

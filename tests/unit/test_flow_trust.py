@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
+import tracemalloc
 from typing import cast
 
 import numpy as np
@@ -28,6 +29,7 @@ from gon.flow import (
 from gon.flow_shape import FUNCTION
 from gon.limits import MIB
 from gon_server.engines.base import Tensor
+from gon_server.engines.dpu.aes_gcm import decrypting_whole
 from tests.unit.flow_runs import KEY, NONCE, flow_of, load, run_flow
 
 ENCRYPT, DECRYPT = flow_of(Encrypt()), flow_of(Decrypt(), chunk_bytes=4096)
@@ -124,6 +126,23 @@ def test_nothing_is_left_of_a_text_whose_tag_is_wrong(size: int) -> None:
     for end in (0, 1, 15):
         with pytest.raises(CorruptData):
             run_flow(DECRYPT, sealed[:end], RIGHT)
+
+
+def test_to_leave_nothing_of_a_text_takes_no_memory() -> None:
+    """There may be none, and the text is in its place already."""
+    sealed = memoryview(AESGCM(KEY).encrypt(NONCE, bytes(MIB), None))
+    target, lengths = np.ones(MIB, np.uint8), np.ones(1, np.uint64)
+    run = decrypting_whole(sealed, target.data, lengths, 0, 1)
+    tracemalloc.start()
+    try:
+        with pytest.raises(IntegrityError):
+            run((bytes(32), NONCE))
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most_bytes < MIB // 4
+    assert not target.any()
+    assert lengths[0] == 0
 
 
 def test_a_wrong_key_is_told_before_what_it_leads_to() -> None:

@@ -19,6 +19,7 @@ from gon.model import DEFAULT_STREAM, Handle, LaunchArg, Program
 from gon.native import NATIVE
 from gon_client.counts import NOTHING_CARRIED
 from gon_client.device import Device
+from gon_client.forgotten import Forgotten
 from gon_client.function import Function
 from gon_server.devices import opencl, sim
 from gon_server.devices.limits import SPARE_BUFFER_BYTES_MAX
@@ -231,3 +232,21 @@ def test_an_output_that_is_forgotten_is_the_next_ones_handle() -> None:
             kept = [device.zeros(INLINE_BYTES_MAX, np.uint8) for _ in range(4)]
             assert len({each.buffer.handle for each in kept}) == 4
             del kept
+
+
+class Overtaken(Forgotten):
+    """As it is to a thread that looks, and finds that another one has taken the last meanwhile."""
+
+    def __len__(self) -> int:
+        return super().__len__() + 1
+
+
+def test_threads_that_make_things_may_find_all_given_back() -> None:
+    with ExitStack() as stack:
+        device = Client(stack, keeps=True).device
+        device._dropped = Overtaken()
+        first = device.zeros(8, np.uint8)
+        handle = first.buffer.handle
+        del first
+        assert device.zeros(9, np.uint8).buffer.handle != handle
+        device.create_event()

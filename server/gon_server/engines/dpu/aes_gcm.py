@@ -140,7 +140,8 @@ def decrypting_whole(
         try:
             AESGCM(given[key]).decrypt_into(given[nonce], data, None, target)
         except InvalidTag:
-            target[:] = bytes(size)
+            # In place: where memory is short, what may not be read must go all the same.
+            np.frombuffer(target, np.uint8)[:] = 0
             lengths[0] = 0
             raise IntegrityError(_UNTRUE) from None
         lengths[0] = size
