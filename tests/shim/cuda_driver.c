@@ -281,6 +281,13 @@ static void streams(void) {
       wrong += got[i] != 4;
   }
   CHECK(!wrong);
+  /* What fails is told by a wait, once, though a copy has heard of it; not by what has not failed. */
+  MUST(cuLaunchKernel(axpy, 8, 1, 1, 128, 1, 1, 1 << 30, apart, params, NULL));
+  MUST(cuMemcpyDtoHAsync(locked, y, sizeof ones, apart));
+  FAILS(cuCtxSynchronize(), CUDA_ERROR_INVALID_VALUE);
+  MUST(cuCtxSynchronize());
+  MUST(cuStreamSynchronize(apart));
+  MUST(cuMemsetD32(y, 0, N));
   MUST(cuMemcpyDtoHAsync(locked, y, sizeof ones, apart));
   MUST(cuMemFreeHost(locked));
   MUST(cuStreamDestroy(apart));
@@ -292,6 +299,29 @@ static void streams(void) {
   MUST(cuModuleUnload(module));
   MUST(cuMemFree(x));
   MUST(cuMemFree(y));
+}
+
+/* Memory that is not page-locked has its bytes when a copy returns: it may be gone then. */
+static void plain_memory(void) {
+  enum { SIZE = 16 << 20 };
+  CUdeviceptr from;
+  CUstream stream;
+  unsigned char *locked;
+  MUST(cuMemAlloc(&from, SIZE));
+  MUST(cuMemAllocHost((void **)&locked, SIZE));
+  MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  for (int turn = 1; turn < 5; turn++) {
+    unsigned char *plain = calloc(SIZE, 1);
+    MUST(cuMemsetD8Async(from, turn, SIZE, stream));
+    MUST(cuMemcpyDtoHAsync(locked, from, SIZE, stream));
+    MUST(cuMemcpyDtoHAsync(plain, from, SIZE, stream));
+    CHECK(plain[0] == turn && plain[SIZE - 1] == turn);
+    CHECK(locked[0] == turn && locked[SIZE - 1] == turn);
+    free(plain);
+  }
+  MUST(cuMemFreeHost(locked));
+  MUST(cuStreamDestroy(stream));
+  MUST(cuMemFree(from));
 }
 
 static void by_name(void) {
@@ -329,6 +359,7 @@ int main(void) {
   memory();
   kernels();
   streams();
+  plain_memory();
   by_name();
   if (!faults)
     printf("good\n");
