@@ -1,6 +1,7 @@
 /* A program of CUDA's driver API: what it calls, and how each call must end. Says "good" last.
    For a software-defined unit: it refuses PTX and takes CUDA C. */
 #include <cuda.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -324,6 +325,56 @@ static void plain_memory(void) {
   MUST(cuMemFree(from));
 }
 
+static CUcontext shared;
+static CUdeviceptr marks;
+
+/* One thread of many, one after the other: it does not wait for what it queues on its own stream. */
+static void *marking(void *place) {
+  MUST(cuCtxSetCurrent(shared));
+  MUST(cuMemsetD8Async(marks + (size_t)place, 1, 1, CU_STREAM_PER_THREAD));
+  return NULL;
+}
+
+/* Streams that come and go in threads, while another one uses the legacy stream. */
+static void *streaming(void *place) {
+  CUstream stream;
+  MUST(cuCtxSetCurrent(shared));
+  for (int turn = 0; turn < 40; turn++) {
+    MUST(cuStreamCreate(&stream, CU_STREAM_DEFAULT));
+    MUST(cuMemsetD8Async(marks + (size_t)place, turn, 1, stream));
+    MUST(cuStreamDestroy(stream));
+  }
+  return NULL;
+}
+
+static void threads(void) {
+  enum { MANY = 300, FEW = 4 }; /* more than a host has streams */
+  unsigned char got[MANY];
+  pthread_t thread[FEW];
+  int wrong = 0;
+  MUST(cuCtxGetCurrent(&shared));
+  MUST(cuMemAlloc(&marks, MANY));
+  for (size_t i = 0; i < MANY; i++) {
+    pthread_create(thread, NULL, marking, (void *)i);
+    pthread_join(thread[0], NULL);
+  }
+  MUST(cuMemcpyDtoH(got, marks, MANY));
+  for (int i = 0; i < MANY; i++)
+    wrong += got[i] != 1;
+  CHECK(!wrong);
+  for (size_t i = 0; i < FEW; i++)
+    pthread_create(thread + i, NULL, streaming, (void *)i);
+  for (int turn = 0; turn < 100; turn++)
+    MUST(cuMemsetD8Async(marks + FEW, turn, 1, NULL));
+  for (int i = 0; i < FEW; i++)
+    pthread_join(thread[i], NULL);
+  MUST(cuMemcpyDtoH(got, marks, MANY));
+  for (int i = 0; i <= FEW; i++)
+    CHECK(got[i] == (i < FEW ? 39 : 99));
+  MUST(cuCtxSynchronize());
+  MUST(cuMemFree(marks));
+}
+
 static void by_name(void) {
   CUresult (*allocate)(CUdeviceptr *, size_t) = NULL;
   CUdriverProcAddressQueryResult status;
@@ -360,6 +411,7 @@ int main(void) {
   kernels();
   streams();
   plain_memory();
+  threads();
   by_name();
   if (!faults)
     printf("good\n");

@@ -30,7 +30,15 @@ def program(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("program") / "cuda_driver"
     subprocess.run(
         [
-            *("cc", "-Wall", "-Werror", "-I", build.header().parent, HERE / "cuda_driver.c"),
+            *(
+                "cc",
+                "-Wall",
+                "-Werror",
+                "-pthread",
+                "-I",
+                build.header().parent,
+                HERE / "cuda_driver.c",
+            ),
             *("-o", target, "-L", directory, "-l:libcuda.so.1"),
         ],
         check=True,
