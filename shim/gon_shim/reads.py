@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from gon.device import Pending
 from gon.errors import GonError
 from gon.limits import INLINE_BYTES_MAX
+from gon.together import Together
 from gon_shim.limits import READS_REMEMBERED
 
 
@@ -27,7 +28,7 @@ class Span(NamedTuple):
 
     @property
     def is_small(self) -> bool:
-        """Whether a read into it is answered in the order of the stream."""
+        """Whether a read into it is answered in the order of its stream."""
         return self.end - self.start <= INLINE_BYTES_MAX
 
 
@@ -58,12 +59,14 @@ class Reads:
                 self._most = max(READS_REMEMBERED, 2 * len(self._all))
             self._all.append(_Read(owner, span, pending))
 
-    def settle_before(self, span: Span, *, is_read: bool) -> None:
-        """Wait for reads into memory that a write takes next, or that a read fills next."""
+    def settle_before(self, span: Span, *, reader: object | None = None) -> None:
+        """Wait for reads into memory that a write takes next, or that a read of `reader`'s fills
+        next.
+        """
         if not self._all:
             return
         with self._lock:
-            found = [read for read in self._all if _comes_first(read.span, span, is_read)]
+            found = [read for read in self._all if _comes_first(read, span, reader)]
         for read in found:
             with suppress(GonError):  # its own event tells of it
                 read.pending.wait()
@@ -73,17 +76,20 @@ class Reads:
         if not self._all:
             return
         with self._lock:
-            found = [read for read in self._all if read.owner is owner]
-        for read in found:
-            read.pending.wait()
-        with self._lock:
-            self._all = [read for read in self._all if not read.pending.done()]
+            found = [read.pending for read in self._all if read.owner is owner]
+        try:
+            Together(found).wait()
+        finally:
+            with self._lock:
+                self._all = [read for read in self._all if not read.pending.done()]
 
 
-def _comes_first(earlier: Span | None, span: Span, is_read: bool) -> bool:
+def _comes_first(read: _Read, span: Span, reader: object | None) -> bool:
+    earlier = read.span
     if earlier is None or earlier.end <= span.start or span.end <= earlier.start:
         return False
-    return not (is_read and earlier.is_small and span.is_small)
+    # Another stream's answer may overtake it.
+    return not (reader is read.owner and earlier.is_small and span.is_small)
 
 
 READS: Final = Reads()

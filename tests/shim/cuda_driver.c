@@ -1,6 +1,7 @@
 /* A program of CUDA's driver API: what it calls, and how each call must end. Says "good" last.
    For a software-defined unit: it refuses PTX and takes CUDA C. */
 #include <cuda.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -281,6 +282,13 @@ static void streams(void) {
       wrong += got[i] != 4;
   }
   CHECK(!wrong);
+  /* What fails is told by a wait, once, though a copy has heard of it; not by what has not failed. */
+  MUST(cuLaunchKernel(axpy, 8, 1, 1, 128, 1, 1, 1 << 30, apart, params, NULL));
+  MUST(cuMemcpyDtoHAsync(locked, y, sizeof ones, apart));
+  FAILS(cuCtxSynchronize(), CUDA_ERROR_INVALID_VALUE);
+  MUST(cuCtxSynchronize());
+  MUST(cuStreamSynchronize(apart));
+  MUST(cuMemsetD32(y, 0, N));
   MUST(cuMemcpyDtoHAsync(locked, y, sizeof ones, apart));
   MUST(cuMemFreeHost(locked));
   MUST(cuStreamDestroy(apart));
@@ -292,6 +300,79 @@ static void streams(void) {
   MUST(cuModuleUnload(module));
   MUST(cuMemFree(x));
   MUST(cuMemFree(y));
+}
+
+/* Memory that is not page-locked has its bytes when a copy returns: it may be gone then. */
+static void plain_memory(void) {
+  enum { SIZE = 16 << 20 };
+  CUdeviceptr from;
+  CUstream stream;
+  unsigned char *locked;
+  MUST(cuMemAlloc(&from, SIZE));
+  MUST(cuMemAllocHost((void **)&locked, SIZE));
+  MUST(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  for (int turn = 1; turn < 5; turn++) {
+    unsigned char *plain = calloc(SIZE, 1);
+    MUST(cuMemsetD8Async(from, turn, SIZE, stream));
+    MUST(cuMemcpyDtoHAsync(locked, from, SIZE, stream));
+    MUST(cuMemcpyDtoHAsync(plain, from, SIZE, stream));
+    CHECK(plain[0] == turn && plain[SIZE - 1] == turn);
+    CHECK(locked[0] == turn && locked[SIZE - 1] == turn);
+    free(plain);
+  }
+  MUST(cuMemFreeHost(locked));
+  MUST(cuStreamDestroy(stream));
+  MUST(cuMemFree(from));
+}
+
+static CUcontext shared;
+static CUdeviceptr marks;
+
+/* One thread of many, one after the other: it does not wait for what it queues on its own stream. */
+static void *marking(void *place) {
+  MUST(cuCtxSetCurrent(shared));
+  MUST(cuMemsetD8Async(marks + (size_t)place, 1, 1, CU_STREAM_PER_THREAD));
+  return NULL;
+}
+
+/* Streams that come and go in threads, while another one uses the legacy stream. */
+static void *streaming(void *place) {
+  CUstream stream;
+  MUST(cuCtxSetCurrent(shared));
+  for (int turn = 0; turn < 40; turn++) {
+    MUST(cuStreamCreate(&stream, CU_STREAM_DEFAULT));
+    MUST(cuMemsetD8Async(marks + (size_t)place, turn, 1, stream));
+    MUST(cuStreamDestroy(stream));
+  }
+  return NULL;
+}
+
+static void threads(void) {
+  enum { MANY = 300, FEW = 4 }; /* more than a host has streams */
+  unsigned char got[MANY];
+  pthread_t thread[FEW];
+  int wrong = 0;
+  MUST(cuCtxGetCurrent(&shared));
+  MUST(cuMemAlloc(&marks, MANY));
+  for (size_t i = 0; i < MANY; i++) {
+    pthread_create(thread, NULL, marking, (void *)i);
+    pthread_join(thread[0], NULL);
+  }
+  MUST(cuMemcpyDtoH(got, marks, MANY));
+  for (int i = 0; i < MANY; i++)
+    wrong += got[i] != 1;
+  CHECK(!wrong);
+  for (size_t i = 0; i < FEW; i++)
+    pthread_create(thread + i, NULL, streaming, (void *)i);
+  for (int turn = 0; turn < 100; turn++)
+    MUST(cuMemsetD8Async(marks + FEW, turn, 1, NULL));
+  for (int i = 0; i < FEW; i++)
+    pthread_join(thread[i], NULL);
+  MUST(cuMemcpyDtoH(got, marks, MANY));
+  for (int i = 0; i <= FEW; i++)
+    CHECK(got[i] == (i < FEW ? 39 : 99));
+  MUST(cuCtxSynchronize());
+  MUST(cuMemFree(marks));
 }
 
 static void by_name(void) {
@@ -329,6 +410,8 @@ int main(void) {
   memory();
   kernels();
   streams();
+  plain_memory();
+  threads();
   by_name();
   if (!faults)
     printf("good\n");

@@ -184,6 +184,26 @@ static int links(void) {
   GOOD(code);
   GOOD(clReleaseKernel(clCreateKernel(linked, "g", &code)));
   GOOD(clReleaseProgram(linked));
+  /* Which a library that was made to allow none keeps from its text, in whatever library it is. */
+  cl_program told = made_of("#ifdef __FAST_RELAXED_MATH__\nkernel void fast(void) {}\n#endif");
+  GOOD(compiles(told, NULL));
+  cl_program kept[] = {told, NULL, NULL};
+  kept[1] = clLinkProgram(context, 0, NULL, "-create-library", 1, kept, NULL, NULL, &code);
+  GOOD(code);
+  kept[2] = clLinkProgram(context, 0, NULL, "-create-library -enable-link-options", 1, kept + 1,
+                          NULL, NULL, &code);
+  GOOD(code);
+  for (int i = 0; i < 3; i++) {
+    linked = clLinkProgram(context, 0, NULL, "-cl-fast-relaxed-math", 1, kept + i, NULL, NULL,
+                           &code);
+    GOOD(code);
+    cl_kernel fast = clCreateKernel(linked, "fast", &code);
+    IS(code, i ? CL_INVALID_KERNEL_NAME : CL_SUCCESS);
+    if (fast)
+      GOOD(clReleaseKernel(fast));
+    GOOD(clReleaseProgram(linked));
+    GOOD(clReleaseProgram(kept[i]));
+  }
   GOOD(clReleaseProgram(library));
   GOOD(clReleaseProgram(uses));
   GOOD(clReleaseProgram(has));

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gon.errors import ConfigError
 from gon_shim.cuda import build
 from gon_shim.embedding import missing
 from tests.e2e.gond_process import PATIENCE_S, Gond, until
@@ -29,7 +30,15 @@ def program(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("program") / "cuda_driver"
     subprocess.run(
         [
-            *("cc", "-Wall", "-Werror", "-I", build.header().parent, HERE / "cuda_driver.c"),
+            *(
+                "cc",
+                "-Wall",
+                "-Werror",
+                "-pthread",
+                "-I",
+                build.header().parent,
+                HERE / "cuda_driver.c",
+            ),
             *("-o", target, "-L", directory, "-l:libcuda.so.1"),
         ],
         check=True,
@@ -72,6 +81,18 @@ def test_gon_run_leads_programs_to_it(soft_gond: Gond, program: Path) -> None:
         )
         # Without it the linker finds no such library.
         assert (ran.returncode == 0, ran.stdout) == (bool(asked), said), ran.stderr
+
+
+def test_where_a_linker_would_not_find_it_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "directory", lambda: Path("/a b"))
+    for before in ("", "/x::/y z:"):
+        monkeypatch.setenv("LD_LIBRARY_PATH", before)
+        # An empty part is the directory that a program is in: none is added, none is lost.
+        assert build.variables()["LD_LIBRARY_PATH"] == (f"/a b:{before}" if before else "/a b")
+    for place in ("/a:b", "/a;b", "/$LIB"):
+        monkeypatch.setattr(build, "directory", lambda place=place: Path(place))
+        with pytest.raises(ConfigError, match="XDG_CACHE_HOME"):
+            build.variables()
 
 
 def test_its_unit_is_given_back(soft_gond: Gond, program: Path, directory: Path) -> None:

@@ -30,8 +30,10 @@ def variables() -> dict[str, str]:
     """Return how the linker of programs finds the driver. Raises ConfigError without one."""
     if find_spec("cffi") is None:
         raise ConfigError("gon[cuda-driver] is not installed")
-    before = os.environ.get("LD_LIBRARY_PATH")
-    return {"LD_LIBRARY_PATH": ":".join([str(directory()), *([before] if before else [])])}
+    place, before = str(directory()), os.environ.get("LD_LIBRARY_PATH")
+    if any(each in place for each in ":;$"):
+        raise ConfigError(f"{place} cannot stand in LD_LIBRARY_PATH: let XDG_CACHE_HOME be another")
+    return {"LD_LIBRARY_PATH": ":".join([place, *([before] if before else [])])}
 
 
 def header() -> Path:

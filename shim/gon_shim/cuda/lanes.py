@@ -7,10 +7,13 @@ blocking stream like others. Streams made with CU_STREAM_NON_BLOCKING wait for n
 whom is queued as events, so nobody waits in the program.
 
 A read is on its way after the stream has it: whoever waits for a stream waits for the reads before,
-those of streams that it waited for among them.
+those of streams that it waited for among them. One that has failed has told what failed on its
+stream, which tells no more of it: so it is kept until a wait has told.
 
 Rules: what is queued is noted behind the call that queued it, so a stream that joins others while
-another thread queues misses only what the program itself has not ordered.
+another thread queues misses only what the program itself has not ordered. No lock is held while
+something is queued, for that may end what destroys a stream, in whatever thread: a stream of the
+unit is closed when nobody holds it any more.
 """
 
 from __future__ import annotations
@@ -18,17 +21,16 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Final
 
+from gon.errors import GonError
+from gon.together import Together
 from gon_shim.limits import READS_REMEMBERED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from gon.device import Pending
     from gon_client.device import Device
-    from gon_client.event import Event
     from gon_client.stream import Stream
 
 # What was queued last has a mark of its own: equal marks mean that nothing came since.
@@ -38,34 +40,28 @@ _MARKS: Final = itertools.count(1)
 class Lane:
     """One stream. `stream` is the unit's; go through `ready` and `queued` with each op."""
 
-    def __init__(self, stream: Stream, legacy: Lane | None, lanes: weakref.WeakSet[Lane]) -> None:
-        """`legacy` is the stream it is ordered with, None for none; the legacy one waits for all of
-        `lanes`.
-        """
+    def __init__(self, stream: Stream, before: Callable[[], Collection[Lane]]) -> None:
+        """`before` are those which it waits for."""
         self.stream = stream
-        self._legacy = legacy
-        self._lanes = lanes
-        # That of the last op; that of the legacy stream's last op which this one waits for; that of
-        # this one's which the legacy stream waits for.
+        self._before = before
+        self.point = stream.device.create_event()
+        # That of the last op, and those of others' which this one waits for.
         self.mark = 0
-        self._seen = 0
-        self.joined = 0
-        self.point: Event | None = None
-        self._reads: list[Pending] = []
+        self._seen: weakref.WeakKeyDictionary[Lane, int] = weakref.WeakKeyDictionary()
+        # By whom reads are known that are to fill memory: they outlive a stream.
+        self.reader: Final = object()
+        self._reads: dict[Pending, None] = {}
         self._most = READS_REMEMBERED
 
     def ready(self) -> Stream:
         """Have the stream wait for those that CUDA has it wait for; return the unit's."""
-        legacy = self._legacy
-        if legacy is not None and legacy.mark != self._seen:
-            mark = legacy.mark
-            self._follow(legacy)
-            self._seen = mark
-        for lane in tuple(self._lanes):
-            if lane.mark != lane.joined:
-                mark = lane.mark
-                self._follow(lane)
-                lane.joined = mark
+        for lane in self._before():
+            mark = lane.mark
+            if mark != self._seen.get(lane, 0):
+                lane.stream.record(lane.point)
+                self.stream.wait(lane.point)
+                self.await_reads(lane.reads)
+                self._seen[lane] = mark
         return self.stream
 
     def queued(self, read: Pending | None = None) -> None:
@@ -76,25 +72,49 @@ class Lane:
 
     def await_reads(self, reads: Iterable[Pending]) -> None:
         """Have who waits for this stream wait for these reads as well."""
-        self._reads = [*self._reads, *(read for read in reads if not read.done())]
+        self._reads.update(dict.fromkeys(reads))
         if len(self._reads) > self._most:
-            self._reads = [read for read in self._reads if not read.done()]
-            self._most = max(READS_REMEMBERED, 2 * len(self._reads))
+            self._most = max(READS_REMEMBERED, 2 * len(self.reads))
 
     @property
     def reads(self) -> tuple[Pending, ...]:
-        """The reads that are still on their way."""
-        return tuple(read for read in self._reads if not read.done())
+        """The reads that are still on their way, and the first that has failed."""
+        has_failed = False
+        for read in tuple(self._reads):
+            if read.done():
+                fails = not has_failed and _fails(read)
+                has_failed = has_failed or fails
+                if not fails:
+                    self._reads.pop(read, None)
+        return tuple(self._reads)
+
+    def settle(self, reads: Collection[Pending]) -> None:
+        """Wait for reads of this stream. Raises the first error, which is told with that."""
+        try:
+            wait_for(reads)
+        finally:
+            self.forget(reads)
+
+    def forget(self, reads: Iterable[Pending]) -> None:
+        """Hear that these reads are over, and that somebody was told of their errors."""
+        for read in reads:
+            self._reads.pop(read, None)
 
     def sync(self) -> None:
-        """Wait for all that was queued. Raises its first error."""
-        self.stream.sync()
-        wait_for(self._reads)
+        """Wait for all that was queued, also on those that it waits for. Raises an error of it."""
+        stream = self.ready()
+        reads = self.reads
+        try:
+            stream.sync()
+        finally:
+            self.settle(reads)
 
-    def _follow(self, lane: Lane) -> None:
-        lane.point = lane.stream.record(lane.point)
-        self.stream.wait(lane.point)
-        self.await_reads(lane.reads)
+
+class _Seat:
+    """What a thread has as long as it lives."""
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane = lane
 
 
 class Lanes:
@@ -102,49 +122,84 @@ class Lanes:
 
     def __init__(self, device: Callable[[], Device]) -> None:
         self._device = device
-        self._all: weakref.WeakSet[Lane] = weakref.WeakSet()
-        self._blocking: weakref.WeakSet[Lane] = weakref.WeakSet()
+        # As sets that any thread may change while another one goes through them.
+        self._all: dict[Lane, None] = {}
+        self._blocking: dict[Lane, None] = {}
+        self._legacy: Lane | None = None
+        self._beginning = threading.Lock()
         self._own = threading.local()
+        self._seats: dict[weakref.ref[_Seat], Lane] = {}
 
-    @cached_property
+    @property
     def legacy(self) -> Lane:
         """The default stream."""
-        return self._add(Lane(self._device().create_stream(), None, self._blocking))
+        if self._legacy is None:
+            with self._beginning:
+                if self._legacy is None:
+                    self._legacy = self._add(lambda: tuple(self._blocking))
+        return self._legacy
 
     def of_thread(self) -> Lane:
         """Return the default stream of this thread (CU_STREAM_PER_THREAD)."""
-        lane: Lane | None = getattr(self._own, "lane", None)
-        if lane is None:
-            lane = self._own.lane = self.create(blocking=True)
-        return lane
+        seat: _Seat | None = getattr(self._own, "seat", None)
+        if seat is None:
+            self._clear_up()
+            seat = self._own.seat = _Seat(self.create(blocking=True))
+            self._seats[weakref.ref(seat)] = seat.lane
+        return seat.lane
+
+    def _clear_up(self) -> None:
+        """Forget the streams of threads that have ended."""
+        for seat in tuple(self._seats):
+            if seat() is None:
+                lane = self._seats.pop(seat, None)
+                if lane is not None:
+                    self.close(lane)
 
     def create(self, *, blocking: bool) -> Lane:
         """Make a stream."""
-        legacy = self.legacy if blocking else None
-        lane = self._add(Lane(self._device().create_stream(), legacy, weakref.WeakSet()))
-        if blocking:
-            self._blocking.add(lane)
+        before = (self.legacy,)  # which any stream is joined by when it is closed
+        if not blocking:
+            return self._add(tuple)
+        lane = self._add(lambda: before)
+        self._blocking[lane] = None
         return lane
 
     def close(self, lane: Lane) -> None:
         """Forget a stream; what is queued on it goes on, and who waits for all waits for it."""
-        self.legacy.ready()
-        self.legacy.await_reads(lane.reads)
-        self._blocking.discard(lane)
-        lane.stream.close()
+        legacy = self.legacy
+        legacy.ready()
+        legacy.await_reads(lane.reads)
+        self._blocking.pop(lane, None)
+        self._all.pop(lane, None)
 
     def sync(self) -> None:
-        """Wait for all streams. Raises the first error."""
-        self._device().sync()
-        for lane in tuple(self._all):
-            wait_for(lane.reads)
+        """Wait for all streams. Raises an error of theirs."""
+        reads = {lane: lane.reads for lane in tuple(self._all)}
+        try:
+            self._device().sync()
+        finally:
+            try:
+                wait_for(itertools.chain.from_iterable(reads.values()))
+            finally:
+                for lane, told in reads.items():
+                    lane.forget(told)
 
-    def _add(self, lane: Lane) -> Lane:
-        self._all.add(lane)
+    def _add(self, before: Callable[[], Collection[Lane]]) -> Lane:
+        lane = Lane(self._device().create_stream(), before)
+        self._all[lane] = None
         return lane
 
 
 def wait_for(reads: Iterable[Pending]) -> None:
-    """Wait for reads. Raises what the first that failed does."""
-    for read in reads:
+    """Wait for all of these reads. Raises the first error."""
+    Together(tuple(reads)).wait()
+
+
+def _fails(read: Pending) -> bool:
+    """Return whether a read that is over has failed."""
+    try:
         read.wait()
+    except GonError:
+        return True
+    return False

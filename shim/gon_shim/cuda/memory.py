@@ -1,8 +1,8 @@
 """Memory of the device and page-locked memory of the host; copies and fills.
 
 A copy from the host's memory has taken its bytes when it returns. One to it has happened, or, if it
-is an `Async` one, comes as it comes: whoever waits for its stream waits for it, and whoever is to
-use that memory next.
+is an `Async` one to page-locked memory, comes as it comes: whoever waits for its stream waits for
+it, and whoever is to use that memory next.
 
 Rules: a call without a stream goes to the default stream, the legacy one.
 """
@@ -14,20 +14,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from _gon_cuda import ffi, lib
-from gon_client.buffer import Buffer, HostArray
+from gon_client.buffer import HostArray
 from gon_shim.cuda.entry import entry
 from gon_shim.cuda.errors import require
 from gon_shim.cuda.handles import number_of
 from gon_shim.cuda.lanes import Lane
+from gon_shim.cuda.page_locked import PAGE_LOCKED
 from gon_shim.cuda.scopes import unit
 from gon_shim.cuda.streams import lane_of
 from gon_shim.reads import READS, Span
 
 if TYPE_CHECKING:
     from _gon_cuda import CData, Numbers, Pointers
-
-# Page-locked memory, by its address, and how much there is.
-_host: dict[int, tuple[CData, int]] = {}
 
 
 @entry("cuMemAlloc_v2")
@@ -63,17 +61,15 @@ def address_range(start_at: Numbers, size_at: Numbers, address: int) -> None:
 def allocate_host(at: Pointers, size: int) -> None:
     require(at and size, lib.CUDA_ERROR_INVALID_VALUE)
     unit()
-    memory = ffi.new("char[]", size)
-    _host[number_of(memory)] = memory, size
-    at[0] = ffi.cast("void *", memory)
+    at[0] = ffi.cast("void *", PAGE_LOCKED.allocate(size))
 
 
 @entry("cuMemFreeHost")
 def free_host(at: CData) -> None:
     unit()
-    memory, size = _host.pop(number_of(at), (None, 0))
-    require(memory, lib.CUDA_ERROR_INVALID_VALUE)
-    READS.settle_before(_span(at, size), is_read=False)
+    memory, span = PAGE_LOCKED.take(at)
+    READS.settle_before(span)
+    del memory  # no sooner
 
 
 @entry("cuMemcpyHtoD_v2")
@@ -88,20 +84,12 @@ def copy_to_device_async(address: int, at: CData, size: int, stream: CData) -> N
 
 @entry("cuMemcpyDtoH_v2")
 def copy_to_host(at: CData, address: int, size: int) -> None:
-    lane = unit().lanes.legacy
-    if size:
-        buffer, offset, out = _to_be_read(at, address, size)
-        buffer.copy_to(out, offset=offset, stream=lane.ready())
+    _copy_to_host(at, address, size, unit().lanes.legacy, waits=True)
 
 
 @entry("cuMemcpyDtoHAsync_v2")
 def copy_to_host_async(at: CData, address: int, size: int, stream: CData) -> None:
-    lane = lane_of(stream)
-    if size:
-        buffer, offset, out = _to_be_read(at, address, size)
-        pending = buffer.read(out, offset=offset, stream=lane.ready())
-        READS.add(lane, _span(at, size), pending)
-        lane.queued(pending)
+    _copy_to_host(at, address, size, lane_of(stream), waits=False)
 
 
 @entry("cuMemcpyDtoD_v2")
@@ -148,9 +136,29 @@ def _copy_to_device(address: int, at: CData, size: int, lane: Lane) -> None:
     if size:
         buffer, offset = unit().at(address, size)
         data = _host_bytes(at, size)
-        READS.settle_before(_span(at, size), is_read=False)
+        READS.settle_before(_span(at, size))
         buffer.copy_from(data, offset=offset, stream=lane.ready())
         lane.queued()
+
+
+def _copy_to_host(at: CData, address: int, size: int, lane: Lane, *, waits: bool) -> None:
+    if not size:
+        return
+    buffer, offset = unit().at(address, size)
+    out, span = _host_bytes(at, size), _span(at, size)
+    # Nothing else comes there any more.
+    READS.settle_before(span, reader=lane.reader)
+    stream = lane.ready()
+    if not waits and PAGE_LOCKED.holds(span):
+        read = buffer.read(out, offset=offset, stream=stream)
+        READS.add(lane.reader, span, read)
+        lane.queued(read)
+        return
+    before = lane.reads
+    try:
+        buffer.copy_to(out, offset=offset, stream=stream)
+    finally:
+        lane.settle(before)
 
 
 def _copy_on_device(target: int, source: int, size: int, lane: Lane) -> None:
@@ -169,14 +177,6 @@ def _fill(address: int, pattern: bytes, count: int, lane: Lane) -> None:
         buffer, offset = unit().at(address, size)
         buffer.fill(pattern, offset=offset, size=size, stream=lane.ready())
         lane.queued()
-
-
-def _to_be_read(at: CData, address: int, size: int) -> tuple[Buffer, int, HostArray]:
-    """Return what is read, from where on, and to where: nothing else comes there any more."""
-    buffer, offset = unit().at(address, size)
-    out = _host_bytes(at, size)
-    READS.settle_before(_span(at, size), is_read=True)
-    return buffer, offset, out
 
 
 def _span(at: CData, size: int) -> Span:

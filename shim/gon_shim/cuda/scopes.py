@@ -109,9 +109,9 @@ def create(at: Pointers, flags: int, device: int) -> None:
 def destroy(handle: CData) -> None:
     require(handle != _PRIMARY.handle, lib.CUDA_ERROR_INVALID_CONTEXT)
     _SCOPES.take(handle)
-    UNIT.lanes.sync()
     if _STACK.handles and _STACK.handles[-1] == handle:
         _STACK.handles.pop()
+    UNIT.lanes.sync()
 
 
 @entry("cuCtxPushCurrent_v2")

@@ -117,9 +117,11 @@ def synchronize_stream(handle: CData) -> None:
 @entry("cuStreamWaitEvent")
 def wait_event(handle: CData, event_handle: CData, _flags: int) -> None:
     lane, event = lane_of(handle), _EVENTS.of(event_handle)
+    # First: another thread may record it anew.
+    reads = event.reads
     if event.recorded is not None:
         lane.ready().wait(event.recorded)
-        lane.await_reads(event.reads)
+        lane.await_reads(reads)
         lane.queued()
 
 
@@ -150,9 +152,12 @@ def record_event_with_flags(handle: CData, stream: CData, _flags: int) -> None:
 def synchronize_event(handle: CData) -> None:
     unit()
     event = _EVENTS.of(handle)
+    reads = event.reads
     if event.recorded is not None:
-        event.recorded.sync()
-        wait_for(event.reads)
+        try:
+            event.recorded.sync()
+        finally:
+            wait_for(reads)
 
 
 @entry("cuEventElapsedTime")
@@ -163,4 +168,6 @@ def elapsed_time(at: Numbers, start_handle: CData, end_handle: CData) -> None:
     require(start.measures and end.measures, lib.CUDA_ERROR_INVALID_HANDLE)
     if start.recorded is None or end.recorded is None:
         raise CuError(lib.CUDA_ERROR_INVALID_HANDLE)
+    reads = *start.reads, *end.reads
     at[0] = end.recorded.elapsed_us(start.recorded) / 1000
+    wait_for(reads)

@@ -292,7 +292,8 @@ def link_programs(
 def _joined(parts: Sequence[Made], asked: LinkOptions) -> Made:
     """Return what a link makes of its parts."""
     words = [word for part in parts for word in part.options.split()]
-    if all(part.takes_options for part in parts):
+    take_options = all(part.takes_options for part in parts)
+    if take_options:
         words += asked.mathematics
     return Made(
         b"\n".join(part.code for part in parts),
@@ -301,7 +302,7 @@ def _joined(parts: Sequence[Made], asked: LinkOptions) -> Made:
         cl.CL_PROGRAM_BINARY_TYPE_LIBRARY
         if asked.is_library
         else cl.CL_PROGRAM_BINARY_TYPE_EXECUTABLE,
-        asked.allows or not asked.is_library,
+        take_options and (asked.allows or not asked.is_library),
     )
 
 

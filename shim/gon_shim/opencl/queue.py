@@ -201,9 +201,9 @@ class Queue(Object):
             if each.course not in (None, self.course) and each.status > 0:
                 self.stream.wait(each.mark())
         if work.takes is not None:
-            READS.settle_before(work.takes, is_read=False)
+            READS.settle_before(work.takes)
         elif work.fills is not None:
-            READS.settle_before(work.fills, is_read=True)
+            READS.settle_before(work.fills, reader=self.course)
         if work.fills is not None and self.meter is not None:
             # The read waits for all that, and somebody for the read.
             self.meter.ask_wanted(self.course.last)
@@ -257,9 +257,11 @@ class Queue(Object):
             with CHANGED:
                 CHANGED.wait_for(lambda: not self.held)
         last = self.course.last
-        READS.settle(self.course)
-        if not self._is_settled():
-            self.stream.sync()
+        try:
+            READS.settle(self.course)
+        finally:  # what comes behind a read that fails goes on
+            if not self._is_settled():
+                self.stream.sync()
         self.course.passed(last)
 
     def _is_settled(self) -> bool:
