@@ -10,18 +10,21 @@ import pytest
 
 from gon.errors import RemoteProtocolError, WaitTimeout
 from gon.limits import INLINE_BYTES_MAX
-from gon.model import DEFAULT_STREAM, Handle
+from gon.model import DEFAULT_STREAM, Handle, Program
 from gon.native import NATIVE
 from gon.transport.inproc import inproc_pair
 from gon.wire.batch import Hello, encode
 from gon.wire.frame import Kind
+from gon.wire.ops import AnyOp
 from gon.wire.session import Role, Session
+from gon.wire.timing_ops import NoteCommand
 from gon.wire.versions import VERSION_MAX
 from gon_client.remote import RemoteDevice
 from gon_server.conversation import Conversation
 from gon_server.devices import opencl_driver as driver
 from gon_server.devices.opencl import open_device
 from gon_server.devices.sim import SimDevice
+from gon_server.holding import Holding
 from tests.e2e.gond_process import until
 from tests.forced_holding import force_holding
 from tests.gated_device import FREE, GATED, GatedDevice
@@ -190,10 +193,25 @@ def test_the_quick_way_notes_no_event_whose_times_are_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made, device = force_holding(monkeypatch), open_device("")
+    looked_at: list[AnyOp] = []
+    make_way = Holding.make_way
+
+    def noted(self: Holding, op: AnyOp) -> None:
+        looked_at.append(op)
+        make_way(self, op)
+
+    monkeypatch.setattr(Holding, "make_way", noted)
     with remote(device, stream_pair) as far:
         for stream in (1, 2):
             far.create_stream(Handle(stream))
             far.create_event(Handle(stream))
+        far.load(Handle(1), Program(b"kernel void none(void) { }", "opencl-c"))
+        far.get_kernel(Handle(1), Handle(1), "none")
+
+        def launch() -> None:
+            far.launch(Handle(2), Handle(1), (1, 1, 1), (1, 1, 1), 0, ())
+
+        launch()  # as the first of a kernel it goes the long way
         far.sync_all().wait()
         gate = cl.UserEvent(device._context)
         gated = device._streams[Handle(1)]
@@ -204,10 +222,13 @@ def test_the_quick_way_notes_no_event_whose_times_are_asked_for(
         first.ask()
         far._link.flush()
         until(lambda: bool(made[0].held), "it is held")
-        far.record(Handle(2), Handle(2))
+        launch()
         second = far.timing.note(Handle(2), Handle(1))
         far._link.flush()
-        gate.set_status(driver.COMPLETE)
+        try:
+            until(lambda: NoteCommand(2, 1) in looked_at, "it comes behind the question")
+        finally:
+            gate.set_status(driver.COMPLETE)
         first.wait(PATIENCE_S)
         second.wait(PATIENCE_S)
-        assert first.times != second.times
+        assert first.times.ended_ns != second.times.ended_ns
