@@ -36,6 +36,8 @@ class Places:
         self._folders = folders
         self._visits = visits
         self._visited: Counter[tuple[CodeType, int]] = Counter()
+        # Kept: Python, about to call one, may run a finalizer first, whose own call takes it out.
+        self._hooks = self._enter, self._resume
 
     def at(self, code: CodeType, instruction: int) -> None:
         place = code, instruction
@@ -44,7 +46,7 @@ class Places:
             self._at_each()
 
     def call(self, run: Callable[[], object]) -> None:
-        sys.settrace(self._enter)
+        sys.settrace(self._hooks[0])
         try:
             run()
         finally:
@@ -56,7 +58,7 @@ class Places:
         be called before that. All of them are new.
         """
         self._visited.clear()
-        sys.setprofile(self._resume)
+        sys.setprofile(self._hooks[1])
 
     def _resume(self, frame: FrameType, event: str, _argument: object) -> None:
         """Trace again; a place comes behind a call, so none was passed before this is called."""
@@ -68,7 +70,7 @@ class Places:
                 within.f_trace_opcodes = True
                 within.f_trace = _Trace(self, "CALL" if calls or within is not frame else "RESUME")
             within = within.f_back
-        sys.settrace(self._enter)
+        sys.settrace(self._hooks[0])
 
     def _enter(self, frame: FrameType, _event: str, _argument: object) -> _Trace | None:
         if not self._is_looked_at(frame):
