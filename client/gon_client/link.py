@@ -88,7 +88,7 @@ class SessionLink:
         )
         self.bulk.on_another_link(self._link, dialer.round_trip_s, welcome.compression)
         self._pump = Pump(self._tick, self._batcher, clock)
-        self._meetings = Meetings(self, self._inside, self._pump, clock)
+        self._meetings = Meetings(self.version, self._outbox, self._sending, self._pump, clock)
         self.express: Express | None = Express(self) if NATIVE else None
         self._tally.quick = self.express
         self.mapped = MappedBuffers(self, dialer, self._outbox, self._origins)
@@ -208,7 +208,7 @@ class SessionLink:
             # Whose time is limited leaves the link to the pump, which has all the time there is.
             self._pump.wake()
         else:
-            self._meetings.met(deadline)
+            self._meetings.met(self._send_gathered)
             turn.follow(done, timeout_s)
             if self._fault and not done():
                 raise self._ended()

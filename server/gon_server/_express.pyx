@@ -554,6 +554,8 @@ cdef class Express:
         """Return whether a step is to go the long way, for it may be held or come behind what is."""
         if step.tag == _TAG_TIMES or step.tag == _TAG_TELL:
             return bool(self._held) or bool(self._slow)
+        if step.tag == _TAG_NOTE and self._reading:
+            return True  # a question that is held may be for its event
         if self._reading and step.stream in self._reading:
             return True
         return (

@@ -218,6 +218,8 @@ class Conversation:
         are held, return in time to look at them.
         """
         holding = self._executor.holding
+        if self.owed >= _ACK_EVERY:
+            self.acknowledge(link)
         may_send = bool(self.downloads) and self.downloads.may_send()
         raw = link.receive(0) if may_send or holding.held else link.receive(None)
         if raw is not None:
@@ -233,13 +235,7 @@ class Conversation:
 
     def _tell_late(self, link: Link) -> None:
         """Answer waits that were held."""
-        replies: list[Reply] = []
-        for reply, op, number in self._executor.holding.take_late():
-            if reply.size_bytes:
-                assert isinstance(op, ops.Read), "nothing else is answered by payloads"
-                self.downloads.add(op, number)
-            else:
-                replies.append(reply)
+        replies = self._executor.holding.take_late()
         if replies:
             self.answer(link, replies)
 

@@ -58,6 +58,7 @@ class Downloads:
     def __init__(self, executor: Executor, session: Session, clock: Clock = SYSTEM_CLOCK) -> None:
         self._executor = executor
         executor.pins.look = self.forget_received
+        executor.holding.begin_large = self.add
         self._session = session
         self._now_s = clock.now_s
         self._asked: deque[_Download] = deque()

@@ -8,8 +8,9 @@ Nobody waits in this thread's stead: where kernels run in threads that wait, too
 take the processor from what other streams queue (measured: theirs then took 75 ms for 0.13).
 
 A `Sync` held stands for what was queued before it; what comes later on its stream may be queued. A
-read held is run once its stream has come to it: what would come behind it on its stream, or free
-its buffer, has it run first.
+read held, or a `Reach`, is run once its stream has come to it: what would come behind it on its
+stream, or free its buffer, has it run first. So has what makes the event of a question for times
+another one.
 
 Rules: that waits take long is known from earlier ones, so the first long wait of a stream blocks.
 While something is poisoned nothing is held. Must not know: links, sessions, frames.
@@ -20,7 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple, TypeAlias, TypeGuard
+from typing import Final, TypeAlias, TypeGuard
 
 from gon.clock import SYSTEM_CLOCK, Clock
 from gon.device import HostDevice, Pending
@@ -44,13 +45,17 @@ from gon_server.reaching import name_of, poisoned_elsewhere
 
 # What waits for an event is known under this, not by its stream.
 _EVENTS: Final = -1
-_Wait: TypeAlias = ops.Sync | ops.SyncEvent | ops.Read | timing_ops.AskTimes | timing_ops.TellTimes
+_Wait: TypeAlias = (
+    ops.Sync | ops.SyncEvent | ops.Read | ops.Reach | timing_ops.AskTimes | timing_ops.TellTimes
+)
 _WAITS: Final = (
-    *(ops.Sync, ops.SyncEvent, ops.Read),
+    *(ops.Sync, ops.SyncEvent, ops.Read, ops.Reach),
     *(timing_ops.AskTimes, timing_ops.TellTimes),
 )
 # What is run once it need not wait any more.
-_RUN_LATER: Final = (ops.Read, timing_ops.TimesQuestion)
+_RUN_LATER: Final = (ops.Read, ops.Reach, timing_ops.TimesQuestion)
+# What makes an event another point, or ends it.
+_POINTS: Final = (ops.Record, timing_ops.NoteCommand, ops.CloseEvent)
 _RunOp: TypeAlias = Callable[[AnyOp, int], Reply | None]
 
 
@@ -62,14 +67,6 @@ class _Held:
     number: int
     pending: Pending
     since_s: float
-
-
-class Late(NamedTuple):
-    """The answer to a wait that was held: `op` is it, `number` its place in the session."""
-
-    reply: Reply
-    op: AnyOp
-    number: int
 
 
 class Holding:
@@ -96,8 +93,10 @@ class Holding:
         # shorter way looks at these and at `held`, which stay the same objects.
         self.slow: set[int] = set()
         self.reading: set[int] = set()
-        # Answers to waits that were held, to be sent.
-        self.late: list[Late] = []
+        # Answers to waits that were held, to be sent; who sends those of large reads, and hears of
+        # one before anything behind it runs.
+        self.late: list[Reply] = []
+        self.begin_large: Callable[[ops.Read, int], None] = lambda _op, _number: None
         self.answered_late = 0
         # Short waits of a slow stream, one after the other.
         self._short: dict[int, int] = {}
@@ -146,7 +145,7 @@ class Holding:
             if held in self.held and held.pending.done():
                 self._finish(held)
 
-    def take_late(self) -> list[Late]:
+    def take_late(self) -> list[Reply]:
         """Return the answers to waits that were held, each once."""
         late = list(self.late)
         self.late.clear()
@@ -213,7 +212,11 @@ class Holding:
                     reply = poisoned_elsewhere(reply)
         self._waited(_lane_of(op), self._now_s() - held.since_s)
         assert reply is not None, "a wait is answered"
-        self.late.append(Late(reply, op, number))
+        if reply.size_bytes:
+            assert isinstance(op, ops.Read), "nothing else is answered by payloads"
+            self.begin_large(op, number)
+        else:
+            self.late.append(reply)
         self.answered_late += 1
 
 
@@ -223,14 +226,14 @@ def _waits(op: AnyOp) -> TypeGuard[_Wait]:
 
 def _lane_of(op: _Wait) -> int:
     """Return what is known of how long an op waits: its stream, or that it is for an event."""
-    return op.stream if isinstance(op, ops.Sync | ops.Read) else _EVENTS
+    return op.stream if isinstance(op, ops.Sync | ops.Read | ops.Reach) else _EVENTS
 
 
 def _comes_behind(op: AnyOp, read: _Wait) -> bool:
     """Return whether an op takes away or changes what a held read is to find."""
     if isinstance(read, timing_ops.TimesQuestion):
-        return read.event == getattr(op, "event", None) and not isinstance(op, _WAITS)
-    assert isinstance(read, ops.Read), "the others stand for what was queued before them"
+        return isinstance(op, _POINTS) and op.event == read.event
+    assert isinstance(read, ops.Read | ops.Reach), "the others stand for what was queued before"
     if isinstance(op, ops.Free):
         return op.buffer == read.buffer
     return isinstance(op, ops.Reconfigure) or read.stream == getattr(op, "stream", None)

@@ -2,88 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
-from gon.device import Pending
-from gon.errors import DeviceError, RemoteProtocolError
-from gon.model import Handle
+from gon.errors import DeviceError
 from gon.wire import ops
-from gon.wire.batch import Batch, Reply
+from gon.wire.batch import Batch, Reply, encode
 from gon.wire.ops import AnyOp
+from gon.wire.timing_ops import AskTimes
 from gon.wire.waiter_ops import NoteWaiters
-from gon_client.remote import RemoteDevice
-from gon_server.devices.sim import SimDevice
 from gon_server.executor import Executor
 from gon_server.holding import Holding
-from gon_server.limits import (
-    HELD_MAX,
-    LOOK_MAX_S,
-    LOOK_MIN_S,
-    SHORT_WAITS,
-    SLOW_WAIT_S,
-    WAITERS_S,
-)
-from tests.e2e.gond_process import until
-from tests.forced_holding import force_holding
-from tests.inproc_worker import PATIENCE_S, InprocWorker, open_session, stream_pair
+from gon_server.limits import HELD_MAX, LOOK_MAX_S, LOOK_MIN_S, SHORT_WAITS, WAITERS_S
+from tests.gated_device import FREE, GATED, GatedDevice
 
 QUOTA = 1 << 20
-# A stream whose work is held back, another one, and buffers.
-GATED, FREE, X, Y = 1, 2, 3, 4
-
-
-class Gated:
-    """A Pending that waits for a gate; `takes_s` is what a wait for it takes of the clock."""
-
-    def __init__(self, inner: Pending, device: GatedDevice) -> None:
-        self._inner, self._device = inner, device
-
-    def done(self) -> bool:
-        return self._device.gate.is_set() and self._inner.done()
-
-    def wait(self, timeout_s: float | None = None) -> None:
-        device = self._device
-        device.waits += 1
-        device.clock.time_s += device.takes_s
-        assert device.gate.wait(PATIENCE_S), "nobody opens the gate"
-        if device.fault is not None:
-            raise device.fault
-        self._inner.wait(timeout_s)
-
-
-class Stepped:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.time_s = 100.0
-
-    def now_s(self) -> float:
-        return self.time_s
-
-    def sleep_s(self, duration_s: float, /) -> None:
-        raise AssertionError("nobody sleeps")
-
-    def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        raise AssertionError("nobody waits")
-
-
-class GatedDevice(SimDevice):
-    """A simulator with a stream whose work is done when a gate is open."""
-
-    def __init__(self) -> None:
-        super().__init__(3)
-        self.gate = threading.Event()
-        self.gate.set()
-        self.clock = Stepped()
-        self.takes_s = 2 * SLOW_WAIT_S
-        self.waits = 0
-        self.fault: DeviceError | None = None
-
-    def sync(self, stream: Handle) -> Pending:
-        pending = super().sync(stream)
-        return Gated(pending, self) if stream == GATED else pending
+# Buffers, and an event.
+X, Y, EVENT = 3, 4, 5
 
 
 class Lease:
@@ -118,7 +52,7 @@ class Lease:
     def late(self) -> list[Reply]:
         """Return what is answered late by now."""
         self.holding.look()
-        return [each.reply for each in self.holding.take_late()]
+        return self.holding.take_late()
 
 
 @pytest.fixture
@@ -223,62 +157,23 @@ def test_a_closed_stream_is_forgotten(lease: Lease) -> None:
     assert not lease.holding.slow
 
 
-def test_a_thread_that_waits_long_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The real loops, over sockets: nothing is forced but how long is long."""
-    monkeypatch.setattr("gon_server.holding.SLOW_WAIT_S", 0.0)
-    monkeypatch.setattr("gon_server.holding.WAITERS_S", PATIENCE_S)
-    device = GatedDevice()
-    worker = InprocWorker(device, stream_pair)
-    far = RemoteDevice(open_session(worker))
-    for stream in (GATED, FREE):
-        far.create_stream(Handle(stream))
-        far.sync(Handle(stream)).wait()
-    holding = worker.conversation._executor.holding
-
-    def wait_at_the_gate() -> threading.Thread:
-        device.gate.clear()
-        thread = threading.Thread(target=lambda: far.sync(Handle(GATED)).wait(), daemon=True)
-        thread.start()
-        return thread
-
-    first = wait_at_the_gate()
-    until(lambda: device.waits > 0, "the worker is blocked")
-    second = threading.Thread(target=lambda: far.sync(Handle(FREE)).wait(), daemon=True)
-    second.start()
-    until(lambda: far._link._meetings._told_s > 0, "the two have met")
-    device.gate.set()
-    for thread in (first, second):
-        thread.join(PATIENCE_S)
-        assert not thread.is_alive()
-    assert holding.told_s > 0
-
-    held = wait_at_the_gate()
-    until(lambda: bool(holding.held), "it is held")
-    far.sync(Handle(FREE)).wait(PATIENCE_S)
-    assert held.is_alive()
-    device.gate.set()
-    held.join(PATIENCE_S)
-    assert not held.is_alive()
-    far.close()
-    worker.close()
-    device.close()
-    assert not any(isinstance(each, RemoteProtocolError) for each in worker.endings)
+def test_a_read_by_the_client_itself_is_held_too(lease: Lease) -> None:
+    lease.be_slow()
+    assert lease.run(ops.Reach(GATED, X, 0, 2, False, 2), ops.Fill(FREE, Y, 0, 16, b"\6")) == []
+    lease.device.gate.set()
+    assert lease.late() == [Reply(2, encode(ops.ELSEWHERE))]
 
 
-def test_a_lost_link_costs_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    (device, made) = GatedDevice(), force_holding(monkeypatch)
-    worker = InprocWorker(device, stream_pair)
-    session = open_session(worker)
-    far = RemoteDevice(session)
-    far.create_stream(Handle(GATED))
-    far.sync(Handle(GATED)).wait()
-    device.gate.clear()
-    answer = far.sync(Handle(GATED))
-    session.flush()
-    until(lambda: bool(made[0].held), "it is held")
-    session._link.close()
-    device.gate.set()
-    answer.wait(PATIENCE_S)
-    far.close()
-    worker.close()
-    device.close()
+def test_only_what_makes_its_event_another_has_a_question_for_times_run_first(
+    lease: Lease,
+) -> None:
+    lease.run(NoteWaiters(2), ops.CreateEvent(EVENT), ops.Record(GATED, EVENT))
+    lease.device.takes_s = 0.0
+    lease.device.gate.clear()
+    lease.holding.slow.add(-1)
+    assert lease.run(AskTimes(EVENT, 2), ops.WaitEvent(FREE, EVENT)) == []
+    assert lease.device.waits == 0
+    lease.device.gate.set()
+    lease.run(ops.Record(FREE, EVENT))
+    assert lease.device.waits == 1
+    assert [each.reply for each in lease.late()] == [2]

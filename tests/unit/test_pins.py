@@ -19,6 +19,7 @@ from gon.wire.batch import Reply
 from gon.wire.ops import AnyOp
 from gon_client.remote import RemoteDevice
 from gon_server.devices.sim import SimDevice
+from gon_server.executor import Executor
 from tests.inproc_worker import PATIENCE_S, InprocWorker, MakePair, open_session, stream_pair
 
 BUFFER, OTHER = Handle(7), Handle(8)
@@ -63,18 +64,18 @@ def test_a_buffer_that_another_thread_frees_lives_until_its_read_is_here(
         first, is_first = False, first
         return Meanwhile(here, free) if is_first else here, there
 
-    # Room for this buffer and half of another one.
-    worker = InprocWorker(SimDevice(), pair, memory_bytes=SIZE + SIZE // 2)
-    executor = worker.conversation._executor
-    run = executor.run_op
+    run = Executor.run_op
 
-    def noted(op: AnyOp, number: int) -> Reply | None:
-        reply = run(op, number)
+    def noted(self: Executor, op: AnyOp, number: int) -> Reply | None:
+        reply = run(self, op, number)
         if isinstance(op, ops.Free):
             freed.set()
         return reply
 
-    monkeypatch.setattr(executor, "run_op", noted)
+    monkeypatch.setattr(Executor, "run_op", noted)
+    # Room for this buffer and half of another one.
+    worker = InprocWorker(SimDevice(), pair, memory_bytes=SIZE + SIZE // 2)
+    executor = worker.conversation._executor
     link = open_session(worker)
     far = RemoteDevice(link)
     try:
