@@ -35,9 +35,9 @@ _BINARY: Final = (
     "remainder.Tensor remainder.Scalar remainder.Scalar_Tensor "
     "pow.Tensor_Tensor=pow pow.Scalar=pow "
     "bitwise_and.Tensor bitwise_or.Tensor bitwise_xor.Tensor bitwise_and.Scalar bitwise_or.Scalar "
-    "bitwise_xor.Scalar bitwise_left_shift.Tensor bitwise_right_shift.Tensor copysign.Tensor"
+    "bitwise_xor.Scalar bitwise_left_shift.Tensor bitwise_right_shift.Tensor"
 )
-_BINARY_FLOATING: Final = "atan2 logaddexp div.Tensor=divide div.Scalar=divide"
+_BINARY_FLOATING: Final = "atan2 copysign.Tensor logaddexp div.Tensor=divide div.Scalar=divide"
 _COMPARED: Final = "eq=equal ne=not_equal lt=less le=less_equal gt=greater ge=greater_equal"
 _LOGICAL: Final = "logical_and logical_or logical_xor"
 
@@ -101,7 +101,8 @@ def rsqrt(self: Tensor) -> Array:
 
 @kernel("exp2")
 def exp2(self: Tensor) -> Array:
-    return apply("exp", cast_to(array_of(self), numpy_of(floating(self.dtype))) * math.log(2))
+    # Whole powers are exact so.
+    return applied("pow", floating(self.dtype), 2, self)
 
 
 @kernel("erf")

@@ -25,8 +25,21 @@ from gon_shim.torch.storage import array_of, cast_to, device
 _NONE, _MEAN, _SUM = range(3)
 
 
-@kernel("_softmax", "_safe_softmax")
-def softmax(self: Tensor, dim: int, half_to_float: bool = False) -> Array:
+@kernel("_safe_softmax")
+def safe_softmax(self: Tensor, dim: int, dtype: torch.dtype | None = None) -> Array:
+    """Return the softmax, zeros where there is nothing but -inf."""
+    x = cast_to(array_of(self), numpy_of(dtype or self.dtype))
+    if not x.size:
+        return x
+    most = reduced(x, "max", dim, keepdim=True)
+    nothing = apply("equal", most, x.dtype.type(-np.inf))
+    powers = apply("exp", x - where(nothing, x.dtype.type(0), most))
+    total = reduced(powers, "sum", dim, keepdim=True)
+    return powers / where(nothing, x.dtype.type(1), total)
+
+
+@kernel("_softmax")
+def softmax(self: Tensor, dim: int, half_to_float: bool) -> Array:
     del half_to_float
     x = array_of(self)
     if not x.size:
