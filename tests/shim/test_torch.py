@@ -164,11 +164,16 @@ NUMBERS: tuple[Callable[[str], Tensor], ...] = (
     lambda where: torch.dot(*torch.tensor([[1 + 2j, 3j], [3 - 1j, 2]]).to(where)),
     lambda where: torch.vdot(*torch.tensor([[1 + 2j, 3j], [3 - 1j, 2]]).to(where)),
     lambda where: torch.zeros(2, dtype=torch.complex64, device=where).add_(1j).conj().mul_(2),
+    lambda where: torch.tensor([1j, 0]).to(where).logical_and(torch.tensor([1j, 1]).to(where)),
+    lambda where: torch.tensor([1j, 2.5]).to(where).long(),
+    lambda where: torch.tensor([True, False]).to(where).sign(),
+    lambda where: functional.avg_pool2d(torch.arange(16, device=where).reshape(1, 4, 4), 2),
     lambda where: torch.tensor(3.0, device=where).flip(0),
     lambda where: (torch.zeros(0, 12, device=where) + 1)[:, 9:] + 1,
 )  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:Casting complex:UserWarning")  # the processor's
 @pytest.mark.parametrize("number", range(len(NUMBERS)))
 def test_elements_are_the_processors(number: int) -> None:
     same(NUMBERS[number]("gon"), NUMBERS[number]("cpu"))

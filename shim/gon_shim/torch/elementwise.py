@@ -23,7 +23,7 @@ from gon_shim.torch.storage import array_of, cast_to
 Given: TypeAlias = "Tensor | Number"
 
 # PyTorch's operations, and the table's (gon.array_ops) where their names differ.
-_SAME: Final = "abs neg=negative sign sgn=sign bitwise_not=bitwise_invert"
+_SAME: Final = "abs neg=negative bitwise_not=bitwise_invert"
 _ROUNDED: Final = "ceil floor trunc round"
 _FLOATING: Final = (
     "acos acosh asin asinh atan atanh cos cosh exp expm1 log log10 log1p log2 reciprocal sin sinh "
@@ -77,6 +77,12 @@ def together(*given: Given) -> torch.dtype:
 # Of one operand ------------
 def _same(function: str, self: Tensor) -> Array:
     return apply(function, array_of(self))
+
+
+@kernel("sign", "sgn")
+def sign(self: Tensor) -> Array:
+    x = array_of(self)
+    return x if self.dtype == torch.bool else apply("sign", x)
 
 
 def _rounded(function: str, self: Tensor) -> Array:

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gon.array_ops import Cast
+from gon.array_ops import Cast, Part
 from gon.array_rules import Dtype, element_of
 from gon_client.device import Device
 from gon_client.xp.array import Array, apply
@@ -166,7 +166,11 @@ def cast_to(array: Array, dtype: Dtype) -> Array:
     if array.dtype == dtype:
         return array
     if array.dtype.kind == "c" and dtype.kind != "c":
-        raise Mixed(f"{array.dtype} does not become {dtype}")
+        # As PyTorch does it: what is not 0 is true, and imaginary parts are left behind.
+        if dtype.kind == "b":
+            return apply("not_equal", array, array.dtype.type(0))
+        array = array.make(Part("real"), [array.operand])
+        return cast_to(array, dtype)
     return array.make(Cast(element_of(dtype)), [array.operand])
 
 
