@@ -167,6 +167,17 @@ NUMBERS: tuple[Callable[[str], Tensor], ...] = (
     lambda where: torch.tensor([1j, 0]).to(where).logical_and(torch.tensor([1j, 1]).to(where)),
     lambda where: torch.tensor([1j, 2.5]).to(where).long(),
     lambda where: torch.tensor([True, False]).to(where).sign(),
+    lambda where: torch.tensor([2**60 + 1, -7, 7, -8, 0], device=where).div(
+        torch.tensor([1, 2, -2, 4, -3], device=where), rounding_mode="trunc"
+    ),
+    lambda where: torch.tensor([7, -7], device=where).div(-2, rounding_mode="trunc"),
+    lambda where: functional.cross_entropy(
+        torch.tensor([[1.0, 2.0], [torch.nan, 0.0]], device=where),
+        torch.tensor([1, -100], device=where),
+    ),
+    lambda where: functional.layer_norm(
+        torch.tensor([300.0, 600.0, 900.0, -300.0], dtype=torch.float16, device=where), (4,)
+    ),
     lambda where: functional.avg_pool2d(torch.arange(16, device=where).reshape(1, 4, 4), 2),
     lambda where: torch.tensor(3.0, device=where).flip(0),
     lambda where: (torch.zeros(0, 12, device=where) + 1)[:, 9:] + 1,

@@ -194,8 +194,10 @@ def div(self: Tensor, other: Given, *, rounding_mode: str | None) -> Array:
         return _binary_floating("divide", self, other)
     if dtype.is_floating_point:
         return apply("trunc", _binary("divide", self, other))
-    exact = applied("divide", torch.float64, self, other)
-    return cast_to(apply("trunc", exact), numpy_of(dtype))
+    below = applied("floor_divide", dtype, self, other)
+    # One less than it would be towards 0, where it is negative and something is left.
+    is_left = applied("remainder", dtype, self, other) != 0
+    return below + cast_to(apply("logical_and", is_left, below < 0), below.dtype)
 
 
 @kernel("fmod.Tensor", "fmod.Scalar")
