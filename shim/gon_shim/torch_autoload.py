@@ -8,19 +8,24 @@ PyTorch from calling.
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 
 _NAMED_BY = ("GON_HOST", "GON_LEASE")
+_DEVICE = "gon_shim.torch"
 
 
 def load() -> None:
     """Make the device "gon", where there is a host for it."""
     if not any(os.environ.get(name) for name in _NAMED_BY):
         return
+    if _DEVICE in sys.modules:
+        # PyTorch is imported by it: it makes the device as soon as that is done.
+        return
     try:
         import gon_shim.torch as made
-    except (AttributeError, ImportError, RuntimeError) as error:
-        # An older PyTorch, or one whose place for devices of others is taken: it works without.
-        warnings.warn(f'there is no torch.device("gon"): {error}', RuntimeWarning, stacklevel=2)
-    else:
+
         assert made.BACKENDS
+    except Exception as error:  # noqa: BLE001 - PyTorch's import would fail with whatever is raised
+        # Another PyTorch, or one whose place for devices of others is taken: it works without.
+        warnings.warn(f'there is no torch.device("gon"): {error}', RuntimeWarning, stacklevel=2)

@@ -87,6 +87,10 @@ ALONG: dict[str, Function] = {
         functional.cosine_similarity(x, y, dim=1) + functional.normalize(x).sum()
     ),
     "upsampled": lambda x, _: functional.interpolate(x[None, None], scale_factor=2, mode="nearest"),
+    "masked out": lambda x, y: functional.scaled_dot_product_attention(
+        x[None], y[None], (x + y)[None], attn_mask=torch.arange(16, device=x.device)
+        .reshape(1, 4, 4) > 3
+    ),
     "unfolded": lambda x, _: x.unfold(1, 3, 1).sum(-1) + functional.unfold(x[None, None], 2).sum(),
 }  # fmt: skip
 
@@ -137,6 +141,60 @@ def test_factories_give_what_the_processors_do() -> None:
 
     for found, wanted in zip(made("gon"), made("cpu"), strict=True):
         same(found, wanted)
+
+
+NUMBERS: tuple[Callable[[str], Tensor], ...] = (
+    lambda where: torch.tensor([[1, 2, 3], [4, 5, 6]], dtype=torch.uint8).to(where).T,
+    lambda where: torch.tensor([[1, 2, 3], [4, 5, 6]], dtype=torch.uint8).to(where)[:, ::2],
+    lambda where: torch.empty(2, 3, dtype=torch.uint8, device=where).copy_(
+        torch.tensor([7, 8, 9], dtype=torch.uint8)
+    ),
+    lambda where: torch.empty_strided((2, 3), (1, 2), dtype=torch.uint8, device=where).copy_(
+        torch.arange(6, dtype=torch.uint8).reshape(2, 3)
+    ) + 0,
+    lambda where: torch.zeros(2, dtype=torch.uint8, device=where).fill_(-1),
+    lambda where: torch.tensor([1, 0], dtype=torch.uint8).to(where).any(),
+    lambda where: torch.arange(5, -1, -2, dtype=torch.uint8, device=where),
+    lambda where: torch.linspace(-2, -3, 9, dtype=torch.int32, device=where),
+    lambda where: torch.exp2(torch.arange(20.0, device=where)).long(),
+    lambda where: torch.full((3,), 1000.0, dtype=torch.float16, device=where).norm(),
+    lambda where: torch.copysign(torch.arange(3, device=where), torch.tensor(-1, device=where)),
+    lambda where: torch.tensor([1 + 2j, 3 - 1j]).to(where).conj() * 2,
+    lambda where: torch.tensor([1 + 2j, 3 - 1j]).to(where).conj().clone(),
+    lambda where: torch.dot(*torch.tensor([[1 + 2j, 3j], [3 - 1j, 2]]).to(where)),
+    lambda where: torch.vdot(*torch.tensor([[1 + 2j, 3j], [3 - 1j, 2]]).to(where)),
+    lambda where: torch.zeros(2, dtype=torch.complex64, device=where).add_(1j).conj().mul_(2),
+    lambda where: torch.tensor([1j, 0]).to(where).logical_and(torch.tensor([1j, 1]).to(where)),
+    lambda where: torch.tensor([1j, 2.5]).to(where).long(),
+    lambda where: torch.tensor([True, False]).to(where).sign(),
+    lambda where: torch.tensor([2**60 + 1, -7, 7, -8, 0], device=where).div(
+        torch.tensor([1, 2, -2, 4, -3], device=where), rounding_mode="trunc"
+    ),
+    lambda where: torch.tensor([7, -7], device=where).div(-2, rounding_mode="trunc"),
+    lambda where: functional.cross_entropy(
+        torch.tensor([[1.0, 2.0], [torch.nan, 0.0]], device=where),
+        torch.tensor([1, -100], device=where),
+    ),
+    lambda where: functional.layer_norm(
+        torch.tensor([300.0, 600.0, 900.0, -300.0], dtype=torch.float16, device=where), (4,)
+    ),
+    lambda where: functional.avg_pool2d(torch.arange(16, device=where).reshape(1, 4, 4), 2),
+    lambda where: torch.tensor(3.0, device=where).flip(0),
+    lambda where: (torch.zeros(0, 12, device=where) + 1)[:, 9:] + 1,
+)  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Casting complex:UserWarning")  # the processor's
+@pytest.mark.parametrize("number", range(len(NUMBERS)))
+def test_elements_are_the_processors(number: int) -> None:
+    same(NUMBERS[number]("gon"), NUMBERS[number]("cpu"))
+
+
+def test_what_is_written_through_a_conjugate_is_conjugated() -> None:
+    x = torch.zeros(2, dtype=torch.complex64, device="gon")
+    x.conj().copy_(torch.tensor([1 + 1j, 2j]))
+    x[:1].conj().mul_(1j)
+    assert x.tolist() == [-1j * (1 - 1j), -2j]
 
 
 # Views and writing -----------------
@@ -222,6 +280,11 @@ def test_what_goes_wrong_is_said_as_pytorch_says_it(name: str) -> None:
     assert (x + 1).sum().item() == 21
 
 
+def test_only_what_is_seen_of_indices_is_checked() -> None:
+    x, places = torch.arange(3.0, device="gon"), _ids(0, 1, 2, 3, 4, 9)
+    assert x[places[:3].expand(2, 3)].tolist() == [[0, 1, 2], [0, 1, 2]]
+
+
 def test_out_of_memory_is_pytorchs() -> None:
     with pytest.raises(torch.OutOfMemoryError):
         torch.ones(1 << 33, device="gon").sum().item()
@@ -285,6 +348,7 @@ def test_random_numbers_follow_the_seed() -> None:
     torch.gon.set_rng_state(state)  # type: ignore[attr-defined]
     assert torch.equal(torch.rand(9, device="gon"), more)
     assert sorted(first[2].tolist()) == list(range(9))
+    assert torch.rand(40_000, dtype=torch.float16, device="gon").max().item() < 1
     many = torch.randn(40_000, device="gon")
     assert abs(many.mean().item()) < 0.03
     assert abs(many.std().item() - 1) < 0.03
@@ -308,6 +372,8 @@ def test_the_module_of_the_device() -> None:
         assert nn.Linear(2, 2).weight.device.type == "gon"
     finally:
         torch.set_default_device(None)
+    # Nothing needs to be pinned for it, which `DataLoader(pin_memory=True)` asks for.
+    assert torch.arange(3).pin_memory().tolist() == [0, 1, 2]
     with torch.autocast("gon"), torch.random.fork_rng(devices=[0], device_type="gon"):
         assert torch.ones(2, device="gon").dtype == torch.float32
 

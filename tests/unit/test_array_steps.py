@@ -10,9 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from gon.array_ops import AnyOperation, Draw, Erf, Pick, Put
-from gon.array_program import Input
+from gon.array_program import Input, Operand
 from gon.errors import InvalidArgument
+from gon_server.engines.array.erf import erf
 from gon_server.engines.base import Tensor
+from gon_server.engines.limits import PART_ELEMENTS_MAX
 from tests.unit.test_array_programs import N, output, program, run, step, whole
 
 
@@ -37,6 +39,11 @@ def made_of(
 def test_places_are_picked_and_put() -> None:
     x, places = np.arange(N, dtype=np.float64), np.arange(N) * 5 - 30
     assert np.array_equal(made_of(Pick(0), x, places), x[places % N])
+    # NumPy's own way to wrap would not come back from there.
+    far = np.array([-(1 << 63), (1 << 63) - 1] * (N // 2))
+    assert np.array_equal(made_of(Pick(0), x, far), x[far % N])
+    furthest = np.full(N, (1 << 64) - 1, np.uint64)
+    assert np.array_equal(made_of(Pick(0), x, furthest), x[furthest % np.uint64(N)])
     for adds in (True, False):
         wanted = x.copy()
         few = np.array([3, 3, 1, 0])
@@ -49,6 +56,24 @@ def test_places_are_picked_and_put() -> None:
         assert np.array_equal(made_of(Put(adds, True), x, values, few - 2 * N), wanted)
     with pytest.raises(InvalidArgument, match="out of bounds"):
         made_of(Put(False, False), x, values, few + N)
+
+
+@pytest.mark.parametrize("wraps", [True, False])
+def test_views_that_repeat_are_put_in_parts(wraps: bool) -> None:
+    shape = (3, PART_ELEMENTS_MAX // 2)
+    made = program(
+        step(
+            Put(True, wraps),
+            whole(0, N),
+            Operand(1, 0, shape, (1, 0)),
+            Operand(2, 0, shape, (0, 0)),
+        ),
+        inputs=[Input("float64", N), Input("float64", 3), Input("int8", 1)],
+        outputs=[output(whole(3, N))],
+    )
+    out = np.zeros(N)
+    run(made, np.zeros(N), np.array([1.0, 2.0, 4.0]), np.array([2], np.int8), out)
+    assert out.tolist() == [0, 0, 7 * shape[1], *[0] * (N - 3)]
 
 
 def test_what_is_drawn_is_of_its_seed_and_place() -> None:
@@ -68,3 +93,8 @@ def test_the_error_function_is_the_mathematicians() -> None:
     assert np.allclose(made_of(Erf(), x), wanted, rtol=1e-15, atol=0)
     assert np.allclose(made_of(Erf(), x.astype(np.float32)), wanted, rtol=2e-7, atol=0)
     assert np.isnan(made_of(Erf(), np.full(N, np.nan))).all()
+    # In parts, of whatever type and strides.
+    many = np.tile(x.astype(np.float16), (PART_ELEMENTS_MAX // 4, 1)).T
+    found = np.empty(many.shape, np.float16)
+    erf(many, out=found)
+    assert np.allclose(found, [[math.erf(each)] for each in many[:, 0]], rtol=1e-3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import weakref
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,8 +15,9 @@ from gon.array_limits import ARRAY_PROGRAMS_MAX, ARRAY_STEPS_MAX
 from gon.errors import BadHandle, InvalidArgument, Unsupported
 from gon.model import Handle, Program
 from gon_client.device import Device
-from gon_client.xp import runner
+from gon_client.xp import pins, runner
 from gon_client.xp.default import DEFAULT, Default
+from gon_client.xp.storage import Storage
 from tests.unit.xp_arrays import numbers, same
 
 xp = gon.xp
@@ -67,6 +69,22 @@ def test_a_chain_is_one_program_and_one_launch(counted: Counted) -> None:
         assert counted.launches == 1
         counted.launches = 0
     assert counted.loads == 1
+
+
+def test_what_is_kept_and_not_read_holds_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = xp.asarray(numbers(1000))
+    monkeypatch.setattr(pins, "ARRAY_PINNED_BYTES_MAX", 10 * x.nbytes)
+    kept: list[gon.xp.Array] = []
+    large: list[weakref.ref[Storage]] = []
+    for step in range(60):
+        # Made on the device for another's sake, and gone but for the sum of it.
+        more = xp.sqrt(xp.abs(x + step)) * 2
+        kept.append(xp.sum(more) + 1)
+        more.storage.runner.evaluate([more.storage])
+        large.append(weakref.ref(more.storage))
+        del more
+        assert sum(each() is not None for each in large) <= 25
+    same(kept[7], np.sum(np.sqrt(np.abs(numbers(1000) + np.float32(7))) * 2) + 1)
 
 
 def test_where_things_lie_and_what_numbers_are_makes_no_other_program(counted: Counted) -> None:

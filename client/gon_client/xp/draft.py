@@ -62,13 +62,14 @@ class Draft:
         if not isinstance(value, Storage):
             self.numbers.append(value)
             return (_NUMBER, len(self.numbers) - 1), view
+        low, high = view.span()
+        if low == high:
+            # Nothing is seen, wherever that is said to begin.
+            low = high = 0
+            view = View(0, view.shape, view.strides)
         made = self.values.get(id(value))
         if made is not None:
             return made, view
-        low, high = view.span()
-        if low == high:
-            low = high = 0
-            view = View(0, view.shape, view.strides)
         place = (id(value), low, high)
         number = self._inputs.get(place)
         if number is None:

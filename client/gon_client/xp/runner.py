@@ -40,6 +40,7 @@ from gon_client.launch import launch
 from gon_client.stream import Stream
 from gon_client.xp.doubts import Group, apart
 from gon_client.xp.draft import Draft, Target
+from gon_client.xp.pins import Pins
 from gon_client.xp.storage import Node, Operand, Storage, cost_of
 from gon_client.xp.views import View
 
@@ -70,6 +71,7 @@ class Runner:
         self._doubtful: list[tuple[Storage, Node]] = []
         self._aside: Stream | None = None
         self._before: Event | None = None
+        self._pins = Pins()
 
     def __repr__(self) -> str:
         return f"Runner({self.device.name}, {len(self._programs)} programs)"
@@ -92,6 +94,9 @@ class Runner:
             reader = weakref.ref(made)
             for each in storages:
                 each.note_reader(reader)
+                if each.buffer is not None:
+                    self._pins.note(each)
+            self.evaluate(self._pins.due())
             if any(each.shared for each in storages):
                 self.evaluate([made])
                 self.settle()
@@ -249,6 +254,8 @@ class Runner:
         for (each, _), result in zip(kept, results, strict=True):
             each.in_doubt = group.may_fail
             each.put(result.buffer)
+            if each.nodes > uses.get(id(each), 0):
+                self._pins.note(each)
         if group.may_fail:
             self._doubtful = kept
         if error is not None:

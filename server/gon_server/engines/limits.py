@@ -41,3 +41,6 @@ DISASSEMBLY_S = 10.0
 # Memory for images between stages, kept from call to call, twice: an image of float32 with five
 # million pixels fits; of larger ones new pages cost little beside the work.
 SCRATCH_KEPT_BYTES_MAX = 64 * MIB
+# Elements that an array operation works on at once where it makes arrays of its own for them, up to
+# ten: these lie in the cache, and are nobody's memory otherwise.
+PART_ELEMENTS_MAX = 1 << 16

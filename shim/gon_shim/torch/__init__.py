@@ -46,9 +46,10 @@ def _made() -> list[torch.library.Library]:
     """Make the device; return what holds its operations. Raises RuntimeError where another backend
     has the place for one.
     """
+    made = calls()
     edge.announce(backend)
     saving.register()
-    return edge.register(calls(), fall_back)
+    return edge.register(made, fall_back)
 
 
 # As long as these live, PyTorch calls what is in them.

@@ -38,6 +38,8 @@ def is_initialized() -> bool:
 
 def is_available() -> bool:
     """Say whether there is a unit: one is leased if none is yet."""
+    if _is_in_bad_fork():
+        return False
     try:
         DEFAULT.device.arrays  # noqa: B018 - that there is one, and it takes them
     except GonError:
@@ -94,7 +96,7 @@ def set_rng_state(new_state: Tensor, device: object = None) -> None:
     STREAM.restore(new_state)
 
 
-def _is_in_bad_fork() -> bool:  # pyright: ignore[reportUnusedFunction] - PyTorch asks
+def _is_in_bad_fork() -> bool:
     return os.getpid() != _PROCESS
 
 

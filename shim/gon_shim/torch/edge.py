@@ -107,7 +107,17 @@ def register(calls: Mapping[str, Called], rest: Called) -> list[torch.library.Li
     # Elements stay of the types that they are of: half as wide, they cost NumPy more.
     through = torch.library.fallthrough_kernel
     others.fallback(through, "AutocastPrivateUse1")  # type: ignore[no-untyped-call]
+    # A copy reads, and writes, signs that are told apart from elements itself.
+    for key in ("Conjugate", "Negative"):
+        operations.impl("_copy_from", through, key)  # type: ignore[no-untyped-call]
+    # Memory of the processor need not be pinned for this device: `DataLoader` asks for that.
+    operations.impl("_pin_memory", _as_it_is, "CPU")  # type: ignore[no-untyped-call]
     return [operations, others]
+
+
+def _as_it_is(tensor: Tensor, device: object = None) -> Tensor:
+    del device
+    return cast("Tensor", torch.ops.aten.alias(tensor))
 
 
 def tensor_here(array: NDArray[np.generic]) -> Tensor:

@@ -23,7 +23,7 @@ from gon_shim.torch.storage import array_of, cast_to
 Given: TypeAlias = "Tensor | Number"
 
 # PyTorch's operations, and the table's (gon.array_ops) where their names differ.
-_SAME: Final = "abs neg=negative sign sgn=sign bitwise_not=bitwise_invert"
+_SAME: Final = "abs neg=negative bitwise_not=bitwise_invert"
 _ROUNDED: Final = "ceil floor trunc round"
 _FLOATING: Final = (
     "acos acosh asin asinh atan atanh cos cosh exp expm1 log log10 log1p log2 reciprocal sin sinh "
@@ -35,9 +35,9 @@ _BINARY: Final = (
     "remainder.Tensor remainder.Scalar remainder.Scalar_Tensor "
     "pow.Tensor_Tensor=pow pow.Scalar=pow "
     "bitwise_and.Tensor bitwise_or.Tensor bitwise_xor.Tensor bitwise_and.Scalar bitwise_or.Scalar "
-    "bitwise_xor.Scalar bitwise_left_shift.Tensor bitwise_right_shift.Tensor copysign.Tensor"
+    "bitwise_xor.Scalar bitwise_left_shift.Tensor bitwise_right_shift.Tensor"
 )
-_BINARY_FLOATING: Final = "atan2 logaddexp div.Tensor=divide div.Scalar=divide"
+_BINARY_FLOATING: Final = "atan2 copysign.Tensor logaddexp div.Tensor=divide div.Scalar=divide"
 _COMPARED: Final = "eq=equal ne=not_equal lt=less le=less_equal gt=greater ge=greater_equal"
 _LOGICAL: Final = "logical_and logical_or logical_xor"
 
@@ -79,6 +79,12 @@ def _same(function: str, self: Tensor) -> Array:
     return apply(function, array_of(self))
 
 
+@kernel("sign", "sgn")
+def sign(self: Tensor) -> Array:
+    x = array_of(self)
+    return x if self.dtype == torch.bool else apply("sign", x)
+
+
 def _rounded(function: str, self: Tensor) -> Array:
     x = array_of(self)
     return apply(function, x) if self.dtype.is_floating_point else x
@@ -101,7 +107,8 @@ def rsqrt(self: Tensor) -> Array:
 
 @kernel("exp2")
 def exp2(self: Tensor) -> Array:
-    return apply("exp", cast_to(array_of(self), numpy_of(floating(self.dtype))) * math.log(2))
+    # Whole powers are exact so.
+    return applied("pow", floating(self.dtype), 2, self)
 
 
 @kernel("erf")
@@ -187,8 +194,10 @@ def div(self: Tensor, other: Given, *, rounding_mode: str | None) -> Array:
         return _binary_floating("divide", self, other)
     if dtype.is_floating_point:
         return apply("trunc", _binary("divide", self, other))
-    exact = applied("divide", torch.float64, self, other)
-    return cast_to(apply("trunc", exact), numpy_of(dtype))
+    below = applied("floor_divide", dtype, self, other)
+    # One less than it would be towards 0, where it is negative and something is left.
+    is_left = applied("remainder", dtype, self, other) != 0
+    return below + cast_to(apply("logical_and", is_left, below < 0), below.dtype)
 
 
 @kernel("fmod.Tensor", "fmod.Scalar")

@@ -29,9 +29,9 @@ from gon_client.xp.views import (
     permuted,
 )
 from gon_shim.torch.dtypes import numpy_of
-from gon_shim.torch.errors import Mixed, OutOfRange
+from gon_shim.torch.errors import Mixed, OutOfRange, UnsupportedByDevice
 from gon_shim.torch.kernels import kernel
-from gon_shim.torch.storage import array_of, cast_to, device, held
+from gon_shim.torch.storage import array_of, cast_to, device, held, is_all_of_storage
 
 _ONE = View(0, (), ())
 
@@ -45,7 +45,7 @@ def are_within(places: Tensor, size: int, *, negative: bool = False) -> bool:
         return False
     low, high = bounds
     if low < (-size if negative else 0) or high >= size:
-        if held(places).size_bytes == places.numel() * places.element_size():
+        if is_all_of_storage(places):
             raise OutOfRange(f"index out of range: {low} to {high}, of {size}")
         return False
     return True
@@ -85,7 +85,8 @@ def padded(x: Array, axis: int, before: int, behind: int, value: np.generic) -> 
 @kernel("flip")
 def flip(self: Tensor, dims: Sequence[int]) -> Array:
     x = array_of(self)
-    return x.seen(flipped(x.view, [axis_of(axis, x.ndim) for axis in dims])).copied()
+    axes = [axis_of(axis, x.ndim) for axis in dims] if x.ndim else []
+    return x.seen(flipped(x.view, axes)).copied()
 
 
 @kernel("roll")
@@ -148,7 +149,7 @@ def embedding_backward(
         kept = is_padding.seen(expanded(is_padding.view, is_padding.ndim))
         grad = where(kept, grad.dtype.type(0), grad)
     if scale_grad_by_freq:
-        raise NotImplementedError("embedding with scale_grad_by_freq")
+        raise UnsupportedByDevice("embeddings with scale_grad_by_freq, on gon")
     zero = (grad.dtype.type(0), broadcast(_ONE, (num_weights, width)))
     # The lookup before has found them all within.
     return grad.make(Put(adds=True, wraps=True), [zero, grad.operand, places.operand])

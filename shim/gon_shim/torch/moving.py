@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ from gon_shim.torch.storage import (
     device,
     empty,
     held,
+    is_all_of_storage,
     new_storage,
     write,
 )
@@ -125,14 +127,14 @@ def _send(source: Tensor, target: Tensor) -> None:
     if source.device.type != "cpu":
         raise Mixed(f"tensors of {source.device} do not go to gon: through the processor, .cpu()")
     content = held(target)
-    if content.array is None and target.dtype == torch.uint8 and _is_whole(target):
-        # Bytes of a storage that a tensor of whatever type will look at.
-        content.octets = source.contiguous().numpy().copy()
-        return
     host = source.detach().resolve_conj().resolve_neg().to(target.dtype).contiguous().numpy()
+    if content.array is None and host.dtype == np.uint8 and _is_whole(target, host.shape):
+        # Bytes of a storage that a tensor of whatever type will look at.
+        content.octets = host.reshape(-1).copy()
+        return
     sent = asarray(host, device=device())
     write(target, sent if sent.shape == tuple(target.shape) else _spread(sent, target))
-    if host.dtype.kind in "iu" and 0 < host.size <= _BOUNDED and _is_whole(target):
+    if host.dtype.kind in "iu" and 0 < host.size <= _BOUNDED and _is_whole(target, host.shape):
         content.bounds = (int(host.min()), int(host.max()))
 
 
@@ -140,20 +142,21 @@ def _spread(x: Array, target: Tensor) -> Array:
     return x.seen(broadcast(x.view, tuple(target.shape)))
 
 
-def _is_whole(tensor: Tensor) -> bool:
-    return tensor.numel() * tensor.element_size() == held(tensor).size_bytes
+def _is_whole(tensor: Tensor, shape: Sequence[int]) -> bool:
+    """Return whether a tensor is all of its storage, as it lies there, and of this shape."""
+    return tuple(tensor.shape) == tuple(shape) and is_all_of_storage(tensor)
 
 
 def _fetched(tensor: Tensor) -> np.typing.NDArray[np.generic]:
+    if not tensor.numel():
+        return np.empty(tuple(tensor.shape), numpy_of(tensor.dtype))
     content = held(tensor)
     array = content.array
     if tensor.dtype == torch.uint8 and (array is None or array.dtype != np.uint8):
         # The bytes of a storage, as they are saved.
-        octets = content.bytes_here()
-        begin = tensor.storage_offset()
-        return octets[begin : begin + tensor.numel()].reshape(tuple(tensor.shape)).copy()
-    if not tensor.numel():
-        return np.empty(tuple(tensor.shape), numpy_of(tensor.dtype))
+        seen = content.bytes_here()[int(tensor.storage_offset()) :]
+        shape, strides = tuple(tensor.shape), tuple(tensor.stride())
+        return np.lib.stride_tricks.as_strided(seen, shape, strides).copy()
     return array_of(tensor).numpy()
 
 
@@ -200,8 +203,9 @@ def fill_(self: Tensor, value: Number | Tensor) -> Tensor:
         if value.device.type == edge.NAME:
             return copy_from(value, self)
         value = value.item()
-    number = numpy_of(self.dtype).type(value)
-    write(self, _throughout(number, tuple(self.shape)))
+    # By PyTorch's own code: of numbers that a type cannot have, it refuses those beyond it.
+    number = torch.full((), value, dtype=self.dtype).numpy()[()]
+    write(self, _throughout(cast("np.generic", number), tuple(self.shape)))
     return self
 
 
@@ -226,8 +230,7 @@ def arange_out(start: float, end: float, step: float = 1, *, out: Tensor) -> Ten
     if count:
         dtype = np.float64 if out.dtype.is_floating_point else np.int64
         bounds = [(dtype(each), _ONE) for each in (start, start + count * step, step)]
-        element = element_of(numpy_of(out.dtype))
-        storage, shape = device().arrays.make(Arange(count, element), bounds)
+        storage, shape = device().arrays.make(Arange(count, element_of(np.dtype(dtype))), bounds)
         write(out, Array(storage, View(0, shape, (1,))))
     return out
 
@@ -238,8 +241,7 @@ def linspace_out(start: float, end: float, steps: int, *, out: Tensor) -> Tensor
         out.resize_((steps,))
     if steps:
         bounds = [(np.float64(each), _ONE) for each in (start, end)]
-        element = element_of(numpy_of(out.dtype))
-        storage, shape = device().arrays.make(Linspace(steps, element, endpoint=True), bounds)
+        storage, shape = device().arrays.make(Linspace(steps, "float64", endpoint=True), bounds)
         write(out, Array(storage, View(0, shape, (1,))))
     return out
 

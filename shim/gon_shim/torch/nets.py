@@ -25,8 +25,21 @@ from gon_shim.torch.storage import array_of, cast_to, device
 _NONE, _MEAN, _SUM = range(3)
 
 
-@kernel("_softmax", "_safe_softmax")
-def softmax(self: Tensor, dim: int, half_to_float: bool = False) -> Array:
+@kernel("_safe_softmax")
+def safe_softmax(self: Tensor, dim: int, dtype: torch.dtype | None = None) -> Array:
+    """Return the softmax, zeros where there is nothing but -inf."""
+    x = cast_to(array_of(self), numpy_of(dtype or self.dtype))
+    if not x.size:
+        return x
+    most = reduced(x, "max", dim, keepdim=True)
+    nothing = apply("equal", most, x.dtype.type(-np.inf))
+    powers = apply("exp", x - where(nothing, x.dtype.type(0), most))
+    total = reduced(powers, "sum", dim, keepdim=True)
+    return powers / where(nothing, x.dtype.type(1), total)
+
+
+@kernel("_softmax")
+def softmax(self: Tensor, dim: int, half_to_float: bool) -> Array:
     del half_to_float
     x = array_of(self)
     if not x.size:
@@ -131,10 +144,11 @@ def nll_loss(
 ) -> tuple[Array, Array]:
     picked = _Picked(self, target, weight, ignore_index)
     weights = picked.weights
-    losses = -picked.values * weights
+    # What is ignored may be NaN as well.
+    losses = where(picked.counts, -picked.values, picked.x.dtype.type(0)) * weights
     total = reduced(weights, "sum", None, keepdim=False)
     if reduction == _NONE:
-        return where(picked.counts, losses, losses.dtype.type(0)), total * 0
+        return losses, total * 0
     found = reduced(losses, "sum", None, keepdim=False)
     return found / total if reduction == _MEAN else found, total
 
@@ -168,11 +182,13 @@ def layer_norm(
 ) -> tuple[Array, Array, Array]:
     x = array_of(input)
     axes = range(x.ndim - len(normalized_shape), x.ndim)
-    mean = reduced(x, "mean", axes, keepdim=True)
-    apart = x - mean
+    # Squares of float16 are soon beyond it.
+    wide = cast_to(x, np.dtype(np.float32)) if x.dtype == np.float16 else x
+    mean = reduced(wide, "mean", axes, keepdim=True)
+    apart = wide - mean
     spread = reduced(apply("square", apart), "mean", axes, keepdim=True)
     scale = 1 / apply("sqrt", spread + eps)
-    found = apart * scale
+    found, mean, scale = (cast_to(each, x.dtype) for each in (apart * scale, mean, scale))
     if weight is not None:
         found = found * array_of(weight)
     if bias is not None:

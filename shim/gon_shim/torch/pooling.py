@@ -16,7 +16,7 @@ from gon_shim.torch.errors import UnsupportedByDevice
 from gon_shim.torch.indexing import put
 from gon_shim.torch.kernels import kernel
 from gon_shim.torch.reductions import reduced
-from gon_shim.torch.storage import array_of, device
+from gon_shim.torch.storage import array_of, cast_to, device
 from gon_shim.torch.windows import Windows, padded_all, spread, widened, windowed
 
 
@@ -112,9 +112,10 @@ def avg_pool(
     windows = _windows(kernel_size, stride, padding)
     seen = windowed(x, windows, ceil=ceil_mode, value=x.dtype.type(0))
     total = reduced(seen, "sum", (-2, -1), keepdim=False)
-    return apply(
+    share = apply(
         "divide", total, _divisor(x, windows, ceil_mode, count_include_pad, divisor_override)
     )
+    return cast_to(share, x.dtype)
 
 
 def _divisor(

@@ -27,11 +27,15 @@ def mm(self: Tensor, mat2: Tensor) -> Array:
     return product(self, mat2)
 
 
-@kernel("dot", "vdot")
+@kernel("dot")
 def dot(self: Tensor, tensor: Tensor) -> Array:
-    if self.dtype.is_complex:
-        raise NotImplementedError
-    return vecdot(array_of(self), array_of(tensor))
+    # `vecdot` takes the first one's conjugate.
+    return vecdot(array_of(self.conj()), array_of(tensor))
+
+
+@kernel("vdot")
+def vdot(self: Tensor, other: Tensor) -> Array:
+    return vecdot(array_of(self), array_of(other))
 
 
 @kernel("addmm", "addmv")

@@ -27,6 +27,7 @@ from gon_shim.torch.reductions import reduced, sort
 from gon_shim.torch.storage import array_of, cast_to, device, tensor_of, write
 
 _ONE = View(0, (), ())
+_HALF_PLACES = 2048
 _SEED_MASK = (1 << 64) - 1
 
 
@@ -72,7 +73,11 @@ def drawn(
     operands = [(np.uint64(each), _ONE) for each in (seed, place)]
     operation = Draw(function, math.prod(shape), element_of(numpy_of(kept)))
     storage, _ = device().arrays.make(operation, operands)
-    return cast_to(Array(storage, whole(tuple(shape))), numpy_of(dtype))
+    x = Array(storage, whole(tuple(shape)))
+    if function == "uniform" and dtype == torch.float16:
+        # As many places as it has below 1: rounded, some would be 1.
+        x = apply("floor", x * _HALF_PLACES) * (1 / _HALF_PLACES)
+    return cast_to(x, numpy_of(dtype))
 
 
 def _check(generator: torch.Generator | None) -> None:

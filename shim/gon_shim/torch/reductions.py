@@ -119,12 +119,18 @@ def _place(self: Tensor, function: Reduction, dim: int | None, keepdim: bool) ->
 
 @kernel("any", "any.dim", "any.dims")
 def any_(self: Tensor, dim: Dims = None, keepdim: bool = False) -> Array:
-    return reduced(array_of(self), "any", dim, keepdim)
+    return _truth(self, "any", dim, keepdim)
 
 
 @kernel("all", "all.dim", "all.dims")
 def all_(self: Tensor, dim: Dims = None, keepdim: bool = False) -> Array:
-    return reduced(array_of(self), "all", dim, keepdim)
+    return _truth(self, "all", dim, keepdim)
+
+
+def _truth(self: Tensor, function: Reduction, dim: Dims, keepdim: bool) -> Array:
+    found = reduced(array_of(self), function, dim, keepdim)
+    # PyTorch has kept this of when it had no bools.
+    return cast_to(found, numpy_of(torch.uint8)) if self.dtype == torch.uint8 else found
 
 
 def moment(
@@ -168,8 +174,14 @@ def vector_norm(
     dtype: torch.dtype | None = None,
 ) -> Array:
     wanted = dtype or self.dtype
-    x = apply("abs", cast_to(array_of(self), numpy_of(wanted)))
-    order = float(ord)  # type: ignore[arg-type]
+    # Squares of float16 are soon beyond it.
+    wide = torch.float32 if wanted == torch.float16 else wanted
+    x = apply("abs", cast_to(array_of(self), numpy_of(wide)))
+    found = _norm(x, float(ord), dim, keepdim)  # type: ignore[arg-type]
+    return cast_to(found, numpy_of(torch.float16)) if wide != wanted else found
+
+
+def _norm(x: Array, order: float, dim: Dims, keepdim: bool) -> Array:
     if math.isinf(order):
         return reduced(x, "max" if order > 0 else "min", dim, keepdim)
     if order == 0:

@@ -21,10 +21,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gon.array_ops import Cast
+from gon.array_ops import Cast, Part
 from gon.array_rules import Dtype, element_of
 from gon_client.device import Device
-from gon_client.xp.array import Array
+from gon_client.xp.array import Array, apply
 from gon_client.xp.creation import asarray
 from gon_client.xp.default import DEFAULT
 from gon_client.xp.views import View, whole
@@ -104,12 +104,24 @@ def shared(array: Array | None) -> Array | None:
 
 def array_of(tensor: Tensor) -> Array:
     """Return the elements that a tensor sees."""
+    return _as_told(tensor, _seen(tensor))
+
+
+def _seen(tensor: Tensor) -> Array:
+    """Return a storage's elements as a tensor sees them."""
     content = held(tensor)
     array = content.array
     if array is None or array.dtype != numpy_of(tensor.dtype):
         array = _first(content, numpy_of(tensor.dtype))
     view = View(int(tensor.storage_offset()), tuple(tensor.shape), tuple(tensor.stride()))
     return Array(array.storage, view)
+
+
+def _as_told(tensor: Tensor, array: Array) -> Array:
+    """Return elements with the signs that they are to be read, or written, with."""
+    if tensor.is_conj():
+        array = apply("conj", array)
+    return apply("negative", array) if tensor.is_neg() else array
 
 
 def _first(content: Content, dtype: Dtype) -> Array:
@@ -154,29 +166,29 @@ def cast_to(array: Array, dtype: Dtype) -> Array:
     if array.dtype == dtype:
         return array
     if array.dtype.kind == "c" and dtype.kind != "c":
-        raise Mixed(f"{array.dtype} does not become {dtype}")
+        # As PyTorch does it: what is not 0 is true, and imaginary parts are left behind.
+        if dtype.kind == "b":
+            return apply("not_equal", array, array.dtype.type(0))
+        array = array.make(Part("real"), [array.operand])
+        return cast_to(array, dtype)
     return array.make(Cast(element_of(dtype)), [array.operand])
 
 
 def write(tensor: Tensor, array: Array) -> None:
     """Write an array of a tensor's shape into the elements that it sees."""
     dtype = numpy_of(tensor.dtype)
-    array = cast_to(array, dtype)
+    array = _as_told(tensor, cast_to(array, dtype))
     content = held(tensor)
     count = math.prod(array.shape)
     if not count:
         return
     content.bounds = None
-    if (
-        tensor.is_contiguous()
-        and not tensor.storage_offset()
-        and count * dtype.itemsize == content.size_bytes
-    ):
+    if is_all_of_storage(tensor):
         source = array if is_all(array) else array.copied()
         content.array = source.seen(whole((count,)))
         content.octets = None
         return
-    seen = array_of(tensor)
+    seen = _seen(tensor)
     base = content.array
     assert base is not None
     # Looked at by `base` and `seen`: if by others as well, they keep what is there.
@@ -184,6 +196,13 @@ def write(tensor: Tensor, array: Array) -> None:
         content.array = base.copied()
         seen = Array(content.array.storage, seen.view)
     seen.assign(array.operand)
+
+
+def is_all_of_storage(tensor: Tensor) -> bool:
+    """Return whether a tensor sees all elements of its storage in order."""
+    return (
+        tensor.is_contiguous() and tensor.numel() * tensor.element_size() == held(tensor).size_bytes
+    )
 
 
 def is_all(array: Array) -> bool:

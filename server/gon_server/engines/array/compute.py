@@ -9,7 +9,7 @@ a mask is made true and false first.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Literal, TypeAlias, cast
 
@@ -48,6 +48,7 @@ from gon.array_ops import (
 )
 from gon_server.engines.array.erf import erf
 from gon_server.engines.base import Tensor
+from gon_server.engines.limits import PART_ELEMENTS_MAX
 
 Mask: TypeAlias = NDArray[np.bool_]
 # What is summed up; bools are as well.
@@ -253,20 +254,42 @@ def _place(x: Tensor, mask: Tensor, values: Tensor, *, out: Tensor) -> None:
 
 
 def _pick(axis: int, x: Tensor, places: Tensor, *, out: Tensor) -> None:
-    np.take(x, cast("NDArray[np.intp]", places), axis=axis, out=out, mode="wrap")
+    # NumPy's own way takes the size away as often as it goes: from a place far off, for ever.
+    np.take(x, _within(places, x.shape[axis]), axis=axis, out=out, mode="wrap")
+
+
+def _within(places: Tensor, size: int) -> NDArray[np.intp]:
+    """Return places modulo a size, whatever type of integers they are of."""
+    dtype = np.uint64 if places.dtype == np.uint64 else np.int64
+    return np.remainder(places, max(1, size), dtype=dtype).astype(np.intp, copy=False)
 
 
 def _put(adds: bool, wraps: bool, x: Tensor, values: Tensor, *places: Tensor, out: Tensor) -> None:
     np.copyto(out, x)
-    indices = cast("tuple[NDArray[np.intp], ...]", places)
-    if wraps:
-        indices = tuple(
-            np.remainder(each, max(1, size)) for each, size in zip(indices, out.shape, strict=False)
-        )
-    if adds:
-        np.add.at(cast("Numbers", out), indices, cast("Numbers", values))
-    else:
-        out[indices] = values
+    for part, at in _parts(values, places):
+        indices = cast("tuple[NDArray[np.intp], ...]", at)
+        if wraps:
+            indices = tuple(map(_within, at, out.shape))
+        if adds:
+            np.add.at(cast("Numbers", out), indices, cast("Numbers", part))
+        else:
+            out[indices] = part
+
+
+def _parts(
+    values: Tensor, places: tuple[Tensor, ...]
+) -> Iterator[tuple[Tensor, tuple[Tensor, ...]]]:
+    """Return values and their places in parts, in C order: NumPy copies the places that it is
+    given, and views may repeat few without end.
+    """
+    shape = places[0].shape
+    if places[0].size <= PART_ELEMENTS_MAX:
+        yield values, places
+        return
+    axis = next(axis for axis, size in enumerate(shape) if size > 1)
+    for half in (slice(shape[axis] // 2), slice(shape[axis] // 2, None)):
+        key = (*(slice(None),) * axis, half)
+        yield from _parts(values[key], tuple(each[key] for each in places))
 
 
 def _draw(

@@ -10,12 +10,13 @@ Other types of elements are worked on as the wider of theirs and float32.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gon_server.engines.base import Tensor
+from gon_server.engines.limits import PART_ELEMENTS_MAX
 
 Floats: TypeAlias = NDArray[np.floating]
 
@@ -43,9 +44,22 @@ _HALF: Final = (2 / 3 - 1 / 4) / 2
 
 def erf(x: Tensor, *, out: Tensor) -> None:
     """Write the error function of each element."""
-    is_single = x.dtype != np.float64
-    flat = x.reshape(-1)
-    given = cast("Floats", flat.astype(np.float32 if is_single else np.float64, copy=False))
+    kept = np.float64 if x.dtype == np.float64 else np.float32
+    parts = np.nditer(
+        [x, out],
+        ["external_loop", "buffered", "zerosize_ok"],
+        [["readonly"], ["writeonly"]],
+        op_dtypes=[kept, kept],
+        casting="same_kind",
+        buffersize=PART_ELEMENTS_MAX,
+    )
+    with parts:
+        for given, result in parts:
+            result[...] = _found(given)
+
+
+def _found(given: Floats) -> Floats:
+    is_single = given.dtype != np.float64
     size = np.abs(given)
     square = given * given
     found = given * _series(
@@ -57,7 +71,7 @@ def erf(x: Tensor, *, out: Tensor) -> None:
         rest = _series(_FAR_SINGLE if is_single else _FAR, np.maximum(place, given.dtype.type(-1)))
         beyond = 1 - np.exp(-square[is_far]) * rest
         found[is_far] = np.copysign(beyond, given[is_far])
-    np.copyto(out, found.reshape(out.shape), casting="same_kind")
+    return found
 
 
 def _series(terms: Sequence[float], x: Floats) -> Floats:
