@@ -51,17 +51,17 @@ def far_unit(
     unit = elastic()
     worker = InprocWorker(unit, memory_bytes=QUOTA_BYTES, program_bytes=program_bytes)
     executor = worker.conversation._executor
-    run_op, begin_write = executor.run_op, executor.begin_write
+    run, begin_write = executor.holding.run, executor.begin_write
 
     def telling(op: AnyOp, number: int) -> object:
         heard(op)
-        return run_op(op, number)
+        return run(op, number)
 
     def telling_write(op: ops.Write | ops.WritePart, number: int) -> object:
         heard(op)
         return begin_write(op, number)
 
-    executor.run_op = telling  # type: ignore[method-assign, assignment]
+    executor.holding.run = telling  # type: ignore[method-assign, assignment]
     executor.begin_write = telling_write  # type: ignore[method-assign, assignment]
     far = RemoteDevice(open_session(worker))
     try:
