@@ -11,26 +11,10 @@ import pytest
 
 from gon.errors import DeviceError
 from gon_shim.cuda.lanes import Lane, Lanes
+from tests.shim.pending_read import Read
 
 if TYPE_CHECKING:
     from gon_client.device import Device
-
-
-class Read:
-    """A read on its way, until it is waited for; `fails` says that it has failed then."""
-
-    def __init__(self, *, fails: bool = False) -> None:
-        self.fails = fails
-        self.here = False
-
-    def done(self) -> bool:
-        return self.here
-
-    def wait(self, timeout_s: float | None = None) -> None:
-        assert timeout_s is None
-        self.here = True
-        if self.fails:
-            raise DeviceError("it failed")
 
 
 class Point:

@@ -7,23 +7,7 @@ import pytest
 from gon.errors import DeviceError
 from gon.limits import INLINE_BYTES_MAX
 from gon_shim.reads import Reads, Span
-
-
-class Read:
-    """A read on its way, until it is waited for; `fails` says that it fails then."""
-
-    def __init__(self, *, fails: bool = False) -> None:
-        self.fails = fails
-        self.here = False
-
-    def done(self) -> bool:
-        return self.here
-
-    def wait(self, timeout_s: float | None = None) -> None:
-        assert timeout_s is None
-        self.here = True
-        if self.fails:
-            raise DeviceError("it failed")
+from tests.shim.pending_read import Read
 
 
 def test_only_one_stream_answers_small_reads_in_order() -> None:

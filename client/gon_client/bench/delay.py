@@ -275,7 +275,7 @@ class Proxy:
 
 def _awaited(until_ns: int) -> bool:
     """Wait awake until then; return False once somebody else turns out to want this processor, such
-    as those who send what is relayed: a timer then wakes this process as well as any.
+    as those who send what is relayed: who calls then looks at the sockets between two tries.
     """
     while (now_ns := time.perf_counter_ns()) < until_ns:
         os.sched_yield()
