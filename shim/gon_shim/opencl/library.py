@@ -24,7 +24,7 @@ _IN_C: Final = (
     "clGetExtensionFunctionAddress", "clGetExtensionFunctionAddressForPlatform",
 )  # fmt: skip
 # What is looked at in C before Python is asked.
-_LOOKED_AT: Final = "clEnqueueNDRangeKernel"
+_LOOKED_AT: Final = ("clEnqueueNDRangeKernel", "clGetEventProfilingInfo")
 # What a program's end does by itself, too; it may give an event.
 _UNMAPS: Final = "clEnqueueUnmapMemObject"
 # One that was launched before, by its number.
@@ -63,7 +63,7 @@ class Entry:
     def in_c(self) -> str:
         """Return the entry's function."""
         arguments = ", ".join(f"a{index}" for index in range(len(self.params)))
-        prefix = "plain_" if self.name == _LOOKED_AT else "icd_"
+        prefix = "plain_" if self.name in _LOOKED_AT else "icd_"
         head = f"static {self.prototype(prefix)}"
         if self.is_foreign:
             return f"{head} {{ {self._failing('CL_INVALID_OPERATION')} }}"
@@ -123,11 +123,14 @@ def driver() -> Driver:
     """Return what the driver is made of."""
     types = [
         types_text(),
-        # What a handle points to: the loader finds the table in its first word.
-        "struct gon_object { const void *const *dispatch; };",
+        # What a handle points to: the loader finds the table in its first word. Of an event it may
+        # keep times, which are those that are asked for once it is over.
+        "struct gon_object { const void *const *dispatch; cl_bool has_times; cl_ulong times[5]; };",
         "void *gon_platform(void);",
         "void *gon_word(void);",
         "void gon_note_launch(cl_ulong number);",
+        "void gon_keep_times(void *word, const cl_ulong *times);",
+        "void gon_forget_times(void *word);",
     ]
     return Driver(
         file="libgon_opencl.so",
@@ -148,7 +151,7 @@ def c_source() -> str:
     before, _, after = written.partition(MARK)
     table = entries()
     made = [entry.in_c() for entry in table if entry.result and entry.name not in _IN_C]
-    in_c = (*_IN_C, _LOOKED_AT)
+    in_c = (*_IN_C, *_LOOKED_AT)
     made += [f"{entry.prototype('icd_')};" for entry in table if entry.name in in_c]
     again = f"static {_AGAIN.replace('gon_', 'guarded_').rstrip(';')}"
     failing = "return CL_OUT_OF_HOST_MEMORY;"

@@ -36,6 +36,11 @@ def new_handle() -> CData:
         return lib.gon_word()
 
 
+def recycle(handle: CData) -> None:
+    """Let the handle of what has ended be another object's, once all before it were."""
+    _WORDS.append(handle)
+
+
 class _Whole(type):
     """Lets a handle be known once its object is whole: other threads look for all of a kind."""
 
@@ -120,7 +125,7 @@ class Object(metaclass=_Whole):
         if self.references or self._holders or self._live.pop(self.handle, None) is None:
             return
         self.end()
-        _WORDS.append(self.handle)
+        recycle(self.handle)
         self.drop()
 
     def drop(self) -> None:
