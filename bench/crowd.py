@@ -25,7 +25,7 @@ from gon_client.bench.private import private_host
 from gon_client.bench.stage import Address, open_stage
 
 # What Python runs first in each process of a crowd that only blocks.
-_BLOCKS = "import gon.limits\n\ngon.limits.SPIN_US_MAX = 0.0\n"
+_BLOCKS = "import gon.spin_limits as limits\n\nlimits.SPIN_US_MAX, limits.PATIENT_WAITS = 0.0, 0\n"
 
 
 def serve(host: str, calls: int) -> None:

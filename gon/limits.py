@@ -298,8 +298,6 @@ DISCOVER_TIMEOUT_S = 30.0
 ACCEPT_PAUSE_S = 0.2
 # Calls in flight when gond stops have this long to be answered.
 STOP_GRACE_S = 0.5
-# Adaptive spinning of a receiver before it blocks (µs); see gon.transport.spin.
-SPIN_US_MAX = 50.0
 
 # Predictions --------------------
 # Frames of one trace, some 40 MB of them, and lines of a program that wait: what one that runs for
@@ -320,10 +318,6 @@ PROBE_S = 0.1
 PROBES_MAX = 40
 
 # Links --------------------
-# Waits that block at once, without a spin, after spins in vain: 4096 of them make a vain spin (50
-# µs) nothing, also in the 99th percentile; a peer that becomes fast is noticed within as many
-# waits, a quarter of a second.
-SPIN_SKIP_MAX = 4096
 # A blocked wait wakes this often to see whether the peer's host is still there.
 WAIT_SLICE_S = 5.0
 # TCP keep-alive: quiet time before the first question and between questions, and questions without

@@ -5,6 +5,8 @@ cdef class Lane:
     # Waits still to go without a spin, and the power of two that the next loss makes it.
     cdef int _skip
     cdef int _skip_bits
+    # Waits still to go of which a spin may last PATIENT_SPIN_US_MAX.
+    cdef int _patience
     cdef readonly uint64_t frames_received
     cdef readonly uint64_t frames_sent
     cdef readonly uint64_t blocking_waits
@@ -23,7 +25,8 @@ cdef class Lane:
     cdef bint _spun(self) noexcept nogil
     cdef void _answered(self) noexcept nogil
     cdef void _missed(self) noexcept nogil
+    cdef int64_t _bound_ns(self) noexcept nogil
+    cdef void _took(self, int64_t took_ns) noexcept nogil
 
 
 cdef int64_t now_ns() noexcept nogil
-cdef int64_t SPIN_NS

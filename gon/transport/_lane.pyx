@@ -6,7 +6,7 @@ Rules: as gon.transport.base says of a short way. A subclass says what it sends 
 
 from libc.stdint cimport int64_t, uint8_t
 
-from gon.limits import SPIN_SKIP_MAX, SPIN_US_MAX
+from gon.spin_limits import PATIENT_SPIN_US_MAX, PATIENT_WAITS, SPIN_SKIP_MAX, SPIN_US_MAX
 
 cdef extern from "time.h" nogil:
     struct timespec:
@@ -15,7 +15,9 @@ cdef extern from "time.h" nogil:
     int clock_gettime(int clock, timespec* now)
     int CLOCK_MONOTONIC
 
-SPIN_NS = int(SPIN_US_MAX * 1000)
+cdef int64_t _SPIN_NS = int(SPIN_US_MAX * 1000)
+cdef int64_t _PATIENT_NS = int(PATIENT_SPIN_US_MAX * 1000)
+cdef int _PATIENT_WAITS = PATIENT_WAITS
 cdef int _SKIP_BITS_MAX = SPIN_SKIP_MAX.bit_length() - 1
 
 
@@ -79,20 +81,34 @@ cdef class Lane:
 
     cdef bint _spun(self) noexcept nogil:
         """Look for a moment, where that has paid; return whether something is there."""
-        cdef int64_t end_ns
+        cdef int64_t begun_ns, passed_ns, bound_ns
         if self._skip:
             self._skip -= 1
             return False
         if self.there():
             # It was there before the spin began: that tells nothing of spinning.
             return True
-        end_ns = now_ns() + SPIN_NS
-        while not self.there():
-            if now_ns() > end_ns:
+        begun_ns, bound_ns = now_ns(), self._bound_ns()
+        while True:
+            passed_ns = now_ns() - begun_ns
+            if self.there():
+                self._answered()
+                self._took(passed_ns)
+                return True
+            if passed_ns > bound_ns:
                 self._missed()
                 return False
-        self._answered()
-        return True
+
+    cdef int64_t _bound_ns(self) noexcept nogil:
+        """Return how long a spin may last."""
+        return _PATIENT_NS if self._patience else _SPIN_NS
+
+    cdef void _took(self, int64_t took_ns) noexcept nogil:
+        """Hear how long a wait took that no spin in vain was part of."""
+        if _SPIN_NS < took_ns <= _PATIENT_NS:
+            self._patience = _PATIENT_WAITS
+        elif self._patience:
+            self._patience -= 1
 
     cdef void _answered(self) noexcept nogil:
         self.spin_hits += 1
@@ -100,5 +116,6 @@ cdef class Lane:
             self._skip_bits -= 1
 
     cdef void _missed(self) noexcept nogil:
+        self._patience = 0
         self._skip = 1 << self._skip_bits
         self._skip_bits = min(self._skip_bits + 1, _SKIP_BITS_MAX)

@@ -3,11 +3,11 @@ for.
 """
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int64_t, uint8_t
 
 from gon.transport.framing import JOIN_BYTES_MAX
 
-from gon.transport._lane cimport Lane
+from gon.transport._lane cimport Lane, now_ns
 from gon.transport._ring cimport RingReader, RingWriter
 
 cdef extern from "sys/socket.h" nogil:
@@ -89,10 +89,13 @@ cdef class ShmLane(Lane):
     cdef bint _awaited(self) noexcept nogil:
         """Wait once; return whether something is there to read."""
         cdef uint8_t[_RINGS] rings
+        cdef int64_t begun_ns = now_ns() if self._skip else 0
         if self._spun():
             return True
         self.blocking_waits += 1
         if self._reader.doze():
             # As long as the bell's own bound. What it says of the peer's end, the link asks again.
             recv(self._data_fd, rings, _RINGS, 0)
+        if begun_ns:
+            self._took(now_ns() - begun_ns)
         return self._reader.held() != 0

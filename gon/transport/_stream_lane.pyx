@@ -8,7 +8,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from gon.limits import READ_AHEAD_BYTES
 from gon.transport.framing import JOIN_BYTES_MAX, MAGIC
 
-from gon.transport._lane cimport SPIN_NS, Lane, now_ns
+from gon.transport._lane cimport Lane, now_ns
 
 cdef extern from "sys/socket.h" nogil:
     ssize_t send(int fd, const void* data, size_t size, int flags)
@@ -177,22 +177,26 @@ cdef class StreamLane(Lane):
     cdef Py_ssize_t _read(self, uint8_t* target) noexcept nogil:
         """Read once, after spinning where that has paid; negative for an error."""
         cdef Py_ssize_t got
-        cdef int64_t end_ns
+        cdef int64_t passed_ns, bound_ns, begun_ns = now_ns()
         if self._skip:
             self._skip -= 1
             self.blocking_waits += 1
-            return recv(self._fd, target, _AHEAD_BYTES, 0)
+            got = recv(self._fd, target, _AHEAD_BYTES, 0)
+            self._took(now_ns() - begun_ns)
+            return got
         got = recv(self._fd, target, _AHEAD_BYTES, MSG_DONTWAIT)
         if got >= 0 or errno != EAGAIN:
             # It was there before the spin began: that tells nothing of spinning.
             return got
-        end_ns = now_ns() + SPIN_NS
+        bound_ns = self._bound_ns()
         while True:
+            passed_ns = now_ns() - begun_ns
             got = recv(self._fd, target, _AHEAD_BYTES, MSG_DONTWAIT)
             if got >= 0 or errno != EAGAIN:
                 self._answered()
+                self._took(passed_ns)
                 return got
-            if now_ns() > end_ns:
+            if passed_ns > bound_ns:
                 self._missed()
                 self.blocking_waits += 1
                 return recv(self._fd, target, _AHEAD_BYTES, 0)

@@ -10,6 +10,8 @@ no frame and closes nothing.
 
 from __future__ import annotations
 
+from time import perf_counter
+
 from gon.limits import SHM_SLEEP_S
 from gon.transport.base import Bytes
 from gon.transport.framing import PREFIX
@@ -81,9 +83,12 @@ class PlainShmLane:
 
     def _awaited(self) -> bool:
         """Wait once; return whether something is there to read."""
+        begun_s = perf_counter() if self._spin.skip else 0.0
         if self.spin():
             return True
         self.blocking_waits += 1
         if self._reader.sleep():
             self._data.wait(SHM_SLEEP_S)
+        if begun_s:
+            self._spin.took(perf_counter() - begun_s)
         return self.look()

@@ -6,6 +6,11 @@ pay it. But where the peer is slow, or waits for this very core, spinning is los
 spins only while its recent spins were answered, and tries again the more seldom the more it has
 lost: where both ends share a core, it soon blocks at once nearly always.
 
+Two ends that both block keep each other so: each is woken too late for the other's spin. And what a
+kernel answers, or a host behind a switch, comes a little later than that. So a receiver that hears
+from waits that did not begin by a spin, or were answered in one, that PATIENT_SPIN_US_MAX would
+have been long enough, spins as long as that, until one such spin is in vain.
+
 It does not yield the core between two looks: a yield goes to whoever the scheduler likes, which
 between processes of different sessions is seldom the peer, and costs 2 µs a round trip there
 (measured, as is that a yield is no faster than blocking where it does reach the peer).
@@ -18,9 +23,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import perf_counter
 
-from gon.limits import SHM_LOOKS, SPIN_SKIP_MAX, SPIN_US_MAX
+from gon.limits import SHM_LOOKS
+from gon.spin_limits import PATIENT_SPIN_US_MAX, PATIENT_WAITS, SPIN_SKIP_MAX, SPIN_US_MAX
 
 _SPIN_S = SPIN_US_MAX / 1e6
+_PATIENT_S = PATIENT_SPIN_US_MAX / 1e6
 _SKIP_BITS_MAX = SPIN_SKIP_MAX.bit_length() - 1
 
 
@@ -30,7 +37,7 @@ class SpinPolicy:
     Ask `wants` once a wait, then tell it what the spin gave.
     """
 
-    __slots__ = ("_skip_bits", "hits", "skip")
+    __slots__ = ("_patience", "_skip_bits", "hits", "skip")
 
     def __init__(self) -> None:
         # Spins that were answered.
@@ -38,6 +45,8 @@ class SpinPolicy:
         # Waits still to go without a spin, and the power of two that the next loss makes it.
         self.skip = 0
         self._skip_bits = 0
+        # Waits still to go of which a spin may last for PATIENT_SPIN_US_MAX.
+        self._patience = 0
 
     def wants(self) -> bool:
         """Return whether this wait should spin before it blocks."""
@@ -46,25 +55,43 @@ class SpinPolicy:
             return False
         return True
 
-    def answered(self) -> None:
+    @property
+    def bound_s(self) -> float:
+        """How long a spin may last."""
+        return _PATIENT_S if self._patience else _SPIN_S
+
+    def answered(self, took_s: float) -> None:
         """The spin was answered in time: go on, and forget half of what was lost."""
         self.hits += 1
         if self._skip_bits:
             self._skip_bits -= 1
+        self.took(took_s)
 
     def missed(self) -> None:
         """The spin was in vain: skip 1 wait, after the next 2, then 4, … up to SPIN_SKIP_MAX."""
+        self._patience = 0
         self.skip = 1 << self._skip_bits
         self._skip_bits = min(self._skip_bits + 1, _SKIP_BITS_MAX)
 
+    def took(self, took_s: float) -> None:
+        """Hear how long a wait took that no spin in vain was part of: that one tells nothing of the
+        peer, which may have waited for this core.
+        """
+        if _SPIN_S < took_s <= _PATIENT_S:
+            self._patience = PATIENT_WAITS
+        elif self._patience:
+            self._patience -= 1
+
     def __repr__(self) -> str:
-        return f"SpinPolicy(skip={self.skip}, next={1 << self._skip_bits})"
+        return (
+            f"SpinPolicy(skip={self.skip}, next={1 << self._skip_bits}, patience={self._patience})"
+        )
 
 
 def spin(
     policy: SpinPolicy, look: Callable[[], object], now_s: Callable[[], float] = perf_counter
 ) -> bool:
-    """Look for up to SPIN_US_MAX, tell `policy` what came of it, return whether `look` said yes.
+    """Look as long as `policy` says, tell it what came of that, return whether `look` said yes.
 
     A round trip asks the time several times here: so it is the machine's clock, not a Clock.
     """
@@ -72,14 +99,15 @@ def spin(
         # It was there before the spin began, as when the peer took this core to answer: that tells
         # nothing of spinning.
         return True
-    end_s = now_s() + _SPIN_S
+    begun_s, bound_s = now_s(), policy.bound_s
     while True:
         there = look()
-        if now_s() > end_s:
+        took_s = now_s() - begun_s
+        if took_s > bound_s:
             policy.missed()
             return bool(there)
         if there:
-            policy.answered()
+            policy.answered(took_s)
             return True
 
 
@@ -89,20 +117,20 @@ def spin_on_memory(
     ended: Callable[[], object],
     now_s: Callable[[], float] = perf_counter,
 ) -> bool:
-    """Look for up to SPIN_US_MAX, tell `policy` what came of it, return whether `look` said yes.
+    """Look as long as `policy` says, tell it what came of that, return whether `look` said yes.
 
     For looks that are a load and no system call. After so many of them `ended` is asked too, whose
     system call lets other threads of this process run; where it says yes there is no point in
     looking on.
     """
-    end_s = now_s() + _SPIN_S
+    begun_s, bound_s = now_s(), policy.bound_s
     while True:
         for _ in range(SHM_LOOKS):
             if look():
-                policy.answered()
+                policy.answered(now_s() - begun_s)
                 return True
         if ended():
             return False
-        if now_s() > end_s:
+        if now_s() - begun_s > bound_s:
             policy.missed()
             return False

@@ -13,6 +13,7 @@ from __future__ import annotations
 import select
 import socket
 from functools import partial
+from time import perf_counter
 
 from gon.limits import READ_AHEAD_BYTES
 from gon.transport.base import Bytes
@@ -91,15 +92,19 @@ class PlainStreamLane:
         if not self.bounded or ahead.start != ahead.end:
             return None
         policy = self._spin
+        begun_s = 0.0
         if policy.skip:
             policy.skip -= 1
             self.blocking_waits += 1
+            begun_s = perf_counter()
         elif not spin(policy, self.look):
             self.blocking_waits += 1
         try:
             got = self._receive_some(ahead.view, READ_AHEAD_BYTES)
         except OSError:
             return None
+        if begun_s:
+            policy.took(perf_counter() - begun_s)
         self.bytes_received += got
         if got >= PREFIX.size:
             size, pad_size, magic = PREFIX.unpack_from(ahead.buffer)

@@ -249,12 +249,15 @@ class ZmqLink:
                     continue
                 receiver.waits = False
                 return None
+            begun_s = self._now_s() if may_spin and self._spin.skip else None
             if may_spin and self._spin.wants():
                 may_spin = False
                 if changed := spin(self._spin, self._look):
                     continue
             self._blocking_waits += 1
             changed = port.look(receiver, left_s)
+            if begun_s is not None:
+                self._spin.took(self._now_s() - begun_s)
 
     def _read_head(self) -> bytes | None:
         """Take the next message, if it is there. Under the lock, as are all that follow."""

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from gon.limits import SPIN_SKIP_MAX, SPIN_US_MAX
+from gon.spin_limits import (
+    PATIENT_SPIN_US_MAX,
+    PATIENT_WAITS,
+    SPIN_SKIP_MAX,
+    SPIN_US_MAX,
+)
 from gon.transport.spin import SpinPolicy, spin, spin_on_memory
 
 US = 1e-6
+QUICK_S = SPIN_US_MAX * US / 2
+SHORT_S, LONG_S = SPIN_US_MAX / 1e6, PATIENT_SPIN_US_MAX / 1e6
 
 
 def waits_until_wanted(policy: SpinPolicy) -> int:
@@ -20,7 +27,7 @@ def test_a_policy_begins_by_spinning_and_goes_on_while_answered() -> None:
     policy = SpinPolicy()
     for _ in range(100):
         assert policy.wants()
-        policy.answered()
+        policy.answered(QUICK_S)
     assert policy.hits == 100
 
 
@@ -40,8 +47,8 @@ def test_an_answered_spin_forgets_half_of_the_loss() -> None:
     for _ in range(5):
         policy.missed()
     assert waits_until_wanted(policy) == 16
-    policy.answered()
-    policy.answered()
+    policy.answered(QUICK_S)
+    policy.answered(QUICK_S)
     policy.missed()
     assert waits_until_wanted(policy) == 8
 
@@ -49,8 +56,8 @@ def test_an_answered_spin_forgets_half_of_the_loss() -> None:
 def test_one_miss_among_answers_costs_one_wait() -> None:
     policy = SpinPolicy()
     for _ in range(20):
-        policy.answered()
-        policy.answered()
+        policy.answered(QUICK_S)
+        policy.answered(QUICK_S)
         policy.missed()
         assert waits_until_wanted(policy) == 1
 
@@ -62,9 +69,52 @@ def test_a_policy_recovers_once_spins_are_answered_again() -> None:
     assert waits_until_wanted(policy) == SPIN_SKIP_MAX
     for _ in range(20):
         assert policy.wants()
-        policy.answered()
+        policy.answered(QUICK_S)
     policy.missed()
     assert waits_until_wanted(policy) == 1
+
+
+NEAR_S, FAR_S = PATIENT_SPIN_US_MAX * US * 0.9, PATIENT_SPIN_US_MAX * US * 1.1
+
+
+def test_a_wait_that_a_longer_spin_would_have_met_makes_the_next_ones_longer() -> None:
+    policy = SpinPolicy()
+    assert policy.bound_s == SHORT_S
+    policy.took(NEAR_S)
+    assert policy.bound_s == LONG_S
+    for _ in range(PATIENT_WAITS - 1):
+        policy.answered(QUICK_S)
+        assert policy.bound_s == LONG_S
+    policy.answered(QUICK_S)
+    assert policy.bound_s == SHORT_S
+
+
+def test_patience_lasts_while_it_pays() -> None:
+    policy = SpinPolicy()
+    policy.took(NEAR_S)
+    for _ in range(4 * PATIENT_WAITS):
+        policy.answered(NEAR_S)
+    assert policy.bound_s == LONG_S
+    policy.missed()
+    assert policy.bound_s == SHORT_S
+
+
+def test_waits_that_are_longer_still_make_nothing_of_patience() -> None:
+    policy = SpinPolicy()
+    for _ in range(100):
+        policy.took(FAR_S)
+        assert policy.bound_s == SHORT_S
+
+
+def test_a_receiver_whose_peer_waits_for_its_core_never_gets_patient() -> None:
+    policy = SpinPolicy()
+    for _ in range(1000):
+        # Blocked at once it hears soon; a spin only holds the peer up.
+        if policy.wants():
+            assert policy.bound_s == SHORT_S
+            policy.missed()
+        else:
+            policy.took(QUICK_S)
 
 
 class Bench:
