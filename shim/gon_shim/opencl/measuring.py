@@ -128,6 +128,8 @@ class Meter:
         # command is queued. No lock is held for that: it may let the collector run, which may end
         # what queues a command of its own, here or in a thread that sends.
         self._places: deque[_Place] = deque()
+        # The place of the launch that follows a wait, taken while nobody waits for that.
+        self._ready: list[_Place] = []
         # What is to be asked for beside the next wait, the oldest first, each with its `since`.
         self._wanted: deque[tuple[int, _Place, PendingTimes]] = deque(maxlen=PLACES_MAX)
         # Held while a command is queued and then noted.
@@ -149,7 +151,10 @@ class Meter:
 
     def measure(self, launch: Noted, queued_ns: int) -> Measured:
         """Measure a launch."""
-        place = self._take()
+        try:
+            place = self._ready.pop()
+        except IndexError:
+            place = self._take()
         event = place.point.handle
         is_next = self.is_asked and not self._unwaited and self._single >= WAITS_EXPECTED_AFTER
         self._unwaited += 1
@@ -177,6 +182,8 @@ class Meter:
         if latest is None or not is_told:
             return False
         latest.wait()
+        if not self._ready:
+            self._ready.append(self._take())
         return True
 
     def ask_wanted(self, last: int) -> None:
@@ -240,6 +247,7 @@ class Meter:
 
     def close(self) -> None:
         """Give the events back."""
+        self._ready.clear()
         self._places.clear()
         self._wanted.clear()
 
