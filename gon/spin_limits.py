@@ -9,5 +9,8 @@ PATIENT_SPIN_US_MAX = 200.0
 PATIENT_WAITS = 64
 # Waits that block at once, without a spin, after spins in vain: 4096 of them make a vain spin
 # nothing, also in the 99th percentile; a peer that becomes fast is noticed within as many waits, a
-# quarter of a second.
+# quarter of a second. A power of SPIN_SKIP_FACTOR.
 SPIN_SKIP_MAX = 4096
+# By so much each further spin in vain makes them more: five are enough to learn that ends share a
+# core. One in vain among others costs one wait.
+SPIN_SKIP_FACTOR = 8

@@ -2,9 +2,9 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 
 cdef class Lane:
-    # Waits still to go without a spin, and the power of two that the next loss makes it.
+    # Waits still to go without a spin, and what the next loss makes them.
     cdef int _skip
-    cdef int _skip_bits
+    cdef int _next_skip
     # Waits still to go of which a spin may last PATIENT_SPIN_US_MAX.
     cdef int _patience
     cdef readonly uint64_t frames_received

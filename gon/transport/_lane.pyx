@@ -6,7 +6,9 @@ Rules: as gon.transport.base says of a short way. A subclass says what it sends 
 
 from libc.stdint cimport int64_t, uint8_t
 
-from gon.spin_limits import PATIENT_SPIN_US_MAX, PATIENT_WAITS, SPIN_SKIP_MAX, SPIN_US_MAX
+from gon.spin_limits import (
+    PATIENT_SPIN_US_MAX, PATIENT_WAITS, SPIN_SKIP_FACTOR, SPIN_SKIP_MAX, SPIN_US_MAX,
+)
 
 cdef extern from "time.h" nogil:
     struct timespec:
@@ -18,7 +20,8 @@ cdef extern from "time.h" nogil:
 cdef int64_t _SPIN_NS = int(SPIN_US_MAX * 1000)
 cdef int64_t _PATIENT_NS = int(PATIENT_SPIN_US_MAX * 1000)
 cdef int _PATIENT_WAITS = PATIENT_WAITS
-cdef int _SKIP_BITS_MAX = SPIN_SKIP_MAX.bit_length() - 1
+cdef int _SKIP_MAX = SPIN_SKIP_MAX
+cdef int _SKIP_FACTOR = SPIN_SKIP_FACTOR
 
 
 cdef int64_t now_ns() noexcept nogil:
@@ -29,6 +32,9 @@ cdef int64_t now_ns() noexcept nogil:
 
 cdef class Lane:
     """The short way of one link; this one carries nothing."""
+
+    def __cinit__(self, *_given):
+        self._next_skip = 1
 
     cdef Py_ssize_t put(self, const uint8_t* head, Py_ssize_t size) noexcept:
         """Send what `send` tells."""
@@ -112,10 +118,10 @@ cdef class Lane:
 
     cdef void _answered(self) noexcept nogil:
         self.spin_hits += 1
-        if self._skip_bits:
-            self._skip_bits -= 1
+        if self._next_skip > 1:
+            self._next_skip //= _SKIP_FACTOR
 
     cdef void _missed(self) noexcept nogil:
         self._patience = 0
-        self._skip = 1 << self._skip_bits
-        self._skip_bits = min(self._skip_bits + 1, _SKIP_BITS_MAX)
+        self._skip = self._next_skip
+        self._next_skip = min(self._next_skip * _SKIP_FACTOR, _SKIP_MAX)

@@ -24,11 +24,16 @@ from collections.abc import Callable
 from time import perf_counter
 
 from gon.limits import SHM_LOOKS
-from gon.spin_limits import PATIENT_SPIN_US_MAX, PATIENT_WAITS, SPIN_SKIP_MAX, SPIN_US_MAX
+from gon.spin_limits import (
+    PATIENT_SPIN_US_MAX,
+    PATIENT_WAITS,
+    SPIN_SKIP_FACTOR,
+    SPIN_SKIP_MAX,
+    SPIN_US_MAX,
+)
 
 _SPIN_S = SPIN_US_MAX / 1e6
 _PATIENT_S = PATIENT_SPIN_US_MAX / 1e6
-_SKIP_BITS_MAX = SPIN_SKIP_MAX.bit_length() - 1
 
 
 class SpinPolicy:
@@ -37,14 +42,14 @@ class SpinPolicy:
     Ask `wants` once a wait, then tell it what the spin gave.
     """
 
-    __slots__ = ("_patience", "_skip_bits", "hits", "skip")
+    __slots__ = ("_next_skip", "_patience", "hits", "skip")
 
     def __init__(self) -> None:
         # Spins that were answered.
         self.hits = 0
-        # Waits still to go without a spin, and the power of two that the next loss makes it.
+        # Waits still to go without a spin, and what the next loss makes them.
         self.skip = 0
-        self._skip_bits = 0
+        self._next_skip = 1
         # Waits still to go of which a spin may last for PATIENT_SPIN_US_MAX.
         self._patience = 0
 
@@ -61,17 +66,17 @@ class SpinPolicy:
         return _PATIENT_S if self._patience else _SPIN_S
 
     def answered(self, took_s: float) -> None:
-        """The spin was answered in time: go on, and forget half of what was lost."""
+        """The spin was answered in time: go on, and forget the last loss."""
         self.hits += 1
-        if self._skip_bits:
-            self._skip_bits -= 1
+        if self._next_skip > 1:
+            self._next_skip //= SPIN_SKIP_FACTOR
         self.took(took_s)
 
     def missed(self) -> None:
-        """The spin was in vain: skip 1 wait, after the next 2, then 4, … up to SPIN_SKIP_MAX."""
+        """The spin was in vain: skip 1 wait, after the next 8, then 64, … up to SPIN_SKIP_MAX."""
         self._patience = 0
-        self.skip = 1 << self._skip_bits
-        self._skip_bits = min(self._skip_bits + 1, _SKIP_BITS_MAX)
+        self.skip = self._next_skip
+        self._next_skip = min(self._next_skip * SPIN_SKIP_FACTOR, SPIN_SKIP_MAX)
 
     def took(self, took_s: float) -> None:
         """Hear how long a wait took that no spin in vain was part of: that one tells nothing of the
@@ -83,9 +88,7 @@ class SpinPolicy:
             self._patience -= 1
 
     def __repr__(self) -> str:
-        return (
-            f"SpinPolicy(skip={self.skip}, next={1 << self._skip_bits}, patience={self._patience})"
-        )
+        return f"SpinPolicy(skip={self.skip}, next={self._next_skip}, patience={self._patience})"
 
 
 def spin(

@@ -31,22 +31,21 @@ def test_a_policy_begins_by_spinning_and_goes_on_while_answered() -> None:
     assert policy.hits == 100
 
 
-def test_spins_in_vain_double_the_waits_until_the_next() -> None:
+def test_spins_in_vain_make_ever_more_waits_until_the_next() -> None:
     policy = SpinPolicy()
     skipped: list[int] = []
-    for _ in range(14):
+    for _ in range(7):
         policy.missed()
         skipped.append(waits_until_wanted(policy))
-    doubled = [1 << bits for bits in range(20)]
-    assert skipped == [min(waits, SPIN_SKIP_MAX) for waits in doubled[:14]]
-    assert skipped[-1] == skipped[-2] == SPIN_SKIP_MAX
+    assert skipped == [1, 8, 64, 512, 4096, 4096, 4096]
+    assert skipped[-1] == SPIN_SKIP_MAX
 
 
-def test_an_answered_spin_forgets_half_of_the_loss() -> None:
+def test_an_answered_spin_forgets_the_last_loss() -> None:
     policy = SpinPolicy()
-    for _ in range(5):
+    for _ in range(3):
         policy.missed()
-    assert waits_until_wanted(policy) == 16
+    assert waits_until_wanted(policy) == 64
     policy.answered(QUICK_S)
     policy.answered(QUICK_S)
     policy.missed()

@@ -34,6 +34,9 @@ MATRIX_SIZES = (4 * KIB, 1 * MIB)
 FLOW_SIZES = (4 * KIB, 128 * MIB)
 # Calls of engines are measured where their data is, and where a program's is.
 CALL_PLACES = (DIRECT, "tcp", "shm")
+# Workloads of one call and its answer; a round of them begins with one for so many that count.
+LATENCY = "latency"
+FIRST_SHARE = 20
 # What a round at a far place may spend waiting for its round trips, each size and workload.
 FAR_ROUND_MS = 200.0
 
@@ -76,13 +79,19 @@ class Workload:
             full = (full + 1) // 2
         return min(full, max(1, int(FAR_ROUND_MS / wait_ms))) if wait_ms else full
 
+    def first_of(self, samples: int) -> int:
+        """Return how many more a round of so many begins with that do not count: the first calls
+        after a rest find caches cold and receivers asleep, and of latencies they are the tail.
+        """
+        return samples // FIRST_SHARE if self.group == LATENCY else 0
+
     def plays_at(self, where: str) -> bool:
         """Whether it is measured at a place."""
         return where in self.places or (self.roams and self.waits > 0 and is_far(where))
 
 
 def _latency(identifier: str, says: str) -> Workload:
-    return Workload(identifier, says, "µs", "latency", (400,), baseline="socket_echo", waits=1)
+    return Workload(identifier, says, "µs", LATENCY, (400,), baseline="socket_echo", waits=1)
 
 
 def _rate(identifier: str, says: str, group: str, baseline: str) -> Workload:
@@ -150,8 +159,8 @@ WORKLOADS = (
 )
 
 BASELINES = (
-    Workload("socket_echo", "64 bytes there and back", "µs", "latency", (400,), places=(PLAIN,)),
-    Workload("c_echo", "the same in C", "µs", "latency", (400,), places=(NATIVE,)),
+    Workload("socket_echo", "64 bytes there and back", "µs", LATENCY, (400,), places=(PLAIN,)),
+    Workload("c_echo", "the same in C", "µs", LATENCY, (400,), places=(NATIVE,)),
     _bulk("socket_copy", "one way to another process, acknowledged"),
     _bulk("memcpy", "within the process"),
     _launches("pyopencl_call", "the same launches by pyopencl's own call", "rate", BINDING),
@@ -168,7 +177,7 @@ MEMORY = (
 )
 
 GROUPS = (
-    *("latency", "rate", "replay", "bulk", "app", "mlp", "load"),
+    *(LATENCY, "rate", "replay", "bulk", "app", "mlp", "load"),
     *("engine_onnx", "engine_stablehlo", "engine_flow", "attach", "cold"),
 )
 ALL = (*WORKLOADS, *BASELINES, *MEMORY)

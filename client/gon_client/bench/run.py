@@ -96,7 +96,10 @@ def play(
             if number >= effort.rounds_at(place.where):
                 continue
             samples = workload.samples_of(turn.size_bytes, place.where, effort.divisor)
-            asked = Play(workload.id, turn.size_bytes, samples, effort.launches, effort.rests)
+            first = workload.first_of(samples)
+            asked = Play(
+                *(workload.id, turn.size_bytes, first + samples, effort.launches, effort.rests)
+            )
             if (workload.id, place.where) not in missing:
                 try:
                     values = place.play(asked)
@@ -105,7 +108,7 @@ def play(
                     tell(f"without {workload.id} at {place.where}: {error.message}")
                 else:
                     if number >= effort.warm_ups:
-                        rounds.append(values)
+                        rounds.append(values[first:])
             step()
     return [
         summarise(row.id, place.where, placement, turn.size_bytes, row.unit, rounds)
