@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import msgspec
+from msgspec.structs import replace
 
 from gon.errors import InvalidArgument
 
@@ -29,8 +31,7 @@ _PATH_SCHEMES = ("unix", "shm")
 _UNIX_PATH_BYTES_MAX = 107
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """One place to listen or connect to: `host` and `port`, or `path` of a unix socket."""
 
     scheme: str

@@ -30,8 +30,8 @@ arise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class Code(IntEnum):
@@ -177,8 +177,7 @@ class RemoteProtocolError(ProtocolError):
     code = Code.REMOTE_PROTOCOL
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One line of the table: the class raised, and the gRPC status name that carries it on the
     control plane.
     """

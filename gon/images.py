@@ -19,9 +19,10 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Protocol, runtime_checkable
+
+import msgspec
 
 from gon.errors import InvalidArgument, Unsupported
 from gon.model import Dim3, Handle, Param
@@ -79,8 +80,7 @@ _ALIKE: Final = tuple(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ImageFormat:
+class ImageFormat(msgspec.Struct, frozen=True):
     """What a pixel is: the order of its channels, and their type."""
 
     order: int
@@ -105,8 +105,7 @@ class ImageFormat:
         return self.channel == other.channel and (orders in _ALIKE or orders[::-1] in _ALIKE)
 
 
-@dataclass(frozen=True, slots=True)
-class ImageShape:
+class ImageShape(msgspec.Struct, frozen=True):
     """How large an image is, in pixels; what its kind has not is 1."""
 
     kind: ImageKind
@@ -136,8 +135,7 @@ class ImageShape:
         return math.prod(self.extent)
 
 
-@dataclass(frozen=True, slots=True)
-class Over:
+class Over(msgspec.Struct, frozen=True):
     """The buffer whose memory an image is: from `offset` on, rows `row_pitch` bytes apart, 0 for
     rows that touch.
     """
@@ -147,8 +145,7 @@ class Over:
     row_pitch: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SamplerTerms:
+class SamplerTerms(msgspec.Struct, frozen=True):
     """How a kernel reads an image: whether places are from 0 to 1, what lies outside, and what
     between pixels.
     """

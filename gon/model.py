@@ -2,14 +2,13 @@
 themselves.
 
 Handles are 64-bit numbers chosen by the client; 0 is never a buffer, module, kernel or event, and
-is the default stream. Values that travel in ops are `msgspec.Struct`s, all others frozen slotted
-dataclasses.
+is the default stream. Values are frozen `msgspec.Struct`s: making their classes takes a tenth of
+what dataclasses take of a client's start.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, NewType, TypeAlias
 
@@ -95,8 +94,7 @@ class ParamKind(Enum):
     LOCAL = "local"
 
 
-@dataclass(frozen=True, slots=True)
-class Param:
+class Param(msgspec.Struct, frozen=True):
     """One parameter of a kernel.
 
     `type_name` is the source's own spelling; `dtype` the NumPy dtype string of a value, or of the
@@ -118,8 +116,7 @@ class Param:
     qualifiers: tuple[int, int, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class KernelInfo:
+class KernelInfo(msgspec.Struct, frozen=True):
     """A kernel's signature; `max_block` is the most threads one block of it may have.
 
     Of a kernel of OpenCL also: the shape that its blocks must have, where the source says so, the
@@ -151,8 +148,7 @@ class Program(msgspec.Struct, frozen=True, array_like=True, gc=False):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class GlobalInfo:
+class GlobalInfo(msgspec.Struct, frozen=True):
     """A variable of a module that the program reaches by name (`__constant__`, `__device__`).
 
     `dtype` is the NumPy dtype string of its elements, "" where the type has none.
@@ -164,8 +160,7 @@ class GlobalInfo:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleInfo:
+class ModuleInfo(msgspec.Struct, frozen=True):
     """What loading a module gave: its kernels, and the compiler's log (warnings; may be empty).
 
     `source` is the text that was compiled where the program was translated, "" otherwise.
@@ -177,8 +172,7 @@ class ModuleInfo:
     globals: tuple[GlobalInfo, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceInfo:
+class DeviceInfo(msgspec.Struct, frozen=True):
     """What a device is and takes. Sizes in bytes; `max_block_dims` and `max_block` in threads.
 
     `properties` are an OpenCL device's own answers to clGetDeviceInfo, by number; a host of an
@@ -280,8 +274,7 @@ class LaunchConfig:
         return (self.grid, self.block, self.shared_bytes)
 
 
-@dataclass(frozen=True, slots=True)
-class UnitInfo:
+class UnitInfo(msgspec.Struct, frozen=True):
     """One exportable accelerator as its daemon describes it.
 
     `slices` are its fixed, equal shares; `engines` say what runs those formats that are no kernels,
@@ -320,8 +313,7 @@ class UnitInfo:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseTerms:
+class LeaseTerms(msgspec.Struct, frozen=True):
     """What a lease entitles to, as both sides know it.
 
     `fence` grows with every lease a host ever gives (its upper 32 bits are the daemon's `epoch`):

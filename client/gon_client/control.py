@@ -8,12 +8,12 @@ call is bounded. Must not know: data links, when to renew.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import NoReturn, Protocol, TypeVar, cast
 
 import grpc
+import msgspec
 
 from gon import addresses
 from gon.addresses import Address
@@ -82,8 +82,7 @@ _STATES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class HostInfo:
+class HostInfo(msgspec.Struct, frozen=True):
     """What a host says of itself. `wire_versions` are the oldest and newest its workers speak."""
 
     address: str
@@ -95,8 +94,7 @@ class HostInfo:
     units: tuple[UnitInfo, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseStatus:
+class LeaseStatus(msgspec.Struct, frozen=True):
     """A lease as its host sees it now; `reason` says why it has ended."""
 
     id: str

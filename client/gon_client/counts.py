@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from gon.native import NATIVE
 from gon.transport.base import Link
@@ -14,8 +15,7 @@ if TYPE_CHECKING or NATIVE:
     from gon_client._express import Express, Outbox
 
 
-@dataclass(frozen=True, slots=True)
-class LinkCounts:
+class LinkCounts(msgspec.Struct, frozen=True):
     """What a session has done: ops posted, frames of them, waits for an answer, bytes each way.
 
     `round_trips` counts the waits that had to receive something; `resumed` lost links replaced;

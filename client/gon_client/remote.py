@@ -8,9 +8,9 @@ call.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from msgspec.structs import replace as replace_fields
 
 from gon.device import KnownWrite, Pending

@@ -18,8 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
+
+import msgspec
 
 from gon.limits import PIECE_BYTES_MAX, ZMQ_CHUNK_BYTES
 
@@ -35,8 +36,7 @@ PayloadsOf: TypeAlias = Callable[[bytes], AbstractContextManager[Sequence[Bytes]
 Heal: TypeAlias = "Callable[[Sides, bool], bool]"
 
 
-@dataclass(frozen=True, slots=True)
-class LinkStatistics:
+class LinkStatistics(msgspec.Struct, frozen=True):
     """What a link has carried. `copied_*` counts payload bytes that our own code moved between two
     places in memory instead of letting the kernel or library put them into theirs."""
 

@@ -19,9 +19,10 @@ import os
 import select
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from gon.clock import SYSTEM_CLOCK, Clock
 from gon.errors import LinkLost, LocalProtocolError, RemoteProtocolError

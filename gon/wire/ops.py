@@ -11,9 +11,8 @@ fail to write.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from gon.errors import InvalidArgument
 from gon.model import BufferAt, GraphChange, GraphOp, GraphSlot, LocalBytes, Program
@@ -336,8 +335,7 @@ AnyOp: TypeAlias = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One line of the table. `reply` names what a good answer carries, "" for posted ops; `content`
     says that it carries bytes of the program's, or their digest, which seldom come again.
     """

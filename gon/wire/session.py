@@ -20,9 +20,10 @@ clock. Raises LocalProtocolError for our bugs, RemoteProtocolError for the peer'
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from gon.errors import LocalProtocolError, RemoteProtocolError
 from gon.native import NATIVE
@@ -75,8 +76,7 @@ _OPEN = State.OPEN
 _SENDS = {Role.CLIENT: Kind.BATCH, Role.WORKER: Kind.REPLIES}
 
 
-@dataclass(frozen=True, slots=True)
-class SessionStatistics:
+class SessionStatistics(msgspec.Struct, frozen=True):
     """What a session has carried; frames count once however often they were sent."""
 
     frames_sent: int

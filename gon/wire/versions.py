@@ -6,13 +6,12 @@ without a field is written in that field's comment in `gon.wire.ops`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gon.errors import RemoteProtocolError
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One version: its number, when it came, and what it brought."""
 
     version: int

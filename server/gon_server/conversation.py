@@ -8,8 +8,9 @@ Rules: no policy of its own. A peer that breaks the protocol ends its link, neve
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from gon.compression import COMPRESSIONS, expand
 from gon.device import HostDevice, Ported

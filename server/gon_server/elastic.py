@@ -17,9 +17,10 @@ Must not know: leases, links, gond.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec.structs import replace
 
 from gon.clock import Clock
 from gon.device import Bounded, HostDevice, Ported

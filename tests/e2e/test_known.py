@@ -47,7 +47,7 @@ def spent(device: gon.Device, use: Callable[[], object]) -> LinkCounts:
     before = gon.stats(device).counts
     use()
     after = gon.stats(device).counts
-    numbers = (name for name in LinkCounts.__dataclass_fields__ if name != "compression")
+    numbers = (name for name in LinkCounts.__struct_fields__ if name != "compression")
     return LinkCounts(**{name: getattr(after, name) - getattr(before, name) for name in numbers})
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from types import CodeType
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
 import gon_client
 from gon.errors import (

@@ -12,10 +12,10 @@ Rules: whatever the compiler says is data: it is cut to the limit and never pars
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from gon.errors import (
     CompileError,

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Final, TypeAlias, cast
 
 import pyopencl as cl
+from msgspec.structs import replace
 
 from gon.errors import Unsupported
 from gon.images import SAMPLER_BYTES, SAMPLER_TYPE, TYPES
