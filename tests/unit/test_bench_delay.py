@@ -214,6 +214,16 @@ def test_a_window_is_free_again_when_its_bytes_are_acknowledged() -> None:
     assert lane.opens_ns(110) is None
 
 
+def test_a_closed_connection_waits_for_no_window() -> None:
+    lane = Lane(50, few_blocks(), held_bytes_max=100, read_bytes_max=100, window_bytes=10)
+    lane.arrived(10, 0)
+    lane.left(len(lane.due(50)), 50)
+    assert lane.opens_ns(50) == 100
+    lane.ended(60)
+    assert lane.opens_ns(60) is None
+    assert lane.opens_ns(200) is None
+
+
 def test_connections_share_the_rate_of_their_wire() -> None:
     wire = Wire(1e9 / 10)
     lanes = [

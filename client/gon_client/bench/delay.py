@@ -92,13 +92,11 @@ class Way:
         )
 
     def prepare(self, sock: socket.socket) -> None:
-        """Set a socket up: no delay or pace but ours, stamps, no deep queue before a cap."""
+        """Set a socket up: no delay but ours, stamps, and no deep queue before a cap."""
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with suppress(OSError):  # without stamps, arrival is when it is read
             sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        with suppress(OSError):  # else the system's own choice, which may spread out what is due
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"reno")
         if self.rate_bytes_s or self.window_bytes:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * KIB)
 

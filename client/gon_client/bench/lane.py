@@ -92,7 +92,7 @@ class Lane:
 
     def opens_ns(self, now_ns: int) -> int | None:
         """Return when a window that is closed opens; None where there is nothing to wait for."""
-        if not self._window_bytes or self._room(now_ns) or not self._unacked:
+        if self.is_closed or self._room(now_ns) or not self._unacked:
             return None
         return self._unacked[0][1]
 
@@ -114,14 +114,12 @@ class Lane:
 
     def _room(self, now_ns: int) -> int:
         """Return how many bytes may be received."""
-        if self._end_ns is not None or len(self._pieces) >= DELAY_PIECES_MAX:
-            return 0
         room = min(self._held_bytes_max - self._in + self._out, self._read_bytes_max)
         if self._window_bytes:
             while self._unacked and self._unacked[0][1] <= now_ns:
                 self._window_free += self._unacked.popleft()[0]
             room = min(room, self._window_free)
-        return room
+        return 0 if self.is_closed or len(self._pieces) >= DELAY_PIECES_MAX else room
 
     def arrived(self, count: int, at_ns: int) -> None:
         """Take the first `count` bytes of what `free` gave, as arrived at `at_ns`."""
