@@ -2,7 +2,8 @@
 
 Each workload is recorded at a place without delay, its time at every far place is predicted from
 that, and measured there, through the delay proxy. It is predicted for the round trip that an empty
-sync takes at the far place, and for its cap (where it has none, for what the proxy carries).
+sync takes at the far place, and for its cap (where it has none, for what the proxy was measured to
+carry in the same round).
 
 Rounds alternate; medians are compared, and beside them the least of all rounds, which a busy
 machine disturbs less: a row is off if both differ by more than ALLOWED.
@@ -19,6 +20,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec.structs import replace
 
 from gon.clock import SYSTEM_CLOCK
 from gon.errors import GonError
@@ -30,7 +32,10 @@ from gon_client.bench.messages import Play
 from gon_client.bench.private import private_host
 from gon_client.bench.stage import Address, Stage, open_stage
 from gon_client.bench.workloads import play
+from gon_client.predict.model import predict
 from gon_client.predict.recording import MBIT_BYTES, probed, record
+from gon_client.predict.trace import Way
+from gon_client.predict.work import work_of
 
 NEAR = "tcp"
 FAR = ("tcp+1ms", "tcp+10ms", "tcp+30ms", "tcp+100ms", "tcp+1ms@100mbit", "tcp+10ms@100mbit")
@@ -126,13 +131,12 @@ def sync_s(stage: Stage) -> float:
     return statistics.median(timed_s(sync, stage) for _ in range(samples))
 
 
-def bandwidth_mbit(where: str, stage: Stage) -> float:
+def carried(where: str, stage: Stage) -> Way:
     """Return what a far place carries: its cap, or what the proxy itself manages."""
     capped = distance(where).rate_mbit
     if capped:
-        return capped
-    way = probed(stage.device, SYSTEM_CLOCK)
-    return min(way.up_bytes_s, way.down_bytes_s) / MBIT_BYTES
+        return Way(0.0, capped * MBIT_BYTES, capped * MBIT_BYTES)
+    return probed(stage.device, SYSTEM_CLOCK)
 
 
 def renew(stage: Stage) -> None:
@@ -161,16 +165,18 @@ def check(effort: Effort, wheres: Sequence[str], names: Sequence[str]) -> list[R
         for stage in (near, *far.values()):
             for work in chosen.values():
                 work(stage)
-        mbit = {where: bandwidth_mbit(where, stage) for where, stage in far.items()}
         for _ in range(effort.rounds):
+            carries = {where: carried(where, stage) for where, stage in far.items()}
             for name, work in chosen.items():
-                with record(near.device) as trace:
+                with record(near.device) as recording:
                     work(near)
+                trace = recording.trace
+                done = work_of(trace)
                 for where, stage in far.items():
                     row = rows[name, where]
                     renew(stage)
-                    predicted = trace.predict(rtt_s=sync_s(stage), bandwidth_mbit=mbit[where])
-                    row.predicted_s.append(predicted.total_s)
+                    way = replace(carries[where], rtt_s=sync_s(stage))
+                    row.predicted_s.append(predict(trace, done, way).total_s)
                     row.measured_s.append(timed_s(work, stage))
     return list(rows.values())
 

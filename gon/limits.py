@@ -376,17 +376,3 @@ WAITERS_AGAIN_S = 0.5
 # What travels at a time where two devices' copies go through the program's process, which holds two
 # of them: large enough for links of some milliseconds, small beside any program.
 PEER_CHUNK_BYTES = 8 * MIB
-
-# Benchmark's delay proxy --------------------
-# Bytes on their way in one direction of one connection: at 100 ms round trip more than 1 GB/s.
-DELAY_HELD_BYTES_MAX = 64 * MIB
-# Pieces that they arrived in.
-DELAY_PIECES_MAX = 65_536
-# One read, and what a capped wire carries in the time of one: a piece leaves as a whole.
-DELAY_READ_BYTES_MAX = 256 * KIB
-DELAY_READ_S = 0.0005
-# What may queue before a capped wire, by the time it takes to drain.
-DELAY_QUEUE_S = 0.02
-# Targets of one proxy, and connections at once: a place has two of each, more while it attaches.
-DELAY_ROUTES_MAX = 16
-DELAY_CONNECTIONS_MAX = 64

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gon.errors import InvalidArgument, LinkLost
-from gon.limits import DELAY_PIECES_MAX
+from gon_client.bench.blocks import Blocks
 from gon_client.bench.detour import open_detour
 from gon_client.bench.distance import Distance, delay_ms_of, distance, is_far
 from gon_client.bench.lane import Lane, Wire
+from gon_client.bench.limits import DELAY_PIECES_MAX
 
 TIMEOUT_S = 30
 # (nanoseconds until it arrives, bytes of it); (until somebody looks what is due, most they take).
@@ -31,6 +32,10 @@ class Seen:
     left: list[tuple[int, int]]
     held_most: int
     end_ns: int | None
+
+
+def few_blocks() -> Blocks:
+    return Blocks(size_bytes=16, slab_bytes=64)
 
 
 def drive(
@@ -79,15 +84,24 @@ def _absolute(steps: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return made
 
 
-@given(ARRIVALS, LOOKS, st.integers(0, 4_000), st.integers(1, 90), st.integers(1, 50))
+@given(
+    ARRIVALS,
+    LOOKS,
+    st.integers(0, 4_000),
+    st.integers(1, 90),
+    st.integers(1, 50),
+    st.integers(1, 32),
+)
 def test_bytes_leave_in_order_whole_and_never_early(
     arrivals: list[tuple[int, int]],
     looks: list[tuple[int, int]],
     delay_ns: int,
     held_max: int,
     read_max: int,
+    block_size: int,
 ) -> None:
-    lane = Lane(delay_ns, held_bytes_max=held_max, read_bytes_max=read_max)
+    blocks = Blocks(block_size, 2 * block_size)
+    lane = Lane(delay_ns, blocks, held_bytes_max=held_max, read_bytes_max=read_max)
     seen = drive(lane, arrivals, looks, held_max)
     assert [byte for byte, _ in seen.left] == [byte for byte, _ in seen.arrived]
     for (_, came_ns), (_, went_ns) in zip(seen.arrived, seen.left, strict=True):
@@ -95,6 +109,7 @@ def test_bytes_leave_in_order_whole_and_never_early(
     assert seen.held_most <= held_max
     assert lane.held_bytes == 0
     assert lane.bytes_through == len(seen.arrived)
+    assert blocks.taken == 0
 
 
 @given(ARRIVALS, st.integers(0, 4_000), st.integers(1, 500))
@@ -102,7 +117,13 @@ def test_a_capped_wire_carries_no_more_than_its_rate(
     arrivals: list[tuple[int, int]], delay_ns: int, ns_per_byte: int
 ) -> None:
     held_max = 4_096
-    lane = Lane(delay_ns, held_bytes_max=held_max, read_bytes_max=64, wire=Wire(1e9 / ns_per_byte))
+    lane = Lane(
+        delay_ns,
+        few_blocks(),
+        held_bytes_max=held_max,
+        read_bytes_max=64,
+        wire=Wire(1e9 / ns_per_byte),
+    )
     seen = drive(lane, arrivals, [], held_max)
     wire_free_ns = 0
     for (_, came_ns), (_, went_ns) in zip(seen.arrived, seen.left, strict=True):
@@ -112,7 +133,7 @@ def test_a_capped_wire_carries_no_more_than_its_rate(
 
 
 def test_a_piece_leaves_exactly_when_it_is_due() -> None:
-    lane = Lane(50, held_bytes_max=100, read_bytes_max=100)
+    lane = Lane(50, few_blocks(), held_bytes_max=100, read_bytes_max=100)
     lane.free()[:3] = b"abc"
     lane.arrived(3, 1_000)
     assert lane.next_ns == 1_050
@@ -126,13 +147,13 @@ def test_a_piece_leaves_exactly_when_it_is_due() -> None:
 
 
 def test_nothing_leaves_before_the_connection_has_cost_its_round_trip() -> None:
-    lane = Lane(50, held_bytes_max=100, read_bytes_max=100, not_before_ns=150)
+    lane = Lane(50, few_blocks(), held_bytes_max=100, read_bytes_max=100, not_before_ns=150)
     lane.arrived(1, 10)
     assert lane.next_ns == 150
 
 
 def test_a_stamp_of_the_past_overtakes_nothing() -> None:
-    lane = Lane(50, held_bytes_max=100, read_bytes_max=100)
+    lane = Lane(50, few_blocks(), held_bytes_max=100, read_bytes_max=100)
     lane.arrived(1, 1_000)
     lane.arrived(1, 900)
     assert len(lane.due(1_049)) == 0
@@ -140,7 +161,7 @@ def test_a_stamp_of_the_past_overtakes_nothing() -> None:
 
 
 def test_the_end_waits_for_its_time_too() -> None:
-    lane = Lane(50, held_bytes_max=100, read_bytes_max=100)
+    lane = Lane(50, few_blocks(), held_bytes_max=100, read_bytes_max=100)
     lane.arrived(1, 0)
     lane.ended(10)
     lane.ended(999)
@@ -151,15 +172,37 @@ def test_the_end_waits_for_its_time_too() -> None:
     assert lane.is_over(60)
 
 
+def test_a_connection_that_breaks_gives_back_its_memory() -> None:
+    blocks = few_blocks()
+    lane = Lane(50, blocks, held_bytes_max=100, read_bytes_max=100)
+    for _ in range(3):
+        lane.arrived(len(lane.free()), 0)
+    assert blocks.taken == 3
+    lane.close()
+    assert blocks.taken == 0
+
+
+def test_what_was_given_back_last_is_taken_first() -> None:
+    blocks = few_blocks()
+    first, second = blocks.take(), blocks.take()
+    blocks.give_back(first)
+    assert blocks.take() is first
+    others = [blocks.take() for _ in range(3)]
+    assert blocks.taken == 5
+    for number, block in enumerate((first, second, *others)):
+        block[:] = bytes([number]) * len(block)
+    assert [block[0] for block in (first, second, *others)] == [0, 1, 2, 3, 4]
+
+
 def test_pieces_are_bounded_in_number() -> None:
-    lane = Lane(1, held_bytes_max=2 * DELAY_PIECES_MAX, read_bytes_max=10)
+    lane = Lane(1, few_blocks(), held_bytes_max=2 * DELAY_PIECES_MAX, read_bytes_max=10)
     for number in range(DELAY_PIECES_MAX):
         lane.arrived(1, number)
     assert len(lane.free()) == 0
 
 
 def test_a_window_is_free_again_when_its_bytes_are_acknowledged() -> None:
-    lane = Lane(50, held_bytes_max=100, read_bytes_max=100, window_bytes=10)
+    lane = Lane(50, few_blocks(), held_bytes_max=100, read_bytes_max=100, window_bytes=10)
     assert len(lane.free(0)) == 10
     lane.arrived(10, 0)
     assert len(lane.free(40)) == 0
@@ -171,9 +214,21 @@ def test_a_window_is_free_again_when_its_bytes_are_acknowledged() -> None:
     assert lane.opens_ns(110) is None
 
 
+def test_a_closed_connection_waits_for_no_window() -> None:
+    lane = Lane(50, few_blocks(), held_bytes_max=100, read_bytes_max=100, window_bytes=10)
+    lane.arrived(10, 0)
+    lane.left(len(lane.due(50)), 50)
+    assert lane.opens_ns(50) == 100
+    lane.ended(60)
+    assert lane.opens_ns(60) is None
+    assert lane.opens_ns(200) is None
+
+
 def test_connections_share_the_rate_of_their_wire() -> None:
     wire = Wire(1e9 / 10)
-    lanes = [Lane(50, held_bytes_max=100, read_bytes_max=100, wire=wire) for _ in range(2)]
+    lanes = [
+        Lane(50, few_blocks(), held_bytes_max=100, read_bytes_max=100, wire=wire) for _ in range(2)
+    ]
     for lane in lanes:
         lane.arrived(10, 0)
     assert [lane.next_ns for lane in lanes] == [150, 250]

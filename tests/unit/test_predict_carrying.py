@@ -7,8 +7,9 @@ import pytest
 
 from gon.clock import SYSTEM_CLOCK
 from gon.compression import COMPRESSIONS, compress
-from gon.limits import DELAY_QUEUE_S, KIB, MIB, TCP_UNSENT_BYTES
+from gon.limits import KIB, MIB, TCP_UNSENT_BYTES
 from gon.payoff import LINK_BYTES_PER_S, SAMPLE_BYTES
+from gon_client.bench.limits import DELAY_QUEUE_S
 from gon_client.predict.carrying import WOKEN_BYTES, Carrier
 from gon_client.predict.model import predict
 from gon_client.predict.samples import SAMPLES_MAX, Samples

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import atexit
+import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gon.device import Pending
 from gon.errors import InvalidArgument, LeaseLost, Unsupported
+from gon.model import Handle
 from gon.transport.inproc import inproc_pair
 from gon_client.counts import NOTHING_CARRIED
 from gon_client.device import Device
 from gon_client.predict import TRACE_VARIABLE
-from gon_client.predict.recording import Recording, record, record_life
+from gon_client.predict.recording import Recording, probed, record, record_life
 from gon_client.predict.trace import Taken, load
 from gon_client.remote import RemoteDevice
 from gon_server.devices.sim import SimDevice
@@ -134,6 +138,70 @@ def test_a_device_without_a_link_is_not_recorded() -> None:
     )
     with pytest.raises(Unsupported, match="no link"), record(device):
         pass
+
+
+RTT_S = 0.05
+BYTES_S = 2.0**30
+
+
+class FarDevice(SimDevice):
+    """A device behind a way, and the clock of that; a client copies what it uploads, or waits until
+    it is there.
+    """
+
+    def __init__(self, *, copies: bool) -> None:
+        super().__init__()
+        self.round_trips = 0
+        self._now_s = 0.0
+        self._copies = copies
+        # When all that was sent is there.
+        self._there_s = 0.0
+
+    def _wait(self, busy_s: float = 0.0) -> None:
+        """Wait for an answer that keeps the way busy for so long."""
+        self.round_trips += 1
+        self._now_s = max(self._now_s, self._there_s) + busy_s + RTT_S
+
+    def now_s(self) -> float:
+        return self._now_s
+
+    def sleep_s(self, duration_s: float, /) -> None:
+        self._now_s += duration_s
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        self.sleep_s(timeout_s)
+        return event.is_set()
+
+    def write(self, stream: Handle, buffer: Handle, offset: int, data: memoryview) -> None:
+        super().write(stream, buffer, offset, data)
+        self._there_s = max(self._there_s, self._now_s) + data.nbytes / BYTES_S
+        if not self._copies:
+            self._wait()
+
+    def read(self, stream: Handle, buffer: Handle, offset: int, out: memoryview) -> Pending:
+        self._wait(out.nbytes / BYTES_S)
+        return super().read(stream, buffer, offset, out)
+
+    def sync(self, stream: Handle) -> Pending:
+        self._wait()
+        return super().sync(stream)
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_a_way_is_measured_whether_uploads_are_waited_for_or_copied(copies: bool) -> None:
+    far = FarDevice(copies=copies)
+    with Device(
+        far,
+        where="a test",
+        memory_bytes=1 << 24,
+        counts=lambda: replace(NOTHING_CARRIED, round_trips=far.round_trips),
+        on_close=lambda: None,
+    ) as device:
+        way = probed(device, far)
+    assert way.rtt_s == pytest.approx(RTT_S)
+    assert way.up_bytes_s == pytest.approx(BYTES_S)
+    assert way.down_bytes_s == pytest.approx(BYTES_S)
+    far.close()
 
 
 @pytest.mark.parametrize(

@@ -33,17 +33,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gon.limits import (
-    CONNECT_TIMEOUT_S,
+from gon.limits import CONNECT_TIMEOUT_S, KIB
+from gon_client.bench.blocks import Blocks
+from gon_client.bench.lane import Lane, Wire
+from gon_client.bench.limits import (
     DELAY_CONNECTIONS_MAX,
     DELAY_HELD_BYTES_MAX,
     DELAY_QUEUE_S,
     DELAY_READ_BYTES_MAX,
     DELAY_READ_S,
     DELAY_ROUTES_MAX,
-    KIB,
 )
-from gon_client.bench.lane import Lane, Wire
 
 # Linux: a TCP socket tells when the last byte of what is read arrived, as a timespec of the wall
 # clock. Python has no name for it.
@@ -73,7 +73,7 @@ class Way:
     rate_bytes_s: float
     window_bytes: int = 0
 
-    def lane(self, wire: Wire, not_before_ns: int) -> Lane:
+    def lane(self, wire: Wire, blocks: Blocks, not_before_ns: int) -> Lane:
         """Return one direction of a new connection."""
         held, read = DELAY_HELD_BYTES_MAX, DELAY_READ_BYTES_MAX
         if self.rate_bytes_s:
@@ -83,6 +83,7 @@ class Way:
             read = min(read, max(int(self.rate_bytes_s * DELAY_READ_S), 2 * KIB))
         return Lane(
             self.delay_ns,
+            blocks,
             held_bytes_max=held,
             read_bytes_max=read,
             wire=wire,
@@ -157,6 +158,7 @@ class Proxy:
         self._orders = orders
         self._way = way
         self._there, self._back = Wire(way.rate_bytes_s), Wire(way.rate_bytes_s)
+        self._blocks = Blocks()
         self._listeners: dict[socket.socket, tuple[str, int]] = {}
         self._pairs: list[tuple[Direction, Direction]] = []
 
@@ -210,8 +212,9 @@ class Proxy:
         for sock in (near, far):
             self._way.prepare(sock)
         connected_ns = time.perf_counter_ns() + 3 * self._way.delay_ns
-        there = Direction(near, far, self._way.lane(self._there, connected_ns))
-        self._pairs.append((there, Direction(far, near, self._way.lane(self._back, 0))))
+        there = self._way.lane(self._there, self._blocks, connected_ns)
+        back = self._way.lane(self._back, self._blocks, 0)
+        self._pairs.append((Direction(near, far, there), Direction(far, near, back)))
 
     def _advance(self, now_ns: int) -> tuple[int | None, bool]:
         """Pass on what is due, drop what is over; return when more is due, and whether much is."""
@@ -269,8 +272,9 @@ class Proxy:
     def _drop(self, pair: tuple[Direction, Direction]) -> None:
         """Close both ends; a connection that breaks is broken at both."""
         self._pairs.remove(pair)
-        for sock in (pair[0].source, pair[0].sink):
-            sock.close()
+        for direction in pair:
+            direction.source.close()
+            direction.lane.close()
 
 
 def _awaited(until_ns: int) -> bool:

@@ -14,10 +14,10 @@ changed; what is held is bounded by `held_bytes_max` and in pieces, and `free` i
 
 from __future__ import annotations
 
-import mmap
 from collections import deque
 
-from gon.limits import DELAY_PIECES_MAX
+from gon_client.bench.blocks import Blocks
+from gon_client.bench.limits import DELAY_PIECES_MAX
 
 
 class Wire:
@@ -36,13 +36,14 @@ class Wire:
 
 
 class Lane:
-    """The bytes on their way, in a ring; `not_before_ns` is when the first may leave, and
+    """The bytes on their way, in blocks; `not_before_ns` is when the first may leave, and
     `window_bytes` how many may be on their way at once (0: any).
     """
 
     def __init__(
         self,
         delay_ns: int,
+        blocks: Blocks,
         *,
         held_bytes_max: int,
         read_bytes_max: int,
@@ -51,18 +52,19 @@ class Lane:
         window_bytes: int = 0,
     ) -> None:
         self._delay_ns = delay_ns
+        self._blocks = blocks
         self._wire = wire or Wire()
-        self._read_bytes_max = read_bytes_max
+        self._held_bytes_max, self._read_bytes_max = held_bytes_max, read_bytes_max
         self._last_ns = not_before_ns
-        # Mapped, so that pages that are never needed are never there.
-        self._ring = memoryview(mmap.mmap(-1, held_bytes_max))
-        # Counts of bytes since the ring was last empty; a position in it is the count modulo its
-        # size.
+        # What holds bytes, the oldest first, and how far the newest is filled and the oldest
+        # emptied; none while nothing is held, but one that `free` gave.
+        self._held: deque[memoryview] = deque()
+        self._filled = self._emptied = 0
+        # Counts of all bytes.
         self._in = self._out = 0
         # (count of bytes up to the piece's end, when it leaves).
         self._pieces: deque[tuple[int, int]] = deque()
         self._end_ns: int | None = None
-        self.bytes_through = 0
         # What of the window is free, and (bytes that have left, when they are free again).
         self._window_bytes = self._window_free = window_bytes
         self._unacked: deque[tuple[int, int]] = deque()
@@ -73,6 +75,10 @@ class Lane:
     @property
     def held_bytes(self) -> int:
         return self._in - self._out
+
+    @property
+    def bytes_through(self) -> int:
+        return self._out
 
     @property
     def is_closed(self) -> bool:
@@ -86,36 +92,40 @@ class Lane:
 
     def opens_ns(self, now_ns: int) -> int | None:
         """Return when a window that is closed opens; None where there is nothing to wait for."""
-        if not self._window_bytes or len(self.free(now_ns)) or not self._unacked:
+        if self.is_closed or self._room(now_ns) or not self._unacked:
             return None
         return self._unacked[0][1]
 
     def has_room(self, now_ns: int) -> bool:
         """Return whether `free` gives any: asked for each connection, at each turn."""
-        if self._window_bytes:
-            return len(self.free(now_ns)) > 0
-        is_full = self.held_bytes == len(self._ring) or len(self._pieces) >= DELAY_PIECES_MAX
-        return self._end_ns is None and not is_full
+        return self._room(now_ns) > 0
 
     def free(self, now_ns: int = 0) -> memoryview:
         """Return where bytes may be received now; empty while as much is held as may be, or is on
         its way.
         """
-        size = len(self._ring)
-        start = self._in % size
-        room = min(size - self.held_bytes, size - start, self._read_bytes_max)
+        room = self._room(now_ns)
+        if not room:
+            return memoryview(b"")
+        if not self._held or self._filled == len(self._held[-1]):
+            self._held.append(self._blocks.take())
+            self._filled = 0
+        return self._held[-1][self._filled : self._filled + room]
+
+    def _room(self, now_ns: int) -> int:
+        """Return how many bytes may be received."""
+        room = min(self._held_bytes_max - self._in + self._out, self._read_bytes_max)
         if self._window_bytes:
             while self._unacked and self._unacked[0][1] <= now_ns:
                 self._window_free += self._unacked.popleft()[0]
             room = min(room, self._window_free)
-        if len(self._pieces) >= DELAY_PIECES_MAX or self.is_closed:
-            room = 0
-        return self._ring[start : start + room]
+        return 0 if self.is_closed or len(self._pieces) >= DELAY_PIECES_MAX else room
 
     def arrived(self, count: int, at_ns: int) -> None:
         """Take the first `count` bytes of what `free` gave, as arrived at `at_ns`."""
         assert 0 < count <= len(self.free()), "bytes arrive where there is room"
         self._in += count
+        self._filled += count
         if self._window_bytes:
             self._window_free -= count
         leaves_ns = self._wire.gone_ns(count, at_ns) + self._delay_ns
@@ -128,30 +138,45 @@ class Lane:
         if self._end_ns is None:
             self._last_ns = max(self._last_ns, at_ns + self._delay_ns)
             self._end_ns = self._last_ns
+            self._give_back()
 
     def due(self, now_ns: int) -> memoryview:
-        """Return bytes that may leave now, without a gap in memory; empty if none may."""
-        until = self._out
+        """Return bytes that may leave now, of one block; empty if none may."""
+        if not self._pieces or self._pieces[0][1] > now_ns:
+            return memoryview(b"")
+        oldest, emptied = self._held[0], self._emptied
+        most = (len(oldest) if len(self._held) > 1 else self._filled) - emptied
+        count = 0
         for upto, leaves_ns in self._pieces:
-            if leaves_ns > now_ns:
+            if leaves_ns > now_ns or count >= most:
                 break
-            until = upto
-        size = len(self._ring)
-        start = self._out % size
-        return self._ring[start : min(size, start + until - self._out)]
+            count = upto - self._out
+        return oldest[emptied : emptied + min(count, most)]
 
     def left(self, count: int, now_ns: int = 0) -> None:
         """Forget the first `count` bytes of what `due` gave; they leave now."""
         assert 0 <= count <= self.held_bytes, "only what is held can leave"
         self._out += count
-        self.bytes_through += count
+        self._emptied += count
         if self._window_bytes and count:
             self._unacked.append((count, now_ns + self._delay_ns))
         while self._pieces and self._pieces[0][0] <= self._out:
             self._pieces.popleft()
-        if self._out == self._in:
-            # Begin anew: a lane that is seldom full uses few pages, and the caches keep them.
-            self._in = self._out = 0
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Give back the oldest block where it has been emptied, all where nothing is held."""
+        if self._in == self._out:
+            self.close()
+        elif self._emptied == len(self._held[0]):
+            self._blocks.give_back(self._held.popleft())
+            self._emptied = 0
+
+    def close(self) -> None:
+        """Give back all blocks; what they hold is lost."""
+        while self._held:
+            self._blocks.give_back(self._held.popleft())
+        self._filled = self._emptied = 0
 
     def is_over(self, now_ns: int) -> bool:
         """Whether all bytes have left and the end leaves now."""

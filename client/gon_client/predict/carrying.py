@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from gon.limits import DELAY_QUEUE_S, TCP_UNSENT_BYTES
+from gon.limits import TCP_UNSENT_BYTES
 from gon.payoff import LINK_BYTES_PER_S, SAMPLE_BYTES, Payoff
 from gon.wire.pieces import PieceSize
+from gon_client.bench.limits import DELAY_QUEUE_S
 from gon_client.predict.trace import Content
 
 # By how much a full socket has emptied when a sender is woken that waits for nothing else: Linux

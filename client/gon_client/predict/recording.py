@@ -174,7 +174,8 @@ def _leave(link: Link) -> Link:
 
 
 def probed(device: Device, clock: Clock) -> Way:
-    """Measure the way to a device: the quickest of some transfers, the median of some empty syncs.
+    """Measure the way to a device: the quickest of some transfers of the largest size tried, the
+    median of some empty syncs.
 
     These come last: how a receiver waits depends on what it waited for before.
     """
@@ -183,12 +184,11 @@ def probed(device: Device, clock: Clock) -> Way:
     up = down = 0.0
     for size in _PROBE_BYTES:
         try:
-            there_s, back_s = _transfer(device, clock, size)
+            there_s, back_s = _transfer(device, clock, size, quickest_s)
         except GonError:  # no memory left for it: then what the program sends counts as work
             break
-        up = max(up, size / max(there_s - quickest_s, there_s / 100))
-        down = max(down, size / max(back_s - quickest_s, back_s / 100))
-        if max(there_s, back_s) - quickest_s > PROBE_S / 10:
+        up, down = size / there_s, size / back_s
+        if max(there_s, back_s) > PROBE_S / 10:
             break
     syncs = max(_PROBES_EACH, min(PROBES_MAX, int(PROBE_S / quickest_s)))
     return Way(statistics.median(timed_s(sync, clock) for _ in range(syncs)), up, down)
@@ -232,19 +232,27 @@ def timed_s(call: Callable[[], None], clock: Clock) -> float:
     return clock.now_s() - start_s
 
 
-def _transfer(device: Device, clock: Clock, size: int) -> tuple[float, float]:
-    """Return how long so many bytes take to the device and back, the quickest of some."""
-    host = np.zeros(size, np.uint8)
-    there_s = back_s = float("inf")
+def _transfer(device: Device, clock: Clock, size: int, round_trip_s: float) -> tuple[float, float]:
+    """Return how long the way is busy with so many bytes to the device and back, the quickest of
+    some: the time of each less its round trips.
+    """
+    # Nothing that compressing would make less of.
+    host = np.random.default_rng(0).integers(0, 256, size, np.uint8)
     buffer = device.allocate(size)
+
+    def there() -> None:
+        buffer.copy_from(host)
+        # Far away it is not there yet.
+        device.default_stream.sync()
+
+    def busy_s(call: Callable[[], None]) -> float:
+        before = device.counts().round_trips
+        taken_s = timed_s(call, clock)
+        round_trips = device.counts().round_trips - before
+        return max(taken_s - round_trips * round_trip_s, taken_s / 100)
+
     try:
-        for _ in range(_PROBES_EACH):
-            at_s = clock.now_s()
-            buffer.copy_from(host)
-            between_s = clock.now_s()
-            buffer.copy_to(host)
-            there_s = min(there_s, between_s - at_s)
-            back_s = min(back_s, clock.now_s() - between_s)
+        taken = [(busy_s(there), busy_s(lambda: buffer.copy_to(host))) for _ in range(_PROBES_EACH)]
     finally:
         buffer.close()
-    return there_s, back_s
+    return min(up for up, _ in taken), min(down for _, down in taken)
