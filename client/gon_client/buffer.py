@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import reprlib
 from collections.abc import Generator
 from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 
@@ -56,7 +57,7 @@ class ReadFuture:
 def check_kind(given: object, kind: type, what: str) -> None:
     """Raise InvalidArgument for what is of another kind, as a name of a graph is."""
     if not isinstance(given, kind):
-        raise InvalidArgument(f"{what} must be of type {kind.__name__}: {given!r}")
+        raise InvalidArgument(f"{what} must be of type {kind.__name__}: {reprlib.repr(given)}")
 
 
 def contiguous(data: ArrayLike, dtype: DTypeLike | None) -> HostArray:
