@@ -27,7 +27,7 @@ class Calls:
         self._changed = threading.Condition()
         # The threads that are in one, each as often as it is.
         self._under_way: list[int] = []
-        self._waits = False
+        self._waits = self._forks = False
         # Whether a fork that made this process has not waited long enough.
         self._spoilt = self._was_in_vain = False
 
@@ -52,6 +52,7 @@ class Calls:
             )
         here = threading.get_ident()
         with self._changed:
+            self._changed.wait_for(lambda: not self._forks, FORK_WAIT_S)
             self._under_way.append(here)
         try:
             yield
@@ -61,19 +62,22 @@ class Calls:
                 self._changed.notify_all()
 
     def _before(self) -> None:
-        """Wait for the others, and keep the lock until after the fork."""
+        """Wait for the others, let none begin, and keep the lock until after the fork."""
         here = threading.get_ident()
         self._changed.acquire()
+        self._forks = True
         self._was_in_vain = not self._changed.wait_for(
             lambda: all(thread == here for thread in self._under_way), FORK_WAIT_S
         )
 
     def _in_parent(self) -> None:
+        self._forks = False
+        self._changed.notify_all()
         self._changed.release()
 
     def _in_child(self) -> None:
         self._changed = threading.Condition()
-        self._under_way = []
+        self._under_way, self._forks = [], False
         self._spoilt = self._spoilt or self._was_in_vain
 
 

@@ -127,6 +127,28 @@ def test_a_fork_waits_for_calls_of_other_threads(monkeypatch: pytest.MonkeyPatch
     assert can_call()
 
 
+def test_threads_that_call_all_the_time_let_a_fork_come_between() -> None:
+    calls, over = Calls(), threading.Event()
+    calls.heed_forks()
+
+    def call() -> None:
+        while not over.is_set():
+            with calls.one():
+                pass
+
+    def can_call() -> bool:
+        with calls.one():
+            return True
+
+    threads = [threading.Thread(target=call) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    assert all(in_child(can_call) for _ in range(20))
+    over.set()
+    for thread in threads:
+        thread.join()
+
+
 def test_what_stands_for_a_device_tells_gives_back_nothing_and_refuses() -> None:
     device = ForeignDevice(NullDevice().info)
     assert "null" in repr(device)
