@@ -255,6 +255,8 @@ RECONNECT_FIRST_S = 0.02
 RECONNECT_LONGEST_S = 1.0
 # How long a client that closes waits for another thread's send.
 CLOSE_S = 1.0
+# How long a fork waits for calls to gond that other threads are in: most take a millisecond.
+FORK_WAIT_S = 1.0
 # How long a draining gond waits for leases to end by themselves.
 DRAIN_S = 10.0
 

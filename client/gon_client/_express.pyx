@@ -312,7 +312,7 @@ cdef class Express:
     cdef int _open(self) except -1:
         """Raise what has ended the session."""
         if self._outbox.ended:
-            raise self._link._ended()
+            raise self._link.ending.error()
         return 0
 
     cdef int _gathered(self) except -1:
@@ -328,7 +328,7 @@ cdef class Express:
         """Return a number for an answer; raise what has ended the session."""
         cdef uint64_t cookie = next(self._cookies)
         if self._outbox.ended:
-            raise self._link._ended()
+            raise self._link.ending.error()
         return cookie
 
     def sync(self, uint64_t stream):
@@ -418,7 +418,7 @@ cdef class Express:
         cdef Outbox outbox = self._outbox
         origin = caller()
         if outbox.ended:
-            raise self._link._ended()
+            raise self._link.ending.error()
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
             op = outbox.room(_WRITE_BYTES + view.len)
@@ -541,8 +541,8 @@ cdef class Express:
             if outbox.count:
                 if not self._batcher.settled:
                     self._batcher.waited(outbox.count)
-                if self._link._fault is not None:
-                    raise self._link._ended()
+                if outbox.ended:
+                    raise self._link.ending.error()
                 if self._expected.large is not None or not self._session.may_keep():
                     return 0
                 self._send()
@@ -600,7 +600,7 @@ cdef class Express:
         link = self._link
         transport = link._link
         cdef Lane lane = transport.lane
-        if lane is not None and link._fault is None and not self.broken_off():
+        if lane is not None and not self._outbox.ended and not self.broken_off():
             size = lane.take()
             if size >= 0:
                 if not self._settle(lane.head, size):

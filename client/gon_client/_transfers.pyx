@@ -85,8 +85,8 @@ cdef class Transfers:
     cdef bint _may_send(self) except -1:
         """Return whether a frame may be sent now; needs turn and sending lock."""
         cdef Ledger session = self._session
-        if self._link._fault is not None:
-            raise self._link._ended()
+        if self._outbox.ended:
+            raise self._link.ending.error()
         return (
             session.is_open and session.may_keep() and self._expected.large is None
             and not self._pieces and session.sent - session.acked < _PIECES
@@ -321,7 +321,7 @@ cdef class Transfers:
         cdef Lane lane = transport.lane
         # Taken out now: who ends the session takes it out of the answer.
         target = answer.target
-        if self._outbox.count or target is None or lane is None or link._fault is not None:
+        if self._outbox.count or target is None or lane is None or self._outbox.ended:
             return 0
         if self._express.broken_off():
             return 0

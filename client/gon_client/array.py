@@ -141,7 +141,8 @@ class DeviceArray:
     ) -> ReadFuture:
         """Queue a read and return its future: `.result()` or `await`."""
         place = self._place(out)
-        return ReadFuture(self.buffer.read(place, offset=self.offset, stream=stream), place)
+        pending = self.buffer.read(place, offset=self.offset, stream=stream)
+        return ReadFuture(self.device, pending, place)
 
     def _place(self, out: HostArray | None) -> HostArray:
         """Return where the content is read into. Raises InvalidArgument."""

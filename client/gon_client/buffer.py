@@ -26,9 +26,10 @@ HostArray: TypeAlias = NDArray[np.generic]
 class ReadFuture:
     """A read on its way: `result()`, or `await` it. Made by `get_async`."""
 
-    __slots__ = ("_out", "_pending")
+    __slots__ = ("_device", "_out", "_pending")
 
-    def __init__(self, pending: Pending, out: HostArray) -> None:
+    def __init__(self, device: Device, pending: Pending, out: HostArray) -> None:
+        self._device = device
         self._pending = pending
         self._out = out
 
@@ -37,13 +38,14 @@ class ReadFuture:
 
     def done(self) -> bool:
         """Return whether `result` would return at once."""
-        return self._pending.done()
+        return self._device.forsaken or self._pending.done()
 
     def result(self, timeout_s: float | None = None) -> HostArray:
         """Return the array once its bytes are here.
 
         Raises the error of what should have written them, WaitTimeout, LeaseLost.
         """
+        self._device.check_ours()
         self._pending.wait(timeout_s)
         return self._out
 

@@ -110,6 +110,7 @@ class Host:
         that fits is the one leased there. Raises LeaseRefused saying why, HostUnreachable,
         Unsupported for a link that cannot be between here and there.
         """
+        self._control.check()  # or a child would take its parent's offer
         terms = claim(
             os.environ,
             self.address,

@@ -27,6 +27,7 @@ from gon.errors import (
     WaitTimeout,
     error_of,
 )
+from gon.forked import inherit, made_before_fork
 from gon.limits import (
     ATTACH_TIMEOUT_S,
     CONTROL_MESSAGE_BYTES_MAX,
@@ -40,6 +41,7 @@ from gon.model import LeaseTerms, UnitInfo
 from gon.pb.v1 import control_pb2 as pb
 from gon.pb.v1.control_pb2_grpc import ControlStub
 from gon.personalities import PERSONALITIES_MAX
+from gon_client.calls import CALLS
 
 _OPTIONS = (
     ("grpc.max_receive_message_length", CONTROL_MESSAGE_BYTES_MAX),
@@ -51,7 +53,8 @@ _OPTIONS = (
     # A host that comes back is found as fast as data links find it.
     ("grpc.initial_reconnect_backoff_ms", int(RECONNECT_FIRST_S * 1000)),
     ("grpc.max_reconnect_backoff_ms", int(RECONNECT_LONGEST_S * 1000)),
-    # Not shared with other channels of the process, so that a fork or a close hurts only this one.
+    # Not shared with other channels of the process, so that a close hurts only this one.
+    # A child of fork has none of its parent's.
     ("grpc.use_local_subchannel_pool", 1),
 )
 
@@ -128,6 +131,9 @@ class ControlChannel:
         self._timeout_s = timeout_s
         self._channel = grpc.insecure_channel(_target(self._address), _OPTIONS)
         self._stub = ControlStub(self._channel)
+        self._forsaken = False
+        inherit(self, ControlChannel.forsake)
+        CALLS.heed_forks()
 
     def __repr__(self) -> str:
         return f"ControlChannel({self._address})"
@@ -139,7 +145,17 @@ class ControlChannel:
 
     def close(self) -> None:
         """Hang up; idempotent. Leases stay until they expire."""
-        self._channel.close()
+        if not self._forsaken:
+            self._channel.close()
+
+    def forsake(self) -> None:
+        """Be of no use in a child of fork: to close it there would hang up for its parent."""
+        self._forsaken = True
+
+    def check(self) -> None:
+        """Raise BadHandle in a child of fork."""
+        if self._forsaken:
+            raise made_before_fork()
 
     def describe(self) -> HostInfo:
         """Return what the host is and has. Raises HostUnreachable."""
@@ -239,9 +255,11 @@ class ControlChannel:
     def _call(
         self, call: _Call[_Request, _Reply], request: _Request, timeout_s: float | None = None
     ) -> _Reply:
+        self.check()
         limit_s = self._timeout_s if timeout_s is None else timeout_s
         try:
-            return call(request, timeout=limit_s)
+            with CALLS.one():
+                return call(request, timeout=limit_s)
         except grpc.RpcError as error:
             self._raise(cast("_Failure", error), limit_s)
         except ValueError as error:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -33,6 +32,7 @@ from gon.personalities import GPU
 from gon.transport.base import Link
 from gon_client.array import DeviceArray, shape_of
 from gon_client.buffer import Buffer, check_kind, contiguous, host_bytes
+from gon_client.contracted import Contracted
 from gon_client.counts import LinkCounts
 from gon_client.event import Event
 from gon_client.forgotten import Forgotten
@@ -52,7 +52,10 @@ class Owned(Protocol):
     def device(self) -> Device: ...
 
 
-class Device(Models):
+def _nothing() -> None: ...
+
+
+class Device(Contracted, Models):
     """A leased unit, or one in this process. Made by `Host.acquire` and `gon.local`.
 
     A context manager; closing gives everything back. What was made by it and is forgotten by the
@@ -75,21 +78,16 @@ class Device(Models):
         """`express` is the quick way of launches, `lead` leads the device's links through another,
         where it has these. `held_up` tells how many bytes of freed buffers are not back yet.
         """
-        # What is called: `own_contract`, or what stands for it while a graph is captured.
-        self.contract = self.own_contract = contract
-        self.express, self._where = express, where
+        super().__init__(contract, express)
+        self._where = where
         self.memory_bytes = self._free_bytes = memory_bytes
         self._counts, self._held_up = counts, held_up
         self._on_close, self.lead = on_close, lead
         self.configuration = Configuration(personality)
         self._handles = itertools.count(1)
         self._dropped = Forgotten()
-        self._closed = False
-        # What is being captured; graphs there are; buffers closed so far, by which graphs know.
-        self.capturing: Capture | None = None
-        self._beginning = threading.Lock()
-        self._graphs = 0
-        self.closes = 0
+        # Graphs there are; buffers closed so far, by which graphs know.
+        self._graphs = self.closes = 0
         self.default_stream = Stream(self, DEFAULT_STREAM)
         self._upload_stream: Stream | None = None
 
@@ -270,33 +268,13 @@ class Device(Models):
             finally:
                 self._on_close()
 
+    def forsake(self) -> None:
+        """Be of no use in a child of fork, where all of it is the parent's."""
+        super().forsake()
+        self._dropped.clear()
+        self._on_close = _nothing
+
     # For the nouns of this package --
-    def begin_capture(self, capture: Capture) -> None:
-        """Let `capture` have what this thread calls from now on. Raises InvalidArgument."""
-        with self._beginning:
-            if self.capturing is not None:
-                where = "in this thread" if self.capturing.is_here() else "by another thread"
-                raise InvalidArgument(f"a graph of this device is being captured {where} already")
-            if self._closed:
-                raise BadHandle("the device is closed")
-            self.capturing = capture
-            self.contract = capture.recorder
-            if self.express is not None:
-                self.express.capturing = True
-
-    def end_capture(self) -> None:
-        """End the capture, if there is one."""
-        capture, self.capturing = self.capturing, None
-        if capture is not None:
-            self.contract = self.own_contract
-            if self.express is not None:
-                self.express.capturing = False
-
-    def check_free(self, what: str) -> None:
-        """Raise InvalidArgument in a block that captures: `what` cannot be."""
-        if self.capturing is not None and self.capturing.is_here():
-            raise self.capturing.refusal(what)
-
     def make_graph(self, capture: Capture) -> Handle:
         """Send what was captured. Raises LimitExceeded, InvalidArgument."""
         self._collect()

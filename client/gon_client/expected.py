@@ -10,11 +10,11 @@ sent at all: such a read is `large`.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 
 from gon.compression import expand
 from gon.errors import GonError, RemoteProtocolError
+from gon.forked import new_lock
 from gon.limits import DOWNLOADS_MAX, EXPECTED_BYTES_MAX
 from gon.transport.base import Link
 from gon.wire.batch import Reply
@@ -44,7 +44,7 @@ class Expected:
         # A large read that its thread does not wait in, and all such reads.
         self.large: Answer | None = None
         self._unwaited: list[Answer] = []
-        self._unwaited_lock = threading.Lock()
+        self._unwaited_lock = new_lock()
 
     def may_ask(self) -> bool:
         """Return whether more inline bytes may be asked for before some are received."""

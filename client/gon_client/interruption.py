@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from gon.errors import InvalidArgument, LinkLost
+from gon.forked import new_lock
 from gon.transport.base import Link
 
 T = TypeVar("T")
@@ -62,7 +63,7 @@ class Owned:
     __slots__ = ("inside", "lock")
 
     def __init__(self, inside: Inside) -> None:
-        self.lock = threading.Lock()
+        self.lock = new_lock()
         self.inside = inside
 
     def hold(self, do: Callable[[], object], timeout_s: float = 0) -> bool:

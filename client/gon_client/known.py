@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +22,7 @@ from typing import NamedTuple
 
 from gon.contents import digest_of
 from gon.device import KnownWrite
+from gon.forked import new_lock
 from gon.limits import (
     CONTENT_ASKED_BYTES_MAX,
     CONTENT_ASKED_MAX,
@@ -51,7 +51,7 @@ class KnownContents:
 
     def __init__(self, link: SessionLink) -> None:
         self._link = link
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self.recalled = 0
         self.recalled_bytes = 0
 

@@ -1,18 +1,20 @@
 """The unit that a program has without saying so: one a process, leased when it is first needed,
 given back when the process ends.
 
-The host is $GON_HOST, the lease that of `gon run` if nobody has claimed it yet.
+The host is $GON_HOST, the lease that of `gon run` if nobody has claimed it yet. A child of fork has
+one of its own, once it needs one, as any other process that is started here.
 """
 
 from __future__ import annotations
 
 import atexit
-import os
-import threading
 from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing import parent_process
+from multiprocessing.util import Finalize
 
 from gon.errors import GonError, LeaseLost, Unsupported
+from gon.forked import inherit, new_lock
 from gon_client.connect import Host, connect
 from gon_client.device import Device
 
@@ -26,14 +28,14 @@ class Leased:
         """
         self._code_format = code_format
         self._properties = properties
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._host: Host | None = None
         self._device: Device | None = None
         self._over = False
-        self._process = os.getpid()
         # What is to be done before it is given back.
         self.on_close: list[Callable[[], None]] = []
         atexit.register(self.close)
+        inherit(self, Leased.forsake)
 
     def __repr__(self) -> str:
         return f"Leased({self._device!r})"
@@ -60,6 +62,9 @@ class Leased:
                     host.close()
                     raise
                 self._host = host
+                if parent_process() is not None:
+                    # Some of multiprocessing's processes end without Python's own exit.
+                    Finalize(None, self.close, exitpriority=0)
             return self._device
 
     def _acquired(self, host: Host) -> Device:
@@ -69,10 +74,12 @@ class Leased:
             raise Unsupported(f"{device.name} takes no {self._code_format}")
         return device
 
+    def forsake(self) -> None:
+        """Have none, in a child of fork."""
+        self._device = self._host = None
+
     def close(self) -> None:
-        """Give the unit back; idempotent. A process that was forked off has none to give."""
-        if os.getpid() != self._process:
-            return
+        """Give the unit back; idempotent."""
         with self._lock:
             self._over = True
             device, self._device = self._device, None

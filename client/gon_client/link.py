@@ -26,7 +26,6 @@ from gon.errors import (
     LinkLost,
     LocalProtocolError,
     RemoteProtocolError,
-    error_of,
 )
 from gon.limits import CLOSE_S, UNACKED_BYTES_MAX, UNACKED_FRAMES_MAX
 from gon.model import DeviceInfo
@@ -41,6 +40,7 @@ from gon_client.bulk import Bulk
 from gon_client.counts import LinkCounts, Tally
 from gon_client.deadline import Deadline
 from gon_client.dial import Dialer
+from gon_client.ending import Ending
 from gon_client.expected import Expected
 from gon_client.intake import Intake
 from gon_client.interruption import Inside, Unfinished
@@ -74,7 +74,6 @@ class SessionLink:
         self._intake = Intake(
             self._session, self._expected, self._origins, self._batcher, self.side_links
         )
-        self._fault: GonError | None = None
         self._closed, self._attendance, self.cookies = False, Attendance(), itertools.count(1)
         self._link, welcome = dialer.first(self._session)
         self._session.limit(welcome.frames_max, welcome.bytes_max)
@@ -83,6 +82,7 @@ class SessionLink:
         self.version, self.program_bytes = welcome.version, welcome.program_bytes
         self.content_key: bytes = welcome.content_key
         self._outbox = outbox_for(welcome.version)
+        self.ending = Ending(self._outbox, self._expected, dialer)
         self.bulk = Bulk(
             self, self._session, self._outbox, self._expected, self._sending, self._tally, clock
         )
@@ -103,8 +103,7 @@ class SessionLink:
         Raises LeaseLost once the session is over.
         """
         origin = caller()
-        if self._fault is not None:
-            raise self._ended()
+        self.ending.check()
         if self._gather(op, origin, inline_bytes):
             self.send_posted()
         elif self._pump.parked:
@@ -118,7 +117,7 @@ class SessionLink:
         except (OverflowError, UnicodeEncodeError) as error:
             # Checked before, so a bug of ours, and what follows may count on it.
             self.end(LocalProtocolError(f"an op that cannot be coded: {error}"))
-            raise self._ended() from error
+            raise self.ending.error() from error
         return count >= batcher.ops_target or outbox.inline_bytes >= batcher.bytes_target
 
     def send_posted(self) -> None:
@@ -131,8 +130,7 @@ class SessionLink:
         """Queue an op that is answered by `answer`, in a reply's head."""
         expected = self._expected
         self.receive_until(expected.may_ask)
-        if self._fault is not None:
-            raise self._ended()
+        self.ending.check()
         expected.add(cookie, answer)
         if self._gather(op, answer.origin, inline_bytes):
             self.flush()
@@ -210,8 +208,8 @@ class SessionLink:
         else:
             self._meetings.met(self._send_gathered)
             turn.follow(done, timeout_s)
-            if self._fault and not done():
-                raise self._ended()
+            if not done():
+                self.ending.check()
             return
         turn.pause(AGE_MAX_S)
 
@@ -242,8 +240,7 @@ class SessionLink:
 
         Raises LinkLost if the time for replacing it is limited.
         """
-        if self._fault is not None:
-            raise self._ended()
+        self.ending.check()
         link = self._link
         self._sending.mend()
         try:
@@ -278,8 +275,7 @@ class SessionLink:
     # Sending (all need `_sending`) --------------------
     def may_send(self) -> bool:
         """Return whether there is credit, and no large answer is on its way."""
-        if self._fault is not None:
-            raise self._ended()
+        self.ending.check()
         return self._expected.large is None and self._session.has_credit()
 
     def _send_batch(self, receive: WhileBlocked = None) -> None:
@@ -324,8 +320,7 @@ class SessionLink:
         self._sending.within(lambda: self._replace(link))
 
     def _replace(self, link: Link) -> None:
-        if self._fault is not None:
-            raise self._ended()
+        self.ending.check()
         link.close()
         self._session.lose()
         try:
@@ -335,8 +330,7 @@ class SessionLink:
             self.bulk.on_another_link(fresh, self._dialer.round_trip_s, welcome.compression)
             # From here on `end` closes it; one that came while it was dialled did not.
             self._link = fresh
-            if self._fault is not None:
-                raise self._ended()
+            self.ending.check()
             with self._sending.whole(fresh):
                 for frame in self._session.join(welcome.received):
                     fresh.send(frame.head, frame.payloads, self.receive_now)
@@ -346,23 +340,16 @@ class SessionLink:
 
     def end(self, error: GonError) -> None:
         """End the session: every expected answer and every later op fails with `error`."""
-        if self._fault is None:
-            self._fault = error
-        self._outbox.ended = True
+        self.ending.begin(error)
         self._link.close()
         self.side_links.end()
-        self._dialer.borrowed = None
         self._expected.fail(error)
         self._pump.stop()
         self._turn.tell()
 
-    def _ended(self) -> GonError:
-        fault = self._fault or LeaseLost("the session is over")
-        return error_of(fault.code, fault.message)
-
     def _tick(self) -> bool:
         """Send what has waited, take what has come; return whether there was anything to do."""
-        if self._fault is not None:
+        if self.ending.is_here:
             return False
         gathered, waits = self._outbox.count, self._tally.all_waits
         program = self._attendance.look(self._outbox.first, gathered, waits)
@@ -384,7 +371,7 @@ class SessionLink:
         self._closed = True
         try:
             self._pump.stop()
-            if self._fault is None:
+            if not self.ending.is_here:
                 self._sending.hold(self._say_goodbye, CLOSE_S)
         except GonError:
             pass  # Whoever closes has nothing more to lose.

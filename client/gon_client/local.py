@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 
 from gon.device import Device as Contract
 from gon.errors import Unsupported
+from gon.forked import end_without_drivers, inherit
 from gon.personalities import GPU
 from gon_client.counts import NOTHING_CARRIED
 from gon_client.device import Device
@@ -27,6 +28,7 @@ def local(device: str = "", *, personalities: Sequence[str] = ()) -> Device:
         contract: Contract = entries[0].load()(device, personalities)
     except ImportError as error:
         raise Unsupported(f"no device backend can be loaded: {error}") from error
+    inherit(local, _leave_drivers)
     return Device(
         contract,
         where="this process",
@@ -35,3 +37,7 @@ def local(device: str = "", *, personalities: Sequence[str] = ()) -> Device:
         on_close=lambda: None,
         personality=personalities[0] if personalities else GPU,
     )
+
+
+def _leave_drivers(_: object) -> None:
+    end_without_drivers()

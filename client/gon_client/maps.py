@@ -57,7 +57,7 @@ def mapped(
     finally:
         array.buffer.maps -= 1
         view.flags.writeable = False
-        if write and memory is None:
+        if write and memory is None and not device.forsaken:
             _write_back(array, view, before, stream)
 
 

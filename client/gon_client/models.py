@@ -6,12 +6,13 @@ for. Must not know: the device, but that it compiles.
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from gon.forked import new_lock
 
 if TYPE_CHECKING:
     from gon import vision
@@ -29,7 +30,7 @@ class Models(ABC):
 
     _arrays: Runner | None = None
     # What is noted for a device is of one runner: threads that come first at once get the same.
-    _arrays_lock = threading.Lock()
+    _arrays_lock = new_lock()
 
     @abstractmethod
     def compile(

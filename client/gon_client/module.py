@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Kernel:
     """A function that launches run. Made by `Module.get_kernel`; `info` is its signature."""
 
-    __slots__ = ("__weakref__", "device", "handle", "info", "launcher", "queue", "takes")
+    __slots__ = ("__weakref__", "device", "handle", "info", "launcher", "takes")
 
     def __init__(self, device: Device, handle: Handle, info: KernelInfo) -> None:
         self.device = device
@@ -28,7 +28,6 @@ class Kernel:
         self.info = info
         # What a launch needs, found once.
         self.takes = takes_of(info, device)
-        self.queue = device.contract.launch
         self.launcher = None if device.express is None else Launcher(self, device.express)
 
     def __repr__(self) -> str:

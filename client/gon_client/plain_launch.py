@@ -42,7 +42,7 @@ def launch_plainly(stream: Stream, config: LaunchConfig, kernel: Kernel, *args: 
         capture.add_launch(kernel, config, args)
         return
     taken = tuple([take(arg) for take, arg in zip(takes, args, strict=True)])
-    kernel.queue(
+    kernel.device.contract.launch(
         stream.handle, kernel.handle, config.grid, config.block, config.shared_bytes, taken
     )
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from gon.clock import Clock
 from gon.errors import GonError, LinkLost, RemoteProtocolError
+from gon.forked import new_lock, new_rlock
 from gon.limits import HANDSHAKE_TIMEOUT_S
 from gon.side_limits import TELL_S
 from gon.transport.base import Link, Sides
@@ -136,7 +137,7 @@ class SideLinkKeeper:
         self._open_side = open_side
         self._clock = clock
         # Transfers of several threads and the pump use it.
-        self._width, self._width_lock = Width(), threading.Lock()
+        self._width, self._width_lock = Width(), new_lock()
         self._opening: Opening | None = None
         # How many the word that is on its way asks for; how many there are, broken ones (their
         # numbers) among them, and how many were ever added and have ever broken.
@@ -148,7 +149,7 @@ class SideLinkKeeper:
         self._moved_s = float("-inf")
         self._is_over = False
         # Held while payloads that are kept are copied here, or others are put in their place.
-        self.payloads = threading.RLock()
+        self.payloads = new_rlock()
 
     def __repr__(self) -> str:
         return f"SideLinkKeeper({self.alive} of {self.count} side links, {self._width!r})"

@@ -14,13 +14,12 @@ if TYPE_CHECKING:
 class Stream:
     """An ordered queue of work on a device. Made by `Device.create_stream`."""
 
-    __slots__ = ("__weakref__", "_closed", "_sync", "_sync_now", "device", "handle")
+    __slots__ = ("__weakref__", "_closed", "_sync_now", "device", "handle")
 
     def __init__(self, device: Device, handle: Handle) -> None:
         self.device = device
         self.handle = handle
         self._closed = False
-        self._sync = device.contract.sync
         self._sync_now = None if device.express is None else device.express.sync_now
 
     def __repr__(self) -> str:
@@ -38,7 +37,7 @@ class Stream:
         if timeout_s is None and self._sync_now is not None:
             self._sync_now(self.handle)
         else:
-            self._sync(self.handle).wait(timeout_s)
+            self.device.contract.sync(self.handle).wait(timeout_s)
 
     def record(self, event: Event | None = None) -> Event:
         """Let `event` (a new one if not given) happen when everything queued so far has."""

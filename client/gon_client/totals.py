@@ -31,6 +31,8 @@ def count_life(environ: Mapping[str, str], device: Device) -> None:
 
 
 def _keep(device: Device, path: Path) -> None:
+    if device.forsaken:
+        return  # its parent's to tell
     with suppress(OSError):  # who asked is gone
         path.write_bytes(msgspec.json.encode(device.counts()))
 

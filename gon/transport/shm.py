@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from gon.clock import SYSTEM_CLOCK, Clock
 from gon.errors import LinkLost, RemoteProtocolError
+from gon.forked import inherit
 from gon.limits import (
     BLOCKED_PAUSE_S,
     BLOCKED_SLICE_S,
@@ -81,7 +82,9 @@ class ShmLink:
         self._outgoing: list[memoryview] = []
         self._interlude = Interlude()
         self._why_lost = ""
-        self._close_lock = threading.Lock()
+        # Taken by who ends it, and never given back: nobody waits for that.
+        self._ending = threading.Lock()
+        inherit(self, ShmLink.forsake)
         self._frames_sent = self._frames_received = 0
         self._copied_sent = self._copied_received = 0
         self._blocking_waits = 0
@@ -318,13 +321,16 @@ class ShmLink:
         self._end_with("dropped")
 
     def _end_with(self, reason: str) -> None:
-        with self._close_lock:
-            if self._why_lost:
-                return
-            self._why_lost = reason
-            self.lane.over = True
-            self._data.close()
-            self._room.close()
+        self._why_lost = self._why_lost or reason
+        if not self._ending.acquire(blocking=False):
+            return
+        self.lane.over = True
+        self._data.close()
+        self._room.close()
+
+    def forsake(self) -> None:
+        """Be over in a child of fork: the memory is its parent's, as are the bells' connections."""
+        self._why_lost, self.lane.over = "made before fork", True
 
     def _lost(self, reason: str) -> LinkLost:
         """End the link; return what to raise. The first reason it ended for is the one to tell."""

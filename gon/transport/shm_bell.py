@@ -17,6 +17,7 @@ from functools import partial
 
 from gon.limits import SHM_SLEEP_S
 from gon.transport.keepalive import timeval
+from gon.transport.severing import sever_in_children
 
 _RING = b"\1"
 # Rings that are taken at once.
@@ -40,6 +41,7 @@ class Bell:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
+        sever_in_children(sock)
         self._fd = sock.fileno()
         self._fd_to_close = -1
         self._send, self._receive_into = sock.send, sock.recv_into

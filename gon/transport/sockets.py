@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from gon.clock import SYSTEM_CLOCK, Clock
 from gon.errors import ConfigError, HostUnreachable, InvalidArgument, LinkLost
 from gon.limits import ACCEPT_BACKLOG, CONNECT_TIMEOUT_S, HANDSHAKE_TIMEOUT_S
+from gon.transport.severing import sever_in_children
 from gon.transport.stream import StreamLink
 
 Address: TypeAlias = str | tuple[str, int] | tuple[int, int]
@@ -48,6 +49,7 @@ def connect_stream(uri: str, timeout_s: float = CONNECT_TIMEOUT_S) -> socket.soc
     except OSError as error:
         raise HostUnreachable(f"{uri}: {error.strerror or error}") from error
     sock.settimeout(None)
+    sever_in_children(sock)
     return sock
 
 

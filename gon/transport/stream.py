@@ -62,7 +62,8 @@ class StreamLink:
         self._outgoing: list[memoryview] = []
         self.interlude = Interlude()
         self._why_lost = ""
-        self._close_lock = threading.Lock()
+        # Taken by who ends it, and never given back: nobody waits for that.
+        self._ending = threading.Lock()
         self._receive_bound_s = self._send_bound_s = 0.0
         self._frames_sent = self._frames_received = 0
         self._bytes_sent = self._bytes_received = self._copied_received = 0
@@ -345,11 +346,10 @@ class StreamLink:
 
         What was read ahead is lost, so this is for a peer that sends nothing yet.
         """
-        with self._close_lock:
-            if not self._why_lost:
-                self._why_lost = "its socket was taken"
-                return self._socket
-        raise self._lost("")
+        if not self._ending.acquire(blocking=False):
+            raise self._lost("")
+        self._why_lost = "its socket was taken"
+        return self._socket
 
     def close(self) -> None:
         self._end_with("closed on this side")
@@ -360,16 +360,15 @@ class StreamLink:
             os.close(self._fd_to_close)
 
     def _end_with(self, reason: str) -> None:
-        with self._close_lock:
-            if self._why_lost:
-                return
-            self._why_lost = reason
-            # What has come already would still be read by it.
-            self.lane.bounded = False
-            with suppress(OSError):  # the peer was first
-                self._socket.shutdown(socket.SHUT_RDWR)
-            # None is left if the garbage collector has finalized the socket before its link.
-            self._fd_to_close = self._socket.detach()
+        self._why_lost = self._why_lost or reason
+        if not self._ending.acquire(blocking=False):
+            return
+        # What has come already would still be read by it.
+        self.lane.bounded = False
+        with suppress(OSError):  # the peer was first
+            self._socket.shutdown(socket.SHUT_RDWR)
+        # None is left if the garbage collector has finalized the socket before its link.
+        self._fd_to_close = self._socket.detach()
 
     def _lost(self, cause: OSError | str) -> LinkLost:
         """End the link; return what to raise. The first reason it ended for is the one to tell."""

@@ -15,6 +15,7 @@ from gon.errors import (
     LocalProtocolError,
     RemoteProtocolError,
 )
+from gon.forked import inherit
 from gon.limits import (
     FRAME_STALL_S,
     WAIT_SLICE_S,
@@ -68,6 +69,7 @@ class ZmqLink:
         # Why the link is over; and why it will be when all that has come is received.
         self._over = ""
         self._gone = ""
+        inherit(self, ZmqLink.forsake)
         self._frames_sent = self._frames_received = 0
         self._bytes_sent = self._bytes_received = 0
         self._blocking_waits = 0
@@ -320,6 +322,10 @@ class ZmqLink:
                 elif not heard:
                     port.cut(self._fd)
             port.wake_all()
+
+    def forsake(self) -> None:
+        """Be over in a child of fork: ZeroMQ's own threads are its parent's."""
+        self._over = "made before fork"
 
     def peer_left(self) -> None:
         """The connection has ended: what has come can still be received, then the link is lost."""

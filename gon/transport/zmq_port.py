@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import select
 import socket
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeAlias, cast
@@ -21,6 +20,7 @@ from typing import TypeAlias, cast
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
+from gon.forked import inherit, new_rlock
 from gon.limits import (
     HANDSHAKE_TIMEOUT_S,
     HEAD_BYTES_MAX,
@@ -80,8 +80,9 @@ class ZmqPort:
     """
 
     def __init__(self, kind: zmq.SocketType, endpoint: str) -> None:
-        self.lock = threading.RLock()
+        self.lock = new_rlock()
         self.closed = False
+        inherit(self, ZmqPort.forsake)
         self.socket: ZmqSocket = zmq.Context[ZmqSocket].instance().socket(kind)
         self.on_event: Callable[[zmq.Event, int], None] = _unheard
         options = {
@@ -179,6 +180,10 @@ class ZmqPort:
         self._monitor.close(0)
         self.socket.close()
         self.wake_all()
+
+    def forsake(self) -> None:
+        """Be closed in a child of fork."""
+        self.closed, self.on_event = True, _unheard
 
     def __del__(self) -> None:
         if hasattr(self, "sender"):

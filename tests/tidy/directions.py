@@ -20,6 +20,7 @@ ROOTS = (
     "gon.clock",
     "gon.addresses",
     "gon.native",
+    "gon.forked",
 )
 
 # package → our packages it may import; the first row that fits counts. Tests and benches may import
@@ -30,6 +31,7 @@ MAY_IMPORT: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("gon.mapped_limits", ("gon.limits",)),
     ("gon.errors", ("gon.limits",)),
     ("gon.clock", ("gon.limits",)),
+    ("gon.forked", ("gon.errors",)),
     ("gon.addresses", ("gon.errors", "gon.limits")),
     ("gon.model", ("gon.errors", "gon.limits")),
     ("gon.images", ("gon.model", "gon.errors")),

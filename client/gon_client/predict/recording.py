@@ -49,6 +49,7 @@ class Recording:
         self, device: Device, clock: Clock = SYSTEM_CLOCK, events_max: int = TRACE_EVENTS_MAX
     ) -> None:
         """Measure the way, then begin. Raises Unsupported, InvalidArgument, what a sync raises."""
+        device.check_ours()
         if device.lead is None:
             raise Unsupported("a device in this process has no link that could be recorded")
         self._lead = device.lead
@@ -146,7 +147,7 @@ def record_life(environ: Mapping[str, str], device: Device) -> None:
         return
     path = _path_in(Path(named))
     if path is not None:
-        atexit.register(_keep, Recording(device), path)
+        atexit.register(_keep, device, Recording(device), path)
 
 
 def _path_in(directory: Path) -> Path | None:
@@ -163,8 +164,10 @@ def _path_in(directory: Path) -> Path | None:
     return None
 
 
-def _keep(recording: Recording, path: Path) -> None:
+def _keep(device: Device, recording: Recording, path: Path) -> None:
     """Write a trace at the program's end, if whoever asked for it is still there."""
+    if device.forsaken:
+        return  # its parent's to tell
     with suppress(OSError):
         recording.trace.save(path)
 

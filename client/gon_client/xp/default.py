@@ -7,12 +7,12 @@ needed and kept until the process ends
 from __future__ import annotations
 
 import os
-import threading
 from types import TracebackType
 from typing import Self
 
 from gon.array_program import ARRAY_FORMAT
 from gon.errors import BadHandle
+from gon.forked import new_lock
 from gon_client.device import Device
 from gon_client.leased import Leased
 from gon_client.reserved import LEASE_VARIABLE
@@ -26,7 +26,7 @@ class Default:
     def __init__(self) -> None:
         self._chosen: Device | None = None
         self._leased: Leased | None = None
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def __repr__(self) -> str:
         return f"Default({self._chosen or self._leased!r})"

@@ -14,7 +14,6 @@ ARRAY_PROGRAMS_MAX. What threads note and post is one thread's at a time.
 from __future__ import annotations
 
 import math
-import threading
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -31,6 +30,7 @@ from gon.array_ops import AnyOperation
 from gon.array_program import ARRAY_FORMAT, FUNCTION, encode
 from gon.array_rules import Dtype, Shape, Spec, result_of
 from gon.errors import GonError, InvalidArgument, Unsupported
+from gon.forked import new_rlock
 from gon.model import LaunchConfig
 from gon_client.array import DeviceArray
 from gon_client.buffer import HostArray
@@ -64,7 +64,7 @@ class Runner:
                 "whose memory is its host's, as a gpu or apu (gon.local(personalities=('gpu',)))"
             )
         self.device = device
-        self._lock = threading.RLock()
+        self._lock = new_rlock()
         self._programs: dict[object, Kernel] = {}
         self._configuration = device.configuration
         # What was posted, may fail, and nobody has waited for, with what made it; and where.
@@ -83,6 +83,7 @@ class Runner:
 
     def made(self, operation: AnyOperation, operands: Sequence[Operand], spec: Spec) -> Storage:
         """Return what an operation will give, which is known to be that."""
+        self.device.check_ours()
         storages = [value for value, _ in operands if isinstance(value, Storage)]
         with self._lock:
             weight, between_bytes = cost_of(operands)

@@ -43,7 +43,9 @@ class _Plain:
     def queue(self) -> None:
         function, shape = self._kernel.function, self._shape
         args = self._kernel.ready or ()
-        function.queue(self._queue.stream.handle, function.handle, shape.size, shape.block, 0, args)
+        function.device.contract.launch(
+            self._queue.stream.handle, function.handle, shape.size, shape.block, 0, args
+        )
 
     def queue_noted(self, event: int, /) -> PendingTimes:
         assert self._queue.meter is not None

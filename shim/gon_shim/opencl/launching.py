@@ -72,7 +72,9 @@ def _launch(queue: Queue, kernel: Kernel, shape: Range, args: tuple[LaunchArg, .
     if shape is _NOTHING:
         return
     if shape.offset is None and 0 not in args:
-        function.queue(stream.handle, function.handle, shape.size, shape.block, 0, args)
+        function.device.contract.launch(
+            stream.handle, function.handle, shape.size, shape.block, 0, args
+        )
         return
     contract = stream.device.contract
     if not isinstance(contract, Ranged):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from types import TracebackType
 from typing import Self
 
@@ -38,8 +37,6 @@ def is_initialized() -> bool:
 
 def is_available() -> bool:
     """Say whether there is a unit: one is leased if none is yet."""
-    if _is_in_bad_fork():
-        return False
     try:
         DEFAULT.device.arrays  # noqa: B018 - that there is one, and it takes them
     except GonError:
@@ -96,8 +93,6 @@ def set_rng_state(new_state: Tensor, device: object = None) -> None:
     STREAM.restore(new_state)
 
 
-def _is_in_bad_fork() -> bool:
-    return os.getpid() != _PROCESS
-
-
-_PROCESS = os.getpid()
+def _is_in_bad_fork() -> bool:  # pyright: ignore[reportUnusedFunction] - PyTorch's name
+    """Say whether the device is of no use to a child: it leases a unit of its own."""
+    return False

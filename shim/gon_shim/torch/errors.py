@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch.utils import _pytree as pytree
 
-from gon.errors import BadHandle, GonError, InvalidArgument, LimitExceeded, OutOfMemory, Unsupported
+from gon.errors import GonError, InvalidArgument, LimitExceeded, OutOfMemory, Unsupported
 
 
 class UnsupportedByDevice(Unsupported, NotImplementedError):
@@ -24,10 +24,6 @@ class OutOfRange(InvalidArgument, IndexError):
 
 class OutOfDeviceMemory(OutOfMemory, torch.OutOfMemoryError):
     """The lease's memory is used up."""
-
-
-class Forked(BadHandle, RuntimeError):
-    """A child of a process that has the device: it has none of its connection's threads."""
 
 
 class TooLarge(LimitExceeded, RuntimeError):

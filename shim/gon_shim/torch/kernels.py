@@ -11,7 +11,6 @@ write are made here, by their schemas. Rules: a kernel that fails says it as PyT
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import wraps
 from typing import Final, TypeAlias, TypeVar, cast
@@ -24,14 +23,13 @@ from gon_client.xp.array import Array
 from gon_shim.torch import edge
 from gon_shim.torch.dtypes import numpy_of, torch_of
 from gon_shim.torch.edge import Called, Overload
-from gon_shim.torch.errors import Forked, Mixed, as_expected, raise_by_meta
+from gon_shim.torch.errors import Mixed, as_expected, raise_by_meta
 from gon_shim.torch.storage import cast_to, tensor_of, write
 
 Made: TypeAlias = "Array | Tensor | tuple[Array | Tensor | None, ...] | None"
 Kernel = TypeVar("Kernel", bound=Callable[..., Made])
 Direct = TypeVar("Direct", bound=Called)
 
-_PROCESS: Final = os.getpid()
 
 # By the full name of an operation: what returns arrays, and what is called as it stands.
 KERNELS: Final[dict[str, Callable[..., Made]]] = {}
@@ -82,8 +80,6 @@ def _guarded(operation: Overload | None, called: Called) -> Called:
 
     @wraps(called)
     def guarded(*args: object, **named: object) -> object:
-        if os.getpid() != _PROCESS:
-            raise Forked("gon cannot be used in a process that was forked off: spawn it instead")
         try:
             return called(*args, **named)
         except GonError as error:

@@ -7,7 +7,6 @@ on no link, and on no other program. Both travel as numbers.
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Sequence
 from typing import Literal
 
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from gon.array_ops import Cumulate, Draw
 from gon.array_rules import element_of
+from gon.forked import new_lock
 from gon_client.xp.array import Array, apply
 from gon_client.xp.views import View, whole
 from gon_shim.torch import edge
@@ -35,7 +35,7 @@ class Stream:
     """Which seed it is, and where in its stream."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self.seed = torch.initial_seed() & _SEED_MASK
         self.place = 0
 
