@@ -21,9 +21,8 @@ is held is bounded: beyond that it is waited for. Must not know: links, sessions
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Protocol
 
 from gon.clock import SYSTEM_CLOCK, Clock
 from gon.device import HostDevice, Pending
@@ -35,7 +34,7 @@ from gon.wire.ops import AnyOp
 from gon.wire.waiter_ops import NoteWaiters
 from gon_server.aside import EngineThread, RunsAside
 from gon_server.failures import NO_STREAM
-from gon_server.footprint import Key, Noun
+from gon_server.footprint import Noun
 from gon_server.limits import (
     HELD_BYTES_MAX,
     HELD_MAX,
@@ -49,36 +48,8 @@ from gon_server.line import Held, Order, Payload, Whole
 from gon_server.ordering import Ordering
 from gon_server.paces import Paces
 from gon_server.reaching import name_of, poisoned_elsewhere
+from gon_server.running import Runs
 from gon_server.waits import ALL, STANDS, lane_of, pending_of, size_of
-
-
-class Runs(Protocol):
-    """Who runs ops, and has the book of what failed."""
-
-    @property
-    def poison(self) -> Mapping[Key, Failure]: ...
-
-    def run_op(self, op: AnyOp, number: int) -> Reply | None:
-        """Run an op, or skip it; return its answer."""
-        ...
-
-    def fail(self, op: AnyOp, failure: Failure) -> Reply | None:
-        """Let an op have failed; return its answer."""
-        ...
-
-    def skips(self, op: AnyOp) -> bool:
-        """Return whether an op is to be skipped."""
-        ...
-
-    def report_all(self, before: int, stream: int | None = None) -> Failure | None:
-        """Return the first failure of ops before this number, on all streams, or on one, or on
-        NO_STREAM, that no wait has told; all of them count as told.
-        """
-        ...
-
-    def take_upload(self, op: ops.Write | ops.WritePart, number: int, data: Payload) -> None:
-        """Run an upload whose bytes are here."""
-        ...
 
 
 class Holding:
@@ -239,7 +210,6 @@ class Holding:
         """Hold a wait for all streams: a part for each, in the order of that stream."""
         streams = self._ordering.streams()
         whole = Whole(len(streams), self._now_s(), [None] * len(streams))
-        whole.told.append(self._runs.report_all(number, NO_STREAM))
         for place, stream in enumerate(streams):
             order = Order(alone=frozenset({(Noun.STREAM, stream)}))
             part = Held(op, number, order, whole=whole, place=place, stream=stream)
@@ -277,16 +247,16 @@ class Holding:
         op = held.op
         held.since_s = self._now_s()
         pending: Pending | None = None
+        if self._is_skipped(held):
+            return self._done(held)
         if held.whole is not None or held.aside:
             assert isinstance(op, ops.SyncAll | ops.Launch), "others are no parts, nor functions"
             stream = held.stream if isinstance(op, ops.SyncAll) else op.stream
             if held.whole is not None:
                 held.whole.told.append(self._runs.report_all(held.number, stream))
             try:
+                # Even if it is over: those that began before hear of their stream first.
                 pending = self._device.sync(Handle(stream))
-                if pending.done():
-                    pending.wait()
-                    return self._done(held)
             except GonError as error:
                 return self._done(held, error)
         elif (held.data is not None or lane_of(op) is not None) and self._may_hold():
@@ -306,7 +276,8 @@ class Holding:
         assert held.pending is not None, "it has begun"
         self.held.remove(held)
         error: GonError | None = None
-        if held.aside or held.whole is not None or isinstance(held.op, STANDS):
+        waits = held.aside or held.whole is not None or isinstance(held.op, STANDS)
+        if waits and not self._is_skipped(held):
             try:
                 held.pending.wait()
             except GonError as failed:
@@ -332,7 +303,7 @@ class Holding:
             reply = self._part_over(held, held.whole, error)
         elif error is not None:
             reply = self._runs.fail(op, Failure.of(error, name_of(op), number))
-        elif held.aside and not held.called and not self._runs.skips(op):
+        elif held.aside and not held.called and not self._is_skipped(held):
             self._call(held)
             return []
         elif held.called:
@@ -353,6 +324,10 @@ class Holding:
         self._held_bytes -= held.size_bytes
         return self.line.remove(held)
 
+    def _is_skipped(self, held: Held) -> bool:
+        """Return whether a function that has not begun to run never will."""
+        return held.aside and not held.called and self._runs.skips(held.op)
+
     def _part_over(self, held: Held, whole: Whole, error: GonError | None) -> Reply | None:
         """Note what a stream's part of a wait for all has met; answer with the last one."""
         whole.errors[held.place] = error
@@ -365,6 +340,7 @@ class Holding:
         failed = next((each for each in whole.errors if each is not None), None)
         if failed is not None:
             return self._runs.fail(op, Failure.of(failed, name_of(op), number))
+        whole.told.append(self._runs.report_all(number, NO_STREAM))
         told = [each for each in whole.told if each is not None]
         first = min(told, key=lambda failure: failure.number) if told else None
         return Reply(op.reply, failure=first)

@@ -177,11 +177,7 @@ class Simulation:
         self._refusals = 3 if cuts else 0
         self._anteroom = Anteroom()
         self._conversation = Conversation(
-            device,
-            QUOTA_BYTES,
-            anteroom=self._anteroom,
-            pages=pages,
-            program_bytes=program_bytes,
+            device, QUOTA_BYTES, None, None, self._anteroom, program_bytes, pages
         )
         self._next: LockstepLink | None = None
         self._current: LockstepLink | None = None
