@@ -105,10 +105,9 @@ class ElasticUnit(GraphLoop):
             self._programs = EnginePrograms(self.memory_of)
             base.watch(self._forget_memory)
             if below is not None:
-                self._elastic_port = ElasticPort(
+                self.port = self._elastic_port = ElasticPort(
                     below, self._programs.kernels, self.memory_of, self.paces.slow
                 )
-                self.port = self._elastic_port
         else:
             # The device's port knows nothing of functions, and leaves them to this.
             self.memory_of = self._no_memory_of
