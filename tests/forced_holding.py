@@ -20,6 +20,6 @@ def force_holding(monkeypatch: pytest.MonkeyPatch) -> list[Holding]:
         made.append(self)
 
     monkeypatch.setattr(Holding, "__init__", begin_told)
-    monkeypatch.setattr("gon_server.holding.SLOW_WAIT_S", 0.0)
+    monkeypatch.setattr("gon_server.paces.SLOW_WAIT_S", 0.0)
     monkeypatch.setattr("gon_server.holding.WAITERS_S", math.inf)
     return made

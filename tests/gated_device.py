@@ -66,5 +66,8 @@ class GatedDevice(SimDevice):
         pending = super().sync(stream)
         return Gated(pending, self) if stream == GATED else pending
 
+    def sync_all(self) -> Pending:
+        return Gated(super().sync_all(), self)
+
     def sync_event(self, event: Handle) -> Pending:
         return Gated(super().sync_event(event), self)

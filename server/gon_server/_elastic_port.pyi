@@ -10,5 +10,6 @@ class ElasticPort(Port):
         base: Port,
         functions: Mapping[int, EngineKernel],
         memory_of: Callable[[Handle], memoryview],
+        slow: set[int],
     ) -> None: ...
     def forget(self) -> None: ...

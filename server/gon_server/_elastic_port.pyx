@@ -16,12 +16,14 @@ from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memset
 
 from gon.errors import GonError
 
 from gon._port cimport Port
+from gon.transport._lane cimport now_ns
+from gon_server.limits import SLOW_WAIT_S
 from gon.wire.packing cimport take_array, take_bytes, take_number
 
 cdef enum:
@@ -33,6 +35,9 @@ cdef enum:
 
 # A function is run once: a grid and a block of 1 × 1 × 1, and no shared bytes.
 cdef const uint8_t* _ONCE = b"\x93\x01\x01\x01\x93\x01\x01\x01\x00"
+
+
+cdef int64_t _SLOW_NS = int(SLOW_WAIT_S * 1e9)
 
 
 cdef struct Given:
@@ -92,11 +97,14 @@ cdef class ElasticPort(Port):
     cdef Port _base
     cdef object _functions
     cdef object _memory_of
+    # Functions whose last run took long: who launches those decides where they run.
+    cdef set _slow
     # The last launch of each function.
     cdef dict _latest
 
-    def __init__(self, Port base not None, functions, memory_of):
+    def __init__(self, Port base not None, functions, memory_of, set slow not None):
         self._base = base
+        self._slow = slow
         self._functions = functions
         self._memory_of = memory_of
         self._latest = {}
@@ -117,11 +125,13 @@ cdef class ElasticPort(Port):
         cdef Py_ssize_t coded = size - config_at
         if function == NULL:
             return self._base.launch(stream, kernel, op, config_at, size)
+        if self._slow and handle in self._slow:
+            return 0
         found = PyDict_GetItemWithError(self._latest, handle)
         if found != NULL:
             latest = <Latest>found
             if latest.is_like(op + config_at, coded):
-                return self._base.sync(stream) and self._run(latest, op + config_at)
+                return self._base.sync(stream) and self._run(handle, latest, op + config_at)
         if size < config_at + _CONFIG_BYTES or memcmp(op + config_at, _ONCE, _CONFIG_BYTES):
             return 0
         latest = Latest.__new__(Latest)
@@ -137,10 +147,11 @@ cdef class ElasticPort(Port):
         if len(self._latest) >= _LATEST_MAX:
             self._latest.clear()
         self._latest[handle] = latest
-        return self._run(latest, op + config_at)
+        return self._run(handle, latest, op + config_at)
 
-    cdef int _run(self, Latest latest, const uint8_t* op) except -1:
+    cdef int _run(self, object kernel, Latest latest, const uint8_t* op) except -1:
         """Run what is bound on what is the launch's own; 0 if that finds no memory."""
+        cdef int64_t began_ns = now_ns()
         run = latest.run
         try:
             if latest.given_count:
@@ -149,6 +160,8 @@ cdef class ElasticPort(Port):
                 run()
         except MemoryError:
             return 0
+        if now_ns() - began_ns >= _SLOW_NS:
+            self._slow.add(kernel)
         return 1
 
     cdef object _places(

@@ -29,6 +29,7 @@ from gon._port cimport Port
 from gon.transport._lane cimport Lane, now_ns
 from gon_server._replay cimport replay
 from gon_server.limits import SLOW_WAIT_S
+from gon_server.line import WIDE
 from gon.wire._ledger cimport HEADER_BYTES, Ledger, header_field, put_header
 from gon.wire._repeats cimport Unfolds
 from gon.wire.packing cimport (
@@ -84,6 +85,7 @@ cdef uint64_t _INLINE_BYTES = INLINE_BYTES_MAX
 # What takes longer to send says something of the link.
 cdef int64_t _BLOCKED_NS = int(BLOCKED_S * 1e9)
 cdef uint64_t _OP_NUMBER = OP_NUMBER_MAX
+cdef object _WIDE = WIDE
 cdef int64_t _SLOW_NS = int(SLOW_WAIT_S * 1e9)
 cdef object _decode_op = msgspec.msgpack.Decoder(_ops.AnyOp).decode
 cdef object _Write = _ops.Write
@@ -178,7 +180,7 @@ cdef class Express:
     cdef int _answers
     cdef list _replies
     cdef dict _poison
-    # What waits long, and what is held for it (gon_server.holding).
+    # What waits long, what is held for it, and the streams of what is in line (gon_server.holding).
     cdef object _holding
     cdef list _held
     cdef set _slow
@@ -303,6 +305,8 @@ cdef class Express:
             return False
         if not 0 < first <= _OP_NUMBER or length <= _INLINE_BYTES:
             return False
+        if self._slow and stream in self._slow:
+            return False  # it may have to be held
         memory = self._port.window(stream, buffer, offset, length, True)
         if memory == NULL:
             return False
@@ -529,7 +533,7 @@ cdef class Express:
                     clean = self._clean()
                     continue
             elif step.tag == _TAG_FREE:
-                # A read that is held may be of this buffer.
+                # What is held may be of this buffer.
                 if clean and not self._reading and index + 1 < count and self._renew(step):
                     index += 1
                     continue
@@ -556,7 +560,7 @@ cdef class Express:
             return bool(self._held) or bool(self._slow)
         if step.tag == _TAG_NOTE and self._reading:
             return True  # a question that is held may be for its event
-        if self._reading and step.stream in self._reading:
+        if self._reading and (step.stream in self._reading or _WIDE in self._reading):
             return True
         return (
             bool(self._slow) and (step.tag == _TAG_SYNC or step.tag == _TAG_READ)

@@ -47,6 +47,7 @@ from gon_server.anteroom import Anteroom
 from gon_server.downloads import Downloads
 from gon_server.executor import Executor
 from gon_server.lease_modules import LoadModule
+from gon_server.line import Payload
 from gon_server.overwriting import Parts
 from gon_server.pages import Pages
 from gon_server.recalling import Contents
@@ -299,8 +300,11 @@ class Conversation:
         if head.sizes:
             first = batch.ops[0]
             assert isinstance(first, ops.Write | ops.WritePart), "decode_batch admits no others"
-            executor.holding.make_way(first)
-            self._upload(link, first, batch.first, head.sizes[0])
+            if executor.holding.takes(first):
+                data = self._received(link, first, head.sizes[0])
+                executor.holding.take(first, batch.first, data)
+            else:
+                self._upload(link, first, batch.first, head.sizes[0])
         replies = executor.run(batch, skip=len(head.sizes))
         if replies and replies[-1].size_bytes:
             replies.pop()
@@ -316,9 +320,7 @@ class Conversation:
         executor, plain = self._executor, None
         if payload_bytes < op.size_bytes:
             # Expanded beside their place: nothing is written of what cannot be.
-            payload = bytearray(payload_bytes)
-            link.receive_into(memoryview(payload))
-            plain = expand(payload, op.size_bytes)
+            plain = self._received(link, op, payload_bytes)
         target = executor.begin_write(op, number)
         try:
             if target is not None and plain is not None:
@@ -329,6 +331,13 @@ class Conversation:
                 drop_payload(link, payload_bytes)
         finally:
             executor.end_window()
+
+    @staticmethod
+    def _received(link: Link, op: ops.Write | ops.WritePart, payload_bytes: int) -> Payload:
+        """Receive the bytes of an upload beside their place."""
+        payload = bytearray(payload_bytes)
+        link.receive_into(memoryview(payload))
+        return payload if payload_bytes == op.size_bytes else expand(payload, op.size_bytes)
 
     def answer(self, link: Link, replies: list[Reply]) -> None:
         """Send the replies to a batch that has taken effect."""

@@ -9,7 +9,8 @@ Buffers, streams and events are the device's below, whatever the personality is;
 of one. A function has run when its launch returns, behind all that was queued on its stream: so
 order, events and failures are what they are for kernels.
 
-Rules: one thread at a time uses a unit, as any device. What a personality does not admit is refused
+Rules: one thread at a time uses a unit, as any device; but functions may run in another thread, one
+at a time (gon_server.aside). What a personality does not admit is refused
 at loading. A change that fails changes nothing.
 Must not know: leases, links, gond.
 """
@@ -49,6 +50,7 @@ from gon_server.engines.choice import EngineRules, asked_engine
 from gon_server.engines.programs import EnginePrograms, telling_memory
 from gon_server.engines.shelf import Shelf
 from gon_server.engines.signature import written
+from gon_server.paces import Paces
 from gon_server.staging import HostCopies
 
 if TYPE_CHECKING or NATIVE:
@@ -88,6 +90,8 @@ class ElasticUnit(GraphLoop):
         self._may_be = {each.name: each for each in personalities}
         self._is = personalities[0]
         self.configuration = Configuration(self._is.name)
+        # Which functions take long, and so are to run aside.
+        self.paces = Paces()
         # Told what the unit has become.
         self.changed: Callable[[str], None] = lambda _personality: None
         self.info = _with_formats(base.info, personalities, shelf.rules)
@@ -102,8 +106,9 @@ class ElasticUnit(GraphLoop):
             self._programs = EnginePrograms(self.memory_of)
             base.watch(self._forget_memory)
             if below is not None:
-                self._elastic_port = ElasticPort(below, self._programs.kernels, self.memory_of)
-                self.port = self._elastic_port
+                self.port = self._elastic_port = ElasticPort(
+                    below, self._programs.kernels, self.memory_of, self.paces.slow
+                )
         else:
             # The device's port knows nothing of functions, and leaves them to this.
             self.memory_of = self._no_memory_of
@@ -234,6 +239,7 @@ class ElasticUnit(GraphLoop):
         if kernel in self._functions:
             self._forget_launches()
             self._programs.close_kernel(kernel)
+            self.paces.forget(kernel)
         elif kernel in self._gone_kernels:
             self._gone_kernels.remove(kernel)
         else:
@@ -254,7 +260,9 @@ class ElasticUnit(GraphLoop):
             self._sync(stream).wait()
             if self._copies is not None:
                 self._copies.stream = stream
+            began_s = self._clock.now_s()
             self._programs.run(function, grid, block, shared_bytes, args)
+            self.paces.took(kernel, self._clock.now_s() - began_s)
         elif kernel in self._gone_kernels:
             raise Unsupported(
                 f"the kernel's module was unloaded when the unit became a {self._is.name}: "
@@ -262,6 +270,14 @@ class ElasticUnit(GraphLoop):
             )
         else:
             self._launch_kernel(stream, kernel, grid, block, shared_bytes, args)
+
+    def is_aside(self, kernel: int) -> bool:
+        return self._copies is None and kernel in self._functions
+
+    def call(
+        self, kernel: Handle, grid: Dim3, block: Dim3, shared_bytes: int, args: Sequence[LaunchArg]
+    ) -> None:
+        self._programs.run(self._functions[kernel], grid, block, shared_bytes, args)
 
     def launch_range(
         self,
@@ -327,6 +343,8 @@ class ElasticUnit(GraphLoop):
         """Unload every program; their handles stay the caller's, until he closes them."""
         self._gone_kernels |= self._kernels | set(self._functions)
         self._gone_modules |= self._modules | set(self._programs.modules)
+        for function in self._functions:
+            self.paces.forget(function)
         self._forget_launches()
         self._programs.clear()
         if self._copies is not None:

@@ -3,10 +3,11 @@
 A posted op that fails poisons its stream and what it should have written; what touches something
 poisoned is skipped, not run, and passes the first failure on. A wait on a poisoned stream or event
 answers with that failure and clears the stream; a buffer stays poisoned until it is wholly
-overwritten or freed; a wait for all streams also reports failures that nothing has waited for.
+overwritten or freed; a wait for all streams also reports failures that nothing has waited for
+(gon_server.failures).
 
-Rules: only handles that were created carry poison, so it is bounded as they are. The memory quota
-is counted here, on the only way to the device. Must not know: links, sessions, frames.
+Rules: the memory quota is counted here, on the only way to the device. Must not know: links,
+sessions, frames.
 """
 
 from __future__ import annotations
@@ -14,20 +15,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import cast
 
+from gon.clock import SYSTEM_CLOCK, Clock
 from gon.device import Bounded, HostDevice, Pending
 from gon.errors import GonError, InvalidArgument, RemoteProtocolError
-from gon.limits import INLINE_BYTES_MAX, POISONED_MAX
-from gon.model import DEFAULT_STREAM, Dim3, Handle, LaunchArg
+from gon.limits import INLINE_BYTES_MAX
+from gon.model import Dim3, Handle, LaunchArg
 from gon.wire import image_ops, ops, timing_ops
 from gon.wire.batch import Batch, Failure, Reply, Sent, encode
 from gon.wire.ops import AnyOp
+from gon_server.aside import RunsAside
 from gon_server.besides import run_besides
+from gon_server.failures import Failures
 from gon_server.footprint import AnyLaunch, Footprint, Key, Noun, footprint
 from gon_server.holding import Holding
 from gon_server.imaging import image_formats, make_image
 from gon_server.lease_modules import LeaseModules, LoadModule
+from gon_server.line import Payload
 from gon_server.making import make_or_forget
-from gon_server.overwriting import Overwriting
+from gon_server.ordering import Ordering
 from gon_server.pins import Pins
 from gon_server.quota import Quota
 from gon_server.reaching import name_of, poisoned_elsewhere, reached, unreached
@@ -37,9 +42,6 @@ from gon_server.timing import command_times
 
 # The ops of a hot loop; a module's name is found quicker than an attribute of one.
 _LAUNCH, _SYNC, _ALLOCATE, _FREE = ops.Launch, ops.Sync, ops.Allocate, ops.Free
-_DEFAULT: Key = (Noun.STREAM, DEFAULT_STREAM)
-# What a wait reports on is usable again; buffers and kernels are not.
-_WAITED_FOR = (Noun.STREAM, Noun.EVENT)
 
 
 class Executor:
@@ -54,6 +56,7 @@ class Executor:
         load: LoadModule | None = None,
         contents: Contents | None = None,
         program_bytes: int = 0,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._device = device
         self._recalling = Recalling(device, contents)
@@ -67,12 +70,13 @@ class Executor:
         self._modules = LeaseModules(device, load or device.load, self.quota, program_bytes)
         if isinstance(device, Bounded):
             device.bound_memory(memory_bytes)
-        self._live: set[Key] = {_DEFAULT}
-        self._poison: dict[Key, Failure] = {}
-        self._unreported: dict[int, Failure] = {}
-        self._overwriting = Overwriting()
+        self._failures = Failures()
+        self._live, self._poison = self._failures.live, self._failures.poison
         self.pins = Pins()
-        self.holding = Holding(device, self.run_op, self.fail, self._poison)
+        is_function = device.is_aside if isinstance(device, RunsAside) else _is_none
+        graphs = self.replaying.graphs
+        ordering = Ordering(self._footprint, self._live, self.quota, graphs, is_function)
+        self.holding = Holding(device, self, ordering, clock)
         self._window_of: Handle | None = None
         self._upload: tuple[ops.Write | ops.WritePart, int] | None = None
 
@@ -102,7 +106,7 @@ class Executor:
                 self._replay(op, number)
                 return None
             if self._poison:
-                return self._guarded(op)
+                return self._guarded(op, number)
             if type(op) is _LAUNCH:
                 self._launch(op.stream, op.kernel, op.grid, op.block, op.shared_bytes, op.args)
                 return None
@@ -112,7 +116,7 @@ class Executor:
             if type(op) is _ALLOCATE or type(op) is _FREE:
                 self._make_or_free(op)
                 return None
-            return self._step(op)
+            return self._step(op, number)
         except GonError as error:
             return self.fail(op, Failure.of(error, name_of(op), number))
 
@@ -121,7 +125,7 @@ class Executor:
         touched = self._footprint(op)
         failure = None if clean else self._poison.get(touched.reads[1])
         if failure is not None:  # the graph could not be made
-            self._skip(touched, failure)
+            self._failures.skip(touched, failure)
         else:
             self.replaying.run(op, number, clean=clean)
 
@@ -139,12 +143,12 @@ class Executor:
         try:
             if self._poison:
                 touched = self._footprint(op)
-                failure = self._poisoned_by(touched)
+                failure = self._failures.of(touched)
                 if failure is not None:
-                    self._skip(touched, failure)
+                    self._failures.skip(touched, failure)
                     return None
-                if touched.cleans and self._overwriting.completes(op):
-                    self._clean(touched)
+                if touched.cleans and self._failures.overwriting.completes(op):
+                    self._failures.clean(touched)
             stream = Handle(op.stream)
             view = self._device.host_window(
                 stream, Handle(op.buffer), op.offset, op.size_bytes, write=True
@@ -155,6 +159,15 @@ class Executor:
         self._window_of = stream
         self._upload = op, number
         return view
+
+    def take_upload(self, op: ops.Write | ops.WritePart, number: int, data: Payload) -> None:
+        """Run an upload whose bytes are here."""
+        try:
+            target = self.begin_write(op, number)
+            if target is not None:
+                target[:] = data
+        finally:
+            self.end_window()
 
     def begin_read(self, op: ops.Read, at: int, size_bytes: int) -> memoryview:
         """Return the bytes of a read from its byte `at` on. Raises what the device raises.
@@ -184,7 +197,7 @@ class Executor:
                 self.fail(upload[0], Failure.of(error, "Write", upload[1]))
 
     # Ops --------------------
-    def _step(self, op: AnyOp) -> Reply | None:
+    def _step(self, op: AnyOp, number: int) -> Reply | None:
         """Run one op."""
         device = self._device
         match op:
@@ -210,7 +223,7 @@ class Executor:
                 device.wait_event(Handle(op.stream), Handle(op.event))
             case ops.SyncAll():
                 device.sync_all().wait()
-                return Reply(op.reply, failure=self._report_all())
+                return Reply(op.reply, failure=self.report_all(number))
             case ops.SyncEvent():
                 device.sync_event(Handle(op.event)).wait()
                 return Reply(op.reply)
@@ -289,19 +302,19 @@ class Executor:
         return Reply(op.reply, data)
 
     # Failures --------------------
-    def _guarded(self, op: AnyOp) -> Reply | None:
+    def _guarded(self, op: AnyOp, number: int) -> Reply | None:
         """Run or skip an op while something is poisoned."""
         touched = self._footprint(op)
-        failure = self._poisoned_by(touched)
+        failure = self._failures.of(touched)
         match op:
             case ops.SyncAll() | ops.Reach():
-                return self._step(op)
+                return self._step(op, number)
             case ops.Sync() | ops.SyncEvent():
                 # The work queued before the failure is waited for all the same.
                 if failure is None:
-                    return poisoned_elsewhere(self._step(op))
+                    return poisoned_elsewhere(self._step(op, number))
                 if touched.reads[0] in self._live:
-                    self._step(op)
+                    self._step(op, number)
                 return self._report(op.reply, touched, failure)
             case (
                 ops.Read() | ops.Elapsed() | timing_ops.TimesQuestion() | ops.LoadUploaded()
@@ -310,27 +323,26 @@ class Executor:
                 return self._report(op.reply, touched, failure)
             case ops.Recall():
                 if failure is not None:
-                    self._skip(touched, failure)
+                    self._failures.skip(touched, failure)
                     return recall_failed(op)
-                reply = self._step(op)
+                reply = self._step(op, number)
                 if reply == recalled(op):
-                    self._clean(touched)
+                    self._failures.clean(touched)
                 return reply
             case (
                 ops.Free() | ops.CloseStream() | ops.CloseEvent() | ops.CloseKernel()
                 | ops.CloseGraph()
             ):  # fmt: skip
                 # What was never made, because making it failed, is forgotten without a word.
-                poisoned = [self._poison.pop(key, None) for key in touched.forgets]
-                if any(poisoned) and self._live.isdisjoint(touched.forgets):
+                if self._failures.forget(touched):
                     return None
             case _:
                 pass
         if failure is not None:
-            self._skip(touched, failure)
+            self._failures.skip(touched, failure)
             return None
-        reply = self._step(op)
-        self._clean(touched)
+        reply = self._step(op, number)
+        self._failures.clean(touched)
         return reply
 
     def fail(self, op: AnyOp, failure: Failure) -> Reply | None:
@@ -343,9 +355,7 @@ class Executor:
         elif (reply := getattr(op, "reply", None)) is not None:
             return Reply(reply, failure=failure)
         touched = self._footprint(op)
-        if len(self._unreported) < POISONED_MAX:
-            self._unreported[failure.number] = failure
-        self._spread(touched, failure)
+        self._failures.add(touched, failure)
         return answer
 
     def _footprint(self, op: AnyOp) -> Footprint:
@@ -356,44 +366,21 @@ class Executor:
             return []
         return self._device.written_by(Handle(op.kernel), op.args)
 
-    def _poisoned_by(self, touched: Footprint) -> Failure | None:
-        """Return the oldest failure among what an op reads."""
-        poison = self._poison
-        failures = [poison[key] for key in touched.reads if key in poison]
-        return min(failures, key=lambda failure: failure.number) if failures else None
-
-    def _skip(self, touched: Footprint, failure: Failure) -> None:
-        """Pass a failure on to what a skipped op should have changed; nobody was told of that."""
-        self._unreported.setdefault(failure.number, failure)
-        self._spread(touched, failure)
-
-    def _spread(self, touched: Footprint, failure: Failure) -> None:
-        """Poison what an op should have changed; the first failure of a handle stays."""
-        for key in touched.writes:
-            known = key in self._live or key in touched.makes
-            known = known and len(self._poison) < POISONED_MAX
-            self._poison.setdefault(key if known else _DEFAULT, failure)
-            if key[0] is Noun.BUFFER:
-                self._overwriting.begin_again(key[1])
-
-    def _clean(self, touched: Footprint) -> None:
-        for key in touched.cleans:
-            self._poison.pop(key, None)
+    def skips(self, op: AnyOp) -> bool:
+        """Return whether an op is to be skipped for a failure."""
+        return bool(self._poison) and self._failures.of(self._footprint(op)) is not None
 
     def _report(self, reply: int, touched: Footprint, failure: Failure) -> Reply:
         """Answer with a failure; its stream or event is usable again, its buffers are not."""
-        for key in touched.reads:
-            if key[0] in _WAITED_FOR:
-                self._poison.pop(key, None)
-        self._unreported.pop(failure.number, None)
+        self._failures.told(touched, failure)
         return Reply(reply, failure=failure)
 
-    def _report_all(self) -> Failure | None:
-        """Return the first failure that no wait has told, if there is one; all count as told."""
-        if not self._unreported:
-            return None
-        first = self._unreported[min(self._unreported)]
-        self._unreported.clear()
-        for key in [key for key in self._poison if key[0] in _WAITED_FOR]:
-            del self._poison[key]
-        return first
+    def report_all(self, before: int, stream: int | None = None) -> Failure | None:
+        """Return the first failure of ops before this one, on one stream or on all, that no wait
+        has told, if there is one; all of them count as told.
+        """
+        return self._failures.tell_all(before, stream)
+
+
+def _is_none(_kernel: int) -> bool:
+    return False

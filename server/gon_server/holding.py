@@ -1,125 +1,108 @@
-"""Waits that are held, so that other streams' work goes on while one stream is waited for.
+"""Ops that are held, so that other streams' work goes on while one of them waits for long work.
 
 A wait blocks the thread that runs a lease's ops, which is the quickest way: the runtime itself
-wakes it, or runs the kernel in it. Meanwhile nothing else is run. So a wait is held instead where
-waits of its stream took long lately and several threads of the client wait: the ops behind it are
-run, it is looked at between them, and answered once it is over. Answers are told apart by cookies.
+wakes it, or runs the kernel in it. Meanwhile nothing else is run. So what waits is held instead
+where waits of its stream took long lately and several threads of the client wait: it is looked at
+between other ops, and done and answered once its wait is over. Answers are told apart by cookies.
 Nobody waits in this thread's stead: where kernels run in threads that wait, too, that would only
 take the processor from what other streams queue (measured: theirs then took 75 ms for 0.13).
 
-A `Sync` held stands for what was queued before it; what comes later on its stream may be queued. A
-read held, or a `Reach`, is run once its stream has come to it: what would come behind it on its
-stream, or free its buffer, has it run first. So has what makes the event of a question for times
-another one.
+A `Sync`, a `SyncEvent` and a `SyncAll` stand for what was queued before them, and hold up nothing.
+All else that waits is run when its wait is over, and what is ordered behind it is held in line
+behind it (gon_server.line): reads, uploads, whose bytes are kept, closing of streams, loading of
+what was uploaded, changes of personality, questions for times. Functions of engines that take long
+run in a thread of their own (gon_server.aside).
 
 Rules: that waits take long is known from earlier ones, so the first long wait of a stream blocks.
-While something is poisoned nothing is held. Must not know: links, sessions, frames.
+While something is poisoned no wait begins to be held; what comes behind a held op still does. What
+is held is bounded: beyond that it is waited for. Must not know: links, sessions, frames.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final, TypeAlias, TypeGuard
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from gon.clock import SYSTEM_CLOCK, Clock
 from gon.device import HostDevice, Pending
 from gon.errors import GonError
 from gon.model import Handle
-from gon.wire import ops, timing_ops
+from gon.wire import ops
 from gon.wire.batch import Failure, Reply
 from gon.wire.ops import AnyOp
 from gon.wire.waiter_ops import NoteWaiters
-from gon_server.footprint import Key
+from gon_server.aside import EngineThread, RunsAside
+from gon_server.failures import NO_STREAM
+from gon_server.footprint import Noun
 from gon_server.limits import (
+    HELD_BYTES_MAX,
     HELD_MAX,
+    LINE_MAX,
     LOOK_MAX_S,
     LOOK_MIN_S,
     LOOK_SHARE,
-    SHORT_WAITS,
-    SLOW_WAIT_S,
     WAITERS_S,
 )
+from gon_server.line import Held, Order, Payload, Whole
+from gon_server.ordering import Ordering
+from gon_server.paces import Paces
 from gon_server.reaching import name_of, poisoned_elsewhere
-
-# What waits for an event is known under this, not by its stream.
-_EVENTS: Final = -1
-_Wait: TypeAlias = (
-    ops.Sync | ops.SyncEvent | ops.Read | ops.Reach | timing_ops.AskTimes | timing_ops.TellTimes
-)
-_WAITS: Final = (
-    *(ops.Sync, ops.SyncEvent, ops.Read, ops.Reach),
-    *(timing_ops.AskTimes, timing_ops.TellTimes),
-)
-# What is run once it need not wait any more.
-_RUN_LATER: Final = (ops.Read, ops.Reach, timing_ops.TimesQuestion)
-# What makes an event another point, or ends it.
-_POINTS: Final = (ops.Record, timing_ops.NoteCommand, ops.CloseEvent)
-_RunOp: TypeAlias = Callable[[AnyOp, int], Reply | None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """A wait, the number of its op, what it waits for, since when."""
-
-    op: _Wait
-    number: int
-    pending: Pending
-    since_s: float
+from gon_server.running import Runs
+from gon_server.waits import ALL, STANDS, lane_of, pending_of, size_of
 
 
 class Holding:
-    """The held waits of one lease."""
+    """The held ops of one lease."""
 
     def __init__(
-        self,
-        device: HostDevice,
-        run_op: _RunOp,
-        fail: Callable[[AnyOp, Failure], Reply | None],
-        poison: Mapping[Key, Failure],
-        clock: Clock = SYSTEM_CLOCK,
+        self, device: HostDevice, runs: Runs, ordering: Ordering, clock: Clock = SYSTEM_CLOCK
     ) -> None:
-        """`run_op` runs what is not held, `fail` answers what failed, `poison` is the book of what
-        did.
-        """
         self._device = device
-        self._run_op = run_op
-        self._fail = fail
-        self._poison = poison
+        self._runs = runs
+        self._ordering = ordering
+        self._aside = device if isinstance(device, RunsAside) else None
+        self._engines: EngineThread | None = None
         self._now_s = clock.now_s
-        self.held: list[_Held] = []
-        # Streams whose last wait took long, and those of which a read is held. Who runs ops by a
-        # shorter way looks at these and at `held`, which stay the same objects.
-        self.slow: set[int] = set()
-        self.reading: set[int] = set()
-        # Answers to waits that were held, to be sent; who sends those of large reads, and hears of
-        # one before anything behind it runs.
+        # What has begun to wait. Who runs ops by a shorter way looks at this, at streams whose last
+        # wait took long, and at the streams of ops in line, which stay the same objects.
+        self.held: list[Held] = []
+        self._paces = Paces()
+        self.slow = self._paces.slow
+        self.line = ordering.line
+        self.reading = self.line.streams
+        self._held_bytes = 0
+        # Answers to what was held, to be sent; who sends those of large reads, and hears of one
+        # before anything behind it runs.
         self.late: list[Reply] = []
         self.begin_large: Callable[[ops.Read, int], None] = lambda _op, _number: None
         self.answered_late = 0
-        # Short waits of a slow stream, one after the other.
-        self._short: dict[int, int] = {}
         # When the client last told that several threads wait.
         self.told_s = -math.inf
 
     def __repr__(self) -> str:
-        return f"Holding({len(self.held)} held, {len(self.slow)} streams slow)"
+        return f"Holding({len(self.held)} wait, {self.line!r}, {len(self.slow)} streams slow)"
 
     def run(self, op: AnyOp, number: int) -> Reply | None:
         """Run an op, or hold it; return its answer, None if it has none or that is to come."""
-        self.make_way(op)
-        if not _waits(op):
-            return self._run_plain(op, number)
-        lane, began_s = _lane_of(op), self._now_s()
-        if lane in self.slow and self._may_hold(began_s):
-            pending = self._pending(op)
-            if pending is None:
-                return self._run_op(op, number)
-            self._hold(op, number, pending, began_s)
+        if len(self.line) and self._stand_in_line(op, number):
             return None
-        reply = self._run_op(op, number)
-        self._waited(lane, self._now_s() - began_s)
+        if self._goes_aside(op):
+            self._begin(self._made(op, number, aside=True))
+            return None
+        lane = lane_of(op)
+        if lane is None:
+            return self._run_plain(op, number)
+        began_s = self._now_s()
+        if lane in self.slow and self._may_hold() and pending_of(self._device, op) is not None:
+            if isinstance(op, ops.SyncAll):
+                self._hold_all(op, number)
+            else:
+                self._begin(self._made(op, number))
+            return None
+        self._settle(lane)
+        reply = self._runs.run_op(op, number)
+        self._paces.took(lane, self._now_s() - began_s)
         return reply
 
     def _run_plain(self, op: AnyOp, number: int) -> Reply | None:
@@ -127,26 +110,49 @@ class Holding:
             self.told_s = self._now_s() if op.threads > 1 else -math.inf
             return None
         if isinstance(op, ops.CloseStream):
-            self.slow.discard(op.stream)
-            self._short.pop(op.stream, None)
-        return self._run_op(op, number)
+            self._settle(op.stream)
+            self._paces.forget(op.stream)
+        return self._runs.run_op(op, number)
 
-    def make_way(self, op: AnyOp) -> None:
-        """Run the held reads that an op comes behind; waits for them."""
-        if self.reading:
-            for held in list(self.held):
-                is_read = held in self.held and isinstance(held.op, _RUN_LATER)
-                if is_read and _comes_behind(op, held.op):
-                    self._finish(held)
+    # Uploads --------------------
+    def takes(self, op: ops.Write | ops.WritePart) -> bool:
+        """Return whether an upload would have to wait, so that its bytes are to be received beside
+        and given to `take`. Where that cannot be, what it comes behind has been waited for.
+        """
+        if len(self.line):
+            order = self._ordering.of(op)
+            if self.line.before(order):
+                if self._has_room(op.size_bytes):
+                    return True
+                self._make_way(order)
+        if op.stream in self.slow and self._may_hold():
+            return self._has_room(op.size_bytes) and pending_of(self._device, op) is not None
+        if self.held:
+            self._settle(op.stream)
+        return False
 
+    def take(self, op: ops.Write | ops.WritePart, number: int, data: Payload) -> None:
+        """Hold an upload whose bytes are here."""
+        if not (len(self.line) and self._stand_in_line(op, number, data)):
+            self._begin(self._made(op, number, data))
+
+    # What waits --------------------
     def look(self) -> None:
-        """Answer the waits that are over; `take_late` gives the answers. Never blocks."""
+        """Go on with what need not wait any more; `take_late` gives the answers. Waits for nothing
+        that is held.
+        """
         for held in list(self.held):
-            if held in self.held and held.pending.done():
+            if held in self.held and _is_over(held):
+                # What was asked for before is told before.
+                for earlier in list(self.held):
+                    if earlier is held:
+                        break
+                    if _is_over(earlier):
+                        self._finish(earlier)
                 self._finish(held)
 
     def take_late(self) -> list[Reply]:
-        """Return the answers to waits that were held, each once."""
+        """Return the answers to what was held, each once."""
         late = list(self.late)
         self.late.clear()
         return late
@@ -156,62 +162,205 @@ class Holding:
         waited_s = self._now_s() - self.held[-1].since_s
         return min(max(waited_s * LOOK_SHARE, LOOK_MIN_S), LOOK_MAX_S)
 
-    def _may_hold(self, now_s: float) -> bool:
-        if self._poison or len(self.held) >= HELD_MAX:
+    def _may_hold(self) -> bool:
+        if self._runs.poison or len(self.held) >= HELD_MAX:
             return False
-        return now_s - self.told_s < WAITERS_S
+        return self._now_s() - self.told_s < WAITERS_S
 
-    def _pending(self, op: _Wait) -> Pending | None:
-        """Return what an op waits for; None if it is over, or the op is wrong."""
-        device = self._device
-        try:
-            if isinstance(op, ops.SyncEvent | timing_ops.TimesQuestion):
-                pending = device.sync_event(Handle(op.event))
+    def _has_room(self, size_bytes: int) -> bool:
+        return len(self.line) < LINE_MAX and self._held_bytes + size_bytes <= HELD_BYTES_MAX
+
+    def _goes_aside(self, op: AnyOp) -> bool:
+        """Return whether an op is a function that is to run in the engines' thread."""
+        aside = self._aside
+        if aside is None or not isinstance(op, ops.Launch) or not aside.is_aside(op.kernel):
+            return False
+        slow = op.kernel in aside.paces.slow or self._ordering.calls
+        return slow and self._may_hold()
+
+    def _stand_in_line(self, op: AnyOp, number: int, data: Payload | None = None) -> bool:
+        """Hold an op that comes behind others; return whether it does."""
+        if isinstance(op, NoteWaiters):
+            return False
+        if isinstance(op, ops.SyncAll) and len(self.line) < LINE_MAX:
+            self._hold_all(op, number)
+            return True
+        held = self._made(op, number, data, aside=self._goes_aside(op))
+        after = self.line.before(held.order)
+        if not after:
+            return False
+        # What a closed stream had is finished for all others, whatever they are ordered by.
+        if isinstance(op, ops.CloseStream) or not self._has_room(held.size_bytes):
+            self._make_way(held.order)
+            return False
+        self._add(held, after)
+        return True
+
+    def _made(
+        self, op: AnyOp, number: int, data: Payload | None = None, *, aside: bool = False
+    ) -> Held:
+        size_bytes = size_of(op) if data is None else len(data)
+        return Held(op, number, self._ordering.of(op, aside=aside), data, size_bytes, aside=aside)
+
+    def _add(self, held: Held, after: Iterable[Held] = ()) -> None:
+        self._held_bytes += held.size_bytes
+        self.line.add(held, after)
+
+    def _hold_all(self, op: ops.SyncAll, number: int) -> None:
+        """Hold a wait for all streams: a part for each, in the order of that stream."""
+        streams = self._ordering.streams()
+        whole = Whole(len(streams), self._now_s(), [None] * len(streams))
+        for place, stream in enumerate(streams):
+            order = Order(alone=frozenset({(Noun.STREAM, stream)}))
+            part = Held(op, number, order, whole=whole, place=place, stream=stream)
+            after = self.line.before(order)
+            if after:
+                self._add(part, after)
             else:
-                pending = device.sync(Handle(op.stream))
-            return None if pending.done() else pending
-        except GonError:
-            return None  # whoever runs it says what it is
+                self._begin(part)
 
-    def _hold(self, op: _Wait, number: int, pending: Pending, now_s: float) -> None:
-        self.held.append(_Held(op, number, pending, now_s))
-        self._note_reading()
+    def _make_way(self, order: Order) -> None:
+        """Wait until nothing in line comes before an op of this order."""
+        while after := self.line.before(order):
+            first = min(after, key=_number_of)
+            while first.after:
+                first = min(first.after, key=_number_of)
+            self._finish(first)
 
-    def _note_reading(self) -> None:
-        self.reading.clear()
-        self.reading.update(
-            _lane_of(held.op) for held in self.held if isinstance(held.op, _RUN_LATER)
-        )
+    def _settle(self, lane: int) -> None:
+        """Let those that wait for a stream hear of it before another one does."""
+        for held in list(self.held):
+            if held in self.held and held not in self.line and lane in (ALL, _stream_of(held)):
+                self._finish(held)
 
-    def _waited(self, lane: int, took_s: float) -> None:
-        if took_s >= SLOW_WAIT_S:
-            self.slow.add(lane)
-            self._short.pop(lane, None)
-        elif lane in self.slow:
-            short = self._short[lane] = self._short.get(lane, 0) + 1
-            if short >= SHORT_WAITS:
-                self.slow.discard(lane)
-                del self._short[lane]
+    # From its beginning to its end --------------------
+    def _begin(self, held: Held) -> None:
+        """Let an op wait, which comes behind nothing any more; or run it."""
+        ready = [held]
+        while ready:
+            held = ready.pop(0)
+            ready.extend(self._begun(held))
+            ready.sort(key=_number_of)
 
-    def _finish(self, held: _Held) -> None:
-        """Answer a wait, which may have to be waited for."""
+    def _begun(self, held: Held) -> list[Held]:
+        """Begin one; return those that come behind nothing because of that."""
+        op = held.op
+        held.since_s = self._now_s()
+        pending: Pending | None = None
+        if self._is_skipped(held):
+            return self._done(held)
+        if held.whole is not None or held.aside:
+            assert isinstance(op, ops.SyncAll | ops.Launch), "others are no parts, nor functions"
+            stream = held.stream if isinstance(op, ops.SyncAll) else op.stream
+            if held.whole is not None:
+                held.whole.told.append(self._runs.report_all(held.number, stream))
+            try:
+                # Even if it is over: those that began before hear of their stream first.
+                pending = self._device.sync(Handle(stream))
+            except GonError as error:
+                return self._done(held, error)
+        elif (held.data is not None or lane_of(op) is not None) and self._may_hold():
+            pending = pending_of(self._device, op)
+        if pending is None:
+            return self._done(held)
+        held.pending = pending
+        self.held.append(held)
+        if held.whole is None and not isinstance(op, STANDS):
+            if held not in self.line:
+                self._add(held)
+            return []
+        return self.line.remove(held) if held in self.line else []
+
+    def _finish(self, held: Held) -> None:
+        """End what an op waits for, which may have to be waited for, and go on with it."""
+        assert held.pending is not None, "it has begun"
         self.held.remove(held)
-        self._note_reading()
+        error: GonError | None = None
+        waits = held.aside or held.whole is not None or isinstance(held.op, STANDS)
+        if waits and not self._is_skipped(held):
+            try:
+                held.pending.wait()
+            except GonError as failed:
+                error = failed
+        # Whatever else is run now waits by itself, after it has been looked at as ever.
+        took_s = self._now_s() - held.since_s
+        if held.called:
+            assert isinstance(held.op, ops.Launch), "only launches run functions"
+            assert self._aside is not None, "that is why it is held"
+            self._aside.paces.took(held.op.kernel, took_s)
+        elif held.whole is None and (lane := lane_of(held.op)) is not None:
+            self._paces.took(lane, took_s)
+        for each in sorted(self._done(held, error), key=_number_of):
+            self._begin(each)
+
+    def _done(self, held: Held, error: GonError | None = None) -> list[Held]:
+        """Do what an op is to do once it need not wait, or let it have failed; return those that
+        come behind nothing because of that.
+        """
         op, number = held.op, held.number
-        reply: Reply | None
-        try:
-            held.pending.wait()
-        except GonError as error:
-            reply = self._fail(op, Failure.of(error, name_of(op), number))
+        reply: Reply | None = None
+        if held.whole is not None:
+            reply = self._part_over(held, held.whole, error)
+        elif error is not None:
+            reply = self._runs.fail(op, Failure.of(error, name_of(op), number))
+        elif held.aside and not held.called and not self._is_skipped(held):
+            self._call(held)
+            return []
+        elif held.called:
+            pass
+        elif held.data is not None:
+            assert isinstance(op, ops.Write | ops.WritePart), "nothing else has bytes beside it"
+            self._runs.take_upload(op, number, held.data)
+        elif held.pending is not None and isinstance(op, ops.Sync | ops.SyncEvent):
+            reply = Reply(op.reply)
+            if self._runs.poison:
+                reply = poisoned_elsewhere(reply)
         else:
-            if isinstance(op, _RUN_LATER):
-                reply = self._run_op(op, number)
-            else:
-                reply = Reply(op.reply)
-                if self._poison:
-                    reply = poisoned_elsewhere(reply)
-        self._waited(_lane_of(op), self._now_s() - held.since_s)
-        assert reply is not None, "a wait is answered"
+            reply = self._runs.run_op(op, number)
+        if reply is not None:
+            self._tell(op, number, reply)
+        if held not in self.line:
+            return []
+        self._held_bytes -= held.size_bytes
+        return self.line.remove(held)
+
+    def _is_skipped(self, held: Held) -> bool:
+        """Return whether a function that has not begun to run never will."""
+        return held.aside and not held.called and self._runs.skips(held.op)
+
+    def _part_over(self, held: Held, whole: Whole, error: GonError | None) -> Reply | None:
+        """Note what a stream's part of a wait for all has met; answer with the last one."""
+        whole.errors[held.place] = error
+        whole.left -= 1
+        if whole.left:
+            return None
+        op, number = held.op, held.number
+        assert isinstance(op, ops.SyncAll), "nothing else has parts"
+        self._paces.took(ALL, self._now_s() - whole.since_s)
+        failed = next((each for each in whole.errors if each is not None), None)
+        if failed is not None:
+            return self._runs.fail(op, Failure.of(failed, name_of(op), number))
+        whole.told.append(self._runs.report_all(number, NO_STREAM))
+        told = [each for each in whole.told if each is not None]
+        first = min(told, key=lambda failure: failure.number) if told else None
+        return Reply(op.reply, failure=first)
+
+    def _call(self, held: Held) -> None:
+        """Let a function run in the engines' thread."""
+        op, aside = held.op, self._aside
+        assert isinstance(op, ops.Launch), "only launches run functions"
+        assert aside is not None, "that is why it is held"
+        if self._engines is None:
+            self._engines = EngineThread()
+        if held not in self.line:
+            self._add(held)
+        held.called, held.since_s = True, self._now_s()
+        kernel = Handle(op.kernel)
+        call = partial(aside.call, kernel, op.grid, op.block, op.shared_bytes, op.args)
+        held.pending = self._engines.run(call)
+        self.held.append(held)
+
+    def _tell(self, op: AnyOp, number: int, reply: Reply) -> None:
         if reply.size_bytes:
             assert isinstance(op, ops.Read), "nothing else is answered by payloads"
             self.begin_large(op, number)
@@ -220,20 +369,13 @@ class Holding:
         self.answered_late += 1
 
 
-def _waits(op: AnyOp) -> TypeGuard[_Wait]:
-    return isinstance(op, _WAITS)
+def _stream_of(held: Held) -> int | None:
+    return held.stream if held.whole is not None else lane_of(held.op)
 
 
-def _lane_of(op: _Wait) -> int:
-    """Return what is known of how long an op waits: its stream, or that it is for an event."""
-    return op.stream if isinstance(op, ops.Sync | ops.Read | ops.Reach) else _EVENTS
+def _is_over(held: Held) -> bool:
+    return held.pending is not None and held.pending.done()
 
 
-def _comes_behind(op: AnyOp, read: _Wait) -> bool:
-    """Return whether an op takes away or changes what a held read is to find."""
-    if isinstance(read, timing_ops.TimesQuestion):
-        return isinstance(op, _POINTS) and op.event == read.event
-    assert isinstance(read, ops.Read | ops.Reach), "the others stand for what was queued before"
-    if isinstance(op, ops.Free):
-        return op.buffer == read.buffer
-    return isinstance(op, ops.Reconfigure) or read.stream == getattr(op, "stream", None)
+def _number_of(held: Held) -> int:
+    return held.number

@@ -38,12 +38,16 @@ class Quota:
 
     def ask(self, size_bytes: int, what: str) -> None:
         """Raise OutOfMemory if there is no room for `what`."""
-        free_bytes = self._memory_bytes - self._used_bytes
-        if size_bytes > free_bytes:
+        if not self.has_room(size_bytes):
+            free_bytes = self._memory_bytes - self._used_bytes
             raise OutOfMemory(
                 f"{what} {size_bytes} bytes, {free_bytes} of the lease's {self._memory_bytes} "
                 "bytes are free"
             )
+
+    def has_room(self, size_bytes: int) -> bool:
+        """Return whether there is so much left."""
+        return size_bytes <= self._memory_bytes - self._used_bytes
 
     def take(self, size_bytes: int) -> None:
         """Take what was asked for; a negative number gives back."""

@@ -29,9 +29,13 @@ def unreached(op: ops.Reach) -> Reply:
 
 
 def name_of(op: ops.AnyOp) -> str:
-    """Return what failures of an op are told as: those of a `Reach` are what it stands for."""
+    """Return what failures of an op are told as: those of a `Reach`, and of a part of a write, are
+    what it stands for.
+    """
     if isinstance(op, ops.Reach):
         return "Write" if op.write else "Read"
+    if isinstance(op, ops.WritePart):
+        return "Write"
     return type(op).__name__
 
 

@@ -123,6 +123,8 @@ class Player:
                 device.record(Handle(stream), Handle(event))
             case ops.WaitEvent(stream, event):
                 device.wait_event(Handle(stream), Handle(event))
+            case ops.Unload(module):
+                device.unload(Handle(module))
             case ops.GetKernel(kernel, module, name):
                 device.get_kernel(Handle(kernel), Handle(module), name)
             case ops.GetGlobal(buffer, module, name):
@@ -154,9 +156,11 @@ def in_parts(op: AnyOp, piece_bytes: int) -> list[AnyOp]:
     ]
 
 
-def execute(program: list[Step], device: HostDevice, piece_bytes: int) -> Outcomes:
+def execute(
+    program: list[Step], device: HostDevice, piece_bytes: int, program_bytes: int = 0
+) -> Outcomes:
     """Give the program's ops to an executor, one a batch: no session, no link."""
-    executor = Executor(device, QUOTA_BYTES)
+    executor = Executor(device, QUOTA_BYTES, program_bytes=program_bytes)
     outcomes: Outcomes = {}
     some = [step for step in program if not isinstance(step, WaitFor | Tick)]
     number = 0

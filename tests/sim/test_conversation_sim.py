@@ -171,7 +171,10 @@ class Simulation:
         room: int = ROOM,
         open_side: Callable[[Anteroom], Link] | None = None,
         pages: Pages | None = None,
+        program_bytes: int = 0,
+        player: type[Player] = Player,
     ) -> None:
+        self._player = player
         self._lends = pages is not None
         self.baton = Baton(seed)
         self.links: list[LockstepLink | FaultyLink] = []
@@ -180,7 +183,9 @@ class Simulation:
         self._room = room
         self._refusals = 3 if cuts else 0
         self._anteroom = Anteroom()
-        self._conversation = Conversation(device, QUOTA_BYTES, anteroom=self._anteroom, pages=pages)
+        self._conversation = Conversation(
+            device, QUOTA_BYTES, None, None, self._anteroom, program_bytes, pages
+        )
         self._next: LockstepLink | None = None
         self._current: LockstepLink | None = None
         self._over = False
@@ -203,7 +208,7 @@ class Simulation:
         """Play the program from afar and end the session."""
         far = RemoteDevice(self.session)
         try:
-            outcomes = Player(far, self._clock.tick).play(program)
+            outcomes = self._player(far, self._clock.tick).play(program)
             far.close()
         finally:
             self._close()

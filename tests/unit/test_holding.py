@@ -11,7 +11,6 @@ from gon.wire.ops import AnyOp
 from gon.wire.timing_ops import AskTimes
 from gon.wire.waiter_ops import NoteWaiters
 from gon_server.executor import Executor
-from gon_server.holding import Holding
 from gon_server.limits import HELD_MAX, LOOK_MAX_S, LOOK_MIN_S, SHORT_WAITS, WAITERS_S
 from tests.gated_device import FREE, GATED, GatedDevice
 
@@ -25,15 +24,8 @@ class Lease:
 
     def __init__(self) -> None:
         self.device = GatedDevice()
-        self.executor = Executor(self.device, QUOTA)
-        self.holding = Holding(
-            self.device,
-            self.executor.run_op,
-            self.executor.fail,
-            self.executor.poison,
-            self.device.clock,
-        )
-        self.executor.holding = self.holding
+        self.executor = Executor(self.device, QUOTA, clock=self.device.clock)
+        self.holding = self.executor.holding
         self._number = 1
         streams = (ops.CreateStream(GATED), ops.CreateStream(FREE))
         self.run(*streams, ops.Allocate(X, 16), ops.Allocate(Y, 16))
@@ -51,7 +43,8 @@ class Lease:
 
     def late(self) -> list[Reply]:
         """Return what is answered late by now."""
-        self.holding.look()
+        for _ in range(50):  # each look lets the simulator run one op
+            self.holding.look()
         return self.holding.take_late()
 
 
@@ -98,19 +91,140 @@ def test_a_sync_does_not_wait_for_what_comes_behind_it(lease: Lease) -> None:
     assert lease.device.waits == 0
     assert lease.run(ops.Sync(GATED, 3)) == []
     lease.device.gate.set()
-    assert [*lease.late(), *lease.late()] == [Reply(2), Reply(3)]  # each look runs one op
+    assert lease.late() == [Reply(2), Reply(3)]
 
 
 @pytest.mark.parametrize("behind", [ops.Fill(GATED, X, 0, 16, b"\7"), ops.Free(X)])
-def test_a_read_is_run_before_what_changes_its_bytes(lease: Lease, behind: AnyOp) -> None:
+def test_what_changes_the_bytes_of_a_held_read_is_held_behind_it(
+    lease: Lease, behind: AnyOp
+) -> None:
     lease.run(ops.Fill(FREE, X, 0, 16, b"\5"), ops.Sync(FREE, 1))
     lease.be_slow()
-    assert lease.run(ops.Read(GATED, X, 0, 2, 2)) == []
-    assert lease.run(ops.Fill(FREE, Y, 0, 16, b"\6"), ops.Free(Y)) == []
+    assert lease.run(ops.Read(GATED, X, 0, 2, 2), behind) == []
+    assert lease.run(ops.Fill(FREE, Y, 0, 16, b"\6"), ops.Read(FREE, Y, 0, 2, 3)) == [
+        Reply(3, b"\6\6")
+    ]
     assert lease.device.waits == 0
     lease.device.gate.set()
-    assert lease.run(behind) == []
     assert lease.late() == [Reply(2, b"\5\5")]
+    (last,) = [*lease.run(ops.Read(GATED, X, 0, 2, 4)), *lease.late()]
+    assert last.data == b"\7\7" if isinstance(behind, ops.Fill) else last.failure is not None
+
+
+def test_events_order_what_comes_behind_held_ops(lease: Lease) -> None:
+    """And nothing else does: not the buffer."""
+    lease.run(ops.CreateEvent(EVENT))
+    lease.be_slow()
+    read = ops.Read(GATED, X, 0, 2, 2)
+    fill, record = ops.Fill(GATED, X, 0, 16, b"\7"), ops.Record(GATED, EVENT)
+    assert lease.run(read, fill, record, ops.Read(FREE, X, 0, 2, 3)) == [Reply(3, bytes(2))]
+    assert lease.run(ops.WaitEvent(FREE, EVENT), ops.Read(FREE, X, 0, 2, 4)) == []
+    lease.device.gate.set()
+    assert lease.late() == [Reply(2, bytes(2)), Reply(4, b"\7\7")]
+
+
+def test_a_wait_for_all_streams_holds_up_none(lease: Lease) -> None:
+    assert lease.run(NoteWaiters(2), ops.SyncAll(1)) == [Reply(1)]
+    lease.be_slow()
+    assert lease.run(ops.SyncAll(2), ops.Fill(FREE, X, 0, 16, b"\7"), ops.Sync(FREE, 3)) == [
+        Reply(3)
+    ]
+    lease.device.gate.set()
+    assert lease.late() == [Reply(2)]
+
+
+def test_a_wait_for_all_streams_tells_of_what_came_before_it(lease: Lease) -> None:
+    lease.run(NoteWaiters(2), ops.SyncAll(1))
+    lease.be_slow()
+    bad, read = ops.Fill(GATED, 77, 0, 16, b"\7"), ops.Read(GATED, X, 0, 2, 2)
+    assert lease.run(read, bad, ops.SyncAll(3)) == []
+    assert lease.run(ops.Fill(FREE, 78, 0, 16, b"\7")) == []
+    lease.device.gate.set()
+    read_late, late = lease.late()
+    assert read_late == Reply(2, bytes(2))
+    assert late.failure is not None
+    assert (late.reply, late.failure.number) == (3, 10)
+    (behind,) = lease.run(ops.SyncAll(4))
+    assert behind.failure is not None
+    assert behind.failure.number == 12
+
+
+def test_a_question_for_the_time_between_records_is_held(lease: Lease) -> None:
+    lease.run(NoteWaiters(2), ops.CreateEvent(EVENT), ops.Record(GATED, EVENT))
+    assert lease.run(ops.SyncEvent(EVENT, 1)) == [Reply(1)]
+    lease.device.gate.clear()
+    lease.device.waits = 0
+    assert lease.run(ops.Elapsed(EVENT, EVENT, 2), ops.WaitEvent(FREE, EVENT)) == []
+    # What makes it another point comes behind.
+    assert lease.run(ops.Record(FREE, EVENT), ops.CloseEvent(EVENT)) == []
+    assert lease.device.waits == 0
+    lease.device.gate.set()
+    (late,) = lease.late()
+    assert (late.reply, late.failure) == (2, None)
+
+
+def test_a_stream_that_is_closed_is_waited_for(lease: Lease) -> None:
+    """What it had is finished for whatever comes behind it, on whatever stream."""
+    lease.be_slow()
+    lease.device.takes_s = 0.0
+    lease.run(ops.Read(GATED, X, 0, 2, 2))
+    lease.device.gate.set()
+    assert lease.run(ops.CloseStream(GATED)) == []
+    assert [each.reply for each in lease.late()] == [2]
+    assert not lease.holding.slow
+
+
+def test_bytes_of_an_upload_are_kept_until_its_stream_has_come_to_it(lease: Lease) -> None:
+    lease.be_slow()
+    upload = ops.Write(GATED, X, 0, 16, None)
+    assert lease.holding.takes(upload)
+    lease.holding.take(upload, 7, b"\7" * 16)
+    part = ops.WritePart(GATED, Y, 0, 8, 0, 16)
+    assert lease.holding.takes(part)
+    lease.holding.take(part, 8, b"\6" * 8)
+    assert not lease.holding.takes(ops.Write(FREE, Y, 0, 16, None))
+    lease.device.gate.set()
+    lease.late()
+    assert lease.run(ops.Read(GATED, X, 0, 2, 2), ops.Read(GATED, Y, 7, 2, 3)) == [
+        Reply(2, b"\7\7"),
+        Reply(3, b"\6\0"),
+    ]
+
+
+def test_so_many_bytes_are_kept_and_no_more(lease: Lease, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gon_server.holding.HELD_BYTES_MAX", 20)
+    lease.be_slow()
+    upload = ops.Write(GATED, X, 0, 16, None)
+    assert lease.holding.takes(upload)
+    lease.holding.take(upload, 7, b"\7" * 16)
+    lease.device.gate.set()
+    assert not lease.holding.takes(upload)  # it was waited for
+    assert not lease.holding.held
+
+
+def test_so_many_stand_in_line_and_no_more(lease: Lease, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gon_server.holding.LINE_MAX", 2)
+    lease.be_slow()
+    fill = ops.Fill(GATED, X, 0, 16, b"\7")
+    assert lease.run(ops.Read(GATED, X, 0, 2, 2), fill) == []
+    assert len(lease.holding.line) == 2
+    lease.device.gate.set()
+    assert lease.run(fill) == []
+    assert not len(lease.holding.line)
+    assert lease.late() == [Reply(2, bytes(2))]
+
+
+def test_memory_that_is_to_be_freed_is_waited_for_where_there_is_no_other(lease: Lease) -> None:
+    lease.run(ops.Allocate(7, QUOTA - 100))
+    lease.be_slow()
+    assert lease.run(ops.Read(GATED, X, 0, 2, 2), ops.Read(GATED, 7, 0, 2, 3), ops.Free(7)) == []
+    # One that there is room for, one that there is not, and one behind that.
+    lease.run(ops.Allocate(8, 10), ops.Allocate(9, QUOTA // 2), ops.Allocate(10, 10))
+    assert lease.run(ops.Read(FREE, 8, 0, 2, 4)) == [Reply(4, bytes(2))]
+    assert lease.run(ops.Read(FREE, 10, 0, 2, 5)) == []
+    lease.device.gate.set()
+    assert [each.failure for each in lease.late()] == [None] * 3
+    assert lease.run(ops.SyncAll(6)) == [Reply(6)]
 
 
 def test_a_wait_that_fails_says_so_and_where(lease: Lease) -> None:
@@ -150,13 +264,6 @@ def test_it_is_looked_at_again_after_a_part_of_the_time(lease: Lease) -> None:
     assert lease.holding.look_again_s() == LOOK_MAX_S
 
 
-def test_a_closed_stream_is_forgotten(lease: Lease) -> None:
-    lease.be_slow()
-    lease.device.gate.set()
-    lease.run(ops.CloseStream(GATED))
-    assert not lease.holding.slow
-
-
 def test_a_read_by_the_client_itself_is_held_too(lease: Lease) -> None:
     lease.be_slow()
     assert lease.run(ops.Reach(GATED, X, 0, 2, False, 2), ops.Fill(FREE, Y, 0, 16, b"\6")) == []
@@ -164,7 +271,7 @@ def test_a_read_by_the_client_itself_is_held_too(lease: Lease) -> None:
     assert lease.late() == [Reply(2, encode(ops.ELSEWHERE))]
 
 
-def test_only_what_makes_its_event_another_has_a_question_for_times_run_first(
+def test_only_what_makes_its_event_another_comes_behind_a_question_for_times(
     lease: Lease,
 ) -> None:
     lease.run(NoteWaiters(2), ops.CreateEvent(EVENT), ops.Record(GATED, EVENT))
@@ -173,7 +280,8 @@ def test_only_what_makes_its_event_another_has_a_question_for_times_run_first(
     lease.holding.slow.add(-1)
     assert lease.run(AskTimes(EVENT, 2), ops.WaitEvent(FREE, EVENT)) == []
     assert lease.device.waits == 0
+    assert lease.run(ops.Record(FREE, EVENT)) == []
+    assert len(lease.holding.line) == 2
     lease.device.gate.set()
-    lease.run(ops.Record(FREE, EVENT))
-    assert lease.device.waits == 1
     assert [each.reply for each in lease.late()] == [2]
+    assert not len(lease.holding.line)

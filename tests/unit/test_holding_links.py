@@ -13,7 +13,7 @@ from gon.limits import INLINE_BYTES_MAX
 from gon.model import DEFAULT_STREAM, Handle, Program
 from gon.native import NATIVE
 from gon.transport.inproc import inproc_pair
-from gon.wire.batch import Hello, encode
+from gon.wire.batch import Hello, Reply, encode
 from gon.wire.frame import Kind
 from gon.wire.ops import AnyOp
 from gon.wire.session import Role, Session
@@ -36,7 +36,7 @@ X = 3
 
 def test_a_thread_that_waits_long_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """The real loops, over sockets: nothing is forced but how long is long."""
-    monkeypatch.setattr("gon_server.holding.SLOW_WAIT_S", 0.0)
+    monkeypatch.setattr("gon_server.paces.SLOW_WAIT_S", 0.0)
     monkeypatch.setattr("gon_server.holding.WAITERS_S", PATIENCE_S)
     device = GatedDevice()
     worker = InprocWorker(device, stream_pair)
@@ -187,13 +187,13 @@ def test_the_quick_way_notes_no_event_whose_times_are_asked_for(
 ) -> None:
     made, device = force_holding(monkeypatch), open_device("")
     looked_at: list[AnyOp] = []
-    make_way = Holding.make_way
+    run = Holding.run
 
-    def noted(self: Holding, op: AnyOp) -> None:
+    def noted(self: Holding, op: AnyOp, number: int) -> Reply | None:
         looked_at.append(op)
-        make_way(self, op)
+        return run(self, op, number)
 
-    monkeypatch.setattr(Holding, "make_way", noted)
+    monkeypatch.setattr(Holding, "run", noted)
     with remote(device, stream_pair) as far:
         for stream in (1, 2):
             far.create_stream(Handle(stream))

@@ -4,8 +4,8 @@ seed.
 This is what order means: the first op of any stream may run next, but a wait for an event only once
 the record it waits for has run. Nothing else is promised, so nothing else is given.
 
-Rules: an op runs once; one that fails leaves its error with its stream, for the first wait that
-follows.
+Rules: an op runs once; one that fails leaves its error with its stream, for the first wait for it
+or for what was queued behind it.
 """
 
 from __future__ import annotations
@@ -24,24 +24,42 @@ Effect: TypeAlias = Callable[[], None]
 class Op:
     """Something held back: what it does, the record it waits for (if it is a wait), when it ran."""
 
-    __slots__ = ("after", "effect", "over", "time_us")
+    __slots__ = ("after", "effect", "over", "place", "time_us")
 
     def __init__(self, effect: Effect, after: Op | None = None) -> None:
         self.effect = effect
         self.after = after
         self.over = False
         self.time_us = 0
+        # How many of its stream were queued before.
+        self.place = 0
 
 
 class Stream:
-    """Ops in the order they were asked for, and the first failure among those that ran."""
+    """Ops in the order they were asked for, and the failures of those that ran, by their places."""
 
-    __slots__ = ("failed", "ops", "window_open")
+    __slots__ = ("_failures", "_queued", "ops", "window_open")
 
     def __init__(self) -> None:
         self.ops: deque[Op] = deque()
-        self.failed: DeviceError | None = None
+        self._queued = 0
+        self._failures: dict[int, DeviceError] = {}
         self.window_open = False
+
+    def queue(self, op: Op) -> None:
+        op.place = self._queued
+        self._queued += 1
+        self.ops.append(op)
+
+    def fail(self, op: Op, error: DeviceError) -> None:
+        """Keep the failure of an op."""
+        self._failures[op.place] = error
+
+    def told(self, op: Op) -> DeviceError | None:
+        """Return the first failure up to an op; all of them count as told."""
+        places = [place for place in self._failures if place <= op.place]
+        failures = [self._failures.pop(place) for place in places]
+        return failures[0] if failures else None
 
     def is_ready(self) -> bool:
         """Return whether the first op may run now."""
@@ -78,7 +96,7 @@ class Schedule:
     def queue(self, stream: Stream, effect: Effect, after: Op | None = None) -> Op:
         """Hold an op back; if too many are held back, run some."""
         op = Op(effect, after)
-        stream.ops.append(op)
+        stream.queue(op)
         self._queued += 1
         while self._queued > SIM_QUEUED_MAX:
             self.step()
@@ -99,7 +117,7 @@ class Schedule:
         try:
             op.effect()
         except (IndexError, ValueError, OverflowError) as error:
-            stream.failed = stream.failed or DeviceError(f"a kernel failed: {error}")
+            stream.fail(op, DeviceError(f"a kernel failed: {error}"))
         op.time_us = self.time_us
         op.over = True
         return True
@@ -120,11 +138,10 @@ class Waiting:
         return all(op.over for _stream, op in self._awaited)
 
     def wait(self, timeout_s: float | None = None) -> None:  # noqa: ARG002 - no time passes here
-        """Run until all are over. Raises the first failure of the streams waited for."""
+        """Run until all are over. Raises the first failure; all of the streams count as told."""
         while not all(op.over for _stream, op in self._awaited):
             if not self._schedule.step():
                 raise DeviceError("the device was closed while an op was waited for")
-        for stream, _op in self._awaited:
-            failed, stream.failed = stream.failed, None
-            if failed is not None:
-                raise failed
+        failures = [failed for stream, op in self._awaited if (failed := stream.told(op))]
+        if failures:
+            raise failures[0]

@@ -20,8 +20,9 @@ Rules:
 - A `Bound` holds for as long as its tensors' memory: it is kept for the next launch on that memory
   with the same numbers, and dropped before the memory goes. What can be done once is done in
   `bind`. Bytes given by value, which are keys and nonces, are a run's alone: nobody keeps them.
-- Everything happens in the one thread that calls, and has happened when the call returns; threads
-  of an engine's own are no more than its `Share` says, and give up the GIL where they can.
+- Everything happens in the one thread that calls, and has happened when the call returns; but runs,
+  and what they bind, may be in another thread than all else: one run at a time, no load meanwhile.
+  Threads of an engine's own are no more than its `Share` says, and give up the GIL where they can.
 - Programs are a stranger's: an engine reads no file, opens no socket, starts no process for them.
   The library's errors leave as ours.
 Must not know: streams, handles, wires.

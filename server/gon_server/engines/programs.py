@@ -3,11 +3,13 @@
 Rules: a kernel keeps its program, as a device's kernels do after their module's unload. What a
 kernel was bound to is kept for launches on the same memory with the same numbers, whatever buffers
 have that memory by then, and dropped before the memory goes. Bytes given by value, which are keys
-and nonces, are not part of that: they are a run's, and not kept.
+and nonces, are not part of that: they are a run's, and not kept. A function may run in another
+thread than the one that all else is done in: what it is bound to is found and made with a lock.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Protocol, TypeAlias
@@ -133,6 +135,7 @@ class EnginePrograms:
         self.kernels: Table[EngineKernel] = Table("kernel", KERNELS_MAX)
         # Kernels that are bound to memory, by its identity.
         self._bound: dict[int, set[EngineKernel]] = {}
+        self._binding = threading.Lock()
 
     def __repr__(self) -> str:
         return f"EnginePrograms({len(self.modules)} modules, {len(self.kernels)} kernels)"
@@ -161,9 +164,10 @@ class EnginePrograms:
 
     def close_kernel(self, kernel: Handle) -> None:
         closed = self.kernels.remove(kernel)
-        closed.close()
-        for kernels in self._bound.values():
-            kernels.discard(closed)
+        with self._binding:
+            closed.close()
+            for kernels in self._bound.values():
+                kernels.discard(closed)
 
     def run(
         self,
@@ -181,7 +185,8 @@ class EnginePrograms:
         if shared_bytes:
             raise Unsupported(f"shared_bytes is {shared_bytes}; functions of engines have none")
         with telling_memory("the function"):
-            bound = self.bound(kernel, tuple(args))
+            with self._binding:
+                bound = self.bound(kernel, tuple(args))
             bound.run([each for at in sorted(kernel.data) if isinstance(each := args[at], bytes)])
 
     def bound(self, kernel: EngineKernel, args: tuple[LaunchArg, ...]) -> Bound:
@@ -217,8 +222,11 @@ class EnginePrograms:
 
     def forget_memory(self, memory: memoryview) -> None:
         """Drop what is bound to memory that goes."""
-        for kernel in self._bound.pop(id(memory), ()):
-            kernel.forget(id(memory))
+        kernels = self._bound.pop(id(memory), None)
+        if kernels is not None:
+            with self._binding:
+                for kernel in kernels:
+                    kernel.forget(id(memory))
 
     def clear(self) -> None:
         """Unload everything."""
