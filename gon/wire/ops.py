@@ -28,7 +28,7 @@ from gon.wire.image_ops import (
 )
 from gon.wire.op import Op
 from gon.wire.timing_ops import AskTimes, NoteCommand, TellTimes
-from gon.wire.waiter_ops import NoteWaiters
+from gon.wire.waiter_ops import AskDone, NoteWaiters
 
 
 class Allocate(Op, frozen=True, tag=1):
@@ -41,9 +41,7 @@ class Free(Op, frozen=True, tag=2):
 
 
 class Write(Op, frozen=True, tag=3):
-    """`data` is inline; None means the frame's payload, of `size_bytes`; only a frame's first op
-    may say so.
-    """
+    """`data` is inline; None, of a frame's first op alone: it is the frame's payload."""
 
     stream: int
     buffer: int
@@ -332,7 +330,7 @@ AnyOp: TypeAlias = (
     | DefineGraph | RunGraph | CloseGraph
     | WritePart | Reconfigure | LoadUploaded | Reach | LaunchRange
     | CreateImage | CopyImage | FillImage | BufferToImage | ImageToBuffer | ImageFormats | ViewImage
-    | NoteCommand | AskTimes | TellTimes | NoteWaiters
+    | NoteCommand | AskTimes | TellTimes | NoteWaiters | AskDone
 )  # fmt: skip
 
 
@@ -397,4 +395,5 @@ TABLE: tuple[Row, ...] = (
     Row(82, ViewImage, "nothing", 18),
     Row(83, TellTimes, "five numbers: those of AskTimes, and when it is answered", 18),
     Row(84, NoteWaiters, "", 19),
+    Row(87, AskDone, "a boolean", 21),
 )

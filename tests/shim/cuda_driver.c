@@ -47,6 +47,10 @@ static const char source[] =
     "    __syncthreads();\n"
     "  }\n"
     "  if (!threadIdx.x) *sum = part[0];\n"
+    "}\n"
+    "extern \"C\" __global__ void last(int *x) {\n"
+    "  for (long long i = 0; !atomicAdd(x, 0) && i < 1ll << 34; i++) {}\n"
+    "  x[1] = x[0];\n"
     "}\n";
 
 static const char ptx[] = "// made by hand\n.version 7.0\n.target sm_70\n.address_size 64\n";
@@ -325,6 +329,61 @@ static void plain_memory(void) {
   MUST(cuMemFree(from));
 }
 
+/* Queries wait for nothing, nor does another stream's work for them: what they ask about lasts until
+   that is done. */
+static void queries(void) {
+  CUmodule module;
+  CUfunction last;
+  CUstream busy, apart;
+  CUevent begun, over;
+  CUdeviceptr x;
+  int seen[2] = {0, 0};
+  CUresult code;
+  MUST(cuModuleLoadData(&module, source));
+  MUST(cuModuleGetFunction(&last, module, "last"));
+  MUST(cuMemAlloc(&x, sizeof seen));
+  MUST(cuStreamCreate(&busy, CU_STREAM_DEFAULT));
+  MUST(cuStreamCreate(&apart, CU_STREAM_NON_BLOCKING));
+  MUST(cuEventCreate(&begun, CU_EVENT_DEFAULT));
+  MUST(cuEventCreate(&over, CU_EVENT_DEFAULT));
+  MUST(cuEventQuery(over));
+  void *params[] = {&x};
+  for (int turn = 0; turn < 2; turn++) {
+    MUST(cuMemsetD32Async(x, 0, 2, busy));
+    MUST(cuEventRecord(begun, busy));
+    MUST(cuEventSynchronize(begun));
+    MUST(cuLaunchKernel(last, 1, 1, 1, 1, 1, 1, 0, busy, params, NULL));
+    MUST(cuEventRecord(over, busy));
+    for (int i = 0; i < 3; i++) {
+      FAILS(cuStreamQuery(busy), CUDA_ERROR_NOT_READY);
+      FAILS(cuEventQuery(over), CUDA_ERROR_NOT_READY);
+      FAILS(cuStreamQuery(CU_STREAM_LEGACY), CUDA_ERROR_NOT_READY);
+      MUST(cuEventQuery(begun));
+    }
+    MUST(cuMemsetD32Async(x, 1, 1, apart));
+    MUST(cuStreamSynchronize(apart));
+    while ((code = turn ? cuEventQuery(over) : cuStreamQuery(busy)) == CUDA_ERROR_NOT_READY)
+      ;
+    MUST(code);
+    MUST(cuStreamSynchronize(busy));
+    MUST(cuMemcpyDtoH(seen, x, sizeof seen));
+    CHECK(seen[1] == 1);
+  }
+  /* What has failed is told by a query, too, and once. */
+  MUST(cuLaunchKernel(last, 1, 1, 1, 1, 1, 1, 1 << 30, busy, params, NULL));
+  while ((code = cuStreamQuery(busy)) == CUDA_ERROR_NOT_READY)
+    ;
+  CHECK(code == CUDA_ERROR_INVALID_VALUE);
+  MUST(cuStreamSynchronize(busy));
+  MUST(cuStreamQuery(busy));
+  MUST(cuStreamDestroy(busy));
+  MUST(cuStreamDestroy(apart));
+  MUST(cuEventDestroy(begun));
+  MUST(cuEventDestroy(over));
+  MUST(cuModuleUnload(module));
+  MUST(cuMemFree(x));
+}
+
 static CUcontext shared;
 static CUdeviceptr marks;
 
@@ -410,6 +469,7 @@ int main(void) {
   memory();
   kernels();
   streams();
+  queries();
   plain_memory();
   threads();
   by_name();

@@ -10,7 +10,7 @@ from gon_client.event import Event as Recorded
 from gon_shim.cuda.entry import entry
 from gon_shim.cuda.errors import CuError, require
 from gon_shim.cuda.handles import Handles, number_of
-from gon_shim.cuda.lanes import Lane, wait_for
+from gon_shim.cuda.lanes import Lane, all_here, wait_for
 from gon_shim.cuda.scopes import current, unit
 
 if TYPE_CHECKING:
@@ -43,6 +43,16 @@ class Event:
         self.recorded = lane.ready().record(self.recorded)
         lane.queued()
         self.reads = lane.reads
+
+    def is_done(self) -> bool:
+        """Return whether it has happened; waits for no work. Raises an error of that, once."""
+        recorded, reads = self.recorded, self.reads
+        if recorded is None:
+            return True
+        is_over = all_here(recorded.device, reads) and recorded.is_done
+        if is_over:
+            wait_for(reads)
+        return is_over
 
 
 _STREAMS = Handles[Stream]("CUstream", lib.CUDA_ERROR_INVALID_HANDLE)
@@ -107,11 +117,14 @@ def priority_range(least: Numbers, greatest: Numbers) -> None:
             at[0] = 0
 
 
-# Whether work is over is known by a round trip, as that it is: so a query waits, too. Nothing on a
-# stream waits for the program.
-@entry("cuStreamSynchronize", "cuStreamQuery")
+@entry("cuStreamSynchronize")
 def synchronize_stream(handle: CData) -> None:
     lane_of(handle).sync()
+
+
+@entry("cuStreamQuery")
+def query_stream(handle: CData) -> None:
+    require(lane_of(handle).is_done(), lib.CUDA_ERROR_NOT_READY)
 
 
 @entry("cuStreamWaitEvent")
@@ -148,7 +161,13 @@ def record_event_with_flags(handle: CData, stream: CData, _flags: int) -> None:
     record_event(handle, stream)  # the flags are for streams that are captured
 
 
-@entry("cuEventSynchronize", "cuEventQuery")
+@entry("cuEventQuery")
+def query_event(handle: CData) -> None:
+    unit()
+    require(_EVENTS.of(handle).is_done(), lib.CUDA_ERROR_NOT_READY)
+
+
+@entry("cuEventSynchronize")
 def synchronize_event(handle: CData) -> None:
     unit()
     event = _EVENTS.of(handle)
