@@ -237,6 +237,42 @@ static int callbacks(void) {
   return 0;
 }
 
+/* A launch of no threads is over when what it waits for is, and counts as a launch. */
+static int nothing(void) {
+  cl_queue_properties measuring[] = {CL_QUEUE_PROPERTIES, CL_QUEUE_PROFILING_ENABLE, 0};
+  size_t sizes[][3] = {{0, 0, 0}, {1, 0, 0}, {0, 1, 0}, {0, 0, 1}, {0, 1, 1}, {1, 0, 1}, {1, 1, 0}};
+  size_t one[] = {1, 1, 1};
+  int zero = 0, back = 1;
+  cl_command_queue own = clCreateCommandQueueWithProperties(context, device, measuring, &code);
+  cl_mem x = clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, 4, &zero, &code);
+  cl_kernel adding = kernel("one", x);
+  for (int i = 0; i < 8; i++) {
+    size_t *size = i < 7 ? sizes[i] : NULL;
+    cl_event ran, gate = clCreateUserEvent(context, &code);
+    cl_uint kind = 0;
+    cl_ulong began, ended;
+    GOOD(clEnqueueNDRangeKernel(own, adding, 3, NULL, size, NULL, 0, NULL, NULL));
+    GOOD(clEnqueueNDRangeKernel(own, adding, 3, NULL, size, one, 1, &gate, &ran));
+    GOOD(clGetEventInfo(ran, CL_EVENT_COMMAND_TYPE, sizeof kind, &kind, NULL));
+    TRUE(kind == CL_COMMAND_NDRANGE_KERNEL);
+    IS(status_of(ran), CL_QUEUED);
+    GOOD(clSetUserEventStatus(gate, CL_COMPLETE));
+    GOOD(clFinish(own));
+    IS(status_of(ran), CL_COMPLETE);
+    GOOD(clGetEventProfilingInfo(ran, CL_PROFILING_COMMAND_START, 8, &began, NULL));
+    GOOD(clGetEventProfilingInfo(ran, CL_PROFILING_COMMAND_END, 8, &ended, NULL));
+    TRUE(began <= ended);
+    GOOD(clReleaseEvent(ran));
+    GOOD(clReleaseEvent(gate));
+  }
+  GOOD(clEnqueueReadBuffer(own, x, CL_TRUE, 0, 4, &back, 0, NULL, NULL));
+  TRUE(back == 0);
+  GOOD(clReleaseKernel(adding));
+  GOOD(clReleaseMemObject(x));
+  GOOD(clReleaseCommandQueue(own));
+  return 0;
+}
+
 /* Asking how far a command is waits for nothing, nor does another queue's work for it: the command
    lasts until that is done. */
 static int polls(void) {
@@ -363,7 +399,7 @@ int main(void) {
   kept = clCreateBuffer(context, 0, 4, NULL, &code);
   GOOD(code);
   if (host_memory(1000) || host_memory(1 << 22) || released() || again() ||
-      statuses() || callbacks() || polls() || times())
+      statuses() || callbacks() || nothing() || polls() || times())
     return 1;
   printf("good\n");
   return 0;
