@@ -102,6 +102,119 @@ static void scopes(void) {
   CHECK(device == 0);
 }
 
+static CUcontext destroyed;
+
+/* A thread that is in a context that another one destroys is told so. */
+static void *left_behind(void *turn) {
+  CUdeviceptr address;
+  MUST(cuCtxSetCurrent(destroyed));
+  pthread_barrier_wait(turn);
+  pthread_barrier_wait(turn);
+  FAILS(cuMemAlloc(&address, 4), CUDA_ERROR_CONTEXT_IS_DESTROYED);
+  FAILS(cuCtxSynchronize(), CUDA_ERROR_CONTEXT_IS_DESTROYED);
+  MUST(cuCtxSetCurrent(NULL));
+  FAILS(cuCtxSynchronize(), CUDA_ERROR_INVALID_CONTEXT);
+  return NULL;
+}
+
+/* What was made in the current context. */
+struct things {
+  CUdeviceptr memory, scale;
+  CUmodule module;
+  CUfunction function;
+  CUstream stream;
+  CUevent event;
+  void *locked;
+};
+
+static struct things make_things(void) {
+  struct things made;
+  MUST(cuMemAlloc(&made.memory, N));
+  MUST(cuMemAllocHost(&made.locked, N));
+  MUST(cuModuleLoadData(&made.module, source));
+  MUST(cuModuleGetFunction(&made.function, made.module, "axpy"));
+  MUST(cuModuleGetGlobal(&made.scale, NULL, made.module, "scale"));
+  MUST(cuStreamCreate(&made.stream, CU_STREAM_NON_BLOCKING));
+  MUST(cuEventCreate(&made.event, CU_EVENT_DEFAULT));
+  MUST(cuMemsetD8Async(made.memory, 1, N, made.stream));
+  MUST(cuMemcpyDtoHAsync(made.locked, made.memory, N, made.stream));
+  MUST(cuEventRecord(made.event, made.stream));
+  return made;
+}
+
+/* Nothing of it is there any more, in whatever context. */
+static void are_gone(struct things made) {
+  CUfunction other;
+  char byte;
+  int most;
+  FAILS(cuMemcpyDtoH(&byte, made.memory, 1), CUDA_ERROR_INVALID_VALUE);
+  FAILS(cuMemFree(made.memory), CUDA_ERROR_INVALID_VALUE);
+  FAILS(cuMemcpyDtoH(&byte, made.scale, 1), CUDA_ERROR_INVALID_VALUE);
+  FAILS(cuMemFreeHost(made.locked), CUDA_ERROR_INVALID_VALUE);
+  FAILS(cuModuleGetFunction(&other, made.module, "axpy"), CUDA_ERROR_INVALID_HANDLE);
+  FAILS(cuModuleUnload(made.module), CUDA_ERROR_INVALID_HANDLE);
+  FAILS(cuFuncGetAttribute(&most, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, made.function),
+        CUDA_ERROR_INVALID_HANDLE);
+  FAILS(cuStreamQuery(made.stream), CUDA_ERROR_INVALID_HANDLE);
+  FAILS(cuStreamDestroy(made.stream), CUDA_ERROR_INVALID_HANDLE);
+  FAILS(cuEventQuery(made.event), CUDA_ERROR_INVALID_HANDLE);
+  FAILS(cuEventDestroy(made.event), CUDA_ERROR_INVALID_HANDLE);
+}
+
+/* What was made in a context ends with it, and nothing else does; the one that is shared ends with
+   its last release, and is cleared by a reset. */
+static void ended_scopes(void) {
+  CUcontext primary, again;
+  CUdevice device = 0;
+  CUdeviceptr outside;
+  size_t before = 0, after = 0, total = 0;
+  unsigned flags = 7;
+  int active = 7;
+  char byte = 7;
+  pthread_barrier_t turn;
+  pthread_t thread;
+  MUST(cuCtxGetCurrent(&primary));
+  MUST(cuMemAlloc(&outside, N));
+  MUST(cuMemsetD8(outside, 5, N));
+  MUST(cuMemGetInfo(&before, &total));
+  MUST(cuCtxCreate_v2(&destroyed, 0, device));
+  struct things made = make_things();
+  pthread_barrier_init(&turn, NULL, 2);
+  pthread_create(&thread, NULL, left_behind, &turn);
+  pthread_barrier_wait(&turn);
+  MUST(cuCtxDestroy(destroyed));
+  pthread_barrier_wait(&turn);
+  pthread_join(thread, NULL);
+  FAILS(cuCtxDestroy(destroyed), CUDA_ERROR_INVALID_CONTEXT);
+  FAILS(cuCtxSetCurrent(destroyed), CUDA_ERROR_INVALID_CONTEXT);
+  are_gone(made);
+  MUST(cuMemGetInfo(&after, &total));
+  CHECK(before == after);
+  MUST(cuMemcpyDtoH(&byte, outside, 1));
+  CHECK(byte == 5);
+  /* The one that is shared. */
+  made = make_things();
+  MUST(cuDevicePrimaryCtxRetain(&again, device));
+  CHECK(again == primary);
+  MUST(cuDevicePrimaryCtxRelease(device));
+  MUST(cuStreamSynchronize(made.stream));
+  MUST(cuDevicePrimaryCtxReset(device));
+  are_gone(made);
+  FAILS(cuMemFree(outside), CUDA_ERROR_INVALID_VALUE);
+  made = make_things();
+  MUST(cuDevicePrimaryCtxRelease(device));
+  FAILS(cuDevicePrimaryCtxRelease(device), CUDA_ERROR_INVALID_CONTEXT);
+  MUST(cuDevicePrimaryCtxGetState(device, &flags, &active));
+  CHECK(!active);
+  FAILS(cuMemAlloc(&outside, N), CUDA_ERROR_CONTEXT_IS_DESTROYED);
+  FAILS(cuCtxPushCurrent(primary), CUDA_ERROR_INVALID_CONTEXT);
+  MUST(cuDevicePrimaryCtxRetain(&again, device));
+  MUST(cuCtxSetCurrent(again));
+  are_gone(made);
+  MUST(cuMemGetInfo(&after, &total));
+  CHECK(after == total);
+}
+
 static void memory(void) {
   CUdeviceptr one = 0, two = 0, start = 0;
   size_t free_bytes = 0, total = 0, size = 0;
@@ -466,6 +579,7 @@ int main(void) {
   }
   devices();
   scopes();
+  ended_scopes();
   memory();
   kernels();
   streams();
