@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gon.looking import Look
 from gon.model import Handle
+from gon_client.looks import look_at
 
 if TYPE_CHECKING:
     from gon_client.device import Device
@@ -13,11 +15,15 @@ if TYPE_CHECKING:
 class Event:
     """A point in a stream. Made by `Device.create_event` or `Stream.record`."""
 
-    __slots__ = ("__weakref__", "_closed", "device", "handle")
+    __slots__ = ("__weakref__", "_closed", "_look", "_over", "device", "handle", "records")
 
     def __init__(self, device: Device, handle: Handle) -> None:
         self.device = device
         self.handle = handle
+        # How often it was recorded, the one of these that is known to have happened, and one that
+        # is looked at.
+        self.records = self._over = 0
+        self._look: tuple[int, Look] | None = None
         self._closed = False
 
     def __repr__(self) -> str:
@@ -25,7 +31,25 @@ class Event:
 
     def sync(self, timeout_s: float | None = None) -> None:
         """Wait until the last record of this event has happened; at once if there was none."""
+        of = self.records
         self.device.contract.sync_event(self.handle).wait(timeout_s)
+        self._over = of
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the last record of this event has happened; true if there was none.
+
+        Asks the device, and waits for none of its work: true comes late where the device is far
+        away, or waits for something itself, but is known after a `sync`. Raises what that does.
+        """
+        of = self.records
+        if self._over != of:
+            if self._look is None or self._look[0] != of:
+                self._look = of, look_at(self.device.contract, self.handle)
+            if not self._look[1].is_over():
+                return False
+            self._over = of
+        return True
 
     def elapsed_us(self, start: Event) -> float:
         """Return the device time from `start` to this event in µs; waits for both.

@@ -124,7 +124,7 @@ class SessionLink:
         """Send what is gathered though nobody waits, and take what has arrived."""
         self.flush()
         if not self._inside.is_here():
-            self._poll()
+            self.catch_up()
 
     def ask(self, op: AnyOp, cookie: int, answer: Answer, inline_bytes: int = 0) -> None:
         """Queue an op that is answered by `answer`, in a reply's head."""
@@ -219,7 +219,7 @@ class SessionLink:
             self.flush()
             self.receive_some(done)
 
-    def _poll(self) -> None:
+    def catch_up(self) -> None:
         """Take what has arrived, without waiting, if nobody else is receiving."""
         self._turn.hold(self._take_all)
 
@@ -359,7 +359,7 @@ class SessionLink:
         if program is Program.LEAVES:
             self._batcher.aged()
             self.flush()
-        self._poll()
+        self.catch_up()
         owed = self._expected.pieces_owed > 0
         if owed:
             self.bulk.acknowledge_pieces(self._link, self._receive_while_blocked)

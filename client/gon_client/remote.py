@@ -20,9 +20,6 @@ from gon.limits import (
     GRAPH_BYTES_MAX,
     INLINE_BYTES_MAX,
     NAME_BYTES_MAX,
-    OPTIONS_BYTES_MAX,
-    PROGRAM_HEADERS_MAX,
-    PROGRAM_NAMES_MAX,
     SOURCE_BYTES_MAX,
 )
 from gon.model import (
@@ -38,17 +35,18 @@ from gon.model import (
     Program,
 )
 from gon.native import NATIVE
-from gon.program_limits import most_uploaded
 from gon.wire import ops
 from gon.wire.batch import decode, encode_op
 from gon.wire.versions import IMAGES, TIMES
 from gon_client.counts import LinkCounts
 from gon_client.known import KnownContents
 from gon_client.link import SessionLink
+from gon_client.looks import RemoteLooking
 from gon_client.numbers import U64, check_numbers
 from gon_client.pending import Answer, Waiting, caller
 from gon_client.remote_images import RemoteImages
 from gon_client.remote_timing import RemoteTiming
+from gon_client.texts import check_text, program_bytes
 
 if TYPE_CHECKING or NATIVE:
     from gon_client._transfers import Transfers
@@ -68,41 +66,6 @@ def _check_target(out: memoryview) -> None:
         raise InvalidArgument("out is read-only or not contiguous")
 
 
-def _check_text(text: str, most_bytes: int, what: str) -> None:
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError as error:
-        raise InvalidArgument(f"{what} is no text: {error.reason}") from error
-    if size > most_bytes:
-        raise InvalidArgument(f"{what} of {size} bytes: at most {most_bytes} are allowed")
-
-
-def _program_bytes(program: Program, host_takes: int) -> int:
-    """Return how much of a batch the program takes, more than SOURCE_BYTES_MAX for one that is to
-    be uploaded, of which the host takes so much. Raises InvalidArgument for too much of it.
-    """
-    _check_text(program.code_format, NAME_BYTES_MAX, "code_format")
-    _check_text(program.options, OPTIONS_BYTES_MAX, "options")
-    if len(program.names) > PROGRAM_NAMES_MAX or len(program.headers) > PROGRAM_HEADERS_MAX:
-        raise InvalidArgument(
-            f"{len(program.names)} name expressions and {len(program.headers)} headers: at most "
-            f"{PROGRAM_NAMES_MAX} and {PROGRAM_HEADERS_MAX} are allowed"
-        )
-    size = len(program.code)
-    uploaded = most_uploaded(program.code_format, host_takes) if size > SOURCE_BYTES_MAX else 0
-    most = max(SOURCE_BYTES_MAX, uploaded)
-    for name in program.names:
-        _check_text(name, NAME_BYTES_MAX, "a name expression")
-        size += NAME_BYTES_MAX
-    for name, text in program.headers:
-        _check_text(name, NAME_BYTES_MAX, "a header's name")
-        _check_text(text, SOURCE_BYTES_MAX, f"header {name}")
-        size += NAME_BYTES_MAX + len(text.encode())
-    if size > most:
-        raise InvalidArgument(f"a program of {size} bytes: at most {most} are allowed")
-    return size
-
-
 class RemoteDevice:
     """A lease's device, over a session."""
 
@@ -119,6 +82,7 @@ class RemoteDevice:
             if self._mapped is None:
                 link.express.copies = self._transfers
         self._known = KnownContents(link)
+        self.looking = RemoteLooking(link, self._waiting)
         self.images = RemoteImages(link, self._waiting) if link.version >= IMAGES else None
         self.timing = RemoteTiming(link, self._waiting) if link.version >= TIMES else None
 
@@ -294,7 +258,7 @@ class RemoteDevice:
 
     # Programs --------------------
     def load(self, module: Handle, program: Program) -> ModuleInfo:
-        size = _program_bytes(program, self._link.program_bytes)
+        size = program_bytes(program, self._link.program_bytes)
         if size > SOURCE_BYTES_MAX:
             return self._upload_and_load(module, program)
         cookie = next(self._cookies)
@@ -328,11 +292,11 @@ class RemoteDevice:
         self._post(ops.Unload(module))
 
     def get_global(self, buffer: Handle, module: Handle, name: str) -> None:
-        _check_text(name, NAME_BYTES_MAX, "name")
+        check_text(name, NAME_BYTES_MAX, "name")
         self._post(ops.GetGlobal(buffer, module, name))
 
     def get_kernel(self, kernel: Handle, module: Handle, name: str) -> None:
-        _check_text(name, NAME_BYTES_MAX, "name")
+        check_text(name, NAME_BYTES_MAX, "name")
         self._post(ops.GetKernel(kernel, module, name))
 
     def close_kernel(self, kernel: Handle) -> None:
@@ -369,7 +333,7 @@ class RemoteDevice:
     def reconfigure(self, personality: str, *, keep: bool) -> Configuration:
         if self._link.version < _ELASTIC_SINCE:
             raise Unsupported("the host's gond is of an older version, whose units are gpus")
-        _check_text(personality, NAME_BYTES_MAX, "personality")
+        check_text(personality, NAME_BYTES_MAX, "personality")
         cookie = next(self._cookies)
         answer = Answer(self._waiting)
         self._link.ask(ops.Reconfigure(personality, keep, cookie), cookie, answer)

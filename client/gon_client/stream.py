@@ -45,6 +45,7 @@ class Stream:
             event = self.device.create_event()
         self.device.own(event, "event")
         self.device.contract.record(self.handle, event.handle)
+        event.records += 1
         return event
 
     def wait(self, event: Event) -> None:

@@ -171,6 +171,7 @@ _Message = TypeVar(
     list[Reply],
     ModuleInfo,
     float,
+    bool,
     Outcome,
     Configuration,
     int,

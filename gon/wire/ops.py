@@ -27,7 +27,7 @@ from gon.wire.image_ops import (
 )
 from gon.wire.op import Op
 from gon.wire.timing_ops import AskTimes, NoteCommand, TellTimes
-from gon.wire.waiter_ops import NoteWaiters
+from gon.wire.waiter_ops import AskDone, NoteWaiters
 
 
 class Allocate(Op, frozen=True, tag=1):
@@ -40,9 +40,7 @@ class Free(Op, frozen=True, tag=2):
 
 
 class Write(Op, frozen=True, tag=3):
-    """`data` is inline; None means the frame's payload, of `size_bytes`; only a frame's first op
-    may say so.
-    """
+    """`data` is inline; None, of a frame's first op alone: it is the frame's payload."""
 
     stream: int
     buffer: int
@@ -331,7 +329,7 @@ AnyOp: TypeAlias = (
     | DefineGraph | RunGraph | CloseGraph
     | WritePart | Reconfigure | LoadUploaded | Reach | LaunchRange
     | CreateImage | CopyImage | FillImage | BufferToImage | ImageToBuffer | ImageFormats | ViewImage
-    | NoteCommand | AskTimes | TellTimes | NoteWaiters
+    | NoteCommand | AskTimes | TellTimes | NoteWaiters | AskDone
 )  # fmt: skip
 
 
@@ -395,4 +393,5 @@ TABLE: tuple[Row, ...] = (
     Row(82, ViewImage, "nothing", 18),
     Row(83, TellTimes, "five numbers: those of AskTimes, and when it is answered", 18),
     Row(84, NoteWaiters, "", 19),
+    Row(85, AskDone, "a boolean", 20),
 )

@@ -15,11 +15,15 @@ class NoteCommand(Op, frozen=True, tag=80):
     event: int
 
 
-class TimesQuestion(Op, frozen=True):
-    """Base of what asks for a command's times."""
+class EventQuestion(Op, frozen=True):
+    """Base of what asks something of the last record, or note, of an event."""
 
     event: int
     reply: int
+
+
+class TimesQuestion(EventQuestion, frozen=True):
+    """Base of what asks for a command's times."""
 
 
 class AskTimes(TimesQuestion, frozen=True, tag=81):

@@ -41,6 +41,7 @@ STEPS = (
     Step(17, "2026-11-28", "folded batches of which contents are not remembered"),
     Step(18, "2026-11-28", "images of another's pixels: ViewImage; when times are told: TellTimes"),
     Step(19, "2026-11-28", "long waits that hold up no other thread: NoteWaiters"),
+    Step(20, "2026-11-28", "questions after work that wait for none: AskDone"),
 )
 # From this version on a worker unfolds what is folded.
 FOLDING = 4
@@ -62,6 +63,8 @@ TIMES = 16
 VIEWS = TELLING_TIMES = 18
 # From this version on a worker holds long waits, if it hears of several threads.
 HOLDING = 19
+# From this version on a worker says at once whether an event has happened.
+LOOKING = 20
 # From this version on both ends go on with the side links that are left, if one breaks.
 MENDING = 11
 

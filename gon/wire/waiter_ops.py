@@ -1,8 +1,12 @@
-"""The op that tells who waits: a row of the table of gon.wire.ops, for hosts of version 19 on."""
+"""The ops of who waits, and who does not: rows of the table of gon.wire.ops.
+
+They are for hosts of version 19 on, the second for those of version 20.
+"""
 
 from __future__ import annotations
 
 from gon.wire.op import Op
+from gon.wire.timing_ops import EventQuestion
 
 
 class NoteWaiters(Op, frozen=True, tag=84):
@@ -11,3 +15,9 @@ class NoteWaiters(Op, frozen=True, tag=84):
     """
 
     threads: int
+
+
+class AskDone(EventQuestion, frozen=True, tag=85):
+    """Say at once whether the event's last record has happened, as a `SyncEvent` that does not
+    wait: an older host is asked that.
+    """

@@ -38,7 +38,7 @@ from gon_server.quota import Quota
 from gon_server.reaching import name_of, poisoned_elsewhere, reached, unreached
 from gon_server.recalling import Contents, Recalling, recall_failed, recalled
 from gon_server.replaying import Replaying
-from gon_server.timing import command_times
+from gon_server.timing import told_of_event
 
 # The ops of a hot loop; a module's name is found quicker than an attribute of one.
 _LAUNCH, _SYNC, _ALLOCATE, _FREE = ops.Launch, ops.Sync, ops.Allocate, ops.Free
@@ -229,7 +229,7 @@ class Executor:
                 return Reply(op.reply)
             case (
                 ops.Elapsed() | ops.Load() | ops.LoadUploaded() | ops.Reconfigure()
-                | image_ops.ImageFormats() | timing_ops.TimesQuestion()
+                | image_ops.ImageFormats() | timing_ops.EventQuestion()
             ):  # fmt: skip
                 return Reply(op.reply, encode(self._told(op)))
             case ops.Recall() | ops.Keep():
@@ -250,8 +250,8 @@ class Executor:
             return self._modules.reconfigure(op)
         if isinstance(op, image_ops.ImageFormats):
             return image_formats(self._device, op)
-        if isinstance(op, timing_ops.TimesQuestion):
-            return command_times(self._device, op)
+        if isinstance(op, timing_ops.EventQuestion):
+            return told_of_event(self._device, op)
         assert isinstance(op, ops.Elapsed)
         return self._device.elapsed_us(Handle(op.start), Handle(op.end))
 
@@ -317,7 +317,7 @@ class Executor:
                     self._step(op, number)
                 return self._report(op.reply, touched, failure)
             case (
-                ops.Read() | ops.Elapsed() | timing_ops.TimesQuestion() | ops.LoadUploaded()
+                ops.Read() | ops.Elapsed() | timing_ops.EventQuestion() | ops.LoadUploaded()
                 | image_ops.ViewImage()
             ) if failure is not None:  # fmt: skip
                 return self._report(op.reply, touched, failure)

@@ -109,7 +109,7 @@ def footprint(
             return Footprint((_stream(op.stream), _event(op.event)), (_stream(op.stream),))
         case ops.Sync():
             return Footprint((_stream(op.stream),))
-        case ops.SyncEvent() | timing_ops.TimesQuestion():
+        case ops.SyncEvent() | timing_ops.EventQuestion():
             return Footprint((_event(op.event),))
         case ops.Elapsed():
             return Footprint((_event(op.start), _event(op.end)))

@@ -1,4 +1,4 @@
-"""Times of single commands of a lease's device, as ops ask for them.
+"""What ops ask of a lease's device's events: the times of single commands, whether they are over.
 
 Must not know: links, sessions, frames.
 """
@@ -9,7 +9,8 @@ from gon.device import HostDevice
 from gon.errors import Unsupported
 from gon.model import Handle
 from gon.timing import Timed, Timing
-from gon.wire.timing_ops import NoteCommand, TellTimes, TimesQuestion
+from gon.wire.timing_ops import EventQuestion, NoteCommand, TellTimes
+from gon.wire.waiter_ops import AskDone
 
 
 def _timing(device: HostDevice) -> Timing:
@@ -25,10 +26,22 @@ def note_command(device: HostDevice, op: NoteCommand) -> None:
     _timing(device).note(Handle(op.stream), Handle(op.event))
 
 
-def command_times(device: HostDevice, op: TimesQuestion) -> tuple[int, ...]:
-    """Return the times of a noted command, once it has ended: as many as the question asks for.
-    Raises what the device raises.
+def told_of_event(device: HostDevice, op: EventQuestion) -> bool | tuple[int, ...]:
+    """Return whether what an event stands for is over; or its times, once it is, as many as the
+    question asks for. Raises what the device raises.
     """
+    return _is_over(device, op) if isinstance(op, AskDone) else _times(device, op)
+
+
+def _is_over(device: HostDevice, op: AskDone) -> bool:
+    pending = device.sync_event(Handle(op.event))
+    is_over = pending.done()
+    if is_over:
+        pending.wait()
+    return is_over
+
+
+def _times(device: HostDevice, op: EventQuestion) -> tuple[int, ...]:
     pending = _timing(device).times(Handle(op.event))
     pending.wait()
     times = tuple(pending.times)

@@ -21,6 +21,7 @@ import tempfile
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Final
 
@@ -132,6 +133,8 @@ def default_cache() -> Path:
 def _build(driver: Driver, final: Path, types: str, source: str, start: str) -> None:
     if lacking := missing():
         raise ConfigError(f"{driver.file} cannot be built: there is not {lacking}")
+    # Some seconds, in which whoever has called for it sees nothing.
+    print(f"{driver.api}: building {driver.file}", file=sys.stderr, flush=True)  # noqa: T201
     from cffi import FFI
 
     ffi = FFI()
@@ -143,7 +146,7 @@ def _build(driver: Driver, final: Path, types: str, source: str, start: str) -> 
         fresh = Path(name) / "driver"
         fresh.mkdir()
         text = Path(name) / "driver.c"
-        with redirect_stdout(sys.stderr):  # it speaks
+        with redirect_stdout(StringIO()):  # it speaks
             ffi.emit_c_code(str(text))
         _compile(text, fresh / driver.file)
         for other, words in driver.files:

@@ -47,6 +47,10 @@ static const char source[] =
     "    __syncthreads();\n"
     "  }\n"
     "  if (!threadIdx.x) *sum = part[0];\n"
+    "}\n"
+    "extern \"C\" __global__ void last(int *x) {\n"
+    "  for (long long i = 0; !atomicAdd(x, 0) && i < 1ll << 34; i++) {}\n"
+    "  x[1] = x[0];\n"
     "}\n";
 
 static const char ptx[] = "// made by hand\n.version 7.0\n.target sm_70\n.address_size 64\n";
@@ -96,6 +100,119 @@ static void scopes(void) {
   MUST(cuCtxSetCurrent(primary));
   MUST(cuCtxGetDevice(&device));
   CHECK(device == 0);
+}
+
+static CUcontext destroyed;
+
+/* A thread that is in a context that another one destroys is told so. */
+static void *left_behind(void *turn) {
+  CUdeviceptr address;
+  MUST(cuCtxSetCurrent(destroyed));
+  pthread_barrier_wait(turn);
+  pthread_barrier_wait(turn);
+  FAILS(cuMemAlloc(&address, 4), CUDA_ERROR_CONTEXT_IS_DESTROYED);
+  FAILS(cuCtxSynchronize(), CUDA_ERROR_CONTEXT_IS_DESTROYED);
+  MUST(cuCtxSetCurrent(NULL));
+  FAILS(cuCtxSynchronize(), CUDA_ERROR_INVALID_CONTEXT);
+  return NULL;
+}
+
+/* What was made in the current context. */
+struct things {
+  CUdeviceptr memory, scale;
+  CUmodule module;
+  CUfunction function;
+  CUstream stream;
+  CUevent event;
+  void *locked;
+};
+
+static struct things make_things(void) {
+  struct things made;
+  MUST(cuMemAlloc(&made.memory, N));
+  MUST(cuMemAllocHost(&made.locked, N));
+  MUST(cuModuleLoadData(&made.module, source));
+  MUST(cuModuleGetFunction(&made.function, made.module, "axpy"));
+  MUST(cuModuleGetGlobal(&made.scale, NULL, made.module, "scale"));
+  MUST(cuStreamCreate(&made.stream, CU_STREAM_NON_BLOCKING));
+  MUST(cuEventCreate(&made.event, CU_EVENT_DEFAULT));
+  MUST(cuMemsetD8Async(made.memory, 1, N, made.stream));
+  MUST(cuMemcpyDtoHAsync(made.locked, made.memory, N, made.stream));
+  MUST(cuEventRecord(made.event, made.stream));
+  return made;
+}
+
+/* Nothing of it is there any more, in whatever context. */
+static void are_gone(struct things made) {
+  CUfunction other;
+  char byte;
+  int most;
+  FAILS(cuMemcpyDtoH(&byte, made.memory, 1), CUDA_ERROR_INVALID_VALUE);
+  FAILS(cuMemFree(made.memory), CUDA_ERROR_INVALID_VALUE);
+  FAILS(cuMemcpyDtoH(&byte, made.scale, 1), CUDA_ERROR_INVALID_VALUE);
+  FAILS(cuMemFreeHost(made.locked), CUDA_ERROR_INVALID_VALUE);
+  FAILS(cuModuleGetFunction(&other, made.module, "axpy"), CUDA_ERROR_INVALID_HANDLE);
+  FAILS(cuModuleUnload(made.module), CUDA_ERROR_INVALID_HANDLE);
+  FAILS(cuFuncGetAttribute(&most, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, made.function),
+        CUDA_ERROR_INVALID_HANDLE);
+  FAILS(cuStreamQuery(made.stream), CUDA_ERROR_INVALID_HANDLE);
+  FAILS(cuStreamDestroy(made.stream), CUDA_ERROR_INVALID_HANDLE);
+  FAILS(cuEventQuery(made.event), CUDA_ERROR_INVALID_HANDLE);
+  FAILS(cuEventDestroy(made.event), CUDA_ERROR_INVALID_HANDLE);
+}
+
+/* What was made in a context ends with it, and nothing else does; the one that is shared ends with
+   its last release, and is cleared by a reset. */
+static void ended_scopes(void) {
+  CUcontext primary, again;
+  CUdevice device = 0;
+  CUdeviceptr outside;
+  size_t before = 0, after = 0, total = 0;
+  unsigned flags = 7;
+  int active = 7;
+  char byte = 7;
+  pthread_barrier_t turn;
+  pthread_t thread;
+  MUST(cuCtxGetCurrent(&primary));
+  MUST(cuMemAlloc(&outside, N));
+  MUST(cuMemsetD8(outside, 5, N));
+  MUST(cuMemGetInfo(&before, &total));
+  MUST(cuCtxCreate_v2(&destroyed, 0, device));
+  struct things made = make_things();
+  pthread_barrier_init(&turn, NULL, 2);
+  pthread_create(&thread, NULL, left_behind, &turn);
+  pthread_barrier_wait(&turn);
+  MUST(cuCtxDestroy(destroyed));
+  pthread_barrier_wait(&turn);
+  pthread_join(thread, NULL);
+  FAILS(cuCtxDestroy(destroyed), CUDA_ERROR_INVALID_CONTEXT);
+  FAILS(cuCtxSetCurrent(destroyed), CUDA_ERROR_INVALID_CONTEXT);
+  are_gone(made);
+  MUST(cuMemGetInfo(&after, &total));
+  CHECK(before == after);
+  MUST(cuMemcpyDtoH(&byte, outside, 1));
+  CHECK(byte == 5);
+  /* The one that is shared. */
+  made = make_things();
+  MUST(cuDevicePrimaryCtxRetain(&again, device));
+  CHECK(again == primary);
+  MUST(cuDevicePrimaryCtxRelease(device));
+  MUST(cuStreamSynchronize(made.stream));
+  MUST(cuDevicePrimaryCtxReset(device));
+  are_gone(made);
+  FAILS(cuMemFree(outside), CUDA_ERROR_INVALID_VALUE);
+  made = make_things();
+  MUST(cuDevicePrimaryCtxRelease(device));
+  FAILS(cuDevicePrimaryCtxRelease(device), CUDA_ERROR_INVALID_CONTEXT);
+  MUST(cuDevicePrimaryCtxGetState(device, &flags, &active));
+  CHECK(!active);
+  FAILS(cuMemAlloc(&outside, N), CUDA_ERROR_CONTEXT_IS_DESTROYED);
+  FAILS(cuCtxPushCurrent(primary), CUDA_ERROR_INVALID_CONTEXT);
+  MUST(cuDevicePrimaryCtxRetain(&again, device));
+  MUST(cuCtxSetCurrent(again));
+  are_gone(made);
+  MUST(cuMemGetInfo(&after, &total));
+  CHECK(after == total);
 }
 
 static void memory(void) {
@@ -325,6 +442,61 @@ static void plain_memory(void) {
   MUST(cuMemFree(from));
 }
 
+/* Queries wait for nothing, nor does another stream's work for them: what they ask about lasts until
+   that is done. */
+static void queries(void) {
+  CUmodule module;
+  CUfunction last;
+  CUstream busy, apart;
+  CUevent begun, over;
+  CUdeviceptr x;
+  int seen[2] = {0, 0};
+  CUresult code;
+  MUST(cuModuleLoadData(&module, source));
+  MUST(cuModuleGetFunction(&last, module, "last"));
+  MUST(cuMemAlloc(&x, sizeof seen));
+  MUST(cuStreamCreate(&busy, CU_STREAM_DEFAULT));
+  MUST(cuStreamCreate(&apart, CU_STREAM_NON_BLOCKING));
+  MUST(cuEventCreate(&begun, CU_EVENT_DEFAULT));
+  MUST(cuEventCreate(&over, CU_EVENT_DEFAULT));
+  MUST(cuEventQuery(over));
+  void *params[] = {&x};
+  for (int turn = 0; turn < 2; turn++) {
+    MUST(cuMemsetD32Async(x, 0, 2, busy));
+    MUST(cuEventRecord(begun, busy));
+    MUST(cuEventSynchronize(begun));
+    MUST(cuLaunchKernel(last, 1, 1, 1, 1, 1, 1, 0, busy, params, NULL));
+    MUST(cuEventRecord(over, busy));
+    for (int i = 0; i < 3; i++) {
+      FAILS(cuStreamQuery(busy), CUDA_ERROR_NOT_READY);
+      FAILS(cuEventQuery(over), CUDA_ERROR_NOT_READY);
+      FAILS(cuStreamQuery(CU_STREAM_LEGACY), CUDA_ERROR_NOT_READY);
+      MUST(cuEventQuery(begun));
+    }
+    MUST(cuMemsetD32Async(x, 1, 1, apart));
+    MUST(cuStreamSynchronize(apart));
+    while ((code = turn ? cuEventQuery(over) : cuStreamQuery(busy)) == CUDA_ERROR_NOT_READY)
+      ;
+    MUST(code);
+    MUST(cuStreamSynchronize(busy));
+    MUST(cuMemcpyDtoH(seen, x, sizeof seen));
+    CHECK(seen[1] == 1);
+  }
+  /* What has failed is told by a query, too, and once. */
+  MUST(cuLaunchKernel(last, 1, 1, 1, 1, 1, 1, 1 << 30, busy, params, NULL));
+  while ((code = cuStreamQuery(busy)) == CUDA_ERROR_NOT_READY)
+    ;
+  CHECK(code == CUDA_ERROR_INVALID_VALUE);
+  MUST(cuStreamSynchronize(busy));
+  MUST(cuStreamQuery(busy));
+  MUST(cuStreamDestroy(busy));
+  MUST(cuStreamDestroy(apart));
+  MUST(cuEventDestroy(begun));
+  MUST(cuEventDestroy(over));
+  MUST(cuModuleUnload(module));
+  MUST(cuMemFree(x));
+}
+
 static CUcontext shared;
 static CUdeviceptr marks;
 
@@ -407,9 +579,11 @@ int main(void) {
   }
   devices();
   scopes();
+  ended_scopes();
   memory();
   kernels();
   streams();
+  queries();
   plain_memory();
   threads();
   by_name();

@@ -202,6 +202,24 @@ static int creation(void) {
   wrong.image_type = CL_MEM_OBJECT_IMAGE1D;
   MAKE(CL_INVALID_IMAGE_DESCRIPTOR, context, 0, &corrected, &wrong, NULL);
   GOOD(clReleaseMemObject(first));
+  /* Of one that failed work has spoilt, here for the image that it read is gone, that is told. */
+  cl_mem spoilt = clCreateImage(context, 0, &plain, &flat, NULL, &code);
+  cl_mem gone = clCreateImage(context, 0, &bytes, &flat, NULL, &code);
+  cl_sampler how = clCreateSampler(context, CL_FALSE, CL_ADDRESS_NONE, CL_FILTER_NEAREST, &code);
+  cl_kernel twice = clCreateKernel(program, "twice", &code);
+  size_t threads[] = {1, 1};
+  wrong = flat;
+  wrong.mem_object = spoilt;
+  GOOD(clSetKernelArg(twice, 0, sizeof gone, &gone));
+  GOOD(clSetKernelArg(twice, 1, sizeof how, &how));
+  GOOD(clSetKernelArg(twice, 2, sizeof spoilt, &spoilt));
+  GOOD(clReleaseMemObject(gone));
+  GOOD(clEnqueueNDRangeKernel(queue, twice, 2, NULL, threads, NULL, 0, NULL, NULL));
+  IS(clFinish(queue), CL_INVALID_KERNEL_ARGS);
+  MAKE(CL_INVALID_KERNEL_ARGS, context, CL_MEM_READ_ONLY, &corrected, &wrong, NULL);
+  GOOD(clReleaseKernel(twice));
+  GOOD(clReleaseSampler(how));
+  GOOD(clReleaseMemObject(spoilt));
   GOOD(clReleaseMemObject(array));
   GOOD(clReleaseMemObject(image));
   return 0;

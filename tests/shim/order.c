@@ -28,6 +28,7 @@ static const char *source =
     "kernel void one(global int *x) { *x += 1; }"
     "kernel void is_null(global int *x, global int *y) { *x = y == 0; }"
     "kernel void count(global int *x) { x[get_global_id(0)] = get_global_id(0); }"
+    "kernel void last(global volatile int *x) { for (long i = 0; !x[0] && i < 1l << 36; i++); x[1] = x[0]; }"
     "kernel void slow(global int *x) { for (int i = 0; i < 1 << 24; i++) *x = *x * 3 + i; }";
 
 static void CL_CALLBACK note(cl_event event, cl_int status, void *data) {
@@ -203,10 +204,10 @@ static int callbacks(void) {
   cl_kernel slow = kernel("slow", x);
   GOOD(clEnqueueNDRangeKernel(queue, slow, 1, NULL, &n, NULL, 1, &gate, &ran));
   GOOD(clEnqueueNDRangeKernel(queue, slow, 1, NULL, &n, NULL, 1, &second, &after));
+  GOOD(clSetEventCallback(ran, CL_COMPLETE, note, NULL)); /* in any order */
+  GOOD(clSetEventCallback(ran, CL_RUNNING, note, NULL));
   GOOD(clSetEventCallback(ran, CL_SUBMITTED, note, NULL));
   GOOD(clSetEventCallback(ran, CL_SUBMITTED, let_go, second));
-  GOOD(clSetEventCallback(ran, CL_RUNNING, note, NULL));
-  GOOD(clSetEventCallback(ran, CL_COMPLETE, note, NULL));
   GOOD(clSetEventCallback(gate, CL_COMPLETE, note, NULL));
   /* Callbacks want the lock that whoever lets the command go has. */
   pthread_mutex_lock(&lock);
@@ -233,6 +234,76 @@ static int callbacks(void) {
     GOOD(clReleaseEvent(all[i]));
   GOOD(clReleaseKernel(slow));
   GOOD(clReleaseMemObject(x));
+  return 0;
+}
+
+/* A launch of no threads is over when what it waits for is, and counts as a launch. */
+static int nothing(void) {
+  cl_queue_properties measuring[] = {CL_QUEUE_PROPERTIES, CL_QUEUE_PROFILING_ENABLE, 0};
+  size_t sizes[][3] = {{0, 0, 0}, {1, 0, 0}, {0, 1, 0}, {0, 0, 1}, {0, 1, 1}, {1, 0, 1}, {1, 1, 0}};
+  size_t one[] = {1, 1, 1};
+  int zero = 0, back = 1;
+  cl_command_queue own = clCreateCommandQueueWithProperties(context, device, measuring, &code);
+  cl_mem x = clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, 4, &zero, &code);
+  cl_kernel adding = kernel("one", x);
+  for (int i = 0; i < 8; i++) {
+    size_t *size = i < 7 ? sizes[i] : NULL;
+    cl_event ran, gate = clCreateUserEvent(context, &code);
+    cl_uint kind = 0;
+    cl_ulong began, ended;
+    GOOD(clEnqueueNDRangeKernel(own, adding, 3, NULL, size, NULL, 0, NULL, NULL));
+    GOOD(clEnqueueNDRangeKernel(own, adding, 3, NULL, size, one, 1, &gate, &ran));
+    GOOD(clGetEventInfo(ran, CL_EVENT_COMMAND_TYPE, sizeof kind, &kind, NULL));
+    TRUE(kind == CL_COMMAND_NDRANGE_KERNEL);
+    IS(status_of(ran), CL_QUEUED);
+    GOOD(clSetUserEventStatus(gate, CL_COMPLETE));
+    GOOD(clFinish(own));
+    IS(status_of(ran), CL_COMPLETE);
+    GOOD(clGetEventProfilingInfo(ran, CL_PROFILING_COMMAND_START, 8, &began, NULL));
+    GOOD(clGetEventProfilingInfo(ran, CL_PROFILING_COMMAND_END, 8, &ended, NULL));
+    TRUE(began <= ended);
+    GOOD(clReleaseEvent(ran));
+    GOOD(clReleaseEvent(gate));
+  }
+  GOOD(clEnqueueReadBuffer(own, x, CL_TRUE, 0, 4, &back, 0, NULL, NULL));
+  TRUE(back == 0);
+  GOOD(clReleaseKernel(adding));
+  GOOD(clReleaseMemObject(x));
+  GOOD(clReleaseCommandQueue(own));
+  return 0;
+}
+
+/* Asking how far a command is waits for nothing, nor does another queue's work for it: the command
+   lasts until that is done. */
+static int polls(void) {
+  cl_queue_properties measuring[] = {CL_QUEUE_PROPERTIES, CL_QUEUE_PROFILING_ENABLE, 0};
+  for (int i = 0; i < 2; i++) {
+    int flags[2] = {0, 0}, one = 1;
+    size_t n = 1;
+    cl_event ran;
+    cl_mem x = clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, 8, flags, &code);
+    cl_kernel last = kernel("last", x);
+    cl_command_queue own =
+        clCreateCommandQueueWithProperties(context, device, i ? measuring : NULL, &code);
+    calls = 0;
+    GOOD(clEnqueueNDRangeKernel(own, last, 1, NULL, &n, NULL, 0, NULL, &ran));
+    for (int j = 0; j < 3; j++)
+      IS(status_of(ran), CL_RUNNING);
+    GOOD(clSetEventCallback(ran, CL_RUNNING, note, NULL));
+    wait_for_calls(1);
+    TRUE(seen[0] == CL_RUNNING);
+    IS(status_of(ran), CL_RUNNING);
+    GOOD(clEnqueueWriteBuffer(queue, x, CL_TRUE, 0, 4, &one, 0, NULL, NULL));
+    while (status_of(ran) == CL_RUNNING)
+      ;
+    IS(status_of(ran), CL_COMPLETE);
+    GOOD(clEnqueueReadBuffer(own, x, CL_TRUE, 0, 8, flags, 0, NULL, NULL));
+    TRUE(flags[1] == 1);
+    GOOD(clReleaseEvent(ran));
+    GOOD(clReleaseKernel(last));
+    GOOD(clReleaseCommandQueue(own));
+    GOOD(clReleaseMemObject(x));
+  }
   return 0;
 }
 
@@ -328,7 +399,7 @@ int main(void) {
   kept = clCreateBuffer(context, 0, 4, NULL, &code);
   GOOD(code);
   if (host_memory(1000) || host_memory(1 << 22) || released() || again() ||
-      statuses() || callbacks() || times())
+      statuses() || callbacks() || nothing() || polls() || times())
     return 1;
   printf("good\n");
   return 0;

@@ -12,6 +12,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pyopencl
@@ -39,9 +41,12 @@ def gond(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gond]:
 def environ(gond: Gond, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What a program's environment says of the driver and of the host."""
     found = {name: text for name, text in os.environ.items() if not name.startswith("GON_")}
+    with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as said:
+        directory = vendors(tmp_path_factory.mktemp("cache"))
+    assert (out.getvalue(), said.getvalue()) == ("", "GoN OpenCL: building libgon_opencl.so\n")
     return {
         **found,
-        "OCL_ICD_VENDORS": str(vendors(tmp_path_factory.mktemp("cache"))),
+        "OCL_ICD_VENDORS": str(directory),
         "GON_HOST": gond.tcp,
         "GON_ICD_VERBOSE": "1",
     }

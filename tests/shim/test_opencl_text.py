@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
+from hypothesis import assume, settings
+from hypothesis import strategies as st
 
 from gon.errors import LimitExceeded
 from gon.program_limits import TEXT_BYTES_MAX
@@ -96,6 +102,74 @@ def test_guarded_headers_that_include_each_other(before: str, after: str) -> Non
     }
     text = written('#include "a"\nint c;', split_options(""), headers)
     assert [text.count(f"int {name};") for name in "abc"] == [1, 1, 1]
+    assert "#error" not in text
+
+
+def _block(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Return conditionals around lines."""
+    some = st.lists(inner, max_size=3).map("".join)
+    begins = st.sampled_from(["#ifdef A", "#ifndef B", "#if 0", "#if defined(A) || defined(G1)"])
+    return st.builds("{}\n{}#else // or\n{}#endif\n".format, begins, some, some) | st.builds(
+        "{}\n{}#endif\n".format, begins, some
+    )
+
+
+_COUNT = 5
+_INCLUDES = st.integers(0, _COUNT - 1).map('#include "{}.h"\n'.format)
+_PLAIN = st.integers(0, 9).map("int v{};\n".format) | st.sampled_from(
+    ["#define A\n", "#undef A\n", "#define B\n", "#define G2\n", "/* #if\n#undef G0 */\n"]
+)
+
+
+def _lines(one: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    some = st.lists(st.recursive(one, _block, max_leaves=4), max_size=6)
+    return some.map("".join)
+
+
+_GUARDED = st.sampled_from(["#ifndef G{0}\n#define G{0}\n{1}#endif\n", "#pragma once\n{1}"])
+_HEADERS = st.tuples(
+    *(st.tuples(_GUARDED, _lines(_INCLUDES | _PLAIN)) for _ in range(_COUNT - 1)),
+    st.tuples(st.just("{1}int u{0};\n"), _lines(_PLAIN)),
+)
+
+
+def _preprocessed(program: Path, *options: str) -> list[str] | None:
+    """Return the tokens that a compiler of C is left with, None where it refuses."""
+    command = ["cc", "-E", "-P", *options, str(program)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    return None if ran.returncode else ran.stdout.split()
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no compiler of C")
+@settings(deadline=None, max_examples=25)
+@hypothesis.given(
+    _lines(_INCLUDES | _PLAIN | st.just("#undef G3\n")),
+    _HEADERS,
+    st.sampled_from(["", "-DG1=1", "-DA=1"]),
+)
+def test_a_text_means_what_it_meant_with_its_headers(
+    main: str, headers: tuple[tuple[str, str], ...], given: str
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        program, whole = Path(name, "main.c"), Path(name, "whole.c")
+        for number, (guard, lines) in enumerate(headers):
+            Path(name, f"{number}.h").write_text(guard.format(number, lines))
+        program.write_text(main)
+        wanted = _preprocessed(program, *given.split())
+        assume(wanted is not None)
+        whole.write_text(written(main, split_options(f"-I {name} {given}"), {}))
+        assert _preprocessed(whole, *given.split()) == wanted
+
+
+def test_many_headers_that_all_include_each_other_are_put_once() -> None:
+    names = [f"h{number}.h" for number in range(40)]
+    all_of_them = "".join(f'#include "{name}"\n' for name in names)
+    headers = {
+        name: f"#ifndef G{at}\n#define G{at}\n{all_of_them}int v{at};\n#endif\n"
+        for at, name in enumerate(names)
+    }
+    text = written(all_of_them, split_options(""), headers)
+    assert [text.count(f"int v{at};") for at in range(len(names))] == [1] * len(names)
     assert "#error" not in text
 
 

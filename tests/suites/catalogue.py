@@ -158,9 +158,6 @@ SUITES: Final = (
         of_khronos,
         900,
         large=True,
-        known={
-            "zero_sized_enqueue": "a launch of no threads is refused, as before OpenCL 2.1",
-        },
     ),
     Suite(
         "pyopencl",

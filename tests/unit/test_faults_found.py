@@ -170,7 +170,7 @@ def test_an_upload_whose_acknowledgement_another_thread_took_returns(
                 # What another thread does at this moment.
                 made.worker.batch()
                 made.worker.acknowledge()
-                made.link._poll()
+                made.link.catch_up()
             return take(turn, do)
 
         monkeypatch.setattr(Turn, "hold", take_late)

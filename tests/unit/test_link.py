@@ -127,7 +127,7 @@ def test_a_program_that_waits_is_spared_most_ticks(monkeypatch: pytest.MonkeyPat
     with desk() as made:
         made.clock.settle()
         ticks, polls = list[None](), list[int]()
-        monkeypatch.setattr(made.link, "_poll", lambda: polls.append(len(ticks)))
+        monkeypatch.setattr(made.link, "catch_up", lambda: polls.append(len(ticks)))
         for _ in range(2 * SPARED_TICKS + 3):
             pending = made.far.sync(DEFAULT_STREAM)
             made.link.flush()

@@ -22,7 +22,7 @@ from gon.model import (
     ModuleInfo,
     Program,
 )
-from gon.wire import image_ops, ops, timing_ops
+from gon.wire import image_ops, ops, timing_ops, waiter_ops
 from gon.wire.batch import (
     Batch,
     Bye,
@@ -138,6 +138,7 @@ def test_the_table_is_the_union_and_its_numbers_are_for_ever() -> None:
         82: "ViewImage",
         83: "TellTimes",
         84: "NoteWaiters",
+        85: "AskDone",
     }
     for row in ops.TABLE:
         assert row.op.__struct_config__.tag == row.number
@@ -157,6 +158,12 @@ def test_golden_bytes_of_times() -> None:
     assert told.hex(" ") == "94 01 02 03 cf 00 00 01 00 00 00 00 00"
     assert decode(CommandTimes, told) == CommandTimes(1, 2, 3, 1 << 40)
     assert encode(Batch(7, [timing_ops.TellTimes(3, 9)])).hex(" ") == "92 07 91 93 53 03 09"
+
+
+def test_golden_bytes_of_a_question_that_waits_for_nothing() -> None:
+    assert encode(Batch(7, [waiter_ops.AskDone(3, 9)])).hex(" ") == "92 07 91 93 55 03 09"
+    assert (encode(False), encode(True)) == (b"\xc2", b"\xc3")
+    assert decode(bool, b"\xc3") is True
 
 
 def test_golden_bytes_of_reach() -> None:

@@ -9,6 +9,7 @@ Rules: numbers are never given twice; those up to 2 are streams that CUDA gives 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from _gon_cuda import ffi
@@ -49,6 +50,13 @@ class Handles(Generic[_Thing]):
         thing = self.of(handle)
         del self._live[number_of(handle)]
         return thing
+
+    def take_all(self, is_meant: Callable[[_Thing], bool]) -> list[_Thing]:
+        """Return all that are meant, and forget them."""
+        found = {number: thing for number, thing in self._live.copy().items() if is_meant(thing)}
+        for number in found:
+            self._live.pop(number, None)
+        return [*found.values()]
 
 
 def number_of(handle: CData) -> int:

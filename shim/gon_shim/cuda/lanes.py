@@ -26,11 +26,13 @@ from typing import TYPE_CHECKING, Final
 
 from gon.errors import GonError
 from gon.together import Together
+from gon_client.looks import has_come
 from gon_shim.limits import READS_REMEMBERED
 
 if TYPE_CHECKING:
     from gon.device import Pending
     from gon_client.device import Device
+    from gon_client.event import Event
     from gon_client.stream import Stream
 
 # What was queued last has a mark of its own: equal marks mean that nothing came since.
@@ -48,6 +50,12 @@ class Lane:
         # That of the last op, and those of others' which this one waits for.
         self.mark = 0
         self._seen: weakref.WeakKeyDictionary[Lane, int] = weakref.WeakKeyDictionary()
+        # How often it has waited for others. By that and its mark: what is known to be over, and
+        # what a query has asked about.
+        self._joins = 0
+        self.over: tuple[int, int] = (0, 0)
+        self._asked_of = self.over
+        self._asked: Event | None = None
         # By whom reads are known that are to fill memory: they outlive a stream.
         self.reader: Final = object()
         self._reads: dict[Pending, None] = {}
@@ -62,6 +70,7 @@ class Lane:
                 self.stream.wait(lane.point)
                 self.await_reads(lane.reads)
                 self._seen[lane] = mark
+                self._joins += 1
         return self.stream
 
     def queued(self, read: Pending | None = None) -> None:
@@ -100,14 +109,43 @@ class Lane:
         for read in reads:
             self._reads.pop(read, None)
 
+    def is_done(self) -> bool:
+        """Return whether all that was queued is over, also on those that it waits for; waits for
+        none of it. Raises an error of it.
+        """
+        stream, reads = self.ready(), self.reads
+        if not all_here(stream.device, reads):
+            return False
+        of = self.state
+        if of == self.over:
+            return True
+        if self._asked is None or of != self._asked_of:
+            self._asked = stream.record(self._asked)
+            self._asked_of = of
+        try:
+            is_over = self._asked.is_done
+        except GonError:
+            self.sync()  # which tells it, and the stream tells no more of it
+            raise
+        if is_over:
+            self.settle(reads)
+            self.over = of
+        return is_over
+
     def sync(self) -> None:
         """Wait for all that was queued, also on those that it waits for. Raises an error of it."""
-        stream = self.ready()
+        stream, of = self.ready(), self.state
         reads = self.reads
         try:
             stream.sync()
         finally:
             self.settle(reads)
+        self.over = of
+
+    @property
+    def state(self) -> tuple[int, int]:
+        """What was queued so far, as `over` tells it."""
+        return self.mark, self._joins
 
 
 class _Seat:
@@ -175,7 +213,8 @@ class Lanes:
 
     def sync(self) -> None:
         """Wait for all streams. Raises an error of theirs."""
-        reads = {lane: lane.reads for lane in tuple(self._all)}
+        states = {lane: lane.state for lane in tuple(self._all)}
+        reads = {lane: lane.reads for lane in states}
         try:
             self._device().sync()
         finally:
@@ -184,11 +223,18 @@ class Lanes:
             finally:
                 for lane, told in reads.items():
                     lane.forget(told)
+        for lane, state in states.items():
+            lane.over = state
 
     def _add(self, before: Callable[[], Collection[Lane]]) -> Lane:
         lane = Lane(self._device().create_stream(), before)
         self._all[lane] = None
         return lane
+
+
+def all_here(device: Device, reads: Iterable[Pending]) -> bool:
+    """Return whether all of these reads of a device's are here; waits for none."""
+    return all(has_come(device.contract, read) for read in reads)
 
 
 def wait_for(reads: Iterable[Pending]) -> None:

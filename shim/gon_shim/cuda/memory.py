@@ -20,8 +20,9 @@ from gon_shim.cuda.errors import require
 from gon_shim.cuda.handles import number_of
 from gon_shim.cuda.lanes import Lane
 from gon_shim.cuda.page_locked import PAGE_LOCKED
-from gon_shim.cuda.scopes import unit
+from gon_shim.cuda.scopes import Scope, current, ends, unit
 from gon_shim.cuda.streams import lane_of
+from gon_shim.cuda.unit import UNIT
 from gon_shim.reads import READS, Span
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 @entry("cuMemAlloc_v2")
 def allocate(at: Numbers, size: int) -> None:
     require(at and size, lib.CUDA_ERROR_INVALID_VALUE)
-    at[0] = unit().allocate(size)
+    at[0] = unit().allocate(size, current())
 
 
 @entry("cuMemFree_v2")
@@ -60,16 +61,13 @@ def address_range(start_at: Numbers, size_at: Numbers, address: int) -> None:
 @entry("cuMemAllocHost_v2")
 def allocate_host(at: Pointers, size: int) -> None:
     require(at and size, lib.CUDA_ERROR_INVALID_VALUE)
-    unit()
-    at[0] = ffi.cast("void *", PAGE_LOCKED.allocate(size))
+    at[0] = ffi.cast("void *", PAGE_LOCKED.allocate(size, current()))
 
 
 @entry("cuMemFreeHost")
 def free_host(at: CData) -> None:
     unit()
-    memory, span = PAGE_LOCKED.take(at)
-    READS.settle_before(span)
-    del memory  # no sooner
+    _free_host(at)
 
 
 @entry("cuMemcpyHtoD_v2")
@@ -130,6 +128,19 @@ def fill_16_async(address: int, value: int, count: int, stream: CData) -> None:
 @entry("cuMemsetD32Async")
 def fill_32_async(address: int, value: int, count: int, stream: CData) -> None:
     _fill(address, value.to_bytes(4, "little"), count, lane_of(stream))
+
+
+def _free_host(at: CData) -> None:
+    memory, span = PAGE_LOCKED.take(at)
+    READS.settle_before(span)
+    del memory  # no sooner
+
+
+@ends
+def _end(scope: Scope) -> None:
+    UNIT.free_of(scope)
+    for memory in PAGE_LOCKED.of(scope):
+        _free_host(memory)
 
 
 def _copy_to_device(address: int, at: CData, size: int, lane: Lane) -> None:

@@ -17,7 +17,8 @@ from gon_shim.cuda.entry import entry
 from gon_shim.cuda.errors import CuError, require, say
 from gon_shim.cuda.handles import Handles
 from gon_shim.cuda.images import read_image
-from gon_shim.cuda.scopes import unit
+from gon_shim.cuda.scopes import Scope, current, ends, unit
+from gon_shim.cuda.unit import UNIT
 
 if TYPE_CHECKING:
     from _gon_cuda import CData, Numbers, Pointers
@@ -33,12 +34,19 @@ _REFUSALS: Final = {
 
 
 class Module:
-    """A module, with what programs have asked of it."""
+    """A module of a context, with what programs have asked of it."""
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: Loaded, scope: Scope) -> None:
         self.loaded = loaded
+        self.scope = scope
         self.functions: dict[str, CData] = {}
         self.addresses: dict[str, int] = {}
+
+    def end(self) -> None:
+        """Forget its functions and variables."""
+        for function in self.functions.values():
+            FUNCTIONS.take(function)
+        UNIT.free_of(self)
 
 
 _MODULES = Handles[Module]("CUmodule", lib.CUDA_ERROR_INVALID_HANDLE)
@@ -55,7 +63,7 @@ def load(at: Pointers, image: CData) -> None:
         say(f"{here.device.name} takes {', '.join(formats)}; a module in {read.code_format} came")
         raise CuError(_REFUSALS[read.code_format])
     code = read.code if read.code_format == "cubin" else read.code.decode(errors="replace")
-    at[0] = _MODULES.add(Module(here.device.compile(code, read.code_format)))
+    at[0] = _MODULES.add(Module(here.device.compile(code, read.code_format), current()))
 
 
 @entry("cuModuleLoadDataEx")
@@ -68,12 +76,14 @@ def load_with(
 
 @entry("cuModuleUnload")
 def unload(handle: CData) -> None:
-    here = unit()
-    module = _MODULES.take(handle)
-    for function in module.functions.values():
-        FUNCTIONS.take(function)
-    for address in module.addresses.values():
-        here.free(address)
+    unit()
+    _MODULES.take(handle).end()
+
+
+@ends
+def _end(scope: Scope) -> None:
+    for module in _MODULES.take_all(lambda module: module.scope is scope):
+        module.end()
 
 
 @entry("cuModuleGetFunction")
@@ -93,7 +103,7 @@ def get_global(address_at: Numbers, size_at: Numbers, handle: CData, name_at: CD
     here, module = unit(), _MODULES.of(handle)
     name = ffi.string(name_at).decode(errors="replace")
     if name not in module.addresses:
-        module.addresses[name] = here.add(_found(name, module.loaded.get_global))
+        module.addresses[name] = here.add(_found(name, module.loaded.get_global), module)
     address = module.addresses[name]
     if address_at:
         address_at[0] = address

@@ -26,14 +26,16 @@ class PageLocked:
         self._lock = threading.Lock()
         self._starts: list[int] = []
         self._pieces: dict[int, tuple[CData, int]] = {}
+        self._owners: dict[int, object] = {}
 
-    def allocate(self, size: int) -> CData:
-        """Return new memory."""
+    def allocate(self, size: int, owner: object) -> CData:
+        """Return new memory; `owner` is what it ends with."""
         memory = ffi.new("char[]", size)
         start = number_of(memory)
         with self._lock:
             bisect.insort(self._starts, start)
             self._pieces[start] = memory, size
+            self._owners[start] = owner
         return memory
 
     def take(self, at: CData) -> tuple[CData, Span]:
@@ -44,7 +46,14 @@ class PageLocked:
             if memory is None:
                 raise CuError(lib.CUDA_ERROR_INVALID_VALUE)
             self._starts.remove(start)
+            del self._owners[start]
         return memory, Span(start, start + size)
+
+    def of(self, owner: object) -> list[CData]:
+        """Return all memory of an owner."""
+        with self._lock:
+            found = [start for start, each in self._owners.items() if each is owner]
+            return [self._pieces[start][0] for start in found]
 
     def holds(self, span: Span) -> bool:
         """Return whether all of that is page-locked."""

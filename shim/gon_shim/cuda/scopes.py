@@ -1,12 +1,16 @@
 """Contexts. Here a context is a scope: of the one device that there is, and all share its memory.
 
-Rules: each thread has a stack of them; what needs a device needs one on it.
+What was made in one ends with it: memory, modules, streams and events.
+
+Rules: each thread has a stack of them; what needs a device needs one on it. Who has a kind of
+things that a context may have made says what ends them (`ends`).
 """
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from _gon_cuda import ffi, lib
 from gon_shim.cuda.device import check_device
@@ -22,42 +26,68 @@ _API_VERSION = 3020
 
 
 class Scope:
-    """A context."""
+    """A context: what was made in it ends with it."""
 
-    def __init__(self, flags: int) -> None:
+    def __init__(self, flags: int, *, is_alive: bool = True) -> None:
         self.flags = flags
+        self.is_alive = is_alive
+        self.handle = _SCOPES.add(self)
+
+    def end(self) -> None:
+        """Wait for all work, and end what was made here. Raises an error of that work."""
+        try:
+            UNIT.lanes.sync()
+        finally:
+            for end in _ENDS:
+                end(self)
 
 
 class _Stack(threading.local):
     def __init__(self) -> None:
-        self.handles: list[CData] = []
+        self.scopes: list[Scope] = []
 
 
 class _Primary:
-    """The context that programs share; it lives as long as the process does."""
+    """The context that programs share: it begins with who retains it first, and ends with who
+    releases it last.
+    """
 
     def __init__(self) -> None:
         self.retained = 0
-        self.scope = Scope(0)
-        self.handle = _SCOPES.add(self.scope)
+        self.scope = Scope(0, is_alive=False)
 
 
 _SCOPES = Handles[Scope]("CUcontext", lib.CUDA_ERROR_INVALID_CONTEXT)
 _STACK = _Stack()
 _PRIMARY = _Primary()
+# What ends the things of one kind that were made in a context.
+_ENDS: Final[list[Callable[[Scope], None]]] = []
+
+
+def ends(end: Callable[[Scope], None]) -> Callable[[Scope], None]:
+    """Let a function be called when a context ends, with that."""
+    _ENDS.append(end)
+    return end
+
+
+def current() -> Scope:
+    """Return the current context. Raises CuError if this thread has none, or it has ended."""
+    require(_STACK.scopes, lib.CUDA_ERROR_INVALID_CONTEXT)
+    scope = _STACK.scopes[-1]
+    require(scope.is_alive, lib.CUDA_ERROR_CONTEXT_IS_DESTROYED)
+    return scope
 
 
 def unit() -> Unit:
-    """Return the unit of the current context. Raises CuError if this thread has none."""
-    require(_STACK.handles, lib.CUDA_ERROR_INVALID_CONTEXT)
-    _SCOPES.of(_STACK.handles[-1])
+    """Return the unit of the current context. Raises CuError as `current` does."""
+    current()
     return UNIT
 
 
-def current() -> CData:
-    """Return the current context's handle. Raises CuError if this thread has none."""
-    unit()
-    return _STACK.handles[-1]
+def _scope_of(handle: CData) -> Scope:
+    scope = _SCOPES.of(handle)
+    require(scope.is_alive, lib.CUDA_ERROR_INVALID_CONTEXT)
+    return scope
 
 
 @entry("cuDevicePrimaryCtxRetain")
@@ -66,7 +96,8 @@ def retain_primary(at: Pointers, device: int) -> None:
     require(at, lib.CUDA_ERROR_INVALID_VALUE)
     assert UNIT.device
     _PRIMARY.retained += 1
-    at[0] = _PRIMARY.handle
+    _PRIMARY.scope.is_alive = True
+    at[0] = _PRIMARY.scope.handle
 
 
 @entry("cuDevicePrimaryCtxRelease_v2")
@@ -74,12 +105,15 @@ def release_primary(device: int) -> None:
     check_device(device)
     require(_PRIMARY.retained, lib.CUDA_ERROR_INVALID_CONTEXT)
     _PRIMARY.retained -= 1
+    if not _PRIMARY.retained:
+        _PRIMARY.scope.is_alive = False
+        _PRIMARY.scope.end()
 
 
 @entry("cuDevicePrimaryCtxReset_v2")
 def reset_primary(device: int) -> None:
     check_device(device)
-    UNIT.lanes.sync()
+    _PRIMARY.scope.end()  # it is still retained as often as it was
 
 
 @entry("cuDevicePrimaryCtxGetState")
@@ -87,7 +121,7 @@ def primary_state(device: int, flags: Numbers, active: Numbers) -> None:
     check_device(device)
     require(flags and active, lib.CUDA_ERROR_INVALID_VALUE)
     flags[0] = _PRIMARY.scope.flags
-    active[0] = bool(_PRIMARY.retained)
+    active[0] = _PRIMARY.scope.is_alive
 
 
 @entry("cuDevicePrimaryCtxSetFlags_v2")
@@ -101,47 +135,48 @@ def create(at: Pointers, flags: int, device: int) -> None:
     check_device(device)
     require(at, lib.CUDA_ERROR_INVALID_VALUE)
     assert UNIT.device
-    at[0] = _SCOPES.add(Scope(flags))
-    _STACK.handles.append(at[0])
+    scope = Scope(flags)
+    _STACK.scopes.append(scope)
+    at[0] = scope.handle
 
 
 @entry("cuCtxDestroy_v2")
 def destroy(handle: CData) -> None:
-    require(handle != _PRIMARY.handle, lib.CUDA_ERROR_INVALID_CONTEXT)
+    scope = _SCOPES.of(handle)
+    require(scope is not _PRIMARY.scope, lib.CUDA_ERROR_INVALID_CONTEXT)
     _SCOPES.take(handle)
-    if _STACK.handles and _STACK.handles[-1] == handle:
-        _STACK.handles.pop()
-    UNIT.lanes.sync()
+    scope.is_alive = False  # threads that have it as their own are told so
+    if _STACK.scopes and _STACK.scopes[-1] is scope:
+        _STACK.scopes.pop()
+    scope.end()
 
 
 @entry("cuCtxPushCurrent_v2")
 def push(handle: CData) -> None:
-    _SCOPES.of(handle)
-    _STACK.handles.append(handle)
+    _STACK.scopes.append(_scope_of(handle))
 
 
 @entry("cuCtxPopCurrent_v2")
 def pop(at: Pointers) -> None:
-    require(_STACK.handles, lib.CUDA_ERROR_INVALID_CONTEXT)
-    handle = _STACK.handles.pop()
+    require(_STACK.scopes, lib.CUDA_ERROR_INVALID_CONTEXT)
+    scope = _STACK.scopes.pop()
     if at:
-        at[0] = handle
+        at[0] = scope.handle
 
 
 @entry("cuCtxSetCurrent")
 def set_current(handle: CData) -> None:
-    if number_of(handle):
-        _SCOPES.of(handle)
-    if _STACK.handles:
-        _STACK.handles.pop()
-    if number_of(handle):
-        _STACK.handles.append(handle)
+    scope = _scope_of(handle) if number_of(handle) else None
+    if _STACK.scopes:
+        _STACK.scopes.pop()
+    if scope is not None:
+        _STACK.scopes.append(scope)
 
 
 @entry("cuCtxGetCurrent")
 def get_current(at: Pointers) -> None:
     require(at, lib.CUDA_ERROR_INVALID_VALUE)
-    at[0] = _STACK.handles[-1] if _STACK.handles else ffi.cast("CUcontext", 0)
+    at[0] = _STACK.scopes[-1].handle if _STACK.scopes else ffi.cast("CUcontext", 0)
 
 
 @entry("cuCtxGetDevice")
@@ -154,15 +189,14 @@ def get_device(at: Numbers) -> None:
 @entry("cuCtxGetFlags")
 def get_flags(at: Numbers) -> None:
     require(at, lib.CUDA_ERROR_INVALID_VALUE)
-    unit()
-    at[0] = _SCOPES.of(_STACK.handles[-1]).flags
+    at[0] = current().flags
 
 
 @entry("cuCtxGetApiVersion")
 def api_version(handle: CData, at: Numbers) -> None:
     require(at, lib.CUDA_ERROR_INVALID_VALUE)
     if number_of(handle):
-        _SCOPES.of(handle)
+        _scope_of(handle)
     at[0] = _API_VERSION
 
 

@@ -10,8 +10,9 @@ from gon_client.event import Event as Recorded
 from gon_shim.cuda.entry import entry
 from gon_shim.cuda.errors import CuError, require
 from gon_shim.cuda.handles import Handles, number_of
-from gon_shim.cuda.lanes import Lane, wait_for
-from gon_shim.cuda.scopes import current, unit
+from gon_shim.cuda.lanes import Lane, all_here, wait_for
+from gon_shim.cuda.scopes import Scope, current, ends, unit
+from gon_shim.cuda.unit import UNIT
 
 if TYPE_CHECKING:
     from _gon_cuda import CData, Numbers, Pointers
@@ -24,16 +25,17 @@ _PER_THREAD: Final = 2
 class Stream:
     """A stream, and what it was made with."""
 
-    def __init__(self, lane: Lane, flags: int, scope: CData) -> None:
+    def __init__(self, lane: Lane, flags: int, scope: Scope) -> None:
         self.lane = lane
         self.flags = flags
         self.scope = scope
 
 
 class Event:
-    """An event; what it stands for is made when it is first recorded."""
+    """An event of a context; what it stands for is made when it is first recorded."""
 
-    def __init__(self, flags: int) -> None:
+    def __init__(self, flags: int, scope: Scope) -> None:
+        self.scope = scope
         self.measures = not flags & lib.CU_EVENT_DISABLE_TIMING
         self.recorded: Recorded | None = None
         self.reads: tuple[Pending, ...] = ()
@@ -43,6 +45,16 @@ class Event:
         self.recorded = lane.ready().record(self.recorded)
         lane.queued()
         self.reads = lane.reads
+
+    def is_done(self) -> bool:
+        """Return whether it has happened; waits for no work. Raises an error of that, once."""
+        recorded, reads = self.recorded, self.reads
+        if recorded is None:
+            return True
+        is_over = all_here(recorded.device, reads) and recorded.is_done
+        if is_over:
+            wait_for(reads)
+        return is_over
 
 
 _STREAMS = Handles[Stream]("CUstream", lib.CUDA_ERROR_INVALID_HANDLE)
@@ -96,7 +108,7 @@ def stream_scope(handle: CData, at: Pointers) -> None:
     require(at, lib.CUDA_ERROR_INVALID_VALUE)
     unit()
     is_default = number_of(handle) <= _PER_THREAD
-    at[0] = current() if is_default else _STREAMS.of(handle).scope
+    at[0] = (current() if is_default else _STREAMS.of(handle).scope).handle
 
 
 @entry("cuCtxGetStreamPriorityRange")
@@ -107,11 +119,14 @@ def priority_range(least: Numbers, greatest: Numbers) -> None:
             at[0] = 0
 
 
-# Whether work is over is known by a round trip, as that it is: so a query waits, too. Nothing on a
-# stream waits for the program.
-@entry("cuStreamSynchronize", "cuStreamQuery")
+@entry("cuStreamSynchronize")
 def synchronize_stream(handle: CData) -> None:
     lane_of(handle).sync()
+
+
+@entry("cuStreamQuery")
+def query_stream(handle: CData) -> None:
+    require(lane_of(handle).is_done(), lib.CUDA_ERROR_NOT_READY)
 
 
 @entry("cuStreamWaitEvent")
@@ -128,14 +143,20 @@ def wait_event(handle: CData, event_handle: CData, _flags: int) -> None:
 @entry("cuEventCreate")
 def create_event(at: Pointers, flags: int) -> None:
     require(at, lib.CUDA_ERROR_INVALID_VALUE)
-    unit()
-    at[0] = _EVENTS.add(Event(flags))
+    at[0] = _EVENTS.add(Event(flags, current()))
 
 
 @entry("cuEventDestroy_v2")
 def destroy_event(handle: CData) -> None:
     unit()
     _EVENTS.take(handle)
+
+
+@ends
+def _end(scope: Scope) -> None:
+    _EVENTS.take_all(lambda event: event.scope is scope)
+    for stream in _STREAMS.take_all(lambda stream: stream.scope is scope):
+        UNIT.lanes.close(stream.lane)
 
 
 @entry("cuEventRecord")
@@ -148,7 +169,13 @@ def record_event_with_flags(handle: CData, stream: CData, _flags: int) -> None:
     record_event(handle, stream)  # the flags are for streams that are captured
 
 
-@entry("cuEventSynchronize", "cuEventQuery")
+@entry("cuEventQuery")
+def query_event(handle: CData) -> None:
+    unit()
+    require(_EVENTS.of(handle).is_done(), lib.CUDA_ERROR_NOT_READY)
+
+
+@entry("cuEventSynchronize")
 def synchronize_event(handle: CData) -> None:
     unit()
     event = _EVENTS.of(handle)

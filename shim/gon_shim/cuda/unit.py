@@ -35,6 +35,7 @@ class Unit:
         self._next = _FIRST_ADDRESS
         self._starts: list[int] = []
         self._buffers: dict[int, Buffer] = {}
+        self._owners: dict[int, object] = {}
 
     @property
     def device(self) -> Device:
@@ -45,18 +46,19 @@ class Unit:
     def used_bytes(self) -> int:
         return sum(buffer.size_bytes for buffer in self._buffers.values())
 
-    def allocate(self, size_bytes: int) -> int:
-        """Return the address of a new buffer."""
-        return self.add(self.device.allocate(size_bytes))
+    def allocate(self, size_bytes: int, owner: object) -> int:
+        """Return the address of a new buffer; `owner` is what it ends with."""
+        return self.add(self.device.allocate(size_bytes), owner)
 
-    def add(self, buffer: Buffer) -> int:
-        """Give a buffer an address."""
+    def add(self, buffer: Buffer, owner: object) -> int:
+        """Give a buffer an address; `owner` is what it ends with."""
         with self._lock:
             address = self._next
             room = buffer.size_bytes + _GAP_BYTES
             self._next += -(-room // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES
             self._starts.append(address)  # they ascend
             self._buffers[address] = buffer
+            self._owners[address] = owner
         return address
 
     def free(self, address: int) -> None:
@@ -66,7 +68,15 @@ class Unit:
             if buffer is None:
                 raise CuError(lib.CUDA_ERROR_INVALID_VALUE)
             del self._starts[bisect.bisect_left(self._starts, address)]
+            del self._owners[address]
         buffer.close()
+
+    def free_of(self, owner: object) -> None:
+        """Give all buffers of an owner back."""
+        with self._lock:
+            found = [address for address, each in self._owners.items() if each is owner]
+        for address in found:
+            self.free(address)
 
     def at(self, address: int, size_bytes: int = 0) -> tuple[Buffer, int]:
         """Return the buffer at an address, and how far behind its beginning that is.

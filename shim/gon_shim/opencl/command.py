@@ -16,11 +16,13 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from gon.device import Pending
 from gon.errors import GonError
 from gon_client.event import Event as Marker
+from gon_client.looks import has_come
 from gon_shim.opencl.calls import CALLER, WATCHER
 from gon_shim.opencl.errors import code_of
 from gon_shim.opencl.khronos import constants as cl
@@ -119,18 +121,24 @@ class Command:
             due = [each for each in self._calls if each[0] >= status]
             self._calls = [each for each in self._calls if each[0] < status]
             CHANGED.notify_all()
-        for when, call in due:
-            CALLER.put(partial(call, min(when, status) if status < 0 else when))
+            # In the order of the statuses, whatever they were asked for in; and with the lock, that
+            # another thread's fall does not come between.
+            for when, call in sorted(due, key=itemgetter(0), reverse=True):
+                CALLER.put(partial(call, status if status < 0 else when))
 
     def when(self, status: int, call: Callable[[int], None]) -> None:
-        """Have `call` called when the status is as low as that, with it or with a failure."""
+        """Have `call` called when the status is as low as that, with it or with a failure. What the
+        stream has is taken to run, unless it was noted when it begins.
+        """
+        if self.status == cl.CL_SUBMITTED and not self.is_held and self.began is None:
+            self.lower(cl.CL_RUNNING)
         with CHANGED:
             reached = self.status
             if reached > status:
                 self._calls.append((status, call))
-        if reached <= status:
-            CALLER.put(partial(call, reached if reached < 0 else status))
-        elif not self.is_held:
+            else:
+                CALLER.put(partial(call, reached if reached < 0 else status))
+        if reached > status and not self.is_held:
             WATCHER.put(self._follow)
 
     @property
@@ -146,13 +154,36 @@ class Command:
         return self._mark
 
     def look(self) -> int:
-        """Return the status as far as it is known without waiting; ask for more."""
+        """Return the status, and wait for no work: that of a moment ago."""
         if self.status > cl.CL_COMPLETE and not self.is_held:
-            if self._is_over() or self._ask().done():
+            if self._is_over() or self._has_passed():
                 self.settle()
             elif self.status == cl.CL_SUBMITTED:
                 return cl.CL_RUNNING
         return self.status
+
+    def _has_passed(self) -> bool:
+        """Whether it is over by a question that waits for nothing."""
+        course = self.course
+        assert course is not None
+        if self._read is not None:
+            return has_come(course.stream.device.contract, self._read)
+        try:
+            is_over = self.mark().is_done
+        except GonError as error:
+            self._failed(error, course)
+            return False
+        if is_over:
+            course.passed(self._number)
+        return is_over
+
+    def _failed(self, error: GonError, course: Course) -> None:
+        """Take its failure, of which its own answer has told; a wait has the stream tell it, too,
+        which is over with that.
+        """
+        with suppress(GonError):
+            course.stream.sync()
+        self.lower(code_of(error))
 
     def settle(self) -> int:
         """Wait until it is over; return its status."""
@@ -168,16 +199,17 @@ class Command:
                 self.lower(cl.CL_COMPLETE)
             except GonError as error:
                 if self._answer is not None and self.measured is not None:
-                    with suppress(GonError):  # a wait for the stream is over with the failure
-                        self.course.stream.sync()
-                self.lower(code_of(error))
+                    self._failed(error, self.course)
+                else:
+                    self.lower(code_of(error))
         return self.status
 
     def _follow(self) -> None:
         """Wait for what somebody is to be told of."""
-        if self.began is not None and self.tells_running:
+        if self.tells_running:
             try:
-                self.began.sync()
+                if self.began is not None:
+                    self.began.sync()
                 self.lower(cl.CL_RUNNING)
             except GonError as error:
                 self.lower(code_of(error))

@@ -151,7 +151,10 @@ def _pixels(
     if isinstance(over.buffer, Pixels):
         try:
             return view_image(over.buffer, image_format)
-        except (Unsupported, InvalidArgument, DeviceError) as error:  # the unit's runtime may not
+        except (Unsupported, InvalidArgument, DeviceError) as error:
+            if error.op not in ("", "ViewImage"):  # what has spoilt the image
+                raise
+            # The unit's runtime may not.
             raise ClError(cl.CL_IMAGE_FORMAT_NOT_SUPPORTED) from error
     require(over.size >= rows.size_bytes(said.shape.extent), cl.CL_INVALID_IMAGE_SIZE)
     return create_image(leased, image_format, said.shape, over.buffer, over.offset, said.row)

@@ -6,7 +6,6 @@ there: that becomes an `#error`, which speaks only where it counts.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Final, NamedTuple
 from gon.errors import LimitExceeded
 from gon.program_limits import TEXT_BYTES_MAX
 from gon_shim.opencl.comments import COMMENT, STRING, uncommented
+from gon_shim.opencl.guards import Certain, guarded
 from gon_shim.opencl.limits import INCLUDE_DEPTH_MAX
 from gon_shim.opencl.macros import Macro, defined, operand, undefined
 
@@ -25,21 +25,13 @@ _TAIL: Final = rf"(?:{COMMENT}|{STRING}|\\[ \t\r]*\n|[^\n])*+"
 _INCLUDE: Final = re.compile(
     rf"(?P<comment>{COMMENT})|{STRING}|"
     r'(?P<include>^[ \t]*#[ \t]*include[ \t]*(?:(?P<name>"[^"\n]+"|<[^>\n]+>)|(?=[A-Za-z_])'
-    rf"(?P<operand>{_TAIL})){_TAIL})",
+    rf"(?P<operand>{_TAIL})){_TAIL})|"
+    rf"^[ \t]*#[ \t]*(?P<condition>if|ifdef|ifndef|elif|else|endif)\b{_TAIL}",
     re.MULTILINE,
 )
 _NAME: Final = re.compile(r'\s*(?:"([^"\n]+)"|<([^>\n]+)>)')
-_ONCE: Final = re.compile(
-    rf"{COMMENT}|{STRING}|(?P<once>^[ \t]*#[ \t]*pragma[ \t]+once\b[^\n/]*)", re.MULTILINE
-)
 # What a host that reads no comments takes for a directive.
 _LOOKS_SO: Final = re.compile(r"(^[ \t]*(?:#|%:)[ \t]*)(?=include|import|embed)", re.MULTILINE)
-# A header whose text counts once, by a name that it defines itself.
-_GUARD: Final = re.compile(
-    r"\s*#[ \t]*(?:ifndef[ \t]+|if[ \t]*![ \t]*defined[ \t(]+)(\w+)[ \t)]*"
-    r"\n\s*#[ \t]*define[ \t]+\1\b.*\n[ \t]*#[ \t]*endif\s*",
-    re.DOTALL,
-)
 _BYTE_ORDER_MARK: Final = "\ufeff"
 # What a compiler of OpenCL C is told, and the host's need not be: debugging, and what it does
 # anyway.
@@ -97,11 +89,12 @@ def written(text: str, options: Options, headers: Mapping[str, str]) -> str:
 
 
 class _Header(NamedTuple):
-    """A header, and its directory if it has one."""
+    """A header, its directory if it has one, and the name by which it counts once, if it does."""
 
     name: str
     body: str
     folder: Path | None
+    guard: str
 
 
 class _Including:
@@ -113,6 +106,9 @@ class _Including:
         self._options = options
         self._headers = headers
         self._room_bytes = TEXT_BYTES_MAX
+        self._certain = Certain(options.macros)
+        # What headers' texts become, and their guards.
+        self._guarded: dict[str, tuple[str, str]] = {}
 
     def __repr__(self) -> str:
         return f"_Including({self._room_bytes} bytes more)"
@@ -124,9 +120,13 @@ class _Including:
         made: list[str] = []
         end = line = 0
         last = text.rfind("include")
+        certain, guard = self._certain, within[-1].guard if within else ""
+        depth = certain.enter(text, guard)
         for found in _INCLUDE.finditer(text):
             if found.start() > last:
                 break
+            if found["condition"]:
+                certain.step(found["condition"])
             if not found["comment"] and not found["include"]:
                 continue
             line += text.count("\n", end, found.end())
@@ -137,6 +137,7 @@ class _Including:
             else:
                 own_name = within[-1].name if within else "program"
                 made.append(self._put(found, within, f'#line {line + 2} "{own_name}"'))
+        certain.leave(depth, guard)
         return "".join([*made, text[end:]])
 
     def _put(self, found: re.Match[str], within: tuple[_Header, ...], goes_on: str) -> str:
@@ -149,13 +150,17 @@ class _Including:
         header = self._header(named, within)
         if header is None or len(within) >= INCLUDE_DEPTH_MAX:
             return f'#error "{named[1] or named[2]}: file not found"'
-        if any(each.body == header.body for each in within) and _counts_once(header.body):
+        guard = header.guard
+        if guard and (guard in self._certain or any(each.guard == guard for each in within)):
             return ""
-        inner = self.expanded(_guarded(header.body), (*within, header))
+        self._room_bytes -= len(header.body)
+        if self._room_bytes < 0:
+            raise LimitExceeded(f"what the program includes has more than {TEXT_BYTES_MAX} bytes")
+        inner = self.expanded(header.body, (*within, header))
         return f'#line 1 "{header.name}"\n{inner}\n{goes_on}'
 
     def _header(self, named: re.Match[str], within: tuple[_Header, ...]) -> _Header | None:
-        """Return a header. Raises LimitExceeded."""
+        """Return a header, None if it is not there."""
         name = named[1] or named[2]
         body, folder = self._headers.get(name), None
         if body is None:
@@ -164,29 +169,9 @@ class _Including:
             body, folder = _read(name, [*beside, *self._options.folders])
         if body is None:
             return None
-        self._room_bytes -= len(body)
-        if self._room_bytes < 0:
-            raise LimitExceeded(f"what the program includes has more than {TEXT_BYTES_MAX} bytes")
-        return _Header(name, body.removeprefix(_BYTE_ORDER_MARK), folder)
-
-
-def _once(body: str) -> re.Match[str] | None:
-    return next((found for found in _ONCE.finditer(body) if found["once"]), None)
-
-
-def _counts_once(body: str) -> bool:
-    """Whether a header's text that is there twice says nothing the second time."""
-    return _once(body) is not None or _GUARD.fullmatch(uncommented(body)) is not None
-
-
-def _guarded(body: str) -> str:
-    """Return a header's text that is there once, if it says so: no file is left to know it by."""
-    found = _once(body)
-    if found is None:
-        return body
-    name = f"GON_ONCE_{hashlib.sha256(body.encode()).hexdigest()[:16]}"
-    text = f"{body[: found.start()]}{body[found.end() :]}"
-    return f"#ifndef {name}\n#define {name}\n#line 1\n{text}\n#endif\n"
+        if body not in self._guarded:
+            self._guarded[body] = guarded(body.removeprefix(_BYTE_ORDER_MARK))
+        return _Header(name, self._guarded[body][0], folder, self._guarded[body][1])
 
 
 def _read(name: str, folders: Sequence[Path]) -> tuple[str | None, Path | None]:

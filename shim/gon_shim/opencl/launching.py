@@ -41,11 +41,9 @@ def enqueue_kernel(
     queue, kernel = Queue.of(queue_handle), Kernel.of(kernel_handle)
     if not 1 <= dimensions <= 3:
         raise ClError(cl.CL_INVALID_WORK_DIMENSION)
-    if not total:
-        raise ClError(cl.CL_INVALID_GLOBAL_WORK_SIZE)
     size = 8 * dimensions
     key = (
-        _buffer(total, size)[:],
+        _buffer(total, size)[:] if total else b"",
         _buffer(block, size)[:] if block else b"",
         _buffer(offset, size)[:] if offset else b"",
     )
@@ -93,8 +91,8 @@ def _checked(
     one = kernel.program.scope.device
     if len(kernel.ranges) >= RANGES_CACHED_MAX:
         kernel.ranges.clear()
-    total = _three(numbers_of(total_at, dimensions))
-    if not all(total):  # a launch of nothing is over at once
+    total = _three(numbers_of(total_at, dimensions)) if total_at else _ORIGIN
+    if not all(total):  # as a marker that waits for nothing but its wait list
         return _NOTHING
     padded = (*numbers_of(offset_at, dimensions), 0, 0) if offset_at else _ORIGIN
     offset = (padded[0], padded[1], padded[2])

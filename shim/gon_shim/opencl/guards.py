@@ -1,0 +1,115 @@
+"""Headers that count once: by which name, and where a text has them already for certain.
+
+A header that others include as well would be put into the text once for each way to it, and of
+those that all include each other there are more ways than anything has room for. Once its guard is
+defined for certain, it is left out: it was put at the same level of conditionals, or at one around.
+
+Rules: pure. Where something cannot be told the header is put again, which only takes room.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from gon_shim.opencl.comments import COMMENT, STRING, uncommented
+
+_ONCE: Final = re.compile(
+    rf"{COMMENT}|{STRING}|(?P<once>^[ \t]*#[ \t]*pragma[ \t]+once\b[^\n/]*)", re.MULTILINE
+)
+# How a header begins that has a name of its own.
+_GUARD: Final = re.compile(
+    r"\s*#[ \t]*(?:ifndef[ \t]+|if[ \t]*![ \t]*defined[ \t(]+)(?P<name>\w+)[ \t)]*"
+    r"\n\s*#[ \t]*define[ \t]+(?P=name)\b"
+)
+_CONDITION: Final = re.compile(
+    r"^[ \t]*#[ \t]*(?P<word>if|ifdef|ifndef|elif|else|endif)\b[^\n]*", re.MULTILINE
+)
+_NAMED: Final = re.compile(r"^[ \t]*#[ \t]*(define|undef)[ \t]+(\w+)", re.MULTILINE)
+
+
+def guarded(body: str) -> tuple[str, str]:
+    """Return a header's text, and the name by which it counts once, "" if it does not.
+
+    One that says `#pragma once` is given such a name: no file is left to know it by.
+    """
+    found = next((found for found in _ONCE.finditer(body) if found["once"]), None)
+    if found is None:
+        return body, _guard(uncommented(body))
+    name = f"GON_ONCE_{hashlib.sha256(body.encode()).hexdigest()[:16]}"
+    text = f"{body[: found.start()]}{body[found.end() :]}"
+    return f"#ifndef {name}\n#define {name}\n#line 1\n{text}\n#endif\n", name
+
+
+def _guard(text: str) -> str:
+    """Return the name whose definition all of a header depends on, "" if there is none."""
+    begun = _GUARD.match(text)
+    depth, end = 0, 0
+    for found in _CONDITION.finditer(text) if begun else ():
+        if end or (depth == 1 and found["word"].startswith("el")):
+            return ""
+        depth += _step(found["word"])
+        end = 0 if depth else found.end()
+    return begun["name"] if begun and end and not text[end:].strip() else ""
+
+
+def _step(word: str) -> int:
+    return 1 if word.startswith("if") else -1 if word == "endif" else 0
+
+
+class Certain:
+    """The guards that are defined for certain, wherever a text has come to."""
+
+    def __init__(self, given: Iterable[str]) -> None:
+        """`given` are names that are defined before."""
+        self._here: set[str] = set()
+        # What they were before each conditional that is open.
+        self._before: list[set[str]] = []
+        # Names that something else than their header defines, or takes back.
+        self._foreign, self._taken_back = {*given}, set[str]()
+        # Whether nobody can tell any more.
+        self._is_lost = False
+
+    def __repr__(self) -> str:
+        return f"Certain({len(self._here)} at {len(self._before)})"
+
+    def __contains__(self, guard: str) -> bool:
+        return guard in self._here and not self._is_lost
+
+    def enter(self, text: str, guard: str = "") -> int:
+        """Hear that a text begins, that of a header which counts once if it has a guard.
+
+        Returns what `leave` is to be told.
+        """
+        plain = uncommented(text)
+        for word, name in _NAMED.findall(plain):
+            if word == "undef":
+                self._taken_back.add(name)
+                for each in (self._here, *self._before):
+                    each.discard(name)
+            elif name != guard:
+                self._foreign.add(name)
+        # A conditional that ends in another text, or seems to.
+        if sum(_step(found["word"]) for found in _CONDITION.finditer(plain)):
+            self._is_lost = True
+        if guard and guard not in self._taken_back:
+            self._here.add(guard)
+        return len(self._before)
+
+    def step(self, word: str) -> None:
+        """Hear of a directive of conditionals."""
+        if word.startswith("if"):
+            self._before.append({*self._here})
+        elif self._before:
+            self._here = {*self._before[-1]} if word.startswith("el") else self._before.pop()
+
+    def leave(self, depth: int, guard: str = "") -> None:
+        """Hear that a text ends; of its conditionals the last may not have been told of."""
+        # What a guard lets in was there when it was defined, unless something else has done that.
+        is_own = bool(guard) and guard not in self._foreign and guard not in self._taken_back
+        inside = depth + is_own
+        if len(self._before) > inside:
+            self._here = self._before[inside]
+        del self._before[depth:]
