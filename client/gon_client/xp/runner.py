@@ -29,7 +29,7 @@ from gon.array_limits import (
 )
 from gon.array_ops import AnyOperation
 from gon.array_program import ARRAY_FORMAT, FUNCTION, encode
-from gon.array_rules import Dtype, Shape, Spec, result_of
+from gon.array_rules import Dtype, Spec
 from gon.errors import GonError, InvalidArgument, Unsupported
 from gon.model import LaunchConfig
 from gon_client.array import DeviceArray
@@ -38,11 +38,13 @@ from gon_client.device import Device
 from gon_client.event import Event
 from gon_client.launch import launch
 from gon_client.stream import Stream
-from gon_client.xp.doubts import Group, apart
+from gon_client.xp.doubts import Group, apart, may_fail
 from gon_client.xp.draft import Draft, Target
+from gon_client.xp.maker import Maker
 from gon_client.xp.pins import Pins
+from gon_client.xp.recipe import Recipe
 from gon_client.xp.storage import Node, Operand, Storage, cost_of
-from gon_client.xp.views import View
+from gon_client.xp.views import whole
 
 if TYPE_CHECKING:
     from gon_client.models import Models
@@ -53,7 +55,7 @@ _ONCE: Final = LaunchConfig(1)
 Got = TypeVar("Got")
 
 
-class Runner:
+class Runner(Maker):
     """Runs what is to be done on one device; `Device.arrays` is the device's."""
 
     def __init__(self, device: Device) -> None:
@@ -76,29 +78,43 @@ class Runner:
     def __repr__(self) -> str:
         return f"Runner({self.device.name}, {len(self._programs)} programs)"
 
-    def make(self, operation: AnyOperation, operands: Sequence[Operand]) -> tuple[Storage, Shape]:
-        """Return what an operation will give. Raises InvalidArgument, LimitExceeded."""
-        spec = result_of(operation, [Spec(value.dtype, view.shape) for value, view in operands])
-        return self.made(operation, operands, spec), spec.shape
-
     def made(self, operation: AnyOperation, operands: Sequence[Operand], spec: Spec) -> Storage:
-        """Return what an operation will give, which is known to be that."""
+        result = (spec.dtype, math.prod(spec.shape))
+        return self._noted(operation, operands, (result,), may_fail(operation, operands))[0]
+
+    def follow(self, recipe: Recipe, operands: Sequence[Operand]) -> list[Storage]:
+        """Return what a recipe will give of operands, its numbers behind them."""
+        results = [(dtype, size) for _, dtype, size in recipe.results]
+        return self._noted(recipe, operands, results, may_fail=False)
+
+    def _noted(
+        self,
+        work: AnyOperation | Recipe,
+        operands: Sequence[Operand],
+        results: Sequence[tuple[Dtype, int]],
+        may_fail: bool,
+    ) -> list[Storage]:
         storages = [value for value, _ in operands if isinstance(value, Storage)]
         with self._lock:
-            weight, between_bytes = cost_of(operands)
-            if _is_much(weight, between_bytes):
+            cost = cost_of(work, operands)
+            if _is_much(*cost):
                 self.evaluate(storages)
-                weight, between_bytes = cost_of(operands)
-            made = Storage(self, spec.dtype, math.prod(spec.shape))
-            made.node = Node(operation, operands, weight, between_bytes)
-            reader = weakref.ref(made)
+                cost = cost_of(work, operands)
+            node = Node(work, operands, cost, may_fail=may_fail)
+            made = [Storage(self, dtype, size) for dtype, size in results]
+            node.made = tuple([weakref.ref(each) for each in made])
+            for each in made:
+                each.node = node
+            reader = weakref.ref(node)
+            is_shared = False
             for each in storages:
                 each.note_reader(reader)
+                is_shared |= each.shared
                 if each.buffer is not None:
                     self._pins.note(each)
             self.evaluate(self._pins.due())
-            if any(each.shared for each in storages):
-                self.evaluate([made])
+            if is_shared:
+                self.evaluate(made)
                 self.settle()
         return made
 
@@ -111,15 +127,19 @@ class Runner:
     def evaluate(self, wanted: Sequence[Storage]) -> None:
         """Queue what makes these storages, together as far as one program may."""
         group: list[Storage] = []
+        nodes: list[Node] = []
         weight = between_bytes = 0
         for each in wanted:
             node = each.node
             if node is None:
                 continue
-            weight, between_bytes = weight + node.weight, between_bytes + node.between_bytes
-            if group and _is_much(weight, between_bytes):
-                self._run(group)
-                group, weight, between_bytes = [], node.weight, node.between_bytes
+            if node not in nodes:
+                weight, between_bytes = weight + node.weight, between_bytes + node.between_bytes
+                if group and _is_much(weight, between_bytes):
+                    self._run(group)
+                    group, nodes = [], []
+                    weight, between_bytes = node.weight, node.between_bytes
+                nodes.append(node)
             group.append(each)
         if group:
             self._run(group)
@@ -188,10 +208,10 @@ class Runner:
         for storage, node in posted:
             # Not there, but as before: what it was to be made of has not changed.
             storage.buffer, storage.node = None, node
-        order, _ = _collected([storage for storage, _ in posted])
+        order = _collected([storage for storage, _ in posted]).nodes
         groups = apart(order, finely=True)
         if len(groups) > 1:
-            self._make(groups, order)
+            self._make(groups, [each for node in order for each in node.results()])
             self.settle()
         else:
             for storage, _ in posted:
@@ -200,10 +220,13 @@ class Runner:
     def _run(self, wanted: Sequence[Storage]) -> None:
         """Queue what makes what is wanted."""
         with self._lock:
-            order, in_doubt = _collected(wanted)
-            if in_doubt:
+            found = _collected(wanted)
+            if found.in_doubt:
                 self.settle()
-            self._make(apart(order, finely=False), wanted)
+            if found.uncertain:
+                self._make(apart(found.nodes, finely=False), wanted)
+            elif found.nodes:
+                self._post(Group(found.nodes, may_fail=False), {id(each) for each in wanted})
 
     def _make(self, groups: Sequence[Group], wanted: Sequence[Storage]) -> None:
         """Queue programs that make these groups, for what is wanted of them."""
@@ -215,31 +238,30 @@ class Runner:
             if error is None:
                 self._post(group, asked)
                 continue
-            for each in group.storages:
-                each.fail(error)
+            for node in group.nodes:
+                for each in node.results():
+                    each.fail(error)
 
     def _post(self, group: Group, asked: set[int]) -> None:
         draft = Draft()
         uses: dict[int, int] = {}
-        nodes: list[Node] = []
-        for each in group.storages:
-            assert each.node is not None
-            nodes.append(each.node)
-            for value, _ in each.node.operands:
+        for node in group.nodes:
+            for value, _ in node.operands:
                 uses[id(value)] = uses.get(id(value), 0) + 1
-        for each, node in zip(group.storages, nodes, strict=True):
-            draft.add(each, node)
+        for node in group.nodes:
+            draft.add(node)
         kept = [
             (each, node)
-            for each, node in zip(group.storages, nodes, strict=True)
+            for node in group.nodes
+            for each in node.results()
             if id(each) in asked or each.arrays or each.nodes > uses.get(id(each), 0)
         ]
         results: list[DeviceArray] = []
         for each, _ in kept:
             buffer = self.device.allocate(max(1, each.size * each.dtype.itemsize))
             results.append(DeviceArray(buffer, 0, (each.size,), each.dtype))
-            plain = View(0, (each.size,), (1,))
-            draft.outputs.append((draft.values[id(each)], plain, each.size, 0, (1,)))
+            plain = whole((each.size,))
+            draft.outputs.append((draft.values[id(each)], plain, each.size, 0, plain.strides))
         if not results:
             return
         stream = self._stream_aside() if group.may_fail else self.device.default_stream
@@ -298,33 +320,43 @@ def _is_much(weight: int, between_bytes: int) -> bool:
 
 def _error_of(group: Group) -> GonError | None:
     """Return why what a group is made of is not there."""
-    for each in group.storages:
-        for value, _ in () if each.node is None else each.node.operands:
+    for node in group.nodes:
+        for value, _ in node.operands:
             if isinstance(value, Storage) and value.error is not None:
                 return value.error
     return None
 
 
-def _collected(wanted: Sequence[Storage]) -> tuple[list[Storage], bool]:
-    """Return all that is to be made, each behind what it is made of, and whether some of that is in
-    doubt.
+class _Collected:
+    """All that is to be done, each node behind what it needs; whether some of what these need is in
+    doubt; and whether some may fail, or must since something is not there.
     """
-    order: dict[int, Storage] = {}
-    in_doubt = False
+
+    __slots__ = ("in_doubt", "nodes", "seen", "uncertain")
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.seen: set[int] = set()
+        self.in_doubt = self.uncertain = False
+
+    def add(self, storage: Storage) -> None:
+        node = storage.node
+        if node is None:
+            self.in_doubt |= storage.in_doubt
+            self.uncertain |= storage.error is not None
+            return
+        if id(node) in self.seen:
+            return
+        for value, _ in node.operands:
+            if isinstance(value, Storage):
+                self.add(value)
+        self.seen.add(id(node))
+        self.nodes.append(node)
+        self.uncertain |= node.may_fail
+
+
+def _collected(wanted: Sequence[Storage]) -> _Collected:
+    found = _Collected()
     for each in wanted:
-        in_doubt |= _collect(each, order)
-    return list(order.values()), in_doubt
-
-
-def _collect(storage: Storage, order: dict[int, Storage]) -> bool:
-    node = storage.node
-    if node is None:
-        return storage.in_doubt
-    if id(storage) in order:
-        return False
-    in_doubt = False
-    for value, _ in node.operands:
-        if isinstance(value, Storage):
-            in_doubt |= _collect(value, order)
-    order[id(storage)] = storage
-    return in_doubt
+        found.add(each)
+    return found

@@ -148,6 +148,18 @@ def attached(storage: torch.UntypedStorage) -> object:
     return found if found is not None else _by_address.get(storage.data_ptr())
 
 
+def attached_to(tensor: Tensor) -> object:
+    """Return what a tensor's storage holds, None for one that is not the device's, or is looked at
+    through another.
+    """
+    return vars(tensor.untyped_storage()).get(_HELD)
+
+
+def alias_of(tensor: Tensor) -> Tensor:
+    """Return another tensor of the same elements."""
+    return cast("Tensor", _alias.redispatch(_CPU, tensor))
+
+
 def tensor_on(
     storage: torch.UntypedStorage,
     dtype: torch.dtype,
@@ -184,6 +196,11 @@ def is_made_of_others(operation: Overload) -> bool:
     for it would take that away.
     """
     return _dispatch_has_kernel_for_dispatch_key(operation.name(), "CompositeImplicitAutograd")
+
+
+def gives_several(operation: Overload) -> bool:
+    """Return whether an operation gives a tuple of tensors."""
+    return len(operation._schema.returns) > 1
 
 
 class Writing(NamedTuple):
@@ -262,4 +279,5 @@ def _overloads(packet: str) -> dict[str, Overload]:
     }
 
 
+_alias = overload("alias")
 _set = overload("set_.source_Storage_storage_offset")
