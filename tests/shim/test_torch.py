@@ -212,7 +212,7 @@ CHANGES: tuple[Callable[[list[Tensor], int, int], object], ...] = (
     lambda all_, i, j: all_[i].copy_(all_[j].reshape(-1)[0].clone()),
     lambda all_, i, j: all_[i][..., :1].copy_(all_[j].reshape(-1)[-1].clone()),
     lambda all_, i, _: all_[i][0].fill_(9),
-    lambda all_, i, j: torch.add(all_[j].sum(), 1, out=all_[i].reshape(-1)[:1].view(())),
+    lambda all_, i, j: torch.add(all_[j].sum(), 1, out=all_[i][0, 0]),
 )
 
 

@@ -52,7 +52,7 @@ class Result(NamedTuple):
 class Recipe:
     """A recipe; `numbers` is how many it takes, behind its operands."""
 
-    __slots__ = ("_hash", "between_bytes", "numbers", "parts", "results", "steps", "weight")
+    __slots__ = ("_hash", "between_bytes", "numbers", "parts", "results", "steps")
 
     def __init__(
         self,
@@ -66,10 +66,8 @@ class Recipe:
         self.numbers = numbers
         self.steps = tuple(steps)
         self.results = tuple(results)
-        # What would lie between its steps; and, as nodes count it (gon_client.xp.storage), how much
-        # of a program it is beside its operands.
+        # What would lie between its steps.
         self.between_bytes = between_bytes
-        self.weight = len(self.steps) + len(self.parts)
         self._hash = hash((self.parts, numbers, self.steps, self.results))
 
     def __repr__(self) -> str:

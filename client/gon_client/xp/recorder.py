@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, TypeAlias, cast
 
 import numpy as np
 
-from gon.array_limits import ARRAY_STEPS_MAX
+from gon.array_limits import ARRAY_BETWEEN_BYTES_MAX, ARRAY_STEPS_MAX
 from gon.array_ops import AnyOperation
 from gon.array_rules import Dtype, Spec
 from gon_client.xp.doubts import may_fail
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from gon_client.device import Device
 
 # A larger one leaves programs little room for others.
-_WEIGHT_MAX: Final = ARRAY_STEPS_MAX // 2
+_STEPS_MAX: Final = ARRAY_STEPS_MAX // 2
+_BETWEEN_BYTES_MAX: Final = ARRAY_BETWEEN_BYTES_MAX // 4
 # What is looked at, before all is counted through: of what kind, and which.
 _Source: TypeAlias = tuple[int, int]
 _PART, _NUMBER, _STEP = range(3)
@@ -148,7 +149,7 @@ class Recorder(Maker):
             ],
             sum(_bytes_of(self._specs[step]) for step in order if step not in wanted),
         )
-        if recipe.weight + recipe.numbers > _WEIGHT_MAX:
+        if len(steps) > _STEPS_MAX or recipe.between_bytes > _BETWEEN_BYTES_MAX:
             raise Unrecordable
         return recipe, [self._numbers[which] for which in numbers]
 

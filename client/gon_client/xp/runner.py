@@ -22,11 +22,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
-from gon.array_limits import (
-    ARRAY_BETWEEN_BYTES_MAX,
-    ARRAY_PROGRAMS_MAX,
-    ARRAY_STEPS_MAX,
-)
+from gon.array_limits import ARRAY_PROGRAMS_MAX
 from gon.array_ops import AnyOperation
 from gon.array_program import ARRAY_FORMAT, FUNCTION, encode
 from gon.array_rules import Dtype, Spec
@@ -38,12 +34,13 @@ from gon_client.device import Device
 from gon_client.event import Event
 from gon_client.launch import launch
 from gon_client.stream import Stream
+from gon_client.xp.backlog import Backlog, cost_of
 from gon_client.xp.doubts import Group, apart, may_fail
 from gon_client.xp.draft import Draft, Target
 from gon_client.xp.maker import Maker
 from gon_client.xp.pins import Pins
 from gon_client.xp.recipe import Recipe
-from gon_client.xp.storage import Node, Operand, Storage, cost_of
+from gon_client.xp.storage import Node, Operand, Storage
 from gon_client.xp.views import whole
 
 if TYPE_CHECKING:
@@ -74,6 +71,7 @@ class Runner(Maker):
         self._aside: Stream | None = None
         self._before: Event | None = None
         self._pins = Pins()
+        self._backlog = Backlog()
 
     def __repr__(self) -> str:
         return f"Runner({self.device.name}, {len(self._programs)} programs)"
@@ -97,14 +95,17 @@ class Runner(Maker):
         storages = [value for value, _ in operands if isinstance(value, Storage)]
         with self._lock:
             cost = cost_of(work, operands)
-            if _is_much(*cost):
-                self.evaluate(storages)
-                cost = cost_of(work, operands)
+            due = self._backlog.due(work, cost)
+            if due:
+                self._relieve(due, storages)
+            size_bytes = sum([size * dtype.itemsize for dtype, size in results])
+            cost = cost._replace(between_bytes=cost.between_bytes + size_bytes)
             node = Node(work, operands, cost, may_fail=may_fail)
             made = [Storage(self, dtype, size) for dtype, size in results]
             node.made = tuple([weakref.ref(each) for each in made])
             for each in made:
                 each.node = node
+            self._backlog.add(node)
             reader = weakref.ref(node)
             is_shared = False
             for each in storages:
@@ -118,6 +119,16 @@ class Runner(Maker):
                 self.settle()
         return made
 
+    def _relieve(self, due: Sequence[Storage], operands: Sequence[Storage]) -> None:
+        """Queue what is due; if that fails, what is needed now: why others do not go is told to who
+        asks for them.
+        """
+        try:
+            self.evaluate(due)
+        except GonError:
+            self.evaluate(operands)
+        self._backlog.recount()
+
     def zeros(self, dtype: Dtype, size: int) -> Storage:
         """Return elements that are zero, there at once: a device's new memory is."""
         made = Storage(self, dtype, size)
@@ -125,24 +136,10 @@ class Runner(Maker):
         return made
 
     def evaluate(self, wanted: Sequence[Storage]) -> None:
-        """Queue what makes these storages, together as far as one program may."""
-        group: list[Storage] = []
-        nodes: list[Node] = []
-        weight = between_bytes = 0
-        for each in wanted:
-            node = each.node
-            if node is None:
-                continue
-            if node not in nodes:
-                weight, between_bytes = weight + node.weight, between_bytes + node.between_bytes
-                if group and _is_much(weight, between_bytes):
-                    self._run(group)
-                    group, nodes = [], []
-                    weight, between_bytes = node.weight, node.between_bytes
-                nodes.append(node)
-            group.append(each)
-        if group:
-            self._run(group)
+        """Queue what makes these storages, together."""
+        asked = [each for each in wanted if each.node is not None]
+        if asked:
+            self._run(asked)
 
     def write(self, target: Target) -> None:
         """Queue what writes a target, whose source is there; all that was made of its elements
@@ -311,11 +308,6 @@ def runner_on(device: Models) -> Runner:
     """Return what runs arrays on a device. Raises Unsupported."""
     assert isinstance(device, Device)
     return Runner(device)
-
-
-def _is_much(weight: int, between_bytes: int) -> bool:
-    """Return whether this is more than one program should be."""
-    return weight > ARRAY_STEPS_MAX or between_bytes > ARRAY_BETWEEN_BYTES_MAX // 2
 
 
 def _error_of(group: Group) -> GonError | None:

@@ -4,8 +4,7 @@
                        └────── Node: an operation, or a recipe, on other storages ──▶ …
 
 Nodes are gathered, and a runner (gon_client.xp.runner) makes one program of all that is needed for
-what somebody wants to have. Rules: a node is never larger than a program may be: what it would be
-too much with is run before. Counts tell whose results will be wanted later; one that is wrong, as
+what somebody wants to have. Rules: counts tell whose results will be wanted later; one that is wrong, as
 threads may make it, costs an output too many, or work done twice, and no result.
 """
 
@@ -26,6 +25,7 @@ from gon_client.xp.recipe import Recipe
 from gon_client.xp.views import View
 
 if TYPE_CHECKING:
+    from gon_client.xp.backlog import Cost
     from gon_client.xp.maker import Maker
 
 # What reads a storage is noted; beyond so many, and twice what was left the last time, those that
@@ -102,28 +102,25 @@ Operand: TypeAlias = tuple["Storage | np.generic", View]
 
 
 class Node:
-    """What is to be done; `weight` is the most that a program of it and of all it needs would
-    count, `between_bytes` what would lie between its steps.
-
-    A recipe's operands are seen as a view from where they begin on, and its numbers are last.
+    """What is to be done; a recipe's operands are seen from where a view begins on, and its
+    numbers are behind them.
     """
 
     __slots__ = (
-        "__weakref__", "between_bytes", "made", "may_fail", "operands", "weight", "work",
+        "__weakref__", "cost", "made", "may_fail", "operands", "work",
     )  # fmt: skip
 
     def __init__(
         self,
         work: AnyOperation | Recipe,
         operands: Sequence[Operand],
-        cost: tuple[int, int],
+        cost: Cost,
         *,
         may_fail: bool,
     ) -> None:
-        """`cost` is the weight, and the bytes between."""
         self.work = work
         self.operands = tuple(operands)
-        self.weight, self.between_bytes = cost
+        self.cost = cost
         # Whether it raises for some elements.
         self.may_fail = may_fail
         # What it makes: who wants that keeps it.
@@ -149,22 +146,3 @@ class Node:
 def _results_of(reader: weakref.ref[Node]) -> list[Storage]:
     node = reader()
     return [] if node is None else node.results()
-
-
-def cost_of(work: AnyOperation | Recipe, operands: Sequence[Operand]) -> tuple[int, int]:
-    """Return the weight and the bytes between of a node on these operands."""
-    weight, between_bytes = 1, 0
-    if isinstance(work, Recipe):
-        weight, between_bytes = work.weight, work.between_bytes
-    counted: list[Node] = []
-    for value, _ in operands:
-        node = value.node if isinstance(value, Storage) else None
-        if node is None:
-            weight += 1
-            continue
-        between_bytes += value.size * value.dtype.itemsize
-        if node not in counted:
-            counted.append(node)
-            weight += node.weight
-            between_bytes += node.between_bytes
-    return weight, between_bytes
