@@ -12,8 +12,7 @@ is held.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from gon.array_limits import (
     ARRAY_BEGINNINGS_MAX,
@@ -23,53 +22,12 @@ from gon.array_limits import (
     ARRAY_STEPS_MAX,
 )
 from gon.array_ops import AnyOperation
-from gon_client.xp.recipe import Recipe
-from gon_client.xp.storage import Node, Operand, Storage
+from gon_client.xp.recipe import Cost, Recipe
+from gon_client.xp.storage import Node, Storage
 
 _BETWEEN_BYTES_MAX: Final = ARRAY_BETWEEN_BYTES_MAX // 2
 # With fewer, a program does not end where others began.
 _BEGUN_STEPS: Final = ARRAY_STEPS_MAX // 2
-
-
-class Cost(NamedTuple):
-    """The most that something is of a program. `between_bytes` is what lies between its steps, its
-    own results too.
-    """
-
-    steps: int
-    inputs: int
-    numbers: int
-    between_bytes: int
-
-    @property
-    def is_much(self) -> bool:
-        """Whether it is more than one program should be."""
-        return (
-            self.steps > ARRAY_STEPS_MAX
-            or self.inputs > ARRAY_INPUTS_MAX
-            or self.numbers > ARRAY_NUMBERS_MAX
-            or self.between_bytes > _BETWEEN_BYTES_MAX
-        )
-
-    def plus(self, other: Cost) -> Cost:
-        """Return what both are together."""
-        return Cost(
-            self.steps + other.steps,
-            self.inputs + other.inputs,
-            self.numbers + other.numbers,
-            self.between_bytes + other.between_bytes,
-        )
-
-
-_NOTHING: Final = Cost(0, 0, 0, 0)
-
-
-def cost_of(work: AnyOperation | Recipe, operands: Sequence[Operand]) -> Cost:
-    """Return what work is, but for its results' bytes: the last ones of a program go elsewhere."""
-    if isinstance(work, Recipe):
-        return Cost(len(work.steps), len(work.parts), work.numbers, work.between_bytes)
-    inputs = sum(isinstance(value, Storage) for value, _ in operands)
-    return Cost(1, inputs, len(operands) - inputs, 0)
 
 
 class Backlog:
@@ -77,45 +35,57 @@ class Backlog:
 
     def __init__(self) -> None:
         self._nodes: list[weakref.ref[Node]] = []
-        self._cost = _NOTHING
+        # What they are together.
+        self._steps = self._inputs = self._numbers = self._between_bytes = 0
         # What programs begin with.
         self._beginnings: dict[AnyOperation | Recipe, None] = {}
 
     def __repr__(self) -> str:
-        return f"Backlog({len(self._nodes)} nodes, {self._cost})"
+        return f"Backlog({len(self._nodes)} nodes of {self._steps} steps)"
 
     def due(self, work: AnyOperation | Recipe, cost: Cost) -> list[Storage]:
         """Return what is to be made before work is noted; mostly nothing."""
-        begins = self._cost.steps > _BEGUN_STEPS and work in self._beginnings
-        if not (begins or self._cost.plus(cost).is_much):
+        begins = self._steps > _BEGUN_STEPS and work in self._beginnings
+        if not (begins or self._is_full_with(cost)):
             return []
-        self.recount()
-        if self._cost.steps <= _BEGUN_STEPS and not self._cost.plus(cost).is_much:
+        nodes = self.recount()
+        if self._steps <= _BEGUN_STEPS and not self._is_full_with(cost):
             # There was less than it seemed: the rest was queued, or is gone.
             return []
         if work not in self._beginnings:
             if len(self._beginnings) >= ARRAY_BEGINNINGS_MAX:
                 del self._beginnings[next(iter(self._beginnings))]
             self._beginnings[work] = None
-        nodes = [reference() for reference in self._nodes]
-        return [
-            each
-            for node in nodes
-            if node is not None
-            for each in node.results()
-            if each.arrays
-        ]
+        return [each for node in nodes for each in node.results() if each.arrays]
+
+    def _is_full_with(self, cost: Cost) -> bool:
+        """Return whether that would be more than one program should be. The results of the last one
+        are none that lie between.
+        """
+        return (
+            self._steps + cost.steps > ARRAY_STEPS_MAX
+            or self._inputs + cost.inputs > ARRAY_INPUTS_MAX
+            or self._numbers + cost.numbers > ARRAY_NUMBERS_MAX
+            or self._between_bytes > _BETWEEN_BYTES_MAX
+        )
 
     def add(self, node: Node) -> None:
         """Note a node."""
         self._nodes.append(weakref.ref(node))
-        self._cost = self._cost.plus(node.cost)
+        self._count(node.cost)
 
-    def recount(self) -> None:
-        """Forget what was queued, or nobody looks at any more."""
+    def _count(self, cost: Cost) -> None:
+        self._steps += cost.steps
+        self._inputs += cost.inputs
+        self._numbers += cost.numbers
+        self._between_bytes += cost.between_bytes
+
+    def recount(self) -> list[Node]:
+        """Return what is still here, and forget what was queued, or nobody looks at any more."""
         found = [reference() for reference in self._nodes]
         alive = [each for each in found if each is not None and each.results()]
         self._nodes = [weakref.ref(each) for each in alive]
-        self._cost = _NOTHING
+        self._steps = self._inputs = self._numbers = self._between_bytes = 0
         for each in alive:
-            self._cost = self._cost.plus(each.cost)
+            self._count(each.cost)
+        return alive

@@ -49,10 +49,21 @@ class Result(NamedTuple):
     size: int
 
 
+class Cost(NamedTuple):
+    """The most that something takes of a program. `between_bytes` is what lies between its steps,
+    its own results too.
+    """
+
+    steps: int
+    inputs: int
+    numbers: int
+    between_bytes: int
+
+
 class Recipe:
     """A recipe; `numbers` is how many it takes, behind its operands."""
 
-    __slots__ = ("_hash", "between_bytes", "numbers", "parts", "results", "steps")
+    __slots__ = ("_hash", "cost", "numbers", "parts", "results", "steps")
 
     def __init__(
         self,
@@ -62,12 +73,13 @@ class Recipe:
         results: Sequence[Result],
         between_bytes: int,
     ) -> None:
+        """`between_bytes` is what would lie between its steps."""
         self.parts = tuple(parts)
         self.numbers = numbers
         self.steps = tuple(steps)
         self.results = tuple(results)
-        # What would lie between its steps.
-        self.between_bytes = between_bytes
+        size_bytes = sum(size * dtype.itemsize for _, dtype, size in results)
+        self.cost = Cost(len(self.steps), len(self.parts), numbers, between_bytes + size_bytes)
         self._hash = hash((self.parts, numbers, self.steps, self.results))
 
     def __repr__(self) -> str:

@@ -149,7 +149,7 @@ class Recorder(Maker):
             ],
             sum(_bytes_of(self._specs[step]) for step in order if step not in wanted),
         )
-        if len(steps) > _STEPS_MAX or recipe.between_bytes > _BETWEEN_BYTES_MAX:
+        if len(steps) > _STEPS_MAX or recipe.cost.between_bytes > _BETWEEN_BYTES_MAX:
             raise Unrecordable
         return recipe, [self._numbers[which] for which in numbers]
 

@@ -34,12 +34,12 @@ from gon_client.device import Device
 from gon_client.event import Event
 from gon_client.launch import launch
 from gon_client.stream import Stream
-from gon_client.xp.backlog import Backlog, cost_of
+from gon_client.xp.backlog import Backlog
 from gon_client.xp.doubts import Group, apart, may_fail
 from gon_client.xp.draft import Draft, Target
 from gon_client.xp.maker import Maker
 from gon_client.xp.pins import Pins
-from gon_client.xp.recipe import Recipe
+from gon_client.xp.recipe import Cost, Recipe, Result
 from gon_client.xp.storage import Node, Operand, Storage
 from gon_client.xp.views import whole
 
@@ -77,56 +77,52 @@ class Runner(Maker):
         return f"Runner({self.device.name}, {len(self._programs)} programs)"
 
     def made(self, operation: AnyOperation, operands: Sequence[Operand], spec: Spec) -> Storage:
-        result = (spec.dtype, math.prod(spec.shape))
-        return self._noted(operation, operands, (result,), may_fail(operation, operands))[0]
+        inputs = sum(isinstance(value, Storage) for value, _ in operands)
+        result = Result(0, spec.dtype, math.prod(spec.shape))
+        cost = Cost(1, inputs, len(operands) - inputs, result.size * spec.dtype.itemsize)
+        may = may_fail(operation, operands)
+        return self._noted(Node(operation, operands, cost, may_fail=may), (result,))[0]
 
     def follow(self, recipe: Recipe, operands: Sequence[Operand]) -> list[Storage]:
         """Return what a recipe will give of operands, its numbers behind them."""
-        results = [(dtype, size) for _, dtype, size in recipe.results]
-        return self._noted(recipe, operands, results, may_fail=False)
+        return self._noted(Node(recipe, operands, recipe.cost, may_fail=False), recipe.results)
 
-    def _noted(
-        self,
-        work: AnyOperation | Recipe,
-        operands: Sequence[Operand],
-        results: Sequence[tuple[Dtype, int]],
-        may_fail: bool,
-    ) -> list[Storage]:
-        storages = [value for value, _ in operands if isinstance(value, Storage)]
+    def _noted(self, node: Node, results: Sequence[Result]) -> list[Storage]:
         with self._lock:
-            cost = cost_of(work, operands)
-            due = self._backlog.due(work, cost)
+            due = self._backlog.due(node.work, node.cost)
             if due:
-                self._relieve(due, storages)
-            size_bytes = sum([size * dtype.itemsize for dtype, size in results])
-            cost = cost._replace(between_bytes=cost.between_bytes + size_bytes)
-            node = Node(work, operands, cost, may_fail=may_fail)
-            made = [Storage(self, dtype, size) for dtype, size in results]
-            node.made = tuple([weakref.ref(each) for each in made])
-            for each in made:
+                self._relieve(due, node.operands)
+            made: list[Storage] = []
+            for _, dtype, size in results:
+                each = Storage(self, dtype, size)
                 each.node = node
+                made.append(each)
+            node.made = tuple([weakref.ref(each) for each in made])
             self._backlog.add(node)
             reader = weakref.ref(node)
             is_shared = False
-            for each in storages:
-                each.note_reader(reader)
-                is_shared |= each.shared
-                if each.buffer is not None:
-                    self._pins.note(each)
-            self.evaluate(self._pins.due())
+            for value, _ in node.operands:
+                if isinstance(value, Storage):
+                    value.note_reader(reader)
+                    is_shared |= value.shared
+                    if value.buffer is not None:
+                        self._pins.note(value)
+            pinned = self._pins.due()
+            if pinned:
+                self.evaluate(pinned)
             if is_shared:
                 self.evaluate(made)
                 self.settle()
         return made
 
-    def _relieve(self, due: Sequence[Storage], operands: Sequence[Storage]) -> None:
+    def _relieve(self, due: Sequence[Storage], operands: Sequence[Operand]) -> None:
         """Queue what is due; if that fails, what is needed now: why others do not go is told to who
         asks for them.
         """
         try:
             self.evaluate(due)
         except GonError:
-            self.evaluate(operands)
+            self.evaluate([value for value, _ in operands if isinstance(value, Storage)])
         self._backlog.recount()
 
     def zeros(self, dtype: Dtype, size: int) -> Storage:

@@ -21,11 +21,10 @@ from gon.array_rules import Dtype
 from gon.errors import GonError
 from gon_client.array import DeviceArray
 from gon_client.buffer import Buffer
-from gon_client.xp.recipe import Recipe
+from gon_client.xp.recipe import Cost, Recipe
 from gon_client.xp.views import View
 
 if TYPE_CHECKING:
-    from gon_client.xp.backlog import Cost
     from gon_client.xp.maker import Maker
 
 # What reads a storage is noted; beyond so many, and twice what was left the last time, those that
@@ -139,8 +138,12 @@ class Node:
 
     def results(self) -> list[Storage]:
         """Return what this is still to make."""
-        found = [reference() for reference in self.made]
-        return [each for each in found if each is not None and each.node is self]
+        found: list[Storage] = []
+        for reference in self.made:
+            each = reference()
+            if each is not None and each.node is self:
+                found.append(each)
+        return found
 
 
 def _results_of(reader: weakref.ref[Node]) -> list[Storage]:

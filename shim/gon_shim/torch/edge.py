@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import Final, NamedTuple, Protocol, TypeAlias, cast
 
 import numpy as np
@@ -59,6 +60,15 @@ class Overload(Protocol):
     def name(self) -> str: ...
 
     def redispatch(self, keys: object, /, *args: object, **named: object) -> object: ...
+
+    @property
+    def _handle(self) -> _Handle: ...
+
+
+class _Handle(Protocol):
+    """What PyTorch keeps of an operation in C++."""
+
+    def redispatch_boxed(self, keys: object, /, *args: object, **named: object) -> object: ...
 
 
 Called: TypeAlias = Callable[..., object]
@@ -125,6 +135,11 @@ def tensor_here(array: NDArray[np.generic]) -> Tensor:
     return torch.from_numpy(array)
 
 
+@cache
+def _device() -> torch.device:
+    return torch.device(NAME, 0)
+
+
 def new_storage(
     size_bytes: int, held: object, copied: Callable[[object], torch.UntypedStorage]
 ) -> torch.UntypedStorage:
@@ -132,7 +147,7 @@ def new_storage(
     long as it does, and `copied` is how `copy.deepcopy` copies it.
     """
     address = next(_addresses)
-    made = _construct_storage_from_data_pointer(address, torch.device(NAME, 0), size_bytes)
+    made = _construct_storage_from_data_pointer(address, _device(), size_bytes)
     # PyTorch gives a storage in C++ one object in Python, for as long as it lives.
     _by_address[address] = held
     attributes = vars(made)
@@ -157,7 +172,7 @@ def attached_to(tensor: Tensor) -> object:
 
 def alias_of(tensor: Tensor) -> Tensor:
     """Return another tensor of the same elements."""
-    return cast("Tensor", _alias.redispatch(_CPU, tensor))
+    return cast("Tensor", _alias(tensor))
 
 
 def tensor_on(
@@ -169,7 +184,7 @@ def tensor_on(
 ) -> Tensor:
     """Return a tensor that looks at a storage of the device."""
     made = create_empty_tensor((0,), dtype)
-    _set.redispatch(_CPU, made, storage, offset, shape, strides)
+    _set(made, storage, offset, shape, strides)
     return made
 
 
@@ -178,11 +193,11 @@ def c_strides(shape: Sequence[int]) -> tuple[int, ...]:
     return _c_strides(tuple(shape))
 
 
-def by_numbers(operation: Overload, *args: object, **named: object) -> object:
-    """Do an operation that only changes how a tensor looks at its storage, by the code that does so
-    for tensors of the processor.
+def by_numbers(operation: Overload) -> Called:
+    """Return a call that does an operation which only changes how a tensor looks at its storage, or
+    is made of others: by the code that does so for tensors of the processor.
     """
-    return operation.redispatch(_CPU, *args, **named)
+    return partial(operation._handle.redispatch_boxed, _CPU)
 
 
 def overload(name: str) -> Overload:
@@ -279,5 +294,5 @@ def _overloads(packet: str) -> dict[str, Overload]:
     }
 
 
-_alias = overload("alias")
-_set = overload("set_.source_Storage_storage_offset")
+_alias = by_numbers(overload("alias"))
+_set = by_numbers(overload("set_.source_Storage_storage_offset"))

@@ -37,6 +37,8 @@ _PROCESS: Final = os.getpid()
 # By the full name of an operation: what returns arrays, and what is called as it stands.
 KERNELS: Final[dict[str, Callable[..., Made]]] = {}
 DIRECT: Final[dict[str, Called]] = {}
+# What asks nothing of a unit, and is called as it stands.
+LOOKS: Final[dict[str, Called]] = {}
 # Whose floats are numbers of their recipes (gon_shim.torch.recipes): what they do does not depend
 # on them but where they are 0 or 1.
 TOLD: Final[set[str]] = set()
@@ -69,7 +71,7 @@ def direct(*names: str) -> Callable[[Direct], Direct]:
 
 def calls() -> dict[str, Called]:
     """Return what PyTorch is to call, by the full names of operations."""
-    found: dict[str, Called] = {}
+    found = dict(LOOKS)
     for name, function in KERNELS.items():
         operation = edge.overload(name)
         assert not edge.is_made_of_others(operation), name

@@ -23,7 +23,7 @@ from gon_client.xp.views import View, broadcast, whole
 from gon_shim.torch import edge
 from gon_shim.torch.dtypes import numpy_of
 from gon_shim.torch.errors import Mixed
-from gon_shim.torch.kernels import direct, kernel
+from gon_shim.torch.kernels import LOOKS, direct, kernel
 from gon_shim.torch.storage import (
     array_of,
     cast_to,
@@ -98,7 +98,7 @@ def resize_(
             grown = zeros(more, dtype=before.dtype, device=device())
             grown[: before.size] = before
             content_of(storage).array = grown
-    edge.by_numbers(_SET, self, storage, offset, size, edge.c_strides(size))
+    _SET(self, storage, offset, size, edge.c_strides(size))
     return self
 
 
@@ -260,18 +260,9 @@ def eye_square_out(n: int, *, out: Tensor) -> Tensor:
 
 
 # What changes only how a storage is seen ------
-def _by_numbers(name: str) -> None:
-    operation = edge.overload(name)
-
-    def looked(*args: object, **named: object) -> object:
-        return edge.by_numbers(operation, *args, **named)
-
-    direct(name)(looked)
-
-
 for _name in (
     "as_strided", "set_.source_Storage", "set_.source_Storage_storage_offset", "set_.source_Tensor",
     "unfold", "view", "_reshape_alias", "is_set_to",
 ):  # fmt: skip
-    _by_numbers(_name)
-_SET = edge.overload("set_.source_Storage_storage_offset")
+    LOOKS[_name] = edge.by_numbers(edge.overload(_name))
+_SET = LOOKS["set_.source_Storage_storage_offset"]

@@ -15,7 +15,7 @@ that fails, is left to the kernel. At most RECIPES_MAX are kept.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias, cast
 
 import numpy as np
@@ -25,6 +25,7 @@ from torch import Tensor
 from gon.array_rules import Dtype
 from gon.errors import GonError
 from gon_client.xp.array import Array
+from gon_client.xp.maker import Maker
 from gon_client.xp.recipe import Recipe
 from gon_client.xp.recorder import Recorder, ToldIn, Unrecordable
 from gon_client.xp.runner import Runner
@@ -70,15 +71,16 @@ _LOCK: Final = threading.Lock()
 class Call:
     """One call of a kernel: what it is by the key, and what it is of."""
 
-    __slots__ = ("key", "operands", "tensors", "told")
+    __slots__ = ("key", "operands", "runner", "tensors", "told")
 
     def __init__(self, kernel: object) -> None:
         self.key: list[object] = [kernel, torch.get_default_dtype()]
         self.operands: list[Operand] = []
         self.tensors: list[Tensor] = []
         self.told: list[float] = []
+        self.runner: Maker | None = None
 
-    def take(self, given: Sequence[object], told: bool) -> bool:
+    def take(self, given: Iterable[object], told: bool) -> bool:
         """Take what a kernel is given; return whether that may be known at all."""
         key = self.key
         for each in given:
@@ -86,22 +88,21 @@ class Call:
             if isinstance(each, Tensor):
                 if not self._take_tensor(each):
                     return False
-            elif kind is float:
-                number = cast("float", each)
-                if told and number == number and number not in (0.0, 1.0):
+            elif isinstance(each, float):
+                if told and each == each and each not in (0.0, 1.0):
                     key.append(float)
-                    self.told.append(number)
+                    self.told.append(each)
                 else:
                     # Told apart as 0.0 and -0.0 are.
-                    key.append(repr(number))
-            elif kind is int or kind is bool:
+                    key.append(repr(each))
+            elif isinstance(each, int):
                 key += (kind, each)
-            elif kind is list or kind is tuple:
-                parts = cast("Sequence[object]", each)
+            elif isinstance(each, list | tuple):
+                parts: Sequence[object] = each  # pyright: ignore[reportUnknownVariableType]
                 key += (kind, len(parts))
                 if not self.take(parts, told):
                     return False
-            elif kind is complex:
+            elif isinstance(each, complex):
                 return False
             else:
                 key.append(each)
@@ -109,19 +110,24 @@ class Call:
 
     def _take_tensor(self, given: Tensor) -> bool:
         content = edge.attached_to(given)
-        if content is None:
+        if not isinstance(content, Content):
             return False
-        array = cast("Content", content).array
-        dtype = given.dtype
+        array, dtype = content.array, given.dtype
         if array is None or given.is_neg():
             return False
         storage = array.storage
         # Of the few types that have a name each there is one object.
         if TYPES.get(dtype) is not storage.dtype:
             return False
-        shape, strides = given.shape, given.stride()
+        runner = storage.runner
+        if self.runner is not runner:
+            if self.runner is not None:
+                return False
+            self.runner = runner
+        shape, strides, offset = given.shape, given.stride(), given.storage_offset()
         self.key += (dtype, shape, strides)
-        self.operands.append((storage, View(cast("int", given.storage_offset()), shape, strides)))
+        assert isinstance(offset, int)
+        self.operands.append((storage, View(offset, shape, strides)))
         self.tensors.append(given)
         return True
 
@@ -151,28 +157,24 @@ class Kept:
             return None
         if named:
             call.key += named
-            if not call.take(tuple(named.values()), self._told):
+            if not call.take(named.values(), self._told):
                 return None
-        if not call.operands:
+        runner = call.runner
+        if not isinstance(runner, Runner):
             return None
         key = tuple(call.key)
-        known = _KNOWN.get(key, _KNOWN)
-        if known is _KNOWN:
+        known = _KNOWN.get(key)
+        if known is None and key not in _KNOWN:
             known = self._note(key, args, named)
         if known is None:
             return None
-        assert isinstance(known, Known)
         for asked in known.asked:
             if not asked.is_so(call.tensors[asked.tensor]):
                 return None
         operands = call.operands
-        runner = cast("Storage", operands[0][0]).runner
-        for value, _ in operands:
-            if cast("Storage", value).runner is not runner:
-                return None
         for number in known.numbers:
-            operands.append((number.now(call.told) if type(number) is ToldIn else number, _ONE))
-        return cast("Runner", runner).follow(known.recipe, operands), known
+            operands.append((number.now(call.told) if isinstance(number, ToldIn) else number, _ONE))
+        return runner.follow(known.recipe, operands), known
 
     def _note(
         self, key: tuple[object, ...], args: Sequence[object], named: Mapping[str, object]
