@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -219,7 +219,8 @@ class Runner(Maker):
             if found.uncertain:
                 self._make(apart(found.nodes, finely=False), wanted)
             elif found.nodes:
-                self._post(Group(found.nodes, may_fail=False), {id(each) for each in wanted})
+                group = Group(found.nodes, may_fail=False)
+                self._post(group, {id(each) for each in wanted}, found.uses)
 
     def _make(self, groups: Sequence[Group], wanted: Sequence[Storage]) -> None:
         """Queue programs that make these groups, for what is wanted of them."""
@@ -229,18 +230,15 @@ class Runner(Maker):
                 self.settle()
             error = _error_of(group)
             if error is None:
-                self._post(group, asked)
+                self._post(group, asked, _uses_in(group))
                 continue
             for node in group.nodes:
                 for each in node.results():
                     each.fail(error)
 
-    def _post(self, group: Group, asked: set[int]) -> None:
+    def _post(self, group: Group, asked: set[int], uses: Mapping[int, int]) -> None:
+        """Queue a program that makes a group; `uses` is how often nodes of it read each storage."""
         draft = Draft()
-        uses: dict[int, int] = {}
-        for node in group.nodes:
-            for value, _ in node.operands:
-                uses[id(value)] = uses.get(id(value), 0) + 1
         for node in group.nodes:
             draft.add(node)
         kept = [
@@ -315,16 +313,27 @@ def _error_of(group: Group) -> GonError | None:
     return None
 
 
+def _uses_in(group: Group) -> dict[int, int]:
+    """Return how often nodes of a group read each storage."""
+    uses: dict[int, int] = {}
+    for node in group.nodes:
+        for value, _ in node.operands:
+            uses[id(value)] = uses.get(id(value), 0) + 1
+    return uses
+
+
 class _Collected:
-    """All that is to be done, each node behind what it needs; whether some of what these need is in
-    doubt; and whether some may fail, or must since something is not there.
+    """All that is to be done, each node behind what it needs; how often these read each storage;
+    whether some of what they need is in doubt; and whether some may fail, or must since something is
+    not there.
     """
 
-    __slots__ = ("in_doubt", "nodes", "seen", "uncertain")
+    __slots__ = ("in_doubt", "nodes", "seen", "uncertain", "uses")
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self.seen: set[int] = set()
+        self.uses: dict[int, int] = {}
         self.in_doubt = self.uncertain = False
 
     def add(self, storage: Storage) -> None:
@@ -335,10 +344,12 @@ class _Collected:
             return
         if id(node) in self.seen:
             return
+        self.seen.add(id(node))
+        uses = self.uses
         for value, _ in node.operands:
             if isinstance(value, Storage):
+                uses[id(value)] = uses.get(id(value), 0) + 1
                 self.add(value)
-        self.seen.add(id(node))
         self.nodes.append(node)
         self.uncertain |= node.may_fail
 

@@ -12,6 +12,7 @@ it.
 from __future__ import annotations
 
 import itertools
+import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
@@ -74,7 +75,12 @@ class _Handle(Protocol):
 Called: TypeAlias = Callable[..., object]
 
 _CPU = DispatchKeySet(DispatchKey.CPU)
-_by_address: weakref.WeakValueDictionary[int, object] = weakref.WeakValueDictionary()
+# What storages hold, by their address; looked through for what is gone when it is twice as long as
+# it was then.
+_by_address: dict[int, weakref.ref[object]] = {}
+_LOOKED_THROUGH_FROM: Final = 4096
+_most = _LOOKED_THROUGH_FROM
+_forgetting = threading.Lock()
 _addresses = itertools.count(_FIRST_ADDRESS, _ALIGNED_BYTES)
 
 
@@ -149,18 +155,32 @@ def new_storage(
     address = next(_addresses)
     made = _construct_storage_from_data_pointer(address, _device(), size_bytes)
     # PyTorch gives a storage in C++ one object in Python, for as long as it lives.
-    _by_address[address] = held
+    _by_address[address] = weakref.ref(held)
+    if len(_by_address) > _most:
+        _forget()
     attributes = vars(made)
     attributes[_HELD] = held
     attributes["__deepcopy__"] = copied
     return cast("torch.UntypedStorage", made)
 
 
+def _forget() -> None:
+    global _most  # noqa: PLW0603 - there is one table
+    with _forgetting:
+        for address, reference in list(_by_address.items()):
+            if reference() is None:
+                _by_address.pop(address, None)
+        _most = max(_LOOKED_THROUGH_FROM, 2 * len(_by_address))
+
+
 def attached(storage: torch.UntypedStorage) -> object:
     """Return what a storage holds, None for one that is not the device's."""
     found = vars(storage).get(_HELD)
     # PyTorch looks at a storage through another one, of the same address, to save and load it.
-    return found if found is not None else _by_address.get(storage.data_ptr())
+    if found is not None:
+        return found
+    reference = _by_address.get(storage.data_ptr())
+    return None if reference is None else reference()
 
 
 def attached_to(tensor: Tensor) -> object:

@@ -142,17 +142,12 @@ def _arrays_of(made: Made) -> Given:
 def _into_first(name: str, function: Callable[..., Made], told: bool) -> Called:
     """Return a call that writes into its first operand."""
 
-    def fitting(first: Tensor, *args: object, **named: object) -> Given:
-        made = function(first, *args, **named)
-        assert isinstance(made, Array)
-        if made.shape != first.shape:
-            raise Mixed(
-                f"output with shape {list(first.shape)} doesn't match the broadcast shape "
-                f"{list(made.shape)}"
-            )
-        return (_fitting(made, first.dtype),)
+    def made(first: Tensor, *args: object, **named: object) -> Given:
+        found = function(first, *args, **named)
+        assert isinstance(found, Array)
+        return (fitting(found, first),)
 
-    kept = Kept(name, fitting, told=told)
+    kept = Kept(name, made, told=told)
 
     def called(first: Tensor, *args: object, **named: object) -> Tensor:
         followed = kept.follow((first, *args), named)
@@ -160,9 +155,9 @@ def _into_first(name: str, function: Callable[..., Made], told: bool) -> Called:
             storages, known = followed
             rewrite(first, storages[0], known.layouts[0])
             return first
-        (made,) = fitting(first, *args, **named) or ()
-        assert made is not None
-        write(first, made)
+        found = function(first, *args, **named)
+        assert isinstance(found, Array)
+        write(first, fitting(found, first))
         return first
 
     return called
@@ -179,17 +174,23 @@ def _into_named(variant: edge.Writing, function: Callable[..., Made]) -> Called:
             assert isinstance(result, Array)
             if out.shape != result.shape:
                 out.resize_(result.shape)
-            write(out, _fitting(result, out.dtype))
+            write(out, fitting(result, out))
         return outs[0] if len(outs) == 1 else tuple(outs)
 
     return called
 
 
-def _fitting(made: Array, dtype: torch.dtype) -> Array:
+def fitting(made: Array, target: Tensor) -> Array:
     """Return an array in the type of elements of what it is written to. Raises Mixed."""
-    wanted = numpy_of(dtype)
-    if made.dtype != wanted and not torch.can_cast(torch_of(made.dtype), dtype):
+    if made.shape != target.shape:
         raise Mixed(
-            f"result type {torch_of(made.dtype)} can't be cast to the desired output type {dtype}"
+            f"output with shape {list(target.shape)} doesn't match the broadcast shape "
+            f"{list(made.shape)}"
+        )
+    wanted = numpy_of(target.dtype)
+    if made.dtype != wanted and not torch.can_cast(torch_of(made.dtype), target.dtype):
+        raise Mixed(
+            f"result type {torch_of(made.dtype)} can't be cast to the desired output type "
+            f"{target.dtype}"
         )
     return cast_to(made, wanted)

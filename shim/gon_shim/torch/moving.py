@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
@@ -203,10 +204,19 @@ def fill_(self: Tensor, value: Number | Tensor) -> Tensor:
         if value.device.type == edge.NAME:
             return copy_from(value, self)
         value = value.item()
-    # By PyTorch's own code: of numbers that a type cannot have, it refuses those beyond it.
-    number = torch.full((), value, dtype=self.dtype).numpy()[()]
-    write(self, _throughout(cast("np.generic", number), tuple(self.shape)))
+    # Told apart as 0.0 and -0.0 are.
+    number = _number_of(value, repr(value), self.dtype)
+    write(self, _throughout(number, tuple(self.shape)))
     return self
+
+
+@lru_cache(maxsize=256)
+def _number_of(value: Number, told: str, dtype: torch.dtype) -> np.generic:
+    """Return a number by PyTorch's own code: of those that a type cannot have, it refuses what is
+    beyond it.
+    """
+    del told
+    return cast("np.generic", torch.full((), value, dtype=dtype).numpy()[()])
 
 
 def _throughout(number: np.generic, shape: tuple[int, ...]) -> Array:
