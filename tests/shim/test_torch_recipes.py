@@ -2,11 +2,12 @@
 # PyTorch says of many of its functions what they take in part only.
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownVariableType=false, reportUnknownLambdaType=false
+# pyright: reportPrivateImportUsage=false
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.usefixtures(torch_device.__name__)
 
 
 @contextmanager
-def without_recipes() -> Iterator[None]:
+def without_recipes() -> Generator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Kept, "follow", lambda *_: None)
         yield
@@ -173,7 +174,9 @@ def test_so_many_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_step_that_repeats_is_all_known_and_few_programs(
     name: str, followed: Followed, torch_device: gon.Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    net = nn.Sequential(nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 4))
+    net = nn.Sequential(
+        nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 4)
+    )
     torch.manual_seed(0)
     x, y = torch.randn(8, 12).to("gon"), torch.arange(8).remainder(4).to("gon")
     net.to("gon")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from gon.array_rules import Dtype, Spec
 from gon_client.xp.doubts import may_fail
 from gon_client.xp.draft import Target
 from gon_client.xp.maker import Maker
-from gon_client.xp.recipe import Part, Recipe, Result, Seen, Step
+from gon_client.xp.recipe import Part, Recipe, Result, Step
 from gon_client.xp.storage import Operand, Storage
 from gon_client.xp.views import View
 
@@ -43,10 +43,10 @@ class ToldIn(NamedTuple):
 
     def now(self, told: Sequence[float]) -> np.generic:
         """Return the number as it is told this time."""
-        return cast("np.generic", self.dtype.type(told[self.which]))
+        return self.dtype.type(told[self.which])
 
 
-class Unrecordable(Exception):  # noqa: N818 - no error: it is done without a recipe
+class Unrecordable(Exception):
     """What is asked is no recipe."""
 
 
@@ -77,7 +77,7 @@ class Recorder(Maker):
 
     def told(self, dtype: Dtype, which: int) -> np.generic:
         """Return what stands for a number that is told each time; nobody may look at it."""
-        made = np.asarray(math.nan).astype(dtype)[()]
+        made: np.generic = dtype.type(math.nan)
         self._told[id(made)] = ToldIn(which, dtype)
         self._kept.append(made)
         return made
@@ -155,15 +155,19 @@ class Recorder(Maker):
 
     # What no recipe does ------
     def zeros(self, dtype: Dtype, size: int) -> NoReturn:
+        del dtype, size
         raise Unrecordable
 
     def evaluate(self, wanted: Sequence[Storage]) -> NoReturn:
+        del wanted
         raise Unrecordable
 
     def write(self, target: Target) -> NoReturn:
+        del target
         raise Unrecordable
 
     def fetch(self, storage: Storage, begin: int, extent: int) -> NoReturn:
+        del storage, begin, extent
         raise Unrecordable
 
     def settle(self) -> NoReturn:

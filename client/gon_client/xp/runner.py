@@ -324,8 +324,8 @@ def _uses_in(group: Group) -> dict[int, int]:
 
 class _Collected:
     """All that is to be done, each node behind what it needs; how often these read each storage;
-    whether some of what they need is in doubt; and whether some may fail, or must since something is
-    not there.
+    whether some of what they need is in doubt; and whether some may fail, or must since something
+    is not there.
     """
 
     __slots__ = ("in_doubt", "nodes", "seen", "uncertain", "uses")

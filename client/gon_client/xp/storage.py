@@ -4,8 +4,8 @@
                        └────── Node: an operation, or a recipe, on other storages ──▶ …
 
 Nodes are gathered, and a runner (gon_client.xp.runner) makes one program of all that is needed for
-what somebody wants to have. Rules: counts tell whose results will be wanted later; one that is wrong, as
-threads may make it, costs an output too many, or work done twice, and no result.
+what somebody wants to have. Rules: counts tell whose results will be wanted later; one that is
+wrong, as threads may make it, costs an output too many, or work done twice, and no result.
 """
 
 from __future__ import annotations

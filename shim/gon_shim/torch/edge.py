@@ -165,7 +165,7 @@ def new_storage(
 
 
 def _forget() -> None:
-    global _most  # noqa: PLW0603 - there is one table
+    global _most
     with _forgetting:
         for address, reference in list(_by_address.items()):
             if reference() is None:

@@ -1,4 +1,4 @@
-"""Operations on lists of tensors, as optimisers ask for them: up to EACH_MAX of a list are one recipe.
+"""Operations on lists of tensors, as optimisers ask for them: some of a list are one recipe.
 
     torch._foreach_add_([x, y, …], [a, b, …], alpha=2) ──▶ add of x and a, of y and b, …
 
@@ -66,7 +66,9 @@ def _at(args: Sequence[object], place: int) -> list[object]:
 
 def _parts(args: Sequence[object]) -> list[list[object]]:
     """Return the operands in parts of lists of one length; none where they are of several."""
-    counts = {len(cast("Sequence[object]", each)) for each in args if isinstance(each, list | tuple)}
+    counts = {
+        len(cast("Sequence[object]", each)) for each in args if isinstance(each, list | tuple)
+    }
     if len(counts) != 1:
         return []
     return [
@@ -84,13 +86,15 @@ def _share(firsts: Sequence[Tensor], others: Sequence[object]) -> bool:
     if len(written) < len(firsts):
         return True
     for other in others:
-        for place, each in enumerate(other) if isinstance(other, list | tuple) else ():
+        # What all are done with is read for each.
+        is_list = isinstance(other, list | tuple)
+        read = cast("Sequence[object]", other) if is_list else (other,)
+        for place, each in enumerate(read):
             if isinstance(each, Tensor):
-                if written.get(id(edge.attached_to(each)), place) != place:
+                at = written.get(id(edge.attached_to(each)))
+                if at is not None and not (is_list and at == place):
                     return True
-    return any(
-        isinstance(each, Tensor) and id(edge.attached_to(each)) in written for each in others
-    )
+    return False
 
 
 def _new(name: str, function: Element, told: bool) -> Called:

@@ -5,5 +5,6 @@ from __future__ import annotations
 # Calls of kernels that are known, some 2 KB each: a step of training of a large net has a few
 # hundred different ones.
 RECIPES_MAX = 4096
-# Operands of `torch._foreach_…` that are one recipe: a program takes several such (ARRAY_STEPS_MAX).
+# Operands of `torch._foreach_…` that are one recipe: a program takes two such of three steps each
+# (ARRAY_STEPS_MAX).
 EACH_MAX = 8

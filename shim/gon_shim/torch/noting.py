@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, NoReturn, Self, TypeVar, cast
 
@@ -62,6 +62,7 @@ class Told(float):
         return True
 
     def _unknown(self, other: object) -> NoReturn:
+        del other
         raise Unrecordable
 
     __lt__ = __le__ = __gt__ = __ge__ = _unknown
@@ -148,7 +149,7 @@ _STATE = _State()
 
 
 @contextmanager
-def noting(noted: Noted) -> Iterator[None]:
+def noting(noted: Noted) -> Generator[None]:
     """Note what kernels do in this block and thread."""
     before, _STATE.noted = _STATE.noted, noted
     try:
@@ -174,7 +175,7 @@ def in_type(given: object, dtype: Dtype) -> np.generic:
         noted = _STATE.noted
         assert noted is not None
         return noted.number(given, dtype)
-    return cast("np.generic", dtype.type(given))
+    return dtype.type(given)
 
 
 def unrepeatable() -> None:

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from gon.array_rules import Dtype
 from gon_client.xp.array import Array, apply
-
 from gon_client.xp.views import broadcast, expanded
 from gon_shim.torch.errors import UnsupportedByDevice
 from gon_shim.torch.indexing import put
@@ -64,9 +63,7 @@ def max_pool(
     return reduced(flat, "max", -1, keepdim=False), place
 
 
-def _origin(
-    shape: Sequence[int], axis: int, windows: Windows, place: int, beside: Array
-) -> Array:
+def _origin(shape: Sequence[int], axis: int, windows: Windows, place: int, beside: Array) -> Array:
     """Return where windows begin along an axis, to be added to what has that shape."""
     begins = counted(shape[axis], beside) * windows.stride[place] - windows.padding[place]
     return begins.seen(expanded(begins.view, 1)) if axis == -2 else begins

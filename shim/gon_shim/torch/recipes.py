@@ -22,7 +22,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gon.array_rules import Dtype
 from gon.errors import GonError
 from gon_client.xp.array import Array
 from gon_client.xp.maker import Maker
@@ -98,7 +97,7 @@ class Call:
             elif isinstance(each, int):
                 key += (kind, each)
             elif isinstance(each, list | tuple):
-                parts: Sequence[object] = each  # pyright: ignore[reportUnknownVariableType]
+                parts = cast("Sequence[object]", each)
                 key += (kind, len(parts))
                 if not self.take(parts, told):
                     return False
@@ -202,9 +201,7 @@ class Kept:
             made = self._kernel(*given, **kept)
             if made is None:
                 raise Unrecordable
-            arrays = [
-                each if each is None or is_all(each) else each.copied() for each in made
-            ]
+            arrays = [each if each is None or is_all(each) else each.copied() for each in made]
         recipe, numbers = noted.recorder.finish(
             [each.storage for each in arrays if each is not None]
         )
