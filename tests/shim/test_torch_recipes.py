@@ -170,50 +170,55 @@ def test_so_many_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # A step of training ------
+class Counted:
+    """Counts what a device loads and launches."""
+
+    def __init__(self, device: gon.Device, patch: pytest.MonkeyPatch) -> None:
+        self.loads = self.launches = 0
+        contract = device.contract
+        load, launch = contract.load, contract.launch
+
+        def loaded(*args: object) -> object:
+            self.loads += 1
+            return load(*args)  # type: ignore[arg-type]
+
+        def launched(*args: object) -> None:
+            self.launches += 1
+            launch(*args)  # type: ignore[arg-type]
+
+        patch.setattr(contract, "load", loaded)
+        patch.setattr(contract, "launch", launched)
+
+
 @pytest.mark.parametrize("name", ["SGD", "Adam"])
 def test_a_step_that_repeats_is_all_known_and_few_programs(
-    name: str, followed: Followed, torch_device: gon.Device, monkeypatch: pytest.MonkeyPatch
+    name: str, followed: Followed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    net = nn.Sequential(
-        nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 4)
-    )
-    torch.manual_seed(0)
-    x, y = torch.randn(8, 12).to("gon"), torch.arange(8).remainder(4).to("gon")
-    net.to("gon")
-    optimiser = getattr(torch.optim, name)(net.parameters(), lr=0.01)
+    # A device of its own: what others began with is where programs are cut, too.
+    with gon.local(personalities=("gpu",)) as device, gon.xp.use(device):
+        net = nn.Sequential(
+            nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 4)
+        ).to("gon")
+        x, y = torch.randn(8, 12).to("gon"), torch.arange(8).remainder(4).to("gon")
+        optimiser = getattr(torch.optim, name)(net.parameters(), lr=0.01)
 
-    def step() -> Tensor:
-        optimiser.zero_grad()
-        loss = functional.cross_entropy(net(x), y)
-        loss.backward()
-        optimiser.step()
-        return loss.detach()
+        def step() -> Tensor:
+            optimiser.zero_grad()
+            loss = functional.cross_entropy(net(x), y)
+            loss.backward()
+            optimiser.step()
+            return loss.detach()
 
-    for _ in range(6):
-        step()
-    followed.left.clear()
-    followed.names.clear()
-    launches, loads = 0, 0
-    contract = torch_device.contract
-    launch, load = contract.launch, contract.load
-
-    def launched(*args: object) -> None:
-        nonlocal launches
-        launches += 1
-        launch(*args)  # type: ignore[arg-type]
-
-    def loaded(*args: object) -> object:
-        nonlocal loads
-        loads += 1
-        return load(*args)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(contract, "launch", launched)
-    monkeypatch.setattr(contract, "load", loaded)
-    for _ in range(10):
-        step()
-    assert not followed.left
-    assert f"_foreach_{'add_.List' if name == 'SGD' else 'sqrt'}" in followed.names
-    # It is cut where it was cut before, so that its programs are known.
-    assert loads == 0
-    assert launches <= (10 if name == "SGD" else 30)
-    assert torch.isfinite(step()).item()
+        for _ in range(6):
+            step()
+        followed.left.clear()
+        followed.names.clear()
+        counted = Counted(device, monkeypatch)
+        for _ in range(10):
+            step()
+        # It is cut where it was cut before, so that its programs are known.
+        assert counted.loads == 0
+        assert counted.launches <= (10 if name == "SGD" else 30)
+        assert not followed.left
+        assert f"_foreach_{'add_.List' if name == 'SGD' else 'sqrt'}" in followed.names
+        assert torch.isfinite(step()).item()
