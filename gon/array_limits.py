@@ -25,6 +25,9 @@ ARRAY_ELEMENTS_MAX = 1 << 34
 ARRAY_BETWEEN_BYTES_MAX = 256 * MIB
 # Programs that a device keeps loaded for its arrays: a quarter of the modules that it may have.
 ARRAY_PROGRAMS_MAX = 256
+# Places where a client's programs begin that it knows again: a step of training of a net of so many
+# programs, and as many of what else it does.
+ARRAY_BEGINNINGS_MAX = 128
 # Elements on a device that live only because something small may still be made of them, as what a
 # loss that is kept was made of: so much is a small part of a lease, and of it a step of training of
 # a small net makes none.

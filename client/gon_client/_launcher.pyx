@@ -24,8 +24,10 @@ from gon_client._express cimport Express, caller
 
 cdef enum:
     _TAG_LAUNCH = 34
-    # What a launch may take on the quick way: a call's own room, and what an argument takes of it.
-    _LAUNCH_BYTES = 1024
+    # What a launch may take on the quick way: a call's own room, for the most arguments that array
+    # programs have (gon.array_limits); what an argument takes of it; and the most bytes of one.
+    _LAUNCH_BYTES = 8192
+    _STRUCTURE_BYTES = 1024
     _CONFIG_BYTES = 96
     _ARGUMENT_BYTES = 32
 
@@ -64,7 +66,7 @@ cdef class Take:
                 self.size = dtype.itemsize
                 self.limit = <int64_t>1 << (8 * min(self.size, 7) - 1)
                 self.exact = dtype.type
-        elif param.kind is ParamKind.VALUE and 0 < param.size_bytes <= _LAUNCH_BYTES:
+        elif param.kind is ParamKind.VALUE and 0 < param.size_bytes <= _STRUCTURE_BYTES:
             self.kind = _BYTES
             self.size = param.size_bytes
 

@@ -29,9 +29,9 @@ from gon_client.array import DeviceArray
 from gon_client.buffer import HostArray
 from gon_client.xp.draft import Target
 from gon_client.xp.indexing import Key, part_of, write_part
+from gon_client.xp.maker import Maker
 from gon_client.xp.operators import ALONE, Number, Operators
 from gon_client.xp.products import matmul
-from gon_client.xp.runner import Runner
 from gon_client.xp.scalars import scalar_beside
 from gon_client.xp.storage import Operand, Storage
 from gon_client.xp.views import (
@@ -310,13 +310,13 @@ class Array(Operators["Array"]):
             storage.runner.write(Target(source, storage, self._view))
 
 
-def made(runner: Runner, operation: AnyOperation, operands: Sequence[Operand]) -> Array:
+def made(runner: Maker, operation: AnyOperation, operands: Sequence[Operand]) -> Array:
     """Return what an operation gives. Raises InvalidArgument, LimitExceeded."""
     storage, shape = runner.make(operation, operands)
     return Array(storage, whole(shape))
 
 
-def runner_of(*given: object) -> Runner:
+def runner_of(*given: object) -> Maker:
     """Return the runner of arrays. Raises TypeError for none, InvalidArgument for two devices."""
     arrays = [each for each in given if isinstance(each, Array)]
     if not arrays:

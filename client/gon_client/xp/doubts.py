@@ -14,16 +14,16 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from gon.array_ops import AnyOperation, Apply, Gather, Place, Put, Take, TakeAlong
-from gon_client.xp.storage import Operand, Storage
+from gon_client.xp.storage import Node, Operand, Storage
 
 Doubts: TypeAlias = frozenset[int]
 _NONE: Doubts = frozenset()
 
 
 class Group(NamedTuple):
-    """What one launch is to make, in order."""
+    """What one launch is to do, in order."""
 
-    storages: list[Storage]
+    nodes: list[Node]
     may_fail: bool
 
 
@@ -43,28 +43,26 @@ def may_fail(operation: AnyOperation, operands: Sequence[Operand]) -> bool:
     return isinstance(exponent, Storage) or bool(exponent < np.int8(0))  # type: ignore[operator]
 
 
-def apart(order: Collection[Storage], *, finely: bool) -> list[Group]:
-    """Return what is to be made, in launches: what cannot fail and the rest, or that `finely`: each
+def apart(order: Collection[Node], *, finely: bool) -> list[Group]:
+    """Return what is to be done, in launches: what cannot fail and the rest, or that `finely`: each
     group by the operations that it fails with.
     """
     doubts: dict[int, Doubts] = {}
-    groups: dict[Doubts, list[Storage]] = {}
-    for each in order:
-        node = each.node
-        assert node is not None
+    groups: dict[Doubts, list[Node]] = {}
+    for node in order:
         found = _NONE
         for value, _ in node.operands:
             if isinstance(value, Storage):
                 own = frozenset((id(value),)) if value.error is not None else _NONE
-                found |= doubts.get(id(value), own)
+                found |= doubts.get(id(value.node), own)
                 finely = finely or value.error is not None
-        if may_fail(node.operation, node.operands):
-            found |= {id(each)}
-        doubts[id(each)] = found
-        groups.setdefault(found, []).append(each)
+        if node.may_fail:
+            found |= {id(node)}
+        doubts[id(node)] = found
+        groups.setdefault(found, []).append(node)
     if finely:
         # What a group needs, is made by those with fewer doubts.
         return [Group(groups[key], bool(key)) for key in sorted(groups, key=len)]
     certain = groups.get(_NONE, [])
-    rest = [each for each in order if doubts[id(each)]]
+    rest = [node for node in order if doubts[id(node)]]
     return [Group(found, may) for found, may in ((certain, False), (rest, True)) if found]

@@ -6,7 +6,9 @@ work that repeats is one that is known.
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+import weakref
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from gon.array_program import ArrayProgram, Input, Output, Step
 from gon.array_program import Operand as CodedOperand
 from gon.array_rules import element_of
 from gon_client.array import DeviceArray
+from gon_client.xp.recipe import Recipe
 from gon_client.xp.storage import Node, Operand, Storage
 from gon_client.xp.views import View
 
@@ -24,7 +27,9 @@ Value: TypeAlias = tuple[int, int]
 # A draft's operand, output and step.
 Seen: TypeAlias = tuple[Value, View]
 Written: TypeAlias = tuple[Value, View, int, int, tuple[int, ...]]
-Made: TypeAlias = tuple[AnyOperation, tuple[Seen, ...]]
+# A recipe's part or number, and how many elements further on it is to be seen.
+Placed: TypeAlias = tuple[Value, int]
+Made: TypeAlias = tuple[AnyOperation, tuple[Seen, ...]] | tuple[Recipe, tuple[Placed, ...]]
 
 
 class Target(NamedTuple):
@@ -44,7 +49,9 @@ class Draft:
         self.steps: list[Made] = []
         self.outputs: list[Written] = []
         self._inputs: dict[tuple[int, int, int], int] = {}
+        # What steps make, by the storage; and how many there are, those of recipes too.
         self.values: dict[int, Value] = {}
+        self._count = 0
 
     @property
     def key(self) -> object:
@@ -70,18 +77,52 @@ class Draft:
         made = self.values.get(id(value))
         if made is not None:
             return made, view
-        place = (id(value), low, high)
+        return self._input(value, low, high), View(view.base - low, view.shape, view.strides)
+
+    def _input(self, storage: Storage, low: int, high: int) -> Value:
+        place = (id(storage), low, high)
         number = self._inputs.get(place)
         if number is None:
             number = self._inputs[place] = len(self.given)
-            self.given.append(value.part(low, high - low))
-        return (_INPUT, number), View(view.base - low, view.shape, view.strides)
+            self.given.append(storage.part(low, high - low))
+        return (_INPUT, number)
 
-    def add(self, storage: Storage, node: Node) -> None:
-        """Add a step."""
-        seen = tuple([self.seen(operand) for operand in node.operands])
-        self.values[id(storage)] = (_STEP, len(self.steps))
-        self.steps.append((node.operation, seen))
+    def add(self, node: Node) -> None:
+        """Add what a node does."""
+        work, first = node.work, self._count
+        if isinstance(work, Recipe):
+            self.steps.append((work, self._placed(work, node.operands)))
+            self._count += len(work.steps)
+            for reference, (step, _, _) in zip(node.made, work.results, strict=True):
+                self._made(reference, first + step)
+        else:
+            self.steps.append((work, tuple([self.seen(operand) for operand in node.operands])))
+            self._count += 1
+            self._made(node.made[0], first)
+
+    def _made(self, reference: weakref.ref[Storage], step: int) -> None:
+        storage = reference()
+        if storage is not None:
+            self.values[id(storage)] = (_STEP, step)
+
+    def _placed(self, recipe: Recipe, operands: Sequence[Operand]) -> tuple[Placed, ...]:
+        """Return where the parts and numbers of a recipe are."""
+        found: list[Placed] = []
+        for number, low, high in recipe.parts:
+            value, view = operands[number]
+            assert isinstance(value, Storage)
+            # Nothing is seen, wherever that is said to begin.
+            base = view.base if low < high else 0
+            made = self.values.get(id(value))
+            if made is not None:
+                found.append((made, base))
+            else:
+                found.append((self._input(value, base + low, base + high), -low))
+        for value, _ in operands[len(operands) - recipe.numbers :]:
+            assert not isinstance(value, Storage)
+            found.append(((_NUMBER, len(self.numbers)), 0))
+            self.numbers.append(value)
+        return tuple(found)
 
     def write(self, target: Target) -> DeviceArray:
         """Add an output that writes a target; return what it is of. Raises what making the source
@@ -105,10 +146,29 @@ class Draft:
             inputs=tuple(Input(element_of(each.dtype), each.size) for each in self.given),
             numbers=tuple(element_of(each.dtype) for each in self.numbers),
             steps=tuple(
-                Step(operation, tuple(map(coded, operands))) for operation, operands in self.steps
+                Step(operation, tuple(map(coded, operands)))
+                for operation, operands in self._each_step()
             ),
             outputs=tuple(
                 Output(coded((value, view)), extent, base, strides)
                 for value, view, extent, base, strides in self.outputs
             ),
         )
+
+    def _each_step(self) -> Iterator[tuple[AnyOperation, Sequence[Seen]]]:
+        count = 0
+        for work, operands in self.steps:
+            if not isinstance(work, Recipe):
+                yield work, cast("tuple[Seen, ...]", operands)
+                count += 1
+                continue
+            placed = [*cast("tuple[Placed, ...]", operands)]
+            placed += [((_STEP, count + step), 0) for step in range(len(work.steps))]
+            for operation, seen in work.steps:
+                yield operation, [_shifted(placed[number], view) for number, view in seen]
+            count += len(work.steps)
+
+
+def _shifted(placed: Placed, view: View) -> Seen:
+    value, shift = placed
+    return value, View(view.base + shift, view.shape, view.strides)

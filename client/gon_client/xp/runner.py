@@ -15,20 +15,16 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
-from gon.array_limits import (
-    ARRAY_BETWEEN_BYTES_MAX,
-    ARRAY_PROGRAMS_MAX,
-    ARRAY_STEPS_MAX,
-)
+from gon.array_limits import ARRAY_PROGRAMS_MAX
 from gon.array_ops import AnyOperation
 from gon.array_program import ARRAY_FORMAT, FUNCTION, encode
-from gon.array_rules import Dtype, Shape, Spec, result_of
+from gon.array_rules import Dtype, Spec
 from gon.errors import GonError, InvalidArgument, Unsupported
 from gon.forked import new_rlock
 from gon.model import LaunchConfig
@@ -38,11 +34,14 @@ from gon_client.device import Device
 from gon_client.event import Event
 from gon_client.launch import launch
 from gon_client.stream import Stream
-from gon_client.xp.doubts import Group, apart
+from gon_client.xp.backlog import Backlog
+from gon_client.xp.doubts import Group, apart, may_fail
 from gon_client.xp.draft import Draft, Target
+from gon_client.xp.maker import Maker
 from gon_client.xp.pins import Pins
-from gon_client.xp.storage import Node, Operand, Storage, cost_of
-from gon_client.xp.views import View
+from gon_client.xp.recipe import Cost, Recipe, Result
+from gon_client.xp.storage import Node, Operand, Storage
+from gon_client.xp.views import whole
 
 if TYPE_CHECKING:
     from gon_client.models import Models
@@ -53,7 +52,7 @@ _ONCE: Final = LaunchConfig(1)
 Got = TypeVar("Got")
 
 
-class Runner:
+class Runner(Maker):
     """Runs what is to be done on one device; `Device.arrays` is the device's."""
 
     def __init__(self, device: Device) -> None:
@@ -72,36 +71,60 @@ class Runner:
         self._aside: Stream | None = None
         self._before: Event | None = None
         self._pins = Pins()
+        self._backlog = Backlog()
 
     def __repr__(self) -> str:
         return f"Runner({self.device.name}, {len(self._programs)} programs)"
 
-    def make(self, operation: AnyOperation, operands: Sequence[Operand]) -> tuple[Storage, Shape]:
-        """Return what an operation will give. Raises InvalidArgument, LimitExceeded."""
-        spec = result_of(operation, [Spec(value.dtype, view.shape) for value, view in operands])
-        return self.made(operation, operands, spec), spec.shape
-
     def made(self, operation: AnyOperation, operands: Sequence[Operand], spec: Spec) -> Storage:
-        """Return what an operation will give, which is known to be that."""
+        inputs = sum(isinstance(value, Storage) for value, _ in operands)
+        result = Result(0, spec.dtype, math.prod(spec.shape))
+        cost = Cost(1, inputs, len(operands) - inputs, result.size * spec.dtype.itemsize)
+        may = may_fail(operation, operands)
+        return self._noted(Node(operation, operands, cost, may_fail=may), (result,))[0]
+
+    def follow(self, recipe: Recipe, operands: Sequence[Operand]) -> list[Storage]:
+        """Return what a recipe will give of operands, its numbers behind them."""
+        return self._noted(Node(recipe, operands, recipe.cost, may_fail=False), recipe.results)
+
+    def _noted(self, node: Node, results: Sequence[Result]) -> list[Storage]:
         self.device.check_ours()
-        storages = [value for value, _ in operands if isinstance(value, Storage)]
         with self._lock:
-            weight, between_bytes = cost_of(operands)
-            if _is_much(weight, between_bytes):
-                self.evaluate(storages)
-                weight, between_bytes = cost_of(operands)
-            made = Storage(self, spec.dtype, math.prod(spec.shape))
-            made.node = Node(operation, operands, weight, between_bytes)
-            reader = weakref.ref(made)
-            for each in storages:
-                each.note_reader(reader)
-                if each.buffer is not None:
-                    self._pins.note(each)
-            self.evaluate(self._pins.due())
-            if any(each.shared for each in storages):
-                self.evaluate([made])
+            due = self._backlog.due(node.work, node.cost)
+            if due:
+                self._relieve(due, node.operands)
+            made: list[Storage] = []
+            for _, dtype, size in results:
+                each = Storage(self, dtype, size)
+                each.node = node
+                made.append(each)
+            node.made = tuple([weakref.ref(each) for each in made])
+            self._backlog.add(node)
+            reader = weakref.ref(node)
+            is_shared = False
+            for value, _ in node.operands:
+                if isinstance(value, Storage):
+                    value.note_reader(reader)
+                    is_shared |= value.shared
+                    if value.buffer is not None:
+                        self._pins.note(value)
+            pinned = self._pins.due()
+            if pinned:
+                self.evaluate(pinned)
+            if is_shared:
+                self.evaluate(made)
                 self.settle()
         return made
+
+    def _relieve(self, due: Sequence[Storage], operands: Sequence[Operand]) -> None:
+        """Queue what is due; if that fails, what is needed now: why others do not go is told to who
+        asks for them.
+        """
+        try:
+            self.evaluate(due)
+        except GonError:
+            self.evaluate([value for value, _ in operands if isinstance(value, Storage)])
+        self._backlog.recount()
 
     def zeros(self, dtype: Dtype, size: int) -> Storage:
         """Return elements that are zero, there at once: a device's new memory is."""
@@ -110,20 +133,10 @@ class Runner:
         return made
 
     def evaluate(self, wanted: Sequence[Storage]) -> None:
-        """Queue what makes these storages, together as far as one program may."""
-        group: list[Storage] = []
-        weight = between_bytes = 0
-        for each in wanted:
-            node = each.node
-            if node is None:
-                continue
-            weight, between_bytes = weight + node.weight, between_bytes + node.between_bytes
-            if group and _is_much(weight, between_bytes):
-                self._run(group)
-                group, weight, between_bytes = [], node.weight, node.between_bytes
-            group.append(each)
-        if group:
-            self._run(group)
+        """Queue what makes these storages, together."""
+        asked = [each for each in wanted if each.node is not None]
+        if asked:
+            self._run(asked)
 
     def write(self, target: Target) -> None:
         """Queue what writes a target, whose source is there; all that was made of its elements
@@ -189,10 +202,10 @@ class Runner:
         for storage, node in posted:
             # Not there, but as before: what it was to be made of has not changed.
             storage.buffer, storage.node = None, node
-        order, _ = _collected([storage for storage, _ in posted])
+        order = _collected([storage for storage, _ in posted]).nodes
         groups = apart(order, finely=True)
         if len(groups) > 1:
-            self._make(groups, order)
+            self._make(groups, [each for node in order for each in node.results()])
             self.settle()
         else:
             for storage, _ in posted:
@@ -201,10 +214,14 @@ class Runner:
     def _run(self, wanted: Sequence[Storage]) -> None:
         """Queue what makes what is wanted."""
         with self._lock:
-            order, in_doubt = _collected(wanted)
-            if in_doubt:
+            found = _collected(wanted)
+            if found.in_doubt:
                 self.settle()
-            self._make(apart(order, finely=False), wanted)
+            if found.uncertain:
+                self._make(apart(found.nodes, finely=False), wanted)
+            elif found.nodes:
+                group = Group(found.nodes, may_fail=False)
+                self._post(group, {id(each) for each in wanted}, found.uses)
 
     def _make(self, groups: Sequence[Group], wanted: Sequence[Storage]) -> None:
         """Queue programs that make these groups, for what is wanted of them."""
@@ -214,33 +231,29 @@ class Runner:
                 self.settle()
             error = _error_of(group)
             if error is None:
-                self._post(group, asked)
+                self._post(group, asked, _uses_in(group))
                 continue
-            for each in group.storages:
-                each.fail(error)
+            for node in group.nodes:
+                for each in node.results():
+                    each.fail(error)
 
-    def _post(self, group: Group, asked: set[int]) -> None:
+    def _post(self, group: Group, asked: set[int], uses: Mapping[int, int]) -> None:
+        """Queue a program that makes a group; `uses` is how often nodes of it read each storage."""
         draft = Draft()
-        uses: dict[int, int] = {}
-        nodes: list[Node] = []
-        for each in group.storages:
-            assert each.node is not None
-            nodes.append(each.node)
-            for value, _ in each.node.operands:
-                uses[id(value)] = uses.get(id(value), 0) + 1
-        for each, node in zip(group.storages, nodes, strict=True):
-            draft.add(each, node)
+        for node in group.nodes:
+            draft.add(node)
         kept = [
             (each, node)
-            for each, node in zip(group.storages, nodes, strict=True)
+            for node in group.nodes
+            for each in node.results()
             if id(each) in asked or each.arrays or each.nodes > uses.get(id(each), 0)
         ]
         results: list[DeviceArray] = []
         for each, _ in kept:
             buffer = self.device.allocate(max(1, each.size * each.dtype.itemsize))
             results.append(DeviceArray(buffer, 0, (each.size,), each.dtype))
-            plain = View(0, (each.size,), (1,))
-            draft.outputs.append((draft.values[id(each)], plain, each.size, 0, (1,)))
+            plain = whole((each.size,))
+            draft.outputs.append((draft.values[id(each)], plain, each.size, 0, plain.strides))
         if not results:
             return
         stream = self._stream_aside() if group.may_fail else self.device.default_stream
@@ -292,40 +305,58 @@ def runner_on(device: Models) -> Runner:
     return Runner(device)
 
 
-def _is_much(weight: int, between_bytes: int) -> bool:
-    """Return whether this is more than one program should be."""
-    return weight > ARRAY_STEPS_MAX or between_bytes > ARRAY_BETWEEN_BYTES_MAX // 2
-
-
 def _error_of(group: Group) -> GonError | None:
     """Return why what a group is made of is not there."""
-    for each in group.storages:
-        for value, _ in () if each.node is None else each.node.operands:
+    for node in group.nodes:
+        for value, _ in node.operands:
             if isinstance(value, Storage) and value.error is not None:
                 return value.error
     return None
 
 
-def _collected(wanted: Sequence[Storage]) -> tuple[list[Storage], bool]:
-    """Return all that is to be made, each behind what it is made of, and whether some of that is in
-    doubt.
+def _uses_in(group: Group) -> dict[int, int]:
+    """Return how often nodes of a group read each storage."""
+    uses: dict[int, int] = {}
+    for node in group.nodes:
+        for value, _ in node.operands:
+            uses[id(value)] = uses.get(id(value), 0) + 1
+    return uses
+
+
+class _Collected:
+    """All that is to be done, each node behind what it needs; how often these read each storage;
+    whether some of what they need is in doubt; and whether some may fail, or must since something
+    is not there.
     """
-    order: dict[int, Storage] = {}
-    in_doubt = False
+
+    __slots__ = ("in_doubt", "nodes", "seen", "uncertain", "uses")
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.seen: set[int] = set()
+        self.uses: dict[int, int] = {}
+        self.in_doubt = self.uncertain = False
+
+    def add(self, storage: Storage) -> None:
+        node = storage.node
+        if node is None:
+            self.in_doubt |= storage.in_doubt
+            self.uncertain |= storage.error is not None
+            return
+        if id(node) in self.seen:
+            return
+        self.seen.add(id(node))
+        uses = self.uses
+        for value, _ in node.operands:
+            if isinstance(value, Storage):
+                uses[id(value)] = uses.get(id(value), 0) + 1
+                self.add(value)
+        self.nodes.append(node)
+        self.uncertain |= node.may_fail
+
+
+def _collected(wanted: Sequence[Storage]) -> _Collected:
+    found = _Collected()
     for each in wanted:
-        in_doubt |= _collect(each, order)
-    return list(order.values()), in_doubt
-
-
-def _collect(storage: Storage, order: dict[int, Storage]) -> bool:
-    node = storage.node
-    if node is None:
-        return storage.in_doubt
-    if id(storage) in order:
-        return False
-    in_doubt = False
-    for value, _ in node.operands:
-        if isinstance(value, Storage):
-            in_doubt |= _collect(value, order)
-    order[id(storage)] = storage
-    return in_doubt
+        found.add(each)
+    return found

@@ -1,12 +1,11 @@
 """What arrays look at: flat elements on a device, which are there, or which a node will make.
 
     Array ──view──▶ Storage ── in a buffer
-                       └────── Node: an operation on views of other storages ──▶ …
+                       └────── Node: an operation, or a recipe, on other storages ──▶ …
 
 Nodes are gathered, and a runner (gon_client.xp.runner) makes one program of all that is needed for
-what somebody wants to have. Rules: a node is never larger than a program may be: what it would be
-too much with is run before. Counts tell whose results will be wanted later; one that is wrong, as
-threads may make it, costs an output too many, or work done twice, and no result.
+what somebody wants to have. Rules: counts tell whose results will be wanted later; one that is
+wrong, as threads may make it, costs an output too many, or work done twice, and no result.
 """
 
 from __future__ import annotations
@@ -22,10 +21,11 @@ from gon.array_rules import Dtype
 from gon.errors import GonError
 from gon_client.array import DeviceArray
 from gon_client.buffer import Buffer
+from gon_client.xp.recipe import Cost, Recipe
 from gon_client.xp.views import View
 
 if TYPE_CHECKING:
-    from gon_client.xp.runner import Runner
+    from gon_client.xp.maker import Maker
 
 # What reads a storage is noted; beyond so many, and twice what was left the last time, those that
 # are done are forgotten.
@@ -33,14 +33,14 @@ _READERS_KEPT: Final = 64
 
 
 class Storage:
-    """`size` elements of one type on the device of `runner`."""
+    """`size` elements of one type, made by `runner` on its device."""
 
     __slots__ = (
         "__weakref__", "_readers_most", "arrays", "buffer", "dtype", "error", "in_doubt", "node",
         "nodes", "offset_bytes", "readers", "runner", "shared", "size",
     )  # fmt: skip
 
-    def __init__(self, runner: Runner, dtype: Dtype, size: int) -> None:
+    def __init__(self, runner: Maker, dtype: Dtype, size: int) -> None:
         self.runner = runner
         self.dtype = dtype
         self.size = size
@@ -54,7 +54,7 @@ class Storage:
         # How many arrays look at this, and how many operands of nodes.
         self.arrays = self.nodes = 0
         # What is made, or was, of these elements as they are now.
-        self.readers: list[weakref.ref[Storage]] = []
+        self.readers: list[weakref.ref[Node]] = []
         self._readers_most = _READERS_KEPT
         # Whether others than arrays use the buffer: what reads it does so where it is called.
         self.shared = False
@@ -84,17 +84,16 @@ class Storage:
         offset = self.offset_bytes + begin * self.dtype.itemsize
         return DeviceArray(self.buffer, offset, (extent,), self.dtype)
 
-    def note_reader(self, reader: weakref.ref[Storage]) -> None:
-        """Note that elements are read for another storage; the runner's lock is held."""
+    def note_reader(self, reader: weakref.ref[Node]) -> None:
+        """Note that a node reads the elements; the runner's lock is held."""
         self.readers.append(reader)
         if len(self.readers) > self._readers_most:
-            self.readers = [weakref.ref(each) for each in self.waiting()]
+            self.readers = [each for each in self.readers if _results_of(each)]
             self._readers_most = max(_READERS_KEPT, 2 * len(self.readers))
 
     def waiting(self) -> list[Storage]:
         """Return what is still to be made of these elements."""
-        found = (reader() for reader in self.readers)
-        return [each for each in found if each is not None and each.node is not None]
+        return [each for reader in self.readers for each in _results_of(reader)]
 
 
 # What a node works on: a view of a storage, or of one number.
@@ -102,44 +101,51 @@ Operand: TypeAlias = tuple["Storage | np.generic", View]
 
 
 class Node:
-    """An operation that is to be done; `weight` is the most that a program of it and of all it
-    needs would count, `between_bytes` what would lie between its steps.
+    """What is to be done; a recipe's operands are seen from where a view begins on, and its
+    numbers are behind them.
     """
 
-    __slots__ = ("between_bytes", "operands", "operation", "weight")
+    __slots__ = (
+        "__weakref__", "cost", "made", "may_fail", "operands", "work",
+    )  # fmt: skip
 
     def __init__(
         self,
-        operation: AnyOperation,
+        work: AnyOperation | Recipe,
         operands: Sequence[Operand],
-        weight: int,
-        between_bytes: int,
+        cost: Cost,
+        *,
+        may_fail: bool,
     ) -> None:
-        self.operation = operation
+        self.work = work
         self.operands = tuple(operands)
-        self.weight = weight
-        self.between_bytes = between_bytes
+        self.cost = cost
+        # Whether it raises for some elements.
+        self.may_fail = may_fail
+        # What it makes: who wants that keeps it.
+        self.made: tuple[weakref.ref[Storage], ...] = ()
         for value, _ in operands:
             if isinstance(value, Storage):
                 value.nodes += 1
 
     def __repr__(self) -> str:
-        return f"Node({self.operation}, {len(self.operands)} operands)"
+        return f"Node({self.work}, {len(self.operands)} operands)"
 
     def __del__(self) -> None:
         for value, _ in self.operands:
             if isinstance(value, Storage):
                 value.nodes -= 1
 
+    def results(self) -> list[Storage]:
+        """Return what this is still to make."""
+        found: list[Storage] = []
+        for reference in self.made:
+            each = reference()
+            if each is not None and each.node is self:
+                found.append(each)
+        return found
 
-def cost_of(operands: Sequence[Operand]) -> tuple[int, int]:
-    """Return the weight and the bytes between of a node on these operands."""
-    weight, between_bytes = 1, 0
-    for value, _ in operands:
-        node = value.node if isinstance(value, Storage) else None
-        if node is None:
-            weight += 1
-        else:
-            weight += node.weight
-            between_bytes += node.between_bytes + value.size * value.dtype.itemsize
-    return weight, between_bytes
+
+def _results_of(reader: weakref.ref[Node]) -> list[Storage]:
+    node = reader()
+    return [] if node is None else node.results()

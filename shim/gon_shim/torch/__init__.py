@@ -22,6 +22,7 @@ from gon_shim.torch import (
     counting,
     edge,
     elementwise,
+    foreach,
     indexing,
     moving,
     nets,
@@ -37,7 +38,7 @@ from gon_shim.torch.kernels import calls
 
 # What has kernels: importing it writes them into the table.
 _WITH_KERNELS = (
-    convolution, counting, elementwise, indexing, moving, nets, pooling, products, random,
+    convolution, counting, elementwise, foreach, indexing, moving, nets, pooling, products, random,
     recurrent, reductions,
 )  # fmt: skip
 

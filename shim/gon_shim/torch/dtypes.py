@@ -10,7 +10,7 @@ import torch
 from gon.array_rules import Dtype
 from gon_shim.torch.errors import UnsupportedByDevice
 
-_NUMPYS: Final[dict[torch.dtype, Dtype]] = {
+TYPES: Final[dict[torch.dtype, Dtype]] = {
     torch.bool: np.dtype(np.bool_),
     torch.uint8: np.dtype(np.uint8),
     torch.uint16: np.dtype(np.uint16),
@@ -26,12 +26,12 @@ _NUMPYS: Final[dict[torch.dtype, Dtype]] = {
     torch.complex64: np.dtype(np.complex64),
     torch.complex128: np.dtype(np.complex128),
 }
-_TORCHS: Final[dict[Dtype, torch.dtype]] = {numpys: torchs for torchs, numpys in _NUMPYS.items()}
+_TORCHS: Final[dict[Dtype, torch.dtype]] = {numpys: torchs for torchs, numpys in TYPES.items()}
 
 
 def numpy_of(dtype: torch.dtype) -> Dtype:
     """Return NumPy's type of elements. Raises UnsupportedByDevice for one that units have not."""
-    found = _NUMPYS.get(dtype)
+    found = TYPES.get(dtype)
     if found is None:
         raise UnsupportedByDevice(f"gon has no elements of {dtype}")
     return found

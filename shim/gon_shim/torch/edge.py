@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import Final, NamedTuple, Protocol, TypeAlias, cast
 
 import numpy as np
@@ -41,6 +42,7 @@ from torch.utils.backend_registration import (
 )
 
 from gon.array_program import c_strides as _c_strides
+from gon.forked import new_lock
 
 NAME: Final = "gon"
 # Where addresses begin: no process has memory there.
@@ -60,11 +62,25 @@ class Overload(Protocol):
 
     def redispatch(self, keys: object, /, *args: object, **named: object) -> object: ...
 
+    @property
+    def _handle(self) -> _Handle: ...
+
+
+class _Handle(Protocol):
+    """What PyTorch keeps of an operation in C++."""
+
+    def redispatch_boxed(self, keys: object, /, *args: object, **named: object) -> object: ...
+
 
 Called: TypeAlias = Callable[..., object]
 
 _CPU = DispatchKeySet(DispatchKey.CPU)
-_by_address: weakref.WeakValueDictionary[int, object] = weakref.WeakValueDictionary()
+# What storages hold, by their address; looked through for what is gone when it is twice as long as
+# it was then.
+_by_address: dict[int, weakref.ref[object]] = {}
+_LOOKED_THROUGH_FROM: Final = 4096
+_most = _LOOKED_THROUGH_FROM
+_forgetting = new_lock()
 _addresses = itertools.count(_FIRST_ADDRESS, _ALIGNED_BYTES)
 
 
@@ -125,6 +141,11 @@ def tensor_here(array: NDArray[np.generic]) -> Tensor:
     return torch.from_numpy(array)
 
 
+@cache
+def _device() -> torch.device:
+    return torch.device(NAME, 0)
+
+
 def new_storage(
     size_bytes: int, held: object, copied: Callable[[object], torch.UntypedStorage]
 ) -> torch.UntypedStorage:
@@ -132,20 +153,46 @@ def new_storage(
     long as it does, and `copied` is how `copy.deepcopy` copies it.
     """
     address = next(_addresses)
-    made = _construct_storage_from_data_pointer(address, torch.device(NAME, 0), size_bytes)
+    made = _construct_storage_from_data_pointer(address, _device(), size_bytes)
     # PyTorch gives a storage in C++ one object in Python, for as long as it lives.
-    _by_address[address] = held
+    _by_address[address] = weakref.ref(held)
+    if len(_by_address) > _most:
+        _forget()
     attributes = vars(made)
     attributes[_HELD] = held
     attributes["__deepcopy__"] = copied
     return cast("torch.UntypedStorage", made)
 
 
+def _forget() -> None:
+    global _most
+    with _forgetting:
+        for address, reference in list(_by_address.items()):
+            if reference() is None:
+                _by_address.pop(address, None)
+        _most = max(_LOOKED_THROUGH_FROM, 2 * len(_by_address))
+
+
 def attached(storage: torch.UntypedStorage) -> object:
     """Return what a storage holds, None for one that is not the device's."""
     found = vars(storage).get(_HELD)
     # PyTorch looks at a storage through another one, of the same address, to save and load it.
-    return found if found is not None else _by_address.get(storage.data_ptr())
+    if found is not None:
+        return found
+    reference = _by_address.get(storage.data_ptr())
+    return None if reference is None else reference()
+
+
+def attached_to(tensor: Tensor) -> object:
+    """Return what a tensor's storage holds, None for one that is not the device's, or is looked at
+    through another.
+    """
+    return vars(tensor.untyped_storage()).get(_HELD)
+
+
+def alias_of(tensor: Tensor) -> Tensor:
+    """Return another tensor of the same elements."""
+    return cast("Tensor", _alias(tensor))
 
 
 def tensor_on(
@@ -157,7 +204,7 @@ def tensor_on(
 ) -> Tensor:
     """Return a tensor that looks at a storage of the device."""
     made = create_empty_tensor((0,), dtype)
-    _set.redispatch(_CPU, made, storage, offset, shape, strides)
+    _set(made, storage, offset, shape, strides)
     return made
 
 
@@ -166,11 +213,11 @@ def c_strides(shape: Sequence[int]) -> tuple[int, ...]:
     return _c_strides(tuple(shape))
 
 
-def by_numbers(operation: Overload, *args: object, **named: object) -> object:
-    """Do an operation that only changes how a tensor looks at its storage, by the code that does so
-    for tensors of the processor.
+def by_numbers(operation: Overload) -> Called:
+    """Return a call that does an operation which only changes how a tensor looks at its storage, or
+    is made of others: by the code that does so for tensors of the processor.
     """
-    return operation.redispatch(_CPU, *args, **named)
+    return partial(operation._handle.redispatch_boxed, _CPU)
 
 
 def overload(name: str) -> Overload:
@@ -184,6 +231,11 @@ def is_made_of_others(operation: Overload) -> bool:
     for it would take that away.
     """
     return _dispatch_has_kernel_for_dispatch_key(operation.name(), "CompositeImplicitAutograd")
+
+
+def gives_several(operation: Overload) -> bool:
+    """Return whether an operation gives a tuple of tensors."""
+    return len(operation._schema.returns) > 1
 
 
 class Writing(NamedTuple):
@@ -262,4 +314,5 @@ def _overloads(packet: str) -> dict[str, Overload]:
     }
 
 
-_set = overload("set_.source_Storage_storage_offset")
+_alias = by_numbers(overload("alias"))
+_set = by_numbers(overload("set_.source_Storage_storage_offset"))

@@ -18,6 +18,7 @@ from gon_client.xp.operators import Number
 from gon_shim.torch.dtypes import floating, numpy_of
 from gon_shim.torch.errors import Mixed
 from gon_shim.torch.kernels import kernel
+from gon_shim.torch.noting import Told, in_type
 from gon_shim.torch.storage import array_of, cast_to
 
 Given: TypeAlias = "Tensor | Number"
@@ -30,14 +31,16 @@ _FLOATING: Final = (
     "sqrt tan tanh"
 )
 _TRUTHS: Final = "isinf isnan logical_not signbit"
+_SCALED: Final = "mul.Tensor=multiply"
 _BINARY: Final = (
-    "maximum minimum hypot nextafter mul.Tensor=multiply floor_divide floor_divide.Scalar "
+    "maximum minimum hypot nextafter floor_divide floor_divide.Scalar "
     "remainder.Tensor remainder.Scalar remainder.Scalar_Tensor "
     "pow.Tensor_Tensor=pow pow.Scalar=pow "
     "bitwise_and.Tensor bitwise_or.Tensor bitwise_xor.Tensor bitwise_and.Scalar bitwise_or.Scalar "
     "bitwise_xor.Scalar bitwise_left_shift.Tensor bitwise_right_shift.Tensor"
 )
-_BINARY_FLOATING: Final = "atan2 copysign.Tensor logaddexp div.Tensor=divide div.Scalar=divide"
+_BINARY_FLOATING: Final = "atan2 copysign.Tensor logaddexp"
+_DIVIDED: Final = "div.Tensor=divide div.Scalar=divide"
 _COMPARED: Final = "eq=equal ne=not_equal lt=less le=less_equal gt=greater ge=greater_equal"
 _LOGICAL: Final = "logical_and logical_or logical_xor"
 
@@ -54,6 +57,8 @@ def operand(given: Given, dtype: Dtype) -> Array | np.generic:
     found = number_or(given)
     if isinstance(found, Tensor):
         return cast_to(array_of(found), dtype)
+    if isinstance(found, Told):
+        return in_type(found, dtype)
     return cast("np.generic", np.asarray(found).astype(dtype)[()])
 
 
@@ -152,23 +157,23 @@ def _logical(function: str, self: Tensor, other: Tensor) -> Array:
     return applied(function, torch.bool, self, other)
 
 
-@kernel("add.Tensor", "add.Scalar")
+@kernel("add.Tensor", "add.Scalar", told=True)
 def add(self: Tensor, other: Given, alpha: Number = 1) -> Array:
     return _scaled("add", self, other, alpha)
 
 
-@kernel("sub.Tensor", "sub.Scalar")
+@kernel("sub.Tensor", "sub.Scalar", told=True)
 def sub(self: Tensor, other: Given, alpha: Number = 1) -> Array:
     return _scaled("subtract", self, other, alpha)
 
 
-@kernel("rsub.Tensor", "rsub.Scalar")
+@kernel("rsub.Tensor", "rsub.Scalar", told=True)
 def rsub(self: Tensor, other: Given, alpha: Number = 1) -> Array:
     dtype = together(self, other)
     wanted = numpy_of(dtype)
     first = operand(self, wanted)
     if alpha != 1:
-        first = apply("multiply", cast("Array", first), wanted.type(alpha))
+        first = apply("multiply", cast("Array", first), in_type(alpha, wanted))
     return apply("subtract", operand(other, wanted), first)
 
 
@@ -179,7 +184,7 @@ def _scaled(function: str, self: Given, other: Given, alpha: Number) -> Array:
     wanted = numpy_of(dtype)
     second = operand(other, wanted)
     if isinstance(second, Array):
-        second = apply("multiply", second, wanted.type(alpha))
+        second = apply("multiply", second, in_type(alpha, wanted))
     else:
         second = wanted.type(cast("Number", second.item()) * alpha)
     return apply(function, operand(self, wanted), second)
@@ -265,12 +270,12 @@ def clamp_max(self: Tensor, max: Given) -> Array:  # noqa: A002 - PyTorch's name
     return clamp(self, None, max)
 
 
-@kernel("addcmul")
+@kernel("addcmul", told=True)
 def addcmul(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Array:
     return _add_scaled("multiply", self, tensor1, tensor2, value)
 
 
-@kernel("addcdiv")
+@kernel("addcdiv", told=True)
 def addcdiv(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Array:
     return _add_scaled("divide", self, tensor1, tensor2, value)
 
@@ -279,11 +284,11 @@ def _add_scaled(function: str, self: Tensor, first: Tensor, second: Tensor, valu
     dtype = together(self, first, second)
     more = applied(function, dtype, first, second)
     if value != 1:
-        more = apply("multiply", more, numpy_of(dtype).type(value))
+        more = apply("multiply", more, in_type(value, numpy_of(dtype)))
     return apply("add", operand(self, numpy_of(dtype)), more)
 
 
-@kernel("lerp.Scalar", "lerp.Tensor")
+@kernel("lerp.Scalar", "lerp.Tensor", told=True)
 def lerp(self: Tensor, end: Tensor, weight: Given) -> Array:
     wanted = numpy_of(self.dtype)
     x, y = array_of(self), array_of(end)
@@ -337,7 +342,9 @@ def _register() -> None:
         (_ROUNDED, _rounded, ("",)),
         (_FLOATING, _floating, ("",)),
         (_TRUTHS, _same, ("",)),
+        (_SCALED, _binary, ("",)),
         (_BINARY, _binary, ("",)),
+        (_DIVIDED, _binary_floating, ("",)),
         (_BINARY_FLOATING, _binary_floating, ("",)),
         (_COMPARED, _compared, (".Tensor", ".Scalar")),
         (_LOGICAL, _logical, ("",)),
@@ -345,7 +352,8 @@ def _register() -> None:
         for row in rows.split():
             name, _, function = row.partition("=")
             called = partial(make, function or name.partition(".")[0])
-            kernel(*[name + which for which in more])(called)
+            told = rows in (_SCALED, _DIVIDED)
+            kernel(*[name + which for which in more], told=told)(called)
 
 
 _register()

@@ -1,12 +1,13 @@
 """Elements by their places, and what puts tensors together.
 
-Rules: places of which the host knows the bounds (gon_shim.torch.bounds) are checked where the call
+Rules: places of which the host knows the bounds (gon_shim.torch.storage) are checked where the call
 is, and cannot fail later; others fail where their elements are read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,7 +15,6 @@ from torch import Tensor
 
 from gon.array_ops import Cumulate, Gather, Join, Pick, Put, Take, TakeAlong, Triangle
 from gon_client.xp.array import Array, apply
-from gon_client.xp.creation import arange
 from gon_client.xp.elementwise import where
 from gon_client.xp.manipulation import concat, roll
 from gon_client.xp.operators import Number
@@ -31,7 +31,8 @@ from gon_client.xp.views import (
 from gon_shim.torch.dtypes import numpy_of
 from gon_shim.torch.errors import Mixed, OutOfRange, UnsupportedByDevice
 from gon_shim.torch.kernels import kernel
-from gon_shim.torch.storage import array_of, cast_to, device, held, is_all_of_storage
+from gon_shim.torch.noting import asked
+from gon_shim.torch.storage import array_of, cast_to, counted, held, is_all_of_storage
 
 _ONE = View(0, (), ())
 
@@ -40,6 +41,10 @@ def are_within(places: Tensor, size: int, *, negative: bool = False) -> bool:
     """Return whether places are known to lie within a size; False where only the unit knows. Raises
     OutOfRange where they are known not to.
     """
+    return asked(places, partial(_are_within, size=size, negative=negative))
+
+
+def _are_within(places: Tensor, size: int, negative: bool) -> bool:
     bounds = held(places).bounds
     if bounds is None or not size:
         return False
@@ -196,19 +201,19 @@ def _scattered(self: Tensor, dim: int, index: Tensor, values: Array, *, adds: bo
     shape = places.shape
     values = values[tuple(slice(size) for size in shape)] if values.ndim else values
     values = values.seen(broadcast(values.view, shape))
-    grid = [places if place == axis else _along(place, shape) for place in range(len(shape))]
+    grid = [places if place == axis else _along(place, shape, x) for place in range(len(shape))]
     known = are_within(index, x.shape[axis])
     return put(x, values, grid, adds=adds, wraps=known)
 
 
-def _along(axis: int, shape: Sequence[int]) -> Array:
+def _along(axis: int, shape: Sequence[int], beside: Array) -> Array:
     """Return the places along an axis, in a shape."""
-    counted = arange(shape[axis], device=device())
-    view = counted.view
+    places = counted(shape[axis], beside)
+    view = places.view
     for place in range(len(shape)):
         if place != axis:
             view = expanded(view, place)
-    return counted.seen(broadcast(view, tuple(shape)))
+    return places.seen(broadcast(view, tuple(shape)))
 
 
 @kernel("scatter.src")
@@ -333,7 +338,7 @@ def masked_scatter(self: Tensor, mask: Tensor, source: Tensor) -> Array:
     flat, values = under.in_shape((under.size,)), given.in_shape((given.size,))
     if not values.size:
         return x
-    counted = x.make(Cumulate("sum", 0, "int64"), [flat.operand])
+    sums = x.make(Cumulate("sum", 0, "int64"), [flat.operand])
     # Before the first that is true, and so unread, the place is -1: modulo the size it is one.
-    taken = x.make(Pick(0), [values.operand, (counted - 1).operand])
+    taken = x.make(Pick(0), [values.operand, (sums - 1).operand])
     return where(under, taken.in_shape(shape), x)

@@ -24,6 +24,7 @@ from gon_shim.torch import edge
 from gon_shim.torch.dtypes import numpy_of, torch_of
 from gon_shim.torch.edge import Called, Overload
 from gon_shim.torch.errors import Mixed, as_expected, raise_by_meta
+from gon_shim.torch.recipes import Given, Kept, rewrite, tensors_of
 from gon_shim.torch.storage import cast_to, tensor_of, write
 
 Made: TypeAlias = "Array | Tensor | tuple[Array | Tensor | None, ...] | None"
@@ -34,15 +35,21 @@ Direct = TypeVar("Direct", bound=Called)
 # By the full name of an operation: what returns arrays, and what is called as it stands.
 KERNELS: Final[dict[str, Callable[..., Made]]] = {}
 DIRECT: Final[dict[str, Called]] = {}
+# What asks nothing of a unit, and is called as it stands.
+LOOKS: Final[dict[str, Called]] = {}
+# Whose floats are numbers of their recipes (gon_shim.torch.recipes): what they do does not depend
+# on them but where they are 0 or 1.
+TOLD: Final[set[str]] = set()
 
 
-def kernel(*names: str) -> Callable[[Kernel], Kernel]:
-    """Let a function be what these operations are made by."""
+def kernel(*names: str, told: bool = False) -> Callable[[Kernel], Kernel]:
+    """Let a function be what these operations are made by; `told` puts them into TOLD."""
 
     def decorate(function: Kernel) -> Kernel:
         for name in names:
             assert name not in KERNELS, name
             KERNELS[name] = function
+        TOLD.update(names if told else ())
         return function
 
     return decorate
@@ -62,24 +69,28 @@ def direct(*names: str) -> Callable[[Direct], Direct]:
 
 def calls() -> dict[str, Called]:
     """Return what PyTorch is to call, by the full names of operations."""
-    found: dict[str, Called] = {}
+    found = dict(LOOKS)
     for name, function in KERNELS.items():
         operation = edge.overload(name)
         assert not edge.is_made_of_others(operation), name
-        found[name] = _guarded(operation, _new(function))
+        told = name in TOLD
+        found[name] = guarded(operation, _new(name, function, told))
         for other in edge.writing(operation):
-            wrapped = _into_first(function) if other.in_place else _into_named(other, function)
-            found[other.name] = _guarded(other.operation, wrapped)
+            if other.in_place:
+                wrapped = _into_first(other.name, function, told)
+            else:
+                wrapped = _into_named(other, function)
+            found[other.name] = guarded(other.operation, wrapped)
     for name, called in DIRECT.items():
-        found[name] = _guarded(None, called)
+        found[name] = guarded(None, called)
     return found
 
 
-def _guarded(operation: Overload | None, called: Called) -> Called:
+def guarded(operation: Overload | None, called: Called) -> Called:
     """Return a call whose failures are said in PyTorch's words, those of an operation if given."""
 
     @wraps(called)
-    def guarded(*args: object, **named: object) -> object:
+    def call(*args: object, **named: object) -> object:
         try:
             return called(*args, **named)
         except GonError as error:
@@ -88,35 +99,61 @@ def _guarded(operation: Overload | None, called: Called) -> Called:
                 raise_by_meta(operation, args, named)
             raise expected from error
 
-    return guarded
+    return call
 
 
-def _new(function: Callable[..., Made]) -> Called:
+def _new(name: str, function: Callable[..., Made], told: bool) -> Called:
     """Return a call that returns new tensors."""
+    is_several = edge.gives_several(edge.overload(name))
+    kept = Kept(name, lambda *args, **named: _arrays_of(function(*args, **named)), told=told)
 
     def called(*args: object, **named: object) -> object:
-        made = function(*args, **named)
-        if isinstance(made, Array):
-            return tensor_of(made)
-        if isinstance(made, tuple):
-            return tuple([tensor_of(each) if isinstance(each, Array) else each for each in made])
-        return made
+        followed = kept.follow(args, named)
+        if followed is not None:
+            storages, known = followed
+            made = tensors_of(storages, known)
+            return tuple(made) if is_several else made[0]
+        return _tensors(function(*args, **named))
 
     return called
 
 
-def _into_first(function: Callable[..., Made]) -> Called:
+def _tensors(made: Made) -> object:
+    if isinstance(made, Array):
+        return tensor_of(made)
+    if isinstance(made, tuple):
+        return tuple([tensor_of(each) if isinstance(each, Array) else each for each in made])
+    return made
+
+
+def _arrays_of(made: Made) -> Given:
+    """Return what is to be made, if that is arrays and nothing else."""
+    if isinstance(made, Array):
+        return (made,)
+    if isinstance(made, tuple) and not any(isinstance(each, Tensor) for each in made):
+        return cast("Given", made)
+    return None
+
+
+def _into_first(name: str, function: Callable[..., Made], told: bool) -> Called:
     """Return a call that writes into its first operand."""
 
+    def made(first: Tensor, *args: object, **named: object) -> Given:
+        found = function(first, *args, **named)
+        assert isinstance(found, Array)
+        return (fitting(found, first),)
+
+    kept = Kept(name, made, told=told)
+
     def called(first: Tensor, *args: object, **named: object) -> Tensor:
-        made = function(first, *args, **named)
-        assert isinstance(made, Array)
-        if made.shape != first.shape:
-            raise Mixed(
-                f"output with shape {list(first.shape)} doesn't match the broadcast shape "
-                f"{list(made.shape)}"
-            )
-        write(first, _fitting(made, first.dtype))
+        followed = kept.follow((first, *args), named)
+        if followed is not None:
+            storages, known = followed
+            rewrite(first, storages[0], known.layouts[0])
+            return first
+        found = function(first, *args, **named)
+        assert isinstance(found, Array)
+        write(first, fitting(found, first))
         return first
 
     return called
@@ -133,17 +170,23 @@ def _into_named(variant: edge.Writing, function: Callable[..., Made]) -> Called:
             assert isinstance(result, Array)
             if out.shape != result.shape:
                 out.resize_(result.shape)
-            write(out, _fitting(result, out.dtype))
+            write(out, fitting(result, out))
         return outs[0] if len(outs) == 1 else tuple(outs)
 
     return called
 
 
-def _fitting(made: Array, dtype: torch.dtype) -> Array:
+def fitting(made: Array, target: Tensor) -> Array:
     """Return an array in the type of elements of what it is written to. Raises Mixed."""
-    wanted = numpy_of(dtype)
-    if made.dtype != wanted and not torch.can_cast(torch_of(made.dtype), dtype):
+    if made.shape != target.shape:
         raise Mixed(
-            f"result type {torch_of(made.dtype)} can't be cast to the desired output type {dtype}"
+            f"output with shape {list(target.shape)} doesn't match the broadcast shape "
+            f"{list(made.shape)}"
+        )
+    wanted = numpy_of(target.dtype)
+    if made.dtype != wanted and not torch.can_cast(torch_of(made.dtype), target.dtype):
+        raise Mixed(
+            f"result type {torch_of(made.dtype)} can't be cast to the desired output type "
+            f"{target.dtype}"
         )
     return cast_to(made, wanted)

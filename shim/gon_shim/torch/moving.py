@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
@@ -23,7 +24,7 @@ from gon_client.xp.views import View, broadcast, whole
 from gon_shim.torch import edge
 from gon_shim.torch.dtypes import numpy_of
 from gon_shim.torch.errors import Mixed
-from gon_shim.torch.kernels import direct, kernel
+from gon_shim.torch.kernels import LOOKS, direct, kernel
 from gon_shim.torch.storage import (
     array_of,
     cast_to,
@@ -98,7 +99,7 @@ def resize_(
             grown = zeros(more, dtype=before.dtype, device=device())
             grown[: before.size] = before
             content_of(storage).array = grown
-    edge.by_numbers(_SET, self, storage, offset, size, edge.c_strides(size))
+    _SET(self, storage, offset, size, edge.c_strides(size))
     return self
 
 
@@ -203,10 +204,19 @@ def fill_(self: Tensor, value: Number | Tensor) -> Tensor:
         if value.device.type == edge.NAME:
             return copy_from(value, self)
         value = value.item()
-    # By PyTorch's own code: of numbers that a type cannot have, it refuses those beyond it.
-    number = torch.full((), value, dtype=self.dtype).numpy()[()]
-    write(self, _throughout(cast("np.generic", number), tuple(self.shape)))
+    # Told apart as 0.0 and -0.0 are.
+    number = _number_of(value, repr(value), self.dtype)
+    write(self, _throughout(number, tuple(self.shape)))
     return self
+
+
+@lru_cache(maxsize=256)
+def _number_of(value: Number, told: str, dtype: torch.dtype) -> np.generic:
+    """Return a number by PyTorch's own code: of those that a type cannot have, it refuses what is
+    beyond it.
+    """
+    del told
+    return cast("np.generic", torch.full((), value, dtype=dtype).numpy()[()])
 
 
 def _throughout(number: np.generic, shape: tuple[int, ...]) -> Array:
@@ -260,18 +270,9 @@ def eye_square_out(n: int, *, out: Tensor) -> Tensor:
 
 
 # What changes only how a storage is seen ------
-def _by_numbers(name: str) -> None:
-    operation = edge.overload(name)
-
-    def looked(*args: object, **named: object) -> object:
-        return edge.by_numbers(operation, *args, **named)
-
-    direct(name)(looked)
-
-
 for _name in (
     "as_strided", "set_.source_Storage", "set_.source_Storage_storage_offset", "set_.source_Tensor",
     "unfold", "view", "_reshape_alias", "is_set_to",
 ):  # fmt: skip
-    _by_numbers(_name)
-_SET = edge.overload("set_.source_Storage_storage_offset")
+    LOOKS[_name] = edge.by_numbers(edge.overload(_name))
+_SET = LOOKS["set_.source_Storage_storage_offset"]

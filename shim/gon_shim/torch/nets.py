@@ -12,7 +12,6 @@ from torch import Tensor
 
 from gon.array_ops import TakeAlong
 from gon_client.xp.array import Array, apply
-from gon_client.xp.creation import arange
 from gon_client.xp.elementwise import where
 from gon_client.xp.views import expanded
 from gon_shim.torch.dtypes import numpy_of
@@ -20,7 +19,7 @@ from gon_shim.torch.elementwise import erf_of
 from gon_shim.torch.indexing import are_within
 from gon_shim.torch.kernels import kernel
 from gon_shim.torch.reductions import reduced
-from gon_shim.torch.storage import array_of, cast_to, device
+from gon_shim.torch.storage import array_of, cast_to, counted
 
 _NONE, _MEAN, _SUM = range(3)
 
@@ -95,11 +94,11 @@ class _Picked:
 
     @property
     def chosen(self) -> Array:
-        counted = arange(self.classes, device=device())
-        view = counted.view
+        places = counted(self.classes, self.x)
+        view = places.view
         for _ in range(self.x.ndim - self.axis - 1):
             view = expanded(view, len(view.shape))
-        return apply("equal", counted.seen(view), self.column(self.places))
+        return apply("equal", places.seen(view), self.column(self.places))
 
     def column(self, rows: Array) -> Array:
         """Return what rows have as it stands beside their classes."""

@@ -10,13 +10,12 @@ from torch import Tensor
 
 from gon.array_rules import Dtype
 from gon_client.xp.array import Array, apply
-from gon_client.xp.creation import arange, full
 from gon_client.xp.views import broadcast, expanded
 from gon_shim.torch.errors import UnsupportedByDevice
 from gon_shim.torch.indexing import put
 from gon_shim.torch.kernels import kernel
 from gon_shim.torch.reductions import reduced
-from gon_shim.torch.storage import array_of, cast_to, device
+from gon_shim.torch.storage import array_of, cast_to, counted, filled
 from gon_shim.torch.windows import Windows, padded_all, spread, widened, windowed
 
 
@@ -59,14 +58,14 @@ def max_pool(
     # Where in the plane that is, not in the window.
     row = apply("floor_divide", which, np.int64(windows.size[1]))
     column = which - row * windows.size[1]
-    place = _origin(shape, -2, windows, 0) + row * windows.dilation[0]
-    place = place * x.shape[-1] + (_origin(shape, -1, windows, 1) + column * windows.dilation[1])
+    place = _origin(shape, -2, windows, 0, x) + row * windows.dilation[0]
+    place = place * x.shape[-1] + (_origin(shape, -1, windows, 1, x) + column * windows.dilation[1])
     return reduced(flat, "max", -1, keepdim=False), place
 
 
-def _origin(shape: Sequence[int], axis: int, windows: Windows, place: int) -> Array:
+def _origin(shape: Sequence[int], axis: int, windows: Windows, place: int, beside: Array) -> Array:
     """Return where windows begin along an axis, to be added to what has that shape."""
-    begins = arange(shape[axis], device=device()) * windows.stride[place] - windows.padding[place]
+    begins = counted(shape[axis], beside) * windows.stride[place] - windows.padding[place]
     return begins.seen(expanded(begins.view, 1)) if axis == -2 else begins
 
 
@@ -85,9 +84,9 @@ def max_pool_backward(
     grad, places = array_of(grad_output), array_of(indices)
     planes, size = math.prod(self.shape[:-2]), math.prod(self.shape[-2:])
     each = math.prod(grad.shape[-2:])
-    first = arange(planes, device=device()) * size
+    first = counted(planes, grad) * size
     flat = places.in_shape((planes, each)) + first.seen(expanded(first.view, 1))
-    zeros = full((planes * size,), 0, dtype=grad.dtype, device=device())
+    zeros = filled(grad.dtype.type(0), (planes * size,), grad)
     found = put(
         zeros,
         grad.in_shape((planes * each,)),
@@ -128,7 +127,7 @@ def _divisor(
     if count_include_pad:
         sizes = tuple(size + 2 * more for size, more in zip(sizes, windows.padding, strict=True))
         windows = windows._replace(padding=(0, 0))
-    ones = full(sizes, 1, dtype=x.dtype, device=device())
+    ones = filled(x.dtype.type(1), sizes, x)
     seen = windowed(ones, windows, ceil=ceil, value=x.dtype.type(0))
     return reduced(seen, "sum", (-2, -1), keepdim=False)
 

@@ -23,6 +23,7 @@ from gon_shim.torch import edge
 from gon_shim.torch.dtypes import numpy_of
 from gon_shim.torch.errors import Mixed
 from gon_shim.torch.kernels import direct, kernel
+from gon_shim.torch.noting import unrepeatable
 from gon_shim.torch.reductions import reduced, sort
 from gon_shim.torch.storage import array_of, cast_to, device, tensor_of, write
 
@@ -68,6 +69,7 @@ def drawn(
     function: Literal["uniform", "normal"], shape: Sequence[int], dtype: torch.dtype
 ) -> Array:
     """Return random elements of a type: of float32 or float64, made of others' places."""
+    unrepeatable()
     kept = torch.float64 if dtype == torch.float64 else torch.float32
     seed, place = STREAM.next()
     operands = [(np.uint64(each), _ONE) for each in (seed, place)]

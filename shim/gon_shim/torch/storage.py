@@ -21,18 +21,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gon.array_ops import Cast, Part
-from gon.array_rules import Dtype, element_of
+from gon.array_ops import Arange, Cast, Part
+from gon.array_rules import Dtype, Shape, element_of
 from gon_client.device import Device
 from gon_client.xp.array import Array, apply
 from gon_client.xp.creation import asarray
 from gon_client.xp.default import DEFAULT
-from gon_client.xp.views import View, whole
+from gon_client.xp.storage import Storage
+from gon_client.xp.views import View, broadcast, whole
 from gon_shim.torch import edge
 from gon_shim.torch.dtypes import numpy_of, torch_of
 from gon_shim.torch.errors import Mixed, UnsupportedByDevice
+from gon_shim.torch.noting import noted_now
 
 Octets: TypeAlias = NDArray[np.uint8]
+_ONE = View(0, (), ())
 
 
 def device() -> Device:
@@ -103,7 +106,10 @@ def shared(array: Array | None) -> Array | None:
 
 
 def array_of(tensor: Tensor) -> Array:
-    """Return the elements that a tensor sees."""
+    """Return the elements that a tensor sees, or what stands for them while a call is noted."""
+    noted = noted_now()
+    if noted is not None:
+        return noted.array_of(tensor)
     return _as_told(tensor, _seen(tensor))
 
 
@@ -144,12 +150,19 @@ def tensor_of(array: Array) -> Tensor:
     """Return a new tensor of an array that nobody else writes to."""
     if not is_all(array):
         array = array.copied()
-    source, view = array.storage, array.view
-    content = Content(source.size * source.dtype.itemsize)
-    content.array = Array(source, whole((source.size,)))
+    source, shape = array.storage, array.shape
+    return tensor_from(source, torch_of(source.dtype), shape, whole(shape).strides)
+
+
+def tensor_from(
+    source: Storage, dtype: torch.dtype, shape: Sequence[int], strides: Sequence[int]
+) -> Tensor:
+    """Return a new tensor of all elements of a storage, in C order."""
+    size = source.size
+    content = Content(size * source.dtype.itemsize)
+    content.array = Array(source, whole((size,)))
     storage = edge.new_storage(content.size_bytes, content, content.copied)
-    strides = whole(view.shape).strides
-    return edge.tensor_on(storage, torch_of(source.dtype), view.shape, strides)
+    return edge.tensor_on(storage, dtype, shape, strides)
 
 
 def empty(shape: Sequence[int], strides: Sequence[int], dtype: torch.dtype) -> Tensor:
@@ -159,6 +172,18 @@ def empty(shape: Sequence[int], strides: Sequence[int], dtype: torch.dtype) -> T
     size = size if all(shape) else 0
     storage = new_storage(size * numpy_of(dtype).itemsize)
     return edge.tensor_on(storage, dtype, shape, strides)
+
+
+def counted(count: int, beside: Array) -> Array:
+    """Return the whole numbers below one, on the device of an array."""
+    bounds = [(np.int64(each), _ONE) for each in (0, count, 1)]
+    return beside.make(Arange(count, "int64"), bounds)
+
+
+def filled(number: np.generic, shape: Shape, beside: Array) -> Array:
+    """Return an array of one number, on the device of another."""
+    operand = (number, broadcast(_ONE, shape))
+    return beside.make(Cast(element_of(number.dtype)), [operand])
 
 
 def cast_to(array: Array, dtype: Dtype) -> Array:
