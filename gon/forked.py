@@ -33,6 +33,7 @@ class _Lock(Protocol):
     """What Python's own locks have for this."""
 
     def _at_fork_reinit(self) -> None: ...
+    def _is_owned(self) -> bool: ...
 
 
 def inherit(thing: _Thing, forsake: Callable[[_Thing], None]) -> None:
@@ -60,30 +61,34 @@ def end_without_drivers() -> None:
         library.on_exit(library._exit, None)  # noqa: SLF001
 
 
-def new_lock() -> threading.Lock:
-    """Return a lock that is free in a child, whoever had it."""
-    lock = threading.Lock()
-    inherit(lock, _free)
-    return lock
-
-
-def new_rlock() -> threading.RLock:
-    """Return a lock that is free in a child, whoever had it; for threads that take it again."""
+def new_lock() -> threading.RLock:
+    """Return a lock that is free in a child if another thread had it. One that the forking thread
+    has stays its own: a signal's handler may fork in the middle of anything, and what it raises in
+    the child, SystemExit at least, gives back what is held on its way out.
+    """
     lock = threading.RLock()
     inherit(lock, _free)
     return lock
 
 
 def _free(lock: object) -> None:
-    cast(_Lock, lock)._at_fork_reinit()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    known = cast(_Lock, lock)
+    if not known._is_owned():  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        known._at_fork_reinit()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def _forsake_all() -> None:
     # One reference more than there are: not even the end of Python, which clears modules, drops it.
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(_KEPT))
+    failed: list[Exception] = []
     for thing, forsake in list(_INHERITED.items()):
         keep(thing)
-        forsake(thing)
+        try:
+            forsake(thing)
+        except Exception as error:  # noqa: BLE001 - the others must be forsaken nonetheless
+            failed.append(error)
+    if failed:
+        raise ExceptionGroup("what this child of fork has inherited stays its parent's", failed)
 
 
 os.register_at_fork(after_in_child=_forsake_all)

@@ -27,12 +27,14 @@ class Calls:
         self._changed = threading.Condition()
         # The threads that are in one, each as often as it is.
         self._under_way: list[int] = []
-        self._waits = self._forks = False
+        self._waits = False
+        # Threads that fork, or wait to.
+        self._forks: list[int] = []
         # Whether a fork that made this process has not waited long enough.
         self._spoilt = self._was_in_vain = False
 
     def __repr__(self) -> str:
-        return f"Calls({len(self._under_way)} under way)"
+        return f"Calls({len(self._under_way)} under way, {len(self._forks)} forking)"
 
     def heed_forks(self) -> None:
         """Let forks wait from now on: after gRPC was used, whose own wait is to come later."""
@@ -50,34 +52,41 @@ class Calls:
                 f"this process was forked while another thread had been talking to gond for more "
                 f"than {FORK_WAIT_S:g} s, which gRPC does not survive in the child: fork again"
             )
-        here = threading.get_ident()
+        # That of this process: a child that begins in the middle of this has another.
+        here, under_way = threading.get_ident(), self._under_way
         with self._changed:
-            self._changed.wait_for(lambda: not self._forks, FORK_WAIT_S)
-            self._under_way.append(here)
+            # A call within one, as a finalizer's, does not wait for a fork that waits for it.
+            self._changed.wait_for(lambda: not self._forks or here in under_way, FORK_WAIT_S)
+            under_way.append(here)
         try:
             yield
         finally:
             with self._changed:
-                self._under_way.remove(here)
+                under_way.remove(here)
                 self._changed.notify_all()
 
     def _before(self) -> None:
         """Wait for the others, let none begin, and keep the lock until after the fork."""
         here = threading.get_ident()
+        self._forks.append(here)
         self._changed.acquire()
-        self._forks = True
-        self._was_in_vain = not self._changed.wait_for(
-            lambda: all(thread == here for thread in self._under_way), FORK_WAIT_S
-        )
+        ended = False
+        try:
+            ended = self._changed.wait_for(
+                lambda: all(thread == here for thread in self._under_way), FORK_WAIT_S
+            )
+        finally:  # a signal's handler may raise in it, and the fork goes on
+            self._was_in_vain = not ended
 
     def _in_parent(self) -> None:
-        self._forks = False
+        here = threading.get_ident()
+        self._forks = [thread for thread in self._forks if thread != here]
         self._changed.notify_all()
         self._changed.release()
 
     def _in_child(self) -> None:
         self._changed = threading.Condition()
-        self._under_way, self._forks = [], False
+        self._under_way, self._forks = [], []
         self._spoilt = self._spoilt or self._was_in_vain
 
 

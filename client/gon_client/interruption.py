@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from gon.errors import InvalidArgument, LinkLost
-from gon.forked import new_lock
+from gon.forked import inherit
 from gon.transport.base import Link
 
 T = TypeVar("T")
@@ -60,15 +60,23 @@ class Inside:
 class Owned:
     """A lock whose owners are inside, from before they ask for it."""
 
-    __slots__ = ("inside", "lock")
+    __slots__ = ("__weakref__", "inside", "lock")
 
     def __init__(self, inside: Inside) -> None:
-        self.lock = new_lock()
+        self.lock = threading.Lock()
         self.inside = inside
+        inherit(self, Owned.forsake)
+
+    def forsake(self) -> None:
+        """Have a free lock in a child of fork. It is another one, for this one may be held by the
+        very thread that forks, in a signal's handler, and is then given back by it.
+        """
+        self.lock = threading.Lock()
 
     def hold(self, do: Callable[[], object], timeout_s: float = 0) -> bool:
         """Call `do` with the lock if that can be had within the time; return whether it could."""
-        asked = map(self.lock.acquire, (timeout_s > 0,), (timeout_s or -1,))
+        lock = self.lock
+        asked = map(lock.acquire, (timeout_s > 0,), (timeout_s or -1,))
         threads, here = self.inside.threads, threading.get_ident()
         try:
             threads.append(here)
@@ -79,7 +87,7 @@ class Owned:
                     do()
             finally:
                 if taken:
-                    self.lock.release()
+                    lock.release()
                     self.given()
         finally:
             threads.remove(here)
@@ -87,7 +95,8 @@ class Owned:
 
     def within(self, do: Callable[[], T]) -> T:
         """Call `do` with the lock, once that can be had; return what it returns."""
-        asked = map(self.lock.acquire, (True,))
+        lock = self.lock
+        asked = map(lock.acquire, (True,))
         threads, here = self.inside.threads, threading.get_ident()
         try:
             threads.append(here)
@@ -95,7 +104,7 @@ class Owned:
             try:
                 result = do()
             finally:
-                self.lock.release()
+                lock.release()
                 self.given()
         finally:
             threads.remove(here)

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gon.errors import RemoteProtocolError, Unsupported
-from gon.forked import new_rlock
+from gon.forked import new_lock
 from gon.mapped_limits import MAPPED_BUFFER_BYTES_MIN
 from gon.native import NATIVE
 from gon.transport.base import Link, Loan
@@ -94,7 +94,7 @@ class MappedBuffers:
         self._origins = origins
         self._buffers: Buffers = {}
         # A signal's handler may free a buffer in the middle of anything.
-        self._lock = new_rlock()
+        self._lock = new_lock()
         # A wait for a stream may tell of that stream alone: while there is but one, of everything.
         self.has_streams = False
         # The stream that was asked for last and found quiet, and the number of the next op then;

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from gon.forked import new_rlock
+from gon.forked import new_lock
 from gon.limits import GIVE_WAY_S
 from gon.transport.base import Link
 from gon_client.interruption import Inside, Owned, T, Unfinished, Whole
@@ -82,7 +82,7 @@ class _Line:
     def __init__(self, pieces: deque[None]) -> None:
         self._pieces = pieces
         self._waiting: deque[None] = deque()
-        self._lock = new_rlock()  # as gon_client.turn has it
+        self._lock = new_lock()  # as gon_client.turn has it
         self._changed = threading.Condition(self._lock)
 
     def __bool__(self) -> bool:

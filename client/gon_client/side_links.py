@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from gon.clock import Clock
 from gon.errors import GonError, LinkLost, RemoteProtocolError
-from gon.forked import new_lock, new_rlock
+from gon.forked import new_lock
 from gon.limits import HANDSHAKE_TIMEOUT_S
 from gon.side_limits import TELL_S
 from gon.transport.base import Link, Sides
@@ -149,7 +149,7 @@ class SideLinkKeeper:
         self._moved_s = float("-inf")
         self._is_over = False
         # Held while payloads that are kept are copied here, or others are put in their place.
-        self.payloads = new_rlock()
+        self.payloads = new_lock()
 
     def __repr__(self) -> str:
         return f"SideLinkKeeper({self.alive} of {self.count} side links, {self._width!r})"

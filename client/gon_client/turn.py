@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from gon.forked import new_rlock
+from gon.forked import new_lock
 from gon_client.interruption import Inside, Owned
 
 # Whoever gives the turn back may be interrupted before it tells: a follower then looks by itself.
@@ -26,7 +26,7 @@ class Turn(Owned):
         super().__init__(inside)
         # Taken by its own methods: those of a condition are Python's, and an interrupt between them
         # and what they guard would leave it taken for good.
-        self._lock = new_rlock()
+        self._lock = new_lock()
         self._changed = threading.Condition(self._lock)
         # Who gives the turn back tells them, if there are any.
         self.followers = 0

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
+from functools import partial
 
 from gon.forked import inherit
 
 
 def sever_in_children(sock: socket.socket) -> None:
     """Let no child of this process have the connection."""
-    inherit(sock, _sever)
+    inherit(sock, partial(_sever, os.fstat(sock.fileno()).st_ino))
 
 
 def sever(fd: int) -> None:
@@ -30,6 +32,10 @@ def sever(fd: int) -> None:
         os.dup2(end.fileno(), fd, inheritable=False)
 
 
-def _sever(sock: socket.socket) -> None:
-    if sock.fileno() >= 0:
-        sever(sock.fileno())
+def _sever(connection: int, sock: socket.socket) -> None:
+    """Sever a socket, if its number is that connection's still: a daemon closes all numbers that
+    its child has, and opens others, before that has children itself.
+    """
+    with suppress(OSError):  # closed
+        if os.fstat(sock.fileno()).st_ino == connection:
+            sever(sock.fileno())

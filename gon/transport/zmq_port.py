@@ -20,7 +20,7 @@ from typing import TypeAlias, cast
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from gon.forked import inherit, new_rlock
+from gon.forked import inherit, new_lock
 from gon.limits import (
     HANDSHAKE_TIMEOUT_S,
     HEAD_BYTES_MAX,
@@ -80,7 +80,7 @@ class ZmqPort:
     """
 
     def __init__(self, kind: zmq.SocketType, endpoint: str) -> None:
-        self.lock = new_rlock()
+        self.lock = new_lock()
         self.closed = False
         inherit(self, ZmqPort.forsake)
         self.socket: ZmqSocket = zmq.Context[ZmqSocket].instance().socket(kind)

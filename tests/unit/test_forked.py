@@ -7,21 +7,26 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from gon.errors import BadHandle, Unsupported
-from gon.forked import inherit, made_before_fork, new_lock, new_rlock
+from gon.forked import inherit, made_before_fork, new_lock
 from gon.model import Handle
 from gon.transport.severing import sever_in_children
 from gon_client.calls import Calls
 from gon_client.foreign import ForeignDevice
+from gon_client.interruption import Inside, Owned
 from gon_server.devices.null import NullDevice
 
 # Other tests of this process may have imported JAX, which warns of every fork, as later Pythons do.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:os.fork:RuntimeWarning", "ignore:.*fork:DeprecationWarning"
 )
+
+
+PATIENCE_S = 30.0
 
 
 def in_child(check: Callable[[], bool]) -> bool:
@@ -58,24 +63,45 @@ def test_a_childs_socket_leads_nowhere_and_its_parents_goes_on() -> None:
 
 
 def test_locks_that_others_hold_are_free_in_a_child_and_in_its_child() -> None:
-    plain, again = new_lock(), new_rlock()
+    lock, owned = new_lock(), Owned(Inside())
     taken, over = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with plain, again:
+        def wait() -> None:
             taken.set()
             over.wait()
 
+        with lock:
+            owned.within(wait)
+
     def are_free() -> bool:
-        return plain.acquire(blocking=False) and again.acquire(blocking=False)
+        return lock.acquire(blocking=False) and owned.hold(lambda: None)
 
     thread = threading.Thread(target=hold)
     thread.start()
     taken.wait()
     assert in_child(lambda: in_child(are_free) and are_free())
-    assert not plain.acquire(blocking=False)
+    assert not lock.acquire(blocking=False)
     over.set()
     thread.join()
+
+
+def test_a_child_of_a_thread_with_locks_gives_them_back_on_its_way_out() -> None:
+    lock, owned = new_lock(), Owned(Inside())
+
+    def leave() -> None:
+        # As a handler of a signal does in the middle of a call.
+        if not os.fork():
+            raise SystemExit(0)
+        assert os.wait()[1] == 0
+
+    try:
+        with lock:
+            owned.within(leave)
+    except SystemExit:
+        os._exit(0 if owned.hold(lambda: None) else 2)
+    except RuntimeError:  # a second copy of this test must not go on
+        os._exit(1)
 
 
 def test_what_is_inherited_is_told_in_children_only() -> None:
@@ -91,6 +117,40 @@ def test_what_is_inherited_is_told_in_children_only() -> None:
     del gone
     assert in_child(lambda: thing.told == 1)
     assert thing.told == 0
+
+
+def test_a_number_that_a_child_has_given_to_something_else_stays_that(tmp_path: Path) -> None:
+    here, there = socket.socketpair()
+    sever_in_children(here)
+    log = tmp_path / "log"
+
+    def be_daemon() -> bool:
+        os.close(here.fileno())
+        opened = os.open(log, os.O_CREAT | os.O_WRONLY)
+        os.dup2(opened, here.fileno())
+        return in_child(lambda: os.write(here.fileno(), b"kept") == 4)
+
+    with here, there:
+        assert in_child(be_daemon)
+    assert log.read_bytes() == b"kept"
+
+
+def test_one_thing_that_cannot_be_forsaken_hinders_no_other() -> None:
+    class Thing:
+        told = False
+
+        def fail(self) -> None:
+            raise ValueError("half made")
+
+        def forsake(self) -> None:
+            self.told = True
+
+    broken, whole = Thing(), Thing()
+    inherit(broken, Thing.fail)
+    inherit(whole, Thing.forsake)
+    assert in_child(lambda: whole.told)
+    # The children of other tests would tell of it too.
+    inherit(broken, Thing.forsake)
 
 
 def test_a_fork_waits_for_calls_of_other_threads(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,6 +185,31 @@ def test_a_fork_waits_for_calls_of_other_threads(monkeypatch: pytest.MonkeyPatch
     with calls.one():
         assert in_child(can_call)
     assert can_call()
+
+
+def test_a_call_within_a_call_does_not_wait_for_a_fork_that_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls, began = Calls(), threading.Event()
+    calls.heed_forks()
+    monkeypatch.setattr("gon_client.calls.FORK_WAIT_S", PATIENCE_S)
+
+    def can_call() -> bool:
+        with calls.one():
+            return True
+
+    def call() -> None:
+        with calls.one():
+            began.set()
+            while "1 forking" not in repr(calls):
+                os.sched_yield()
+            can_call()
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    began.wait()
+    assert in_child(can_call)
+    thread.join()
 
 
 def test_threads_that_call_all_the_time_let_a_fork_come_between() -> None:

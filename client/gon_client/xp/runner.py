@@ -26,7 +26,7 @@ from gon.array_ops import AnyOperation
 from gon.array_program import ARRAY_FORMAT, FUNCTION, encode
 from gon.array_rules import Dtype, Spec
 from gon.errors import GonError, InvalidArgument, Unsupported
-from gon.forked import new_rlock
+from gon.forked import new_lock
 from gon.model import LaunchConfig
 from gon_client.array import DeviceArray
 from gon_client.buffer import HostArray
@@ -63,7 +63,7 @@ class Runner(Maker):
                 "whose memory is its host's, as a gpu or apu (gon.local(personalities=('gpu',)))"
             )
         self.device = device
-        self._lock = new_rlock()
+        self._lock = new_lock()
         self._programs: dict[object, Kernel] = {}
         self._configuration = device.configuration
         # What was posted, may fail, and nobody has waited for, with what made it; and where.
