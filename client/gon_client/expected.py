@@ -108,10 +108,12 @@ class Expected:
             if reply.size_bytes:
                 cookie, size = reply.reply, reply.size_bytes
                 answer = self.answers.get(cookie)
+                # Read once, here and below: who ends the session takes it away.
+                target = None if answer is None else answer.target
                 here = arriving.get(cookie, self.here.get(cookie))
-                if answer is None or answer.target is None or here is None:
+                if target is None or here is None:
                     raise RemoteProtocolError(f"a reply to nothing: {cookie}")
-                place = answer.target[here : here + size]
+                place = target[here : here + size]
                 if place.nbytes != size:
                     raise RemoteProtocolError(f"{size} bytes that nobody asked for")
                 self._receive(link, place, next(coming))
@@ -148,8 +150,9 @@ class Expected:
                 if reply.reply in self.here:
                     self._settle_large(answer, reply, origins)
                     continue
-                if answer.target is not None:
-                    self.answered_bytes += answer.target.nbytes
+                target = answer.target
+                if target is not None:
+                    self.answered_bytes += target.nbytes
                 if not answer.settled:
                     answer.settle(reply, origins)
                 # No call from here on, and so no interrupt, to where it counts as given.
@@ -177,8 +180,8 @@ class Expected:
         self._given += 1
 
     def fail(self, error: GonError) -> None:
-        """Settle all with an error of this side."""
+        """Settle all with an error of this side. They stay: a thread may be giving them replies
+        in this moment, or may have been in a child of fork, and goes on with it.
+        """
         for answer in list(self.answers.values()):
             answer.fail(error)
-        self.answers.clear()
-        self.here.clear()

@@ -263,6 +263,7 @@ class SessionLink:
         except GonError as error:
             if isinstance(error, RemoteProtocolError):
                 self.end(error)
+                self.ending.check()  # tells what came first: a child's frame is its parent's
             raise
         except BaseException:
             self._unread.link = link

@@ -142,18 +142,19 @@ class Answer(msgspec.Struct, eq=False, weakref=True):
 
     def settle(self, reply: Reply, origins: Origins) -> None:
         """Take the reply; payload bytes are in `target` already. Raises RemoteProtocolError."""
+        target = self.target
         if reply.failure is not None:
             self.error = reply.failure.exception(origins.name(reply.failure.number))
         elif reply.data is not None:
-            if self.target is None:
+            if target is None:
                 self.data = reply.data
-            elif len(reply.data) == self.target.nbytes:
-                self.target[:] = reply.data
+            elif len(reply.data) == target.nbytes:
+                target[:] = reply.data
             else:
                 raise RemoteProtocolError(
-                    f"{len(reply.data)} bytes came for a read of {self.target.nbytes}"
+                    f"{len(reply.data)} bytes came for a read of {target.nbytes}"
                 )
-        elif self.target is not None and reply.size_bytes != self.target.nbytes:
+        elif target is not None and reply.size_bytes != target.nbytes:
             raise RemoteProtocolError("a read was answered without its bytes")
         self.target = None
         self.settled = True

@@ -25,6 +25,9 @@ CONFIG = gon.LaunchConfig(1, 64)
 # A child that hangs dies of this; nobody is quicker or slower for it.
 CHILD_S = 60
 LEAVINGS = ("exit", "return", "raise", "exec", "again", "connect")
+# Children of a signal's handler, which comes at any moment of the calls that follow each other.
+HANDLED = 4
+HANDLER_S = 0.013
 
 
 class Busy(threading.Thread):
@@ -158,6 +161,40 @@ def be_child(inherited: Inherited, leaving: str) -> None:
             pass
 
 
+def fork_in_handlers(inherited: Inherited) -> bool:
+    """Fork in a handler while the device is used; return whether this is a child. One leaves by an
+    exception through what was being called; one returns there, and is refused the next moment.
+    """
+    parent, large = os.getpid(), np.zeros(1 << 18, np.int32)
+    ends: list[int] = []
+
+    def handle(_signal: int, _frame: object) -> None:
+        child = os.fork()
+        if not child:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(CHILD_S)
+            if len(ends) % 2:
+                raise SystemExit(0)
+            return
+        ends.append(os.waitpid(child, 0)[1])
+        signal.setitimer(signal.ITIMER_REAL, HANDLER_S)
+
+    signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, HANDLER_S)
+    try:
+        while len(ends) < HANDLED:
+            inherited.stream.sync()
+            inherited.large.get_async().result()
+            inherited.large.buffer.copy_from(large)
+    except BadHandle:
+        if os.getpid() == parent:
+            raise
+        return True
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    assert ends == [0] * HANDLED, ends
+    return False
+
+
 def main(address: str, link: str) -> None:
     with ExitStack() as stack:
         inherited = Inherited(stack, address, link)
@@ -173,6 +210,8 @@ def main(address: str, link: str) -> None:
                 return
             assert os.waitpid(child, 0)[1] == 0, leaving
         busy.end()
+        if fork_in_handlers(inherited):
+            return
         assert x.get(stream=stream).tolist() == [8 * len(LEAVINGS)] * 64
         assert not inherited.read.result().any()
         assert float(gon.xp.sum(inherited.noted)) == 200
