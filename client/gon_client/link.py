@@ -262,8 +262,8 @@ class SessionLink:
                 self._intake.digest(link, raw)
         except GonError as error:
             if isinstance(error, RemoteProtocolError):
+                self.ending.check()  # what came first is told: a child's frame is its parent's
                 self.end(error)
-                self.ending.check()  # tells what came first: a child's frame is its parent's
             raise
         except BaseException:
             self._unread.link = link

@@ -26,6 +26,7 @@ from msgspec.structs import replace
 
 from gon.clock import SYSTEM_CLOCK, Clock
 from gon.errors import LinkLost, LocalProtocolError, RemoteProtocolError
+from gon.forked import new_lock
 from gon.limits import BLOCKED_PAUSE_S, FRAME_STALL_S, PEER_SILENT_S, WAIT_SLICE_S
 from gon.side_limits import SIDE_LOOK_S, SIDES_MAX
 from gon.transport.base import Bytes, Heal, Lane, Link, LinkStatistics, PayloadsOf
@@ -59,7 +60,7 @@ class Bundle:
         self._out, self._in = Outgoing(), Incoming()
         self._mending = Mending(self._out, clock.now_s)
         self._why_lost = ""
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         # Who is in `while_blocked` of a payload goes on sending where it receives.
         self._interlude = Interlude()
         # Which thread is sending payloads over side links.
@@ -158,9 +159,7 @@ class Bundle:
         return watch
 
     def _tend(self, *, between: bool = False) -> None:
-        """See that what has broken is healed, and send on what goes again; `between` says that no
-        frame is in the middle.
-        """
+        """Heal what has broken, send on what goes again; `between` frames, or in one."""
         self._mending.tend(self, self._all, between=between)
         if self._out.goes_again:
             self._go_on()

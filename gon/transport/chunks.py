@@ -13,11 +13,11 @@ Rules: who receives uses Incoming, anybody Outgoing. Must not know: frames, ackn
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from gon.forked import new_lock
 from gon.side_limits import (
     SIDE_AGAIN_BYTES_MAX,
     SIDE_CHUNK_BYTES_MAX,
@@ -63,7 +63,7 @@ class Outgoing:
     def __init__(self) -> None:
         self.sides: tuple[Side, ...] = ()
         self.mends = False
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         # Where in the stream the next payload begins; the payload at hand and where that does.
         self._end = self._begin = 0
         self._payload = _NOTHING

@@ -10,14 +10,12 @@ no frame and closes nothing.
 
 from __future__ import annotations
 
-from time import perf_counter
-
 from gon.limits import SHM_SLEEP_S
 from gon.transport.base import Bytes
 from gon.transport.framing import PREFIX
 from gon.transport.shm_bell import Bell
 from gon.transport.shm_ring import PlainRingReader, PlainRingWriter
-from gon.transport.spin import SpinPolicy, spin_on_memory
+from gon.transport.spin import SpinPolicy, now_s, spin_on_memory
 
 
 class PlainShmLane:
@@ -83,12 +81,12 @@ class PlainShmLane:
 
     def _awaited(self) -> bool:
         """Wait once; return whether something is there to read."""
-        begun_s = perf_counter() if self._spin.skip else 0.0
+        begun_s = now_s() if self._spin.skip else 0.0
         if self.spin():
             return True
         self.blocking_waits += 1
         if self._reader.sleep():
             self._data.wait(SHM_SLEEP_S)
         if begun_s:
-            self._spin.took(perf_counter() - begun_s)
+            self._spin.took(now_s() - begun_s)
         return self.look()

@@ -32,6 +32,9 @@ from gon.spin_limits import (
     SPIN_US_MAX,
 )
 
+# A round trip asks the time several times here: so it is the machine's clock, not a Clock.
+now_s = perf_counter
+
 _SPIN_S = SPIN_US_MAX / 1e6
 _PATIENT_S = PATIENT_SPIN_US_MAX / 1e6
 
@@ -92,12 +95,9 @@ class SpinPolicy:
 
 
 def spin(
-    policy: SpinPolicy, look: Callable[[], object], now_s: Callable[[], float] = perf_counter
+    policy: SpinPolicy, look: Callable[[], object], now_s: Callable[[], float] = now_s
 ) -> bool:
-    """Look as long as `policy` says, tell it what came of that, return whether `look` said yes.
-
-    A round trip asks the time several times here: so it is the machine's clock, not a Clock.
-    """
+    """Look as long as `policy` says, tell it what came of that, return whether `look` said yes."""
     if look():
         # It was there before the spin began, as when the peer took this core to answer: that tells
         # nothing of spinning.
@@ -118,7 +118,7 @@ def spin_on_memory(
     policy: SpinPolicy,
     look: Callable[[], bool],
     ended: Callable[[], object],
-    now_s: Callable[[], float] = perf_counter,
+    now_s: Callable[[], float] = now_s,
 ) -> bool:
     """Look as long as `policy` says, tell it what came of that, return whether `look` said yes.
 

@@ -13,13 +13,12 @@ from __future__ import annotations
 import select
 import socket
 from functools import partial
-from time import perf_counter
 
 from gon.limits import READ_AHEAD_BYTES
 from gon.transport.base import Bytes
 from gon.transport.framing import MAGIC, PREFIX
 from gon.transport.read_ahead import ReadAhead
-from gon.transport.spin import SpinPolicy, spin
+from gon.transport.spin import SpinPolicy, now_s, spin
 
 _NOW = socket.MSG_DONTWAIT
 
@@ -96,7 +95,7 @@ class PlainStreamLane:
         if policy.skip:
             policy.skip -= 1
             self.blocking_waits += 1
-            begun_s = perf_counter()
+            begun_s = now_s()
         elif not spin(policy, self.look):
             self.blocking_waits += 1
         try:
@@ -104,7 +103,7 @@ class PlainStreamLane:
         except OSError:
             return None
         if begun_s:
-            policy.took(perf_counter() - begun_s)
+            policy.took(now_s() - begun_s)
         self.bytes_received += got
         if got >= PREFIX.size:
             size, pad_size, magic = PREFIX.unpack_from(ahead.buffer)

@@ -13,14 +13,7 @@ PB = "gon.pb"
 CONTROL = ("gon_server.control", "gon_client.control")
 ROOTS = (
     *("gon.model", "gon.limits", "gon.mapped_limits", "gon.errors", "gon.clock", "gon.addresses"),
-    "gon.model",
-    "gon.limits",
-    "gon.side_limits",
-    "gon.errors",
-    "gon.clock",
-    "gon.addresses",
-    "gon.native",
-    "gon.forked",
+    *("gon.side_limits", "gon.spin_limits", "gon.native", "gon.forked"),
 )
 
 # package → our packages it may import; the first row that fits counts. Tests and benches may import
@@ -28,6 +21,7 @@ ROOTS = (
 MAY_IMPORT: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("gon.limits", ()),
     ("gon.side_limits", ("gon.limits",)),
+    ("gon.spin_limits", ()),
     ("gon.mapped_limits", ("gon.limits",)),
     ("gon.errors", ("gon.limits",)),
     ("gon.clock", ("gon.limits",)),
