@@ -6,7 +6,14 @@ import threading
 from collections.abc import Callable
 
 from gon.clock import Clock
-from gon.errors import GonError, HostUnreachable, LeaseError, LeaseLost, WaitTimeout
+from gon.errors import (
+    BadHandle,
+    GonError,
+    HostUnreachable,
+    LeaseError,
+    LeaseLost,
+    WaitTimeout,
+)
 from gon.model import LeaseTerms
 from gon_client.control import ControlChannel, LeaseState
 
@@ -40,13 +47,15 @@ class Lease:
             raise LeaseLost(f"the lease has ended: {status.reason}")
 
     def release(self) -> None:
-        """Give the lease back; idempotent. If nobody answers it ends by itself."""
+        """Give the lease back; idempotent. If nobody answers it ends by itself; a child of fork has
+        none to give, though it may be on its way out of where its parent was making one.
+        """
         if self._over.is_set():
             return
         self._over.set()
         try:
             self._control.release(self.terms.id, self.terms.token)
-        except (HostUnreachable, LeaseError, WaitTimeout):
+        except (BadHandle, HostUnreachable, LeaseError, WaitTimeout):
             return
 
     def _renew(self) -> None:

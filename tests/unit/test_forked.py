@@ -11,13 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from gon.clock import SYSTEM_CLOCK
 from gon.errors import BadHandle, Unsupported
 from gon.forked import inherit, made_before_fork, new_lock
-from gon.model import Handle
+from gon.model import Handle, LeaseTerms
 from gon.transport.severing import sever_in_children
 from gon_client.calls import Calls
+from gon_client.control import ControlChannel
 from gon_client.foreign import ForeignDevice
 from gon_client.interruption import Inside, Owned
+from gon_client.lease import Lease
 from gon_server.devices.null import NullDevice
 
 # Other tests of this process may have imported JAX, which warns of every fork, as later Pythons do.
@@ -232,6 +235,15 @@ def test_threads_that_call_all_the_time_let_a_fork_come_between() -> None:
     over.set()
     for thread in threads:
         thread.join()
+
+
+def test_a_child_on_its_way_out_of_acquiring_has_no_lease_to_give_back() -> None:
+    control = ControlChannel("unix:///nowhere/gond.sock")
+    terms = LeaseTerms("l1", "u", "gpu", 1, 1, b"", 0, 1.0, 1.0, "unix:///nowhere/data.sock")
+    lease = Lease(control, terms, SYSTEM_CLOCK)
+    control.forsake()
+    # What leaves `acquire` there is what a signal's handler raised, not what this does.
+    lease.release()
 
 
 def test_what_stands_for_a_device_tells_gives_back_nothing_and_refuses() -> None:
