@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from _gon_cuda import ffi, lib
@@ -34,12 +35,11 @@ class Scope:
         self.handle = _SCOPES.add(self)
 
     def end(self) -> None:
-        """Wait for all work, and end what was made here. Raises an error of that work."""
-        try:
+        """Wait for all work, and end all that was made here. Raises an error of that work."""
+        with ExitStack() as stack:
+            for end in reversed(_ENDS):
+                stack.callback(end, self)
             UNIT.lanes.sync()
-        finally:
-            for end in _ENDS:
-                end(self)
 
 
 class _Stack(threading.local):
