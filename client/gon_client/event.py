@@ -42,11 +42,11 @@ class Event:
         Asks the device, and waits for none of its work: true comes late where the device is far
         away, or waits for something itself, but is known after a `sync`. Raises what that does.
         """
-        of = self.records
+        of, look = self.records, self._look
         if self._over != of:
-            if self._look is None or self._look[0] != of:
-                self._look = of, look_at(self.device.contract, self.handle)
-            if not self._look[1].is_over():
+            if look is None or look[0] != of:  # another thread may have one of another record
+                look = self._look = of, look_at(self.device.contract, self.handle)
+            if not look[1].is_over():
                 return False
             self._over = of
         return True

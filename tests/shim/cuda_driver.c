@@ -51,6 +51,9 @@ static const char source[] =
     "extern \"C\" __global__ void last(int *x) {\n"
     "  for (long long i = 0; !atomicAdd(x, 0) && i < 1ll << 34; i++) {}\n"
     "  x[1] = x[0];\n"
+    "}\n"
+    "extern \"C\" __global__ void slow(int *x) {\n"
+    "  for (int i = 0; i < 1 << 26; i++) *x = *x * 3 + i;\n"
     "}\n";
 
 static const char ptx[] = "// made by hand\n.version 7.0\n.target sm_70\n.address_size 64\n";
@@ -161,6 +164,49 @@ static void are_gone(struct things made) {
   FAILS(cuEventDestroy(made.event), CUDA_ERROR_INVALID_HANDLE);
 }
 
+/* Leaves the shared context as the last that has it, with work in flight. */
+static void *leaving(void *turn) {
+  CUcontext own;
+  CUmodule module;
+  CUfunction slow;
+  CUdeviceptr x;
+  void *params[] = {&x};
+  MUST(cuDevicePrimaryCtxRetain(&own, 0));
+  MUST(cuCtxSetCurrent(own));
+  MUST(cuMemAlloc(&x, 4));
+  MUST(cuModuleLoadData(&module, source));
+  MUST(cuModuleGetFunction(&slow, module, "slow"));
+  MUST(cuLaunchKernel(slow, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
+  pthread_barrier_wait(turn);
+  MUST(cuDevicePrimaryCtxRelease(0));
+  return NULL;
+}
+
+/* What ends with the last release is what was there before it, not what came since. */
+static void begun_anew(void) {
+  CUcontext own;
+  CUdeviceptr memory;
+  unsigned flags;
+  int active = 1;
+  char byte = 0;
+  pthread_barrier_t turn;
+  pthread_t thread;
+  pthread_barrier_init(&turn, NULL, 2);
+  pthread_create(&thread, NULL, leaving, &turn);
+  pthread_barrier_wait(&turn);
+  while (active)
+    MUST(cuDevicePrimaryCtxGetState(0, &flags, &active));
+  MUST(cuDevicePrimaryCtxRetain(&own, 0));
+  MUST(cuCtxSetCurrent(own));
+  MUST(cuMemAlloc(&memory, N));
+  MUST(cuMemsetD8(memory, 3, N));
+  pthread_join(thread, NULL);
+  MUST(cuMemcpyDtoH(&byte, memory, 1));
+  CHECK(byte == 3);
+  MUST(cuMemFree(memory));
+  MUST(cuDevicePrimaryCtxRelease(0));
+}
+
 /* What was made in a context ends with it, and nothing else does; the one that is shared ends with
    its last release, and is cleared by a reset. */
 static void ended_scopes(void) {
@@ -208,6 +254,7 @@ static void ended_scopes(void) {
   CHECK(!active);
   FAILS(cuMemAlloc(&outside, N), CUDA_ERROR_CONTEXT_IS_DESTROYED);
   FAILS(cuCtxPushCurrent(primary), CUDA_ERROR_INVALID_CONTEXT);
+  begun_anew();
   MUST(cuDevicePrimaryCtxRetain(&again, device));
   MUST(cuCtxSetCurrent(again));
   are_gone(made);

@@ -307,6 +307,45 @@ static int polls(void) {
   return 0;
 }
 
+static void *asks(void *event) {
+  cl_ulong at;
+  clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_END, 8, &at, NULL);
+  return NULL;
+}
+
+/* Times that come when their event is released already are not those of what has its handle next. */
+static int late_times(void) {
+  enum { MANY = 4096 };
+  cl_queue_properties measuring[] = {CL_QUEUE_PROPERTIES, CL_QUEUE_PROFILING_ENABLE, 0};
+  static cl_event next[MANY];
+  int zero = 0, count = 0;
+  size_t n = 16;
+  cl_event ran;
+  cl_ulong at;
+  pthread_t thread;
+  cl_command_queue own = clCreateCommandQueueWithProperties(context, device, measuring, &code);
+  cl_mem x = clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, 4, &zero, &code);
+  cl_kernel slow = kernel("slow", x);
+  GOOD(clEnqueueNDRangeKernel(own, slow, 1, NULL, &n, NULL, 0, NULL, &ran));
+  pthread_create(&thread, NULL, asks, ran);
+  for (int i = 0; i < 3; i++) /* meanwhile it asks */
+    status_of(ran);
+  GOOD(clReleaseEvent(ran));
+  pthread_join(thread, NULL);
+  do
+    next[count] = clCreateUserEvent(context, &code);
+  while (next[count++] != ran && count < MANY);
+  TRUE(next[count - 1] == ran);
+  IS(clGetEventProfilingInfo(ran, CL_PROFILING_COMMAND_END, 8, &at, NULL),
+     CL_PROFILING_INFO_NOT_AVAILABLE);
+  while (count--)
+    GOOD(clReleaseEvent(next[count]));
+  GOOD(clReleaseKernel(slow));
+  GOOD(clReleaseMemObject(x));
+  GOOD(clReleaseCommandQueue(own));
+  return 0;
+}
+
 /* By the clock that clGetHostTimer tells. */
 static cl_ulong now(void) {
   cl_ulong at = 0;
@@ -399,7 +438,7 @@ int main(void) {
   kept = clCreateBuffer(context, 0, 4, NULL, &code);
   GOOD(code);
   if (host_memory(1000) || host_memory(1 << 22) || released() || again() ||
-      statuses() || callbacks() || nothing() || polls() || times())
+      statuses() || callbacks() || nothing() || polls() || late_times() || times())
     return 1;
   printf("good\n");
   return 0;

@@ -161,6 +161,26 @@ def test_a_text_means_what_it_meant_with_its_headers(
         assert _preprocessed(whole, *given.split()) == wanted
 
 
+_ONCE_A = {"a.h": "#ifndef A_H\n#define A_H\nint a;\n#endif\n"}
+_A = '#include "a.h"\n'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"#ifdef X\n{_A}#elifdef Y\n{_A}#elifndef Y\n{_A}#endif\n",
+        f"/* a\n*/ #ifdef X\n{_A}#endif\n{_A}",
+        f"# /* a */ ifdef X\n{_A}#\\\n endif\n{_A}",
+        f"%:ifdef X\n{_A}%:endif\n{_A}",
+        f"{_A}#un\\\ndef A_H\n{_A}",
+        f"{_A}%:undef A_H\n{_A}",
+        f'#pragma push_macro("A_H")\n{_A}#pragma pop_macro("A_H")\n{_A}',
+    ],
+)
+def test_a_header_is_put_again_however_its_conditions_are_written(text: str) -> None:
+    assert written(text, split_options(""), _ONCE_A).count("int a;") == text.count("include")
+
+
 def test_many_headers_that_all_include_each_other_are_put_once() -> None:
     names = [f"h{number}.h" for number in range(40)]
     all_of_them = "".join(f'#include "{name}"\n' for name in names)

@@ -47,9 +47,10 @@ class Handles(Generic[_Thing]):
 
     def take(self, handle: CData) -> _Thing:
         """Return what a handle stands for, and forget it. Raises CuError."""
-        thing = self.of(handle)
-        del self._live[number_of(handle)]
-        return thing
+        try:
+            return self._live.pop(number_of(handle))
+        except KeyError:
+            raise CuError(self._invalid) from None
 
     def take_all(self, is_meant: Callable[[_Thing], bool]) -> list[_Thing]:
         """Return all that are meant, and forget them."""

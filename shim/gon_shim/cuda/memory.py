@@ -67,7 +67,9 @@ def allocate_host(at: Pointers, size: int) -> None:
 @entry("cuMemFreeHost")
 def free_host(at: CData) -> None:
     unit()
-    _free_host(at)
+    memory, span = PAGE_LOCKED.take(at)
+    READS.settle_before(span)
+    del memory  # no sooner
 
 
 @entry("cuMemcpyHtoD_v2")
@@ -130,17 +132,13 @@ def fill_32_async(address: int, value: int, count: int, stream: CData) -> None:
     _fill(address, value.to_bytes(4, "little"), count, lane_of(stream))
 
 
-def _free_host(at: CData) -> None:
-    memory, span = PAGE_LOCKED.take(at)
-    READS.settle_before(span)
-    del memory  # no sooner
-
-
 @ends
 def _end(scope: Scope) -> None:
     UNIT.free_of(scope)
-    for memory in PAGE_LOCKED.of(scope):
-        _free_host(memory)
+    pieces = PAGE_LOCKED.take_all(scope)
+    for _, span in pieces:
+        READS.settle_before(span)
+    del pieces  # no sooner
 
 
 def _copy_to_device(address: int, at: CData, size: int, lane: Lane) -> None:

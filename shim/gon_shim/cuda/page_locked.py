@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from _gon_cuda import ffi, lib
-from gon_shim.cuda.errors import CuError
+from gon_shim.cuda.errors import require
 from gon_shim.cuda.handles import number_of
 from gon_shim.reads import Span
 
@@ -25,8 +25,8 @@ class PageLocked:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._starts: list[int] = []
-        self._pieces: dict[int, tuple[CData, int]] = {}
-        self._owners: dict[int, object] = {}
+        # With sizes, and what they end with.
+        self._pieces: dict[int, tuple[CData, int, object]] = {}
 
     def allocate(self, size: int, owner: object) -> CData:
         """Return new memory; `owner` is what it ends with."""
@@ -34,26 +34,26 @@ class PageLocked:
         start = number_of(memory)
         with self._lock:
             bisect.insort(self._starts, start)
-            self._pieces[start] = memory, size
-            self._owners[start] = owner
+            self._pieces[start] = memory, size, owner
         return memory
 
     def take(self, at: CData) -> tuple[CData, Span]:
         """Return the memory that begins there, and forget it. Raises CuError."""
         start = number_of(at)
         with self._lock:
-            memory, size = self._pieces.pop(start, (None, 0))
-            if memory is None:
-                raise CuError(lib.CUDA_ERROR_INVALID_VALUE)
-            self._starts.remove(start)
-            del self._owners[start]
-        return memory, Span(start, start + size)
+            require(start in self._pieces, lib.CUDA_ERROR_INVALID_VALUE)
+            return self._forgotten(start)
 
-    def of(self, owner: object) -> list[CData]:
-        """Return all memory of an owner."""
+    def take_all(self, owner: object) -> list[tuple[CData, Span]]:
+        """Return all memory of an owner, and forget it."""
         with self._lock:
-            found = [start for start, each in self._owners.items() if each is owner]
-            return [self._pieces[start][0] for start in found]
+            found = [start for start, piece in self._pieces.items() if piece[2] is owner]
+            return [self._forgotten(start) for start in found]
+
+    def _forgotten(self, start: int) -> tuple[CData, Span]:
+        memory, size, _ = self._pieces.pop(start)
+        self._starts.remove(start)
+        return memory, Span(start, start + size)
 
     def holds(self, span: Span) -> bool:
         """Return whether all of that is page-locked."""

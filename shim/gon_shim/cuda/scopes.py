@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from _gon_cuda import ffi, lib
@@ -34,12 +35,11 @@ class Scope:
         self.handle = _SCOPES.add(self)
 
     def end(self) -> None:
-        """Wait for all work, and end what was made here. Raises an error of that work."""
-        try:
+        """Wait for all work, and end all that was made here. Raises an error of that work."""
+        with ExitStack() as stack:
+            for end in reversed(_ENDS):
+                stack.callback(end, self)
             UNIT.lanes.sync()
-        finally:
-            for end in _ENDS:
-                end(self)
 
 
 class _Stack(threading.local):
@@ -49,10 +49,12 @@ class _Stack(threading.local):
 
 class _Primary:
     """The context that programs share: it begins with who retains it first, and ends with who
-    releases it last.
+    releases it last. Who comes while it ends waits for that, with `changing`: it would lose what it
+    makes.
     """
 
     def __init__(self) -> None:
+        self.changing = threading.RLock()
         self.retained = 0
         self.scope = Scope(0, is_alive=False)
 
@@ -95,25 +97,28 @@ def retain_primary(at: Pointers, device: int) -> None:
     check_device(device)
     require(at, lib.CUDA_ERROR_INVALID_VALUE)
     assert UNIT.device
-    _PRIMARY.retained += 1
-    _PRIMARY.scope.is_alive = True
+    with _PRIMARY.changing:
+        _PRIMARY.retained += 1
+        _PRIMARY.scope.is_alive = True
     at[0] = _PRIMARY.scope.handle
 
 
 @entry("cuDevicePrimaryCtxRelease_v2")
 def release_primary(device: int) -> None:
     check_device(device)
-    require(_PRIMARY.retained, lib.CUDA_ERROR_INVALID_CONTEXT)
-    _PRIMARY.retained -= 1
-    if not _PRIMARY.retained:
-        _PRIMARY.scope.is_alive = False
-        _PRIMARY.scope.end()
+    with _PRIMARY.changing:
+        require(_PRIMARY.retained, lib.CUDA_ERROR_INVALID_CONTEXT)
+        _PRIMARY.retained -= 1
+        if not _PRIMARY.retained:
+            _PRIMARY.scope.is_alive = False
+            _PRIMARY.scope.end()
 
 
 @entry("cuDevicePrimaryCtxReset_v2")
 def reset_primary(device: int) -> None:
     check_device(device)
-    _PRIMARY.scope.end()  # it is still retained as often as it was
+    with _PRIMARY.changing:
+        _PRIMARY.scope.end()  # it is still retained as often as it was
 
 
 @entry("cuDevicePrimaryCtxGetState")

@@ -15,7 +15,7 @@ from typing import Final
 from _gon_cuda import lib
 from gon_client.buffer import Buffer
 from gon_client.device import Device
-from gon_shim.cuda.errors import CuError, require
+from gon_shim.cuda.errors import require
 from gon_shim.cuda.lanes import Lanes
 from gon_shim.leased import Leased
 
@@ -64,19 +64,23 @@ class Unit:
     def free(self, address: int) -> None:
         """Give a buffer back. Raises CuError unless it begins at `address`."""
         with self._lock:
-            buffer = self._buffers.pop(address, None)
-            if buffer is None:
-                raise CuError(lib.CUDA_ERROR_INVALID_VALUE)
-            del self._starts[bisect.bisect_left(self._starts, address)]
-            del self._owners[address]
+            require(address in self._buffers, lib.CUDA_ERROR_INVALID_VALUE)
+            buffer = self._forgotten(address)
         buffer.close()
+
+    def _forgotten(self, address: int) -> Buffer:
+        """Return the buffer that begins at an address, and forget it. Needs the lock."""
+        del self._starts[bisect.bisect_left(self._starts, address)]
+        del self._owners[address]
+        return self._buffers.pop(address)
 
     def free_of(self, owner: object) -> None:
         """Give all buffers of an owner back."""
         with self._lock:
             found = [address for address, each in self._owners.items() if each is owner]
-        for address in found:
-            self.free(address)
+            buffers = [self._forgotten(address) for address in found]
+        for buffer in buffers:
+            buffer.close()
 
     def at(self, address: int, size_bytes: int = 0) -> tuple[Buffer, int]:
         """Return the buffer at an address, and how far behind its beginning that is.

@@ -166,9 +166,9 @@ class Command:
         """Whether it is over by a question that waits for nothing."""
         course = self.course
         assert course is not None
-        if self._read is not None:
-            return has_come(course.stream.device.contract, self._read)
         try:
+            if self._read is not None:
+                return has_come(course.stream.device.contract, self._read)
             is_over = self.mark().is_done
         except GonError as error:
             self._failed(error, course)

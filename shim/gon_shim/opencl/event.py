@@ -203,6 +203,8 @@ def get_profiling_info(handle: CData, what: int, room: int, at: CData, size_at: 
     times = measured.times_ns()
     kept = ffi.new("cl_ulong[5]", (*times, times[-1]))
     lib.gon_keep_times(handle, kept)
+    if measured.is_forgotten:  # by a thread that has released the event: the handle is another's
+        lib.gon_forget_times(handle)
     give(word(times[min(what - cl.CL_PROFILING_COMMAND_QUEUED, 3)]), room, at, size_at)
 
 

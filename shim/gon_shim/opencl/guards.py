@@ -24,10 +24,13 @@ _GUARD: Final = re.compile(
     r"\s*#[ \t]*(?:ifndef[ \t]+|if[ \t]*![ \t]*defined[ \t(]+)(?P<name>\w+)[ \t)]*"
     r"\n\s*#[ \t]*define[ \t]+(?P=name)\b"
 )
+# Words of conditionals, those of later C among them.
+CONDITIONS: Final = "if|ifdef|ifndef|elif|elifdef|elifndef|else|endif"
 _CONDITION: Final = re.compile(
-    r"^[ \t]*#[ \t]*(?P<word>if|ifdef|ifndef|elif|else|endif)\b[^\n]*", re.MULTILINE
+    rf"^[ \t]*(?:#|%:)[ \t]*(?P<word>{CONDITIONS})\b[^\n]*", re.MULTILINE
 )
-_NAMED: Final = re.compile(r"^[ \t]*#[ \t]*(define|undef)[ \t]+(\w+)", re.MULTILINE)
+_NAMED: Final = re.compile(r"^[ \t]*(?:#|%:)[ \t]*(define|undef)[ \t]+(\w+)", re.MULTILINE)
+_SPLICE: Final = re.compile(r"\\[ \t\r]*\n")
 
 
 def guarded(body: str) -> tuple[str, str]:
@@ -83,7 +86,7 @@ class Certain:
 
         Returns what `leave` is to be told.
         """
-        plain = uncommented(text)
+        plain = uncommented(_SPLICE.sub("", text))
         for word, name in _NAMED.findall(plain):
             if word == "undef":
                 self._taken_back.add(name)
@@ -91,8 +94,9 @@ class Certain:
                     each.discard(name)
             elif name != guard:
                 self._foreign.add(name)
-        # A conditional that ends in another text, or seems to.
-        if sum(_step(found["word"]) for found in _CONDITION.finditer(plain)):
+        # A conditional that ends in another text, or seems to; a name that is what it was before.
+        steps = sum(_step(found["word"]) for found in _CONDITION.finditer(plain))
+        if steps or "pop_macro" in plain:
             self._is_lost = True
         if guard and guard not in self._taken_back:
             self._here.add(guard)

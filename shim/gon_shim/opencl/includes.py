@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from gon.errors import LimitExceeded
 from gon.program_limits import TEXT_BYTES_MAX
 from gon_shim.opencl.comments import COMMENT, STRING, uncommented
-from gon_shim.opencl.guards import Certain, guarded
+from gon_shim.opencl.guards import CONDITIONS, Certain, guarded
 from gon_shim.opencl.limits import INCLUDE_DEPTH_MAX
 from gon_shim.opencl.macros import Macro, defined, operand, undefined
 
@@ -26,7 +26,7 @@ _INCLUDE: Final = re.compile(
     rf"(?P<comment>{COMMENT})|{STRING}|"
     r'(?P<include>^[ \t]*#[ \t]*include[ \t]*(?:(?P<name>"[^"\n]+"|<[^>\n]+>)|(?=[A-Za-z_])'
     rf"(?P<operand>{_TAIL})){_TAIL})|"
-    rf"^[ \t]*#[ \t]*(?P<condition>if|ifdef|ifndef|elif|else|endif)\b{_TAIL}",
+    rf"(?:#|%:)(?:[ \t]|{COMMENT}|\\[ \t\r]*\n)*+(?P<condition>{CONDITIONS})\b{_TAIL}",
     re.MULTILINE,
 )
 _NAME: Final = re.compile(r'\s*(?:"([^"\n]+)"|<([^>\n]+)>)')

@@ -56,7 +56,7 @@ class Noted(Protocol):
 class Measured:
     """The times of one command: of itself, or of the markers before and after it."""
 
-    __slots__ = ("_meter", "_pending", "_places", "_queued_ns", "_since", "_times")
+    __slots__ = ("_meter", "_pending", "_places", "_queued_ns", "_since", "_times", "is_forgotten")
 
     def __init__(self, meter: Meter, queued_ns: int, *places: _Place) -> None:
         self._meter, self._places = meter, places
@@ -64,12 +64,14 @@ class Measured:
         self._pending = places[-1].held
         self._since = places[-1].since
         self._times: tuple[int, int, int, int] | None = None
+        self.is_forgotten = False
 
     def __repr__(self) -> str:
         return f"Measured({self._times or 'to be told'})"
 
     def forget(self) -> None:
         """Hear that nobody will ask."""
+        self.is_forgotten = True
         for place in self._places:
             if place.held is self._pending:
                 place.held = ()
