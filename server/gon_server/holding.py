@@ -253,7 +253,8 @@ class Holding:
             assert isinstance(op, ops.SyncAll | ops.Launch), "others are no parts, nor functions"
             stream = held.stream if isinstance(op, ops.SyncAll) else op.stream
             if held.whole is not None:
-                held.whole.told.append(self._runs.report_all(held.number, stream))
+                told = held.whole.told
+                told.append(self._runs.report_all(held.number, stream, tells=any(told)))
             try:
                 # Even if it is over: those that began before hear of their stream first.
                 pending = self._device.sync(Handle(stream))

@@ -149,6 +149,18 @@ def test_a_wait_for_all_streams_tells_of_what_came_before_it(lease: Lease) -> No
     assert behind.failure.number == 12
 
 
+def test_what_failed_several_streams_is_told_once_by_a_wait_for_all(lease: Lease) -> None:
+    """And all of them are usable again."""
+    lease.run(NoteWaiters(2), ops.SyncAll(1))
+    lease.be_slow()
+    bad = ops.Fill(FREE, 77, 0, 16, b"\7")  # it fails its own stream and the default one
+    assert lease.run(ops.Read(GATED, X, 0, 2, 2), bad, ops.SyncAll(3)) == []
+    lease.device.gate.set()
+    _, late = lease.late()
+    assert late.failure is not None
+    assert lease.run(ops.Sync(FREE, 4)) == [Reply(4)]
+
+
 def test_a_question_for_the_time_between_records_is_held(lease: Lease) -> None:
     lease.run(NoteWaiters(2), ops.CreateEvent(EVENT), ops.Record(GATED, EVENT))
     assert lease.run(ops.SyncEvent(EVENT, 1)) == [Reply(1)]
