@@ -182,7 +182,8 @@ class Holding:
         """Hold an op that comes behind others; return whether it does."""
         if isinstance(op, NoteWaiters):
             return False
-        if isinstance(op, ops.SyncAll) and len(self.line) < LINE_MAX:
+        has_room = len(self.line) < LINE_MAX and len(self.held) < HELD_MAX
+        if isinstance(op, ops.SyncAll) and has_room:
             self._hold_all(op, number)
             return True
         held = self._made(op, number, data, aside=self._goes_aside(op))
@@ -255,6 +256,8 @@ class Holding:
             if held.whole is not None:
                 told = held.whole.told
                 told.append(self._runs.report_all(held.number, stream, tells=any(told)))
+                if not self._ordering.has_stream(stream):
+                    return self._done(held)
             try:
                 # Even if it is over: those that began before hear of their stream first.
                 pending = self._device.sync(Handle(stream))
@@ -304,7 +307,7 @@ class Holding:
             reply = self._part_over(held, held.whole, error)
         elif error is not None:
             reply = self._runs.fail(op, Failure.of(error, name_of(op), number))
-        elif held.aside and not held.called and not self._is_skipped(held):
+        elif self._is_to_be_called(held):
             self._call(held)
             return []
         elif held.called:
@@ -328,6 +331,13 @@ class Holding:
     def _is_skipped(self, held: Held) -> bool:
         """Return whether a function that has not begun to run never will."""
         return held.aside and not held.called and self._runs.skips(held.op)
+
+    def _is_to_be_called(self, held: Held) -> bool:
+        """Return whether it is the turn of a function, which may have been unloaded meanwhile."""
+        if not held.aside or held.called or self._is_skipped(held):
+            return False
+        assert isinstance(held.op, ops.Launch), "only launches run functions"
+        return self._aside is not None and self._aside.is_aside(held.op.kernel)
 
     def _part_over(self, held: Held, whole: Whole, error: GonError | None) -> Reply | None:
         """Note what a stream's part of a wait for all has met; answer with the last one."""
