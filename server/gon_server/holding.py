@@ -374,8 +374,11 @@ class Holding:
     def _tell(self, op: AnyOp, number: int, reply: Reply) -> None:
         if reply.size_bytes:
             assert isinstance(op, ops.Read), "nothing else is answered by payloads"
-            self.begin_large(op, number)
-        else:
+            try:
+                self.begin_large(op, number)
+            except GonError as error:  # there are too many; what comes behind is to go on
+                reply = Reply(op.reply, failure=Failure.of(error, name_of(op), number))
+        if not reply.size_bytes:
             self.late.append(reply)
         self.answered_late += 1
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gon.errors import DeviceError
+from gon.errors import DeviceError, RemoteProtocolError
+from gon.limits import INLINE_BYTES_MAX
 from gon.wire import ops
 from gon.wire.batch import Batch, Reply, encode
 from gon.wire.ops import AnyOp
@@ -273,6 +274,25 @@ def test_memory_goes_to_who_asks_first_where_its_handle_is_not_free_yet(lease: L
     lease.late()
     assert lease.run(ops.Read(FREE, 7, 0, 2, 4)) == [Reply(4, bytes(2))]
     assert [each.failure is None for each in lease.run(ops.Read(FREE, 8, 0, 2, 5))] == [False]
+
+
+def test_a_large_read_beyond_what_is_answered_at_once_fails_and_holds_up_none(
+    lease: Lease,
+) -> None:
+    def begin_large(op: ops.Read, number: int) -> None:
+        raise RemoteProtocolError(f"more than {op.size_bytes} large reads at {number}")
+
+    size = 2 * INLINE_BYTES_MAX
+    lease.run(ops.Allocate(7, size))
+    lease.holding.begin_large = begin_large
+    lease.be_slow()
+    assert lease.run(ops.Read(GATED, 7, 0, size, 2), ops.Fill(GATED, X, 0, 16, b"\7")) == []
+    lease.device.gate.set()
+    (late,) = lease.late()
+    assert late.failure is not None
+    assert not len(lease.holding.line)
+    (behind,) = [*lease.run(ops.Read(GATED, X, 0, 2, 3)), *lease.late()]
+    assert behind == Reply(3, b"\7\7")
 
 
 def test_a_wait_that_fails_says_so_and_where(lease: Lease) -> None:
