@@ -142,12 +142,12 @@ class Holding:
         that is held.
         """
         for held in list(self.held):
-            if held in self.held and _is_over(held):
+            if held in self.held and held.is_over():
                 # What was asked for before is told before.
                 for earlier in list(self.held):
                     if earlier is held:
                         break
-                    if _is_over(earlier):
+                    if earlier.is_over():
                         self._finish(earlier)
                 self._finish(held)
 
@@ -254,8 +254,7 @@ class Holding:
             assert isinstance(op, ops.SyncAll | ops.Launch), "others are no parts, nor functions"
             stream = held.stream if isinstance(op, ops.SyncAll) else op.stream
             if held.whole is not None:
-                told = held.whole.told
-                told.append(self._runs.report_all(held.number, stream, tells=any(told)))
+                self._report(held.whole, held.number, stream)
                 if not self._ordering.has_stream(stream):
                     return self._done(held)
             try:
@@ -351,10 +350,20 @@ class Holding:
         failed = next((each for each in whole.errors if each is not None), None)
         if failed is not None:
             return self._runs.fail(op, Failure.of(failed, name_of(op), number))
-        whole.told.append(self._runs.report_all(number, NO_STREAM))
+        self._report(whole, number, NO_STREAM)
         told = [each for each in whole.told if each is not None]
         first = min(told, key=lambda failure: failure.number) if told else None
         return Reply(op.reply, failure=first)
+
+    def _report(self, whole: Whole, number: int, stream: int) -> None:
+        """Note what a wait for all tells of one stream: once it tells of any, all are usable."""
+        tells = any(whole.told)
+        told = self._runs.report_all(number, stream, tells=tells)
+        if told is not None and not tells:
+            for each in whole.begun:
+                self._runs.report_all(number, each, tells=True)
+        whole.told.append(told)
+        whole.begun.append(stream)
 
     def _call(self, held: Held) -> None:
         """Let a function run in the engines' thread."""
@@ -385,10 +394,6 @@ class Holding:
 
 def _stream_of(held: Held) -> int | None:
     return held.stream if held.whole is not None else lane_of(held.op)
-
-
-def _is_over(held: Held) -> bool:
-    return held.pending is not None and held.pending.done()
 
 
 def _number_of(held: Held) -> int:

@@ -162,6 +162,19 @@ def test_what_failed_several_streams_is_told_once_by_a_wait_for_all(lease: Lease
     assert lease.run(ops.Sync(FREE, 4)) == [Reply(4)]
 
 
+def test_a_wait_for_all_that_tells_of_one_stream_makes_others_usable(lease: Lease) -> None:
+    """Also those whose failures others have told, and whose turn has come before."""
+    lease.run(NoteWaiters(2), ops.SyncAll(1))
+    lease.be_slow()
+    lease.run(ops.Read(GATED, X, 0, 2, 2), ops.Fill(FREE, 77, 0, 16, b"\7"))
+    (told,) = lease.run(ops.Sync(0, 3))  # it has failed the default stream as well
+    assert told.failure is not None
+    assert lease.run(ops.Copy(GATED, X, 12, X, 13, 2), ops.SyncAll(4)) == []
+    lease.device.gate.set()
+    assert [each.reply for each in lease.late() if each.failure] == [4]
+    assert [each.failure for each in lease.run(ops.Sync(FREE, 5))] == [None]
+
+
 def test_a_wait_for_all_streams_waits_for_those_that_are_made_before_it(lease: Lease) -> None:
     """Also where that comes behind something; a stream that is never made is not waited for."""
     lease.run(NoteWaiters(2), ops.SyncAll(1))
