@@ -3,14 +3,18 @@
 One function runs at a time, wherever it runs: engines are asked by one thread at a time. So what a
 function is bound to, loads and frees meanwhile is ordered by who puts ops in line.
 
-Rules: the thread begins with the first function that is given to it. Must not know: ops, streams.
+Rules: the thread begins with the first function that is given to it; where there is none to be had,
+functions run where they are given. A process that ends does not wait for what runs. Must not know:
+ops, streams.
 """
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol, runtime_checkable
+from queue import SimpleQueue
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from gon.device import Pending
 from gon.errors import WaitTimeout
@@ -39,30 +43,69 @@ class RunsAside(Protocol):
 
 
 class Call:
-    """The Pending of a function that runs."""
+    """A function to be run, and its Pending."""
 
-    __slots__ = ("_future",)
+    __slots__ = ("_error", "_function", "_over")
 
-    def __init__(self, future: Future[None]) -> None:
-        self._future = future
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
+        self._over = threading.Event()
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        """Run it; whatever it raises is for who waits."""
+        try:
+            self._function()
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            self._error = error
+        finally:
+            self._over.set()
 
     def done(self) -> bool:
-        return self._future.done()
+        return self._over.is_set()
 
     def wait(self, timeout_s: float | None = None) -> None:
         """Return once it has run. Raises what it raised, WaitTimeout."""
-        try:
-            self._future.result(timeout_s)
-        except TimeoutError:
-            raise WaitTimeout(f"the function still runs after {timeout_s} s") from None
+        if not self._over.wait(timeout_s):
+            raise WaitTimeout(f"the function still runs after {timeout_s} s")
+        if self._error is not None:
+            raise self._error
+
+
+# None ends who serves it.
+_Calls: TypeAlias = "SimpleQueue[Call | None]"
 
 
 class EngineThread:
-    """Runs one function after the other."""
+    """Runs one function after the other; its thread ends with it."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="gon-engine")
+        self._calls: _Calls = SimpleQueue()
+        self._runs = False
 
     def run(self, function: Callable[[], None]) -> Pending:
         """Run a function behind those that were given before."""
-        return Call(self._thread.submit(function))
+        call = Call(function)
+        if self._runs or self._begin():
+            self._calls.put(call)
+        else:
+            call.run()
+        return call
+
+    def _begin(self) -> bool:
+        """Begin the thread; return whether there is one: it takes memory, which may be used up."""
+        thread = threading.Thread(
+            target=_serve, args=(self._calls,), name="gon-engine", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:
+            return False
+        self._runs = True
+        weakref.finalize(self, self._calls.put, None).atexit = False
+        return True
+
+
+def _serve(calls: _Calls) -> None:
+    while (call := calls.get()) is not None:
+        call.run()

@@ -375,11 +375,11 @@ class Executor:
         self._failures.told(touched, failure)
         return Reply(reply, failure=failure)
 
-    def report_all(self, before: int, stream: int | None = None) -> Failure | None:
-        """Return the first failure of ops before this one, on one stream or on all, that no wait
-        has told, if there is one; all of them count as told.
-        """
-        return self._failures.tell_all(before, stream)
+    def report_all(
+        self, before: int, stream: int | None = None, *, tells: bool = False
+    ) -> Failure | None:
+        """Tell all, as gon_server.failures has it."""
+        return self._failures.tell_all(before, stream, tells=tells)
 
 
 def _is_none(_kernel: int) -> bool:

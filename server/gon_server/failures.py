@@ -85,9 +85,12 @@ class Failures:
                 self.poison.pop(key, None)
         self._unreported.pop(failure.number, None)
 
-    def tell_all(self, before: int, stream: int | None = None) -> Failure | None:
+    def tell_all(
+        self, before: int, stream: int | None = None, *, tells: bool = False
+    ) -> Failure | None:
         """Return the first failure of ops before this number that no wait has told, if there is
-        one: of all of them, or of those that failed one stream, or NO_STREAM. They count as told.
+        one: of all of them, or of those that failed one stream, or NO_STREAM. They count as told;
+        whatever failed a stream before is over with that, and if the wait `tells` of others'.
         """
         key = None if stream is None else (Noun.STREAM, stream)
         told = sorted(
@@ -96,11 +99,11 @@ class Failures:
             if number < before
             and (key is None or key in streams or (stream == NO_STREAM and not streams))
         )
-        if not told:
+        if not (told or tells):
             return None
         failures = [self._unreported.pop(number)[0] for number in told]
         for each, failure in [*self.poison.items()]:
             is_its = key in (None, each) or (each[0] is Noun.EVENT and failure.number in told)
             if is_its and each[0] in _WAITED_FOR and failure.number < before:
                 del self.poison[each]
-        return failures[0]
+        return failures[0] if failures else None

@@ -142,12 +142,12 @@ class Holding:
         that is held.
         """
         for held in list(self.held):
-            if held in self.held and _is_over(held):
+            if held in self.held and held.is_over():
                 # What was asked for before is told before.
                 for earlier in list(self.held):
                     if earlier is held:
                         break
-                    if _is_over(earlier):
+                    if earlier.is_over():
                         self._finish(earlier)
                 self._finish(held)
 
@@ -182,7 +182,8 @@ class Holding:
         """Hold an op that comes behind others; return whether it does."""
         if isinstance(op, NoteWaiters):
             return False
-        if isinstance(op, ops.SyncAll) and len(self.line) < LINE_MAX:
+        has_room = len(self.line) < LINE_MAX and len(self.held) < HELD_MAX
+        if isinstance(op, ops.SyncAll) and has_room:
             self._hold_all(op, number)
             return True
         held = self._made(op, number, data, aside=self._goes_aside(op))
@@ -253,7 +254,9 @@ class Holding:
             assert isinstance(op, ops.SyncAll | ops.Launch), "others are no parts, nor functions"
             stream = held.stream if isinstance(op, ops.SyncAll) else op.stream
             if held.whole is not None:
-                held.whole.told.append(self._runs.report_all(held.number, stream))
+                self._report(held.whole, held.number, stream)
+                if not self._ordering.has_stream(stream):
+                    return self._done(held)
             try:
                 # Even if it is over: those that began before hear of their stream first.
                 pending = self._device.sync(Handle(stream))
@@ -303,7 +306,7 @@ class Holding:
             reply = self._part_over(held, held.whole, error)
         elif error is not None:
             reply = self._runs.fail(op, Failure.of(error, name_of(op), number))
-        elif held.aside and not held.called and not self._is_skipped(held):
+        elif self._is_to_be_called(held):
             self._call(held)
             return []
         elif held.called:
@@ -328,6 +331,13 @@ class Holding:
         """Return whether a function that has not begun to run never will."""
         return held.aside and not held.called and self._runs.skips(held.op)
 
+    def _is_to_be_called(self, held: Held) -> bool:
+        """Return whether it is the turn of a function, which may have been unloaded meanwhile."""
+        if not held.aside or held.called or self._is_skipped(held):
+            return False
+        assert isinstance(held.op, ops.Launch), "only launches run functions"
+        return self._aside is not None and self._aside.is_aside(held.op.kernel)
+
     def _part_over(self, held: Held, whole: Whole, error: GonError | None) -> Reply | None:
         """Note what a stream's part of a wait for all has met; answer with the last one."""
         whole.errors[held.place] = error
@@ -340,10 +350,20 @@ class Holding:
         failed = next((each for each in whole.errors if each is not None), None)
         if failed is not None:
             return self._runs.fail(op, Failure.of(failed, name_of(op), number))
-        whole.told.append(self._runs.report_all(number, NO_STREAM))
+        self._report(whole, number, NO_STREAM)
         told = [each for each in whole.told if each is not None]
         first = min(told, key=lambda failure: failure.number) if told else None
         return Reply(op.reply, failure=first)
+
+    def _report(self, whole: Whole, number: int, stream: int) -> None:
+        """Note what a wait for all tells of one stream: once it tells of any, all are usable."""
+        tells = any(whole.told)
+        told = self._runs.report_all(number, stream, tells=tells)
+        if told is not None and not tells:
+            for each in whole.begun:
+                self._runs.report_all(number, each, tells=True)
+        whole.told.append(told)
+        whole.begun.append(stream)
 
     def _call(self, held: Held) -> None:
         """Let a function run in the engines' thread."""
@@ -363,18 +383,17 @@ class Holding:
     def _tell(self, op: AnyOp, number: int, reply: Reply) -> None:
         if reply.size_bytes:
             assert isinstance(op, ops.Read), "nothing else is answered by payloads"
-            self.begin_large(op, number)
-        else:
+            try:
+                self.begin_large(op, number)
+            except GonError as error:  # there are too many; what comes behind is to go on
+                reply = Reply(op.reply, failure=Failure.of(error, name_of(op), number))
+        if not reply.size_bytes:
             self.late.append(reply)
         self.answered_late += 1
 
 
 def _stream_of(held: Held) -> int | None:
     return held.stream if held.whole is not None else lane_of(held.op)
-
-
-def _is_over(held: Held) -> bool:
-    return held.pending is not None and held.pending.done()
 
 
 def _number_of(held: Held) -> int:

@@ -69,17 +69,22 @@ class Held:
     after: set[Held] = field(default_factory=set["Held"])
     behind: list[Held] = field(default_factory=list["Held"])
 
+    def is_over(self) -> bool:
+        """Return whether what it waits for is over."""
+        return self.pending is not None and self.pending.done()
+
 
 @dataclass(eq=False, slots=True)
 class Whole:
     """A wait for all streams: how many of them are not over yet, and since when; what the device
-    said of each, and failures of ops before it that it tells of.
+    said of each, and failures of ops before it that it tells of, of the streams that have begun.
     """
 
     left: int
     since_s: float
     errors: list[GonError | None]
     told: list[Failure | None] = field(default_factory=list["Failure | None"])
+    begun: list[int] = field(default_factory=list[int])
 
 
 class Line:

@@ -54,12 +54,19 @@ class Ordering:
         return self.line.shares(_ENGINES)
 
     def streams(self) -> list[int]:
-        """Return the streams that there are."""
-        return sorted(handle for noun, handle in self._live if noun is Noun.STREAM)
+        """Return the streams that there are, and those that ops in line are of: they may be made
+        by some.
+        """
+        there = {handle for noun, handle in self._live if noun is Noun.STREAM}
+        return sorted(there.union(stream for stream in self.line.streams if stream >= 0))
+
+    def has_stream(self, stream: int) -> bool:
+        """Return whether a stream is there by now."""
+        return (Noun.STREAM, stream) in self._live
 
     def of(self, op: AnyOp, *, aside: bool = False) -> Order:
         """Return an op's order; `aside` says that it is a function for the engines' thread."""
-        if isinstance(op, ops.Reconfigure):
+        if isinstance(op, ops.Reconfigure) or self._is_graph_to_come(op):
             return Order(barrier=True)
         if isinstance(op, ops.SyncAll):
             return Order(last=True)
@@ -88,15 +95,22 @@ class Ordering:
     def _lacks_room(self, op: AnyOp) -> bool:
         """Return whether an op takes memory that may not be there yet."""
         if isinstance(op, ops.Allocate):
-            return self.line.has_alone(_MEMORY) or not self._quota.has_room(op.size_bytes)
+            if self.line.has_alone(_MEMORY) or self.line.has_alone((Noun.BUFFER, op.buffer)):
+                return True
+            return not self._quota.has_room(op.size_bytes)
         return isinstance(op, image_ops.MakeImage | ops.Load | ops.LoadUploaded)
 
     def _asks_engines(self, op: AnyOp, used: set[Key]) -> bool:
         """Return whether an op runs or loads in this thread what engines do."""
         if isinstance(op, ops.Launch | ops.RunGraph):
-            kernels = (handle for noun, handle in used if noun is Noun.KERNEL)
-            return any(map(self._is_function, kernels))
+            kernels = (key for key in used if key[0] is Noun.KERNEL)
+            # One that is made in line may be a function by then.
+            return any(self._is_function(key[1]) or self.line.has_alone(key) for key in kernels)
         return isinstance(op, ops.Load | ops.LoadUploaded)
+
+    def _is_graph_to_come(self, op: AnyOp) -> bool:
+        """Return whether an op runs a graph of which is not known yet what it does."""
+        return isinstance(op, ops.RunGraph) and self.line.has_alone((Noun.GRAPH, op.graph))
 
     def _footprints_of_graph(self, op: AnyOp) -> list[Footprint]:
         """Return the footprints of what a graph does, if the op runs one."""

@@ -30,9 +30,12 @@ class Runs(Protocol):
         """Return whether an op is to be skipped."""
         ...
 
-    def report_all(self, before: int, stream: int | None = None) -> Failure | None:
+    def report_all(
+        self, before: int, stream: int | None = None, *, tells: bool = False
+    ) -> Failure | None:
         """Return the first failure of ops before this number, on all streams, or on one, or on
-        NO_STREAM, that no wait has told; all of them count as told.
+        NO_STREAM, that no wait has told; all of them count as told. `tells` says that the same wait
+        tells of another stream's.
         """
         ...
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gon.errors import DeviceError
+from gon.errors import DeviceError, RemoteProtocolError
+from gon.limits import INLINE_BYTES_MAX
 from gon.wire import ops
 from gon.wire.batch import Batch, Reply, encode
 from gon.wire.ops import AnyOp
@@ -149,6 +150,56 @@ def test_a_wait_for_all_streams_tells_of_what_came_before_it(lease: Lease) -> No
     assert behind.failure.number == 12
 
 
+def test_what_failed_several_streams_is_told_once_by_a_wait_for_all(lease: Lease) -> None:
+    """And all of them are usable again."""
+    lease.run(NoteWaiters(2), ops.SyncAll(1))
+    lease.be_slow()
+    bad = ops.Fill(FREE, 77, 0, 16, b"\7")  # it fails its own stream and the default one
+    assert lease.run(ops.Read(GATED, X, 0, 2, 2), bad, ops.SyncAll(3)) == []
+    lease.device.gate.set()
+    _, late = lease.late()
+    assert late.failure is not None
+    assert lease.run(ops.Sync(FREE, 4)) == [Reply(4)]
+
+
+def test_a_wait_for_all_that_tells_of_one_stream_makes_others_usable(lease: Lease) -> None:
+    """Also those whose failures others have told, and whose turn has come before."""
+    lease.run(NoteWaiters(2), ops.SyncAll(1))
+    lease.be_slow()
+    lease.run(ops.Read(GATED, X, 0, 2, 2), ops.Fill(FREE, 77, 0, 16, b"\7"))
+    (told,) = lease.run(ops.Sync(0, 3))  # it has failed the default stream as well
+    assert told.failure is not None
+    assert lease.run(ops.Copy(GATED, X, 12, X, 13, 2), ops.SyncAll(4)) == []
+    lease.device.gate.set()
+    assert [each.reply for each in lease.late() if each.failure] == [4]
+    assert [each.failure for each in lease.run(ops.Sync(FREE, 5))] == [None]
+
+
+def test_a_wait_for_all_streams_waits_for_those_that_are_made_before_it(lease: Lease) -> None:
+    """Also where that comes behind something; a stream that is never made is not waited for."""
+    lease.run(NoteWaiters(2), ops.SyncAll(1))
+    lease.be_slow()
+    made = 7
+    lease.run(ops.Reconfigure("other", True, 2), ops.CreateStream(made))
+    lease.run(ops.Fill(made, X, 0, 16, b"\7"), ops.Fill(99, X, 0, 16, b"\7"), ops.SyncAll(3))
+    (barrier,) = lease.holding.held
+    lease.device.gate.set()
+    lease.holding._finish(barrier)
+    assert {each.stream for each in lease.holding.held} == {0, GATED, FREE, made}
+    _, late = lease.late()
+    assert late.failure is not None
+    assert (late.reply, late.failure.op) == (3, "Fill")
+
+
+def test_so_many_waits_for_all_streams_are_held_and_no_more(lease: Lease) -> None:
+    lease.be_slow()
+    lease.run(ops.Read(GATED, X, 0, 2, 2))
+    assert lease.run(*(ops.SyncAll(10 + each) for each in range(HELD_MAX))) == []
+    assert len(lease.holding.held) <= HELD_MAX + 3
+    lease.device.gate.set()
+    assert len(lease.late()) == HELD_MAX + 1
+
+
 def test_a_question_for_the_time_between_records_is_held(lease: Lease) -> None:
     lease.run(NoteWaiters(2), ops.CreateEvent(EVENT), ops.Record(GATED, EVENT))
     assert lease.run(ops.SyncEvent(EVENT, 1)) == [Reply(1)]
@@ -225,6 +276,36 @@ def test_memory_that_is_to_be_freed_is_waited_for_where_there_is_no_other(lease:
     lease.device.gate.set()
     assert [each.failure for each in lease.late()] == [None] * 3
     assert lease.run(ops.SyncAll(6)) == [Reply(6)]
+
+
+def test_memory_goes_to_who_asks_first_where_its_handle_is_not_free_yet(lease: Lease) -> None:
+    lease.run(ops.Allocate(7, 100))
+    lease.be_slow()
+    lease.run(ops.Read(GATED, X, 0, 2, 2), ops.Read(GATED, 7, 0, 2, 3), ops.Free(7))
+    lease.run(ops.Allocate(7, QUOTA - 100), ops.Allocate(8, 100))
+    lease.device.gate.set()
+    lease.late()
+    assert lease.run(ops.Read(FREE, 7, 0, 2, 4)) == [Reply(4, bytes(2))]
+    assert [each.failure is None for each in lease.run(ops.Read(FREE, 8, 0, 2, 5))] == [False]
+
+
+def test_a_large_read_beyond_what_is_answered_at_once_fails_and_holds_up_none(
+    lease: Lease,
+) -> None:
+    def begin_large(op: ops.Read, number: int) -> None:
+        raise RemoteProtocolError(f"more than {op.size_bytes} large reads at {number}")
+
+    size = 2 * INLINE_BYTES_MAX
+    lease.run(ops.Allocate(7, size))
+    lease.holding.begin_large = begin_large
+    lease.be_slow()
+    assert lease.run(ops.Read(GATED, 7, 0, size, 2), ops.Fill(GATED, X, 0, 16, b"\7")) == []
+    lease.device.gate.set()
+    (late,) = lease.late()
+    assert late.failure is not None
+    assert not len(lease.holding.line)
+    (behind,) = [*lease.run(ops.Read(GATED, X, 0, 2, 3)), *lease.late()]
+    assert behind == Reply(3, b"\7\7")
 
 
 def test_a_wait_that_fails_says_so_and_where(lease: Lease) -> None:
