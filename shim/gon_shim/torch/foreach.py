@@ -104,7 +104,7 @@ def _new(name: str, function: Element, told: bool) -> Called:
     def made(*args: object, **named: object) -> Given:
         return tuple(_elements(function, args, named))
 
-    kept = Kept(name, made, told=told)
+    kept = Kept(name, made, told=told, apart=True)
 
     def of_part(part: Sequence[object], named: dict[str, object]) -> Sequence[object]:
         followed = kept.follow(part, named)
@@ -129,7 +129,7 @@ def _in_place(name: str, function: Element, told: bool) -> Called:
         found = _elements(function, args, named)
         return tuple([fitting(each, first) for each, first in zip(found, firsts, strict=True)])
 
-    kept = Kept(name, made, told=told)
+    kept = Kept(name, made, told=told, apart=True)
 
     def called(*args: object, **named: object) -> None:
         parts = _parts(args)

@@ -112,7 +112,8 @@ class Call:
         if not isinstance(content, Content):
             return False
         array, dtype = content.array, given.dtype
-        if array is None or given.is_neg():
+        # Told apart from others of these strides by no key, and read so by kernels alone.
+        if array is None or given.is_neg() or given.is_conj():
             return False
         storage = array.storage
         # Of the few types that have a name each there is one object.
@@ -134,10 +135,13 @@ class Call:
 class Kept:
     """A kernel, and what is known of its calls."""
 
-    __slots__ = ("_kernel", "_name", "_told")
+    __slots__ = ("_apart", "_kernel", "_name", "_told")
 
-    def __init__(self, name: str, kernel: Kernel, *, told: bool) -> None:
-        """`kernel` is given what PyTorch gives, and returns what is to be made."""
+    def __init__(self, name: str, kernel: Kernel, *, told: bool, apart: bool = False) -> None:
+        """`kernel` is given what PyTorch gives, and returns what is to be made; `apart` says that
+        each result is made of operands of its own, and is not to fail for others'.
+        """
+        self._apart = apart
         self._name = name
         self._kernel = kernel
         self._told = told
@@ -160,6 +164,10 @@ class Kept:
                 return None
         runner = call.runner
         if not isinstance(runner, Runner):
+            return None
+        if self._apart and any(
+            isinstance(value, Storage) and value.uncertain for value, _ in call.operands
+        ):
             return None
         key = tuple(call.key)
         known = _KNOWN.get(key)
