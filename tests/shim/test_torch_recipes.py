@@ -191,6 +191,28 @@ def test_what_fails_for_one_of_a_list_fails_for_no_other() -> None:
         x.tolist()
 
 
+def test_what_a_type_does_not_take_is_refused() -> None:
+    x, y = torch.arange(3, device="gon"), torch.ones(3, device="gon")
+    refused: tuple[Callable[[], object], ...] = (
+        lambda: x.add(x, alpha=0.5),
+        lambda: torch._foreach_sub([x, x], [x, x], alpha=0.5),
+        lambda: y.add(y, alpha=True),
+        lambda: torch.addcdiv(x, x, x + 1),
+        lambda: torch._foreach_mul([y, y], y),
+    )
+    for _ in range(2):
+        for call in refused:
+            with pytest.raises((RuntimeError, ValueError)):
+                call()
+    # And what was to be written is as it was.
+    out = torch.ones(0, dtype=torch.bool, device="gon")
+    with pytest.raises(RuntimeError):
+        torch.add(x, x, out=out)
+    assert out.shape == (0,)
+    # What is beyond a type is infinite, and no warning.
+    assert (y * 1e300).tolist() == (y * -1e300).neg().tolist() == [math.inf] * 3
+
+
 def test_so_many_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipes, "RECIPES_MAX", 8)
     monkeypatch.setattr(recipes, "_KNOWN", {})

@@ -51,8 +51,9 @@ class ToldIn(NamedTuple):
     dtype: Dtype
 
     def now(self, told: Sequence[float]) -> np.generic:
-        """Return the number as it is told this time."""
-        return self.dtype.type(told[self.which])
+        """Return the number as it is told this time, infinite where it is beyond its type."""
+        with np.errstate(over="ignore"):
+            return self.dtype.type(told[self.which])
 
 
 class Unrecordable(Exception):

@@ -65,7 +65,11 @@ def _at(args: Sequence[object], place: int) -> list[object]:
 
 
 def _parts(args: Sequence[object]) -> list[list[object]]:
-    """Return the operands in parts of lists of one length; none where they are of several."""
+    """Return the operands in parts of lists of one length; none where they are of several, or what
+    all are done with is no single number, which PyTorch refuses.
+    """
+    if any(isinstance(each, Tensor) and each.dim() for each in args):
+        return []
     counts = {
         len(cast("Sequence[object]", each)) for each in args if isinstance(each, list | tuple)
     }
