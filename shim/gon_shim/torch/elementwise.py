@@ -89,7 +89,11 @@ def _same(function: str, self: Tensor) -> Array:
 @kernel("sign", "sgn")
 def sign(self: Tensor) -> Array:
     x = array_of(self)
-    return x if self.dtype == torch.bool else apply("sign", x)
+    if self.dtype == torch.bool:
+        return x
+    found = apply("sign", x)
+    # What is no number has no sign.
+    return where(apply("isnan", x), x.dtype.type(0), found) if x.dtype.kind == "f" else found
 
 
 def _rounded(function: str, self: Tensor) -> Array:
