@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import pytest
@@ -109,3 +109,11 @@ def test_what_is_no_number_has_no_sign_and_nothing_no_largest() -> None:
     none = torch.empty(0, 2)
     assert none.to("gon").logsumexp(0).tolist() == none.logsumexp(0).tolist()
     assert none.to("gon").logsumexp(1, keepdim=True).shape == (0, 1)
+
+
+@pytest.mark.parametrize("shapes", [((3, 1), (3, 3)), ((3, 3), ()), ((3, 3), (3, 1))])
+def test_places_without_elements_or_values_are_refused(shapes: tuple[Sequence[int], ...]) -> None:
+    into, values = (torch.ones(tuple(shape), device="gon") for shape in shapes)
+    for call in (into.scatter_add, into.scatter):
+        with pytest.raises(RuntimeError):
+            call(0, torch.tensor([[0, 1, 2]]).to("gon"), values)
