@@ -161,6 +161,58 @@ def test_the_default_type_is_part_of_what_is_known() -> None:
         torch.set_default_dtype(before)
 
 
+def test_conjugates_are_told_from_what_they_are_of() -> None:
+    a = torch.complex(torch.arange(9.0), torch.arange(9.0).flip(0)).reshape(3, 3)
+    b, here = a.flip(1) + 1, a.to("gon")
+    there = b.to("gon")
+    for first, second in ((False, False), (True, False), (False, True)):
+        x, y = (a.conj() if first else a), (b.conj() if second else b)
+        left, right = here.conj() if first else here, there.conj() if second else there
+        assert (left @ right).tolist() == (x @ y).tolist()
+        assert torch.vdot(left[0], right[0]).item() == torch.vdot(x[0], y[0]).item()
+        assert left.clone().addmm_(there, there).tolist() == x.clone().addmm_(b, b).tolist()
+
+
+def test_more_tensors_than_a_program_takes_are_joined() -> None:
+    x = torch.arange(200.0, device="gon")
+    for _ in range(2):
+        assert torch.cat(list(x.chunk(200))).tolist() == list(range(200))
+        assert torch.stack(list(x)).sum().item() == 19900
+
+
+def test_what_fails_for_one_of_a_list_fails_for_no_other() -> None:
+    x, y = torch.ones(3, device="gon"), torch.ones(3, device="gon")
+    for place in (1, 7):
+        # Only the unit knows.
+        picked = x[torch.tensor([place], device="gon") * 1].expand(3)
+        torch._foreach_add_([y, x], [y, picked], alpha=1)
+    assert y.tolist() == [4, 4, 4]
+    with pytest.raises(IndexError):
+        x.tolist()
+
+
+def test_what_a_type_does_not_take_is_refused() -> None:
+    x, y = torch.arange(3, device="gon"), torch.ones(3, device="gon")
+    refused: tuple[Callable[[], object], ...] = (
+        lambda: x.add(x, alpha=0.5),
+        lambda: torch._foreach_sub([x, x], [x, x], alpha=0.5),
+        lambda: y.add(y, alpha=True),
+        lambda: torch.addcdiv(x, x, x + 1),
+        lambda: torch._foreach_mul([y, y], y),
+    )
+    for _ in range(2):
+        for call in refused:
+            with pytest.raises((RuntimeError, ValueError)):
+                call()
+    # And what was to be written is as it was.
+    out = torch.ones(0, dtype=torch.bool, device="gon")
+    with pytest.raises(RuntimeError):
+        torch.add(x, x, out=out)
+    assert out.shape == (0,)
+    # What is beyond a type is infinite, and no warning.
+    assert (y * 1e300).tolist() == (y * -1e300).neg().tolist() == [math.inf] * 3
+
+
 def test_so_many_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipes, "RECIPES_MAX", 8)
     monkeypatch.setattr(recipes, "_KNOWN", {})

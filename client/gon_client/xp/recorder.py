@@ -14,13 +14,18 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
 
-from gon.array_limits import ARRAY_BETWEEN_BYTES_MAX, ARRAY_STEPS_MAX
+from gon.array_limits import (
+    ARRAY_BETWEEN_BYTES_MAX,
+    ARRAY_INPUTS_MAX,
+    ARRAY_NUMBERS_MAX,
+    ARRAY_STEPS_MAX,
+)
 from gon.array_ops import AnyOperation
 from gon.array_rules import Dtype, Spec
 from gon_client.xp.doubts import may_fail
 from gon_client.xp.draft import Target
 from gon_client.xp.maker import Maker
-from gon_client.xp.recipe import Part, Recipe, Result, Step
+from gon_client.xp.recipe import Cost, Part, Recipe, Result, Step
 from gon_client.xp.storage import Operand, Storage
 from gon_client.xp.views import View
 
@@ -28,8 +33,12 @@ if TYPE_CHECKING:
     from gon_client.device import Device
 
 # A larger one leaves programs little room for others.
-_STEPS_MAX: Final = ARRAY_STEPS_MAX // 2
-_BETWEEN_BYTES_MAX: Final = ARRAY_BETWEEN_BYTES_MAX // 4
+_MOST: Final = Cost(
+    steps=ARRAY_STEPS_MAX // 2,
+    inputs=ARRAY_INPUTS_MAX // 2,
+    numbers=ARRAY_NUMBERS_MAX // 2,
+    between_bytes=ARRAY_BETWEEN_BYTES_MAX // 4,
+)
 # What is looked at, before all is counted through: of what kind, and which.
 _Source: TypeAlias = tuple[int, int]
 _PART, _NUMBER, _STEP = range(3)
@@ -42,8 +51,9 @@ class ToldIn(NamedTuple):
     dtype: Dtype
 
     def now(self, told: Sequence[float]) -> np.generic:
-        """Return the number as it is told this time."""
-        return self.dtype.type(told[self.which])
+        """Return the number as it is told this time, infinite where it is beyond its type."""
+        with np.errstate(over="ignore"):
+            return self.dtype.type(told[self.which])
 
 
 class Unrecordable(Exception):
@@ -149,7 +159,7 @@ class Recorder(Maker):
             ],
             sum(_bytes_of(self._specs[step]) for step in order if step not in wanted),
         )
-        if len(steps) > _STEPS_MAX or recipe.cost.between_bytes > _BETWEEN_BYTES_MAX:
+        if any(cost > most for cost, most in zip(recipe.cost, _MOST, strict=True)):
             raise Unrecordable
         return recipe, [self._numbers[which] for which in numbers]
 

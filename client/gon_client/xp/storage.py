@@ -74,6 +74,12 @@ class Storage:
         self.buffer = self.node = None
         self.in_doubt = False
 
+    @property
+    def uncertain(self) -> bool:
+        """Whether there may be no elements, for what those that they are made of are."""
+        node = self.node
+        return self.in_doubt or self.error is not None or (node is not None and node.uncertain)
+
     def part(self, begin: int, extent: int) -> DeviceArray:
         """Return some of the elements, which are there, as a device's array. Raises what making
         them raised.
@@ -106,7 +112,7 @@ class Node:
     """
 
     __slots__ = (
-        "__weakref__", "cost", "made", "may_fail", "operands", "work",
+        "__weakref__", "cost", "made", "may_fail", "operands", "uncertain", "work",
     )  # fmt: skip
 
     def __init__(
@@ -124,9 +130,12 @@ class Node:
         self.may_fail = may_fail
         # What it makes: who wants that keeps it.
         self.made: tuple[weakref.ref[Storage], ...] = ()
+        # Whether it does, or what it is made of.
+        self.uncertain = may_fail
         for value, _ in operands:
             if isinstance(value, Storage):
                 value.nodes += 1
+                self.uncertain |= value.uncertain
 
     def __repr__(self) -> str:
         return f"Node({self.work}, {len(self.operands)} operands)"

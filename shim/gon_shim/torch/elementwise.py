@@ -59,7 +59,9 @@ def operand(given: Given, dtype: Dtype) -> Array | np.generic:
         return cast_to(array_of(found), dtype)
     if isinstance(found, Told):
         return in_type(found, dtype)
-    return cast("np.generic", np.asarray(found).astype(dtype)[()])
+    # What is beyond a type is infinite there, as in PyTorch.
+    with np.errstate(over="ignore"):
+        return cast("np.generic", np.asarray(found).astype(dtype)[()])
 
 
 def applied(function: str, dtype: torch.dtype, *given: Given) -> Array:
@@ -87,7 +89,11 @@ def _same(function: str, self: Tensor) -> Array:
 @kernel("sign", "sgn")
 def sign(self: Tensor) -> Array:
     x = array_of(self)
-    return x if self.dtype == torch.bool else apply("sign", x)
+    if self.dtype == torch.bool:
+        return x
+    found = apply("sign", x)
+    # What is no number has no sign.
+    return where(apply("isnan", x), x.dtype.type(0), found) if x.dtype.kind == "f" else found
 
 
 def _rounded(function: str, self: Tensor) -> Array:
@@ -170,6 +176,7 @@ def sub(self: Tensor, other: Given, alpha: Number = 1) -> Array:
 @kernel("rsub.Tensor", "rsub.Scalar", told=True)
 def rsub(self: Tensor, other: Given, alpha: Number = 1) -> Array:
     dtype = together(self, other)
+    _check_alpha(dtype, alpha)
     wanted = numpy_of(dtype)
     first = operand(self, wanted)
     if alpha != 1:
@@ -177,8 +184,19 @@ def rsub(self: Tensor, other: Given, alpha: Number = 1) -> Array:
     return apply("subtract", operand(other, wanted), first)
 
 
+def _check_alpha(dtype: torch.dtype, alpha: Number) -> None:
+    """Raise Mixed for a factor that operands of a type do not take."""
+    if isinstance(alpha, bool) and dtype != torch.bool:
+        raise Mixed("Boolean alpha only supported for Boolean results.")
+    if isinstance(alpha, float | complex) and not (dtype.is_floating_point or dtype.is_complex):
+        raise Mixed(
+            "For integral input tensors, argument alpha must not be a floating point number."
+        )
+
+
 def _scaled(function: str, self: Given, other: Given, alpha: Number) -> Array:
     dtype = together(self, other)
+    _check_alpha(dtype, alpha)
     if alpha == 1:
         return applied(function, dtype, self, other)
     wanted = numpy_of(dtype)
@@ -277,6 +295,8 @@ def addcmul(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1
 
 @kernel("addcdiv", told=True)
 def addcdiv(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Number = 1) -> Array:
+    if not any(each.is_floating_point() or each.is_complex() for each in (tensor1, tensor2)):
+        raise Mixed("Integer division with addcdiv is no longer supported")
     return _add_scaled("divide", self, tensor1, tensor2, value)
 
 

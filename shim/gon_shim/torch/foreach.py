@@ -65,7 +65,11 @@ def _at(args: Sequence[object], place: int) -> list[object]:
 
 
 def _parts(args: Sequence[object]) -> list[list[object]]:
-    """Return the operands in parts of lists of one length; none where they are of several."""
+    """Return the operands in parts of lists of one length; none where they are of several, or what
+    all are done with is no single number, which PyTorch refuses.
+    """
+    if any(isinstance(each, Tensor) and each.dim() for each in args):
+        return []
     counts = {
         len(cast("Sequence[object]", each)) for each in args if isinstance(each, list | tuple)
     }
@@ -104,7 +108,7 @@ def _new(name: str, function: Element, told: bool) -> Called:
     def made(*args: object, **named: object) -> Given:
         return tuple(_elements(function, args, named))
 
-    kept = Kept(name, made, told=told)
+    kept = Kept(name, made, told=told, apart=True)
 
     def of_part(part: Sequence[object], named: dict[str, object]) -> Sequence[object]:
         followed = kept.follow(part, named)
@@ -129,7 +133,7 @@ def _in_place(name: str, function: Element, told: bool) -> Called:
         found = _elements(function, args, named)
         return tuple([fitting(each, first) for each, first in zip(found, firsts, strict=True)])
 
-    kept = Kept(name, made, told=told)
+    kept = Kept(name, made, told=told, apart=True)
 
     def called(*args: object, **named: object) -> None:
         parts = _parts(args)

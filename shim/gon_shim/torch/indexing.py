@@ -216,8 +216,25 @@ def _along(axis: int, shape: Sequence[int], beside: Array) -> Array:
     return places.seen(broadcast(view, tuple(shape)))
 
 
+def _check_scattered(self: Tensor, dim: int, index: Tensor, src: Tensor) -> None:
+    """Raise Mixed where there is no element, or no value, for each place."""
+    if not index.numel():
+        return
+    shape, of_self, of_src = (tuple(each.shape) or (1,) for each in (index, self, src))
+    fits = len(shape) == len(of_self) == len(of_src) and all(
+        size <= there and (place == dim % len(shape) or size <= here)
+        for place, (size, here, there) in enumerate(zip(shape, of_self, of_src, strict=True))
+    )
+    if not fits:
+        raise Mixed(
+            f"Expected index {list(index.shape)} to be no larger than self {list(self.shape)} "
+            f"apart from dimension {dim} and to be no larger size than src {list(src.shape)}"
+        )
+
+
 @kernel("scatter.src")
 def scatter(self: Tensor, dim: int, index: Tensor, src: Tensor) -> Array:
+    _check_scattered(self, dim, index, src)
     return _scattered(self, dim, index, array_of(src), adds=False)
 
 
@@ -229,6 +246,7 @@ def scatter_value(self: Tensor, dim: int, index: Tensor, value: Number) -> Array
 
 @kernel("scatter_add")
 def scatter_add(self: Tensor, dim: int, index: Tensor, src: Tensor) -> Array:
+    _check_scattered(self, dim, index, src)
     return _scattered(self, dim, index, array_of(src), adds=True)
 
 

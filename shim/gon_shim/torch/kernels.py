@@ -168,6 +168,7 @@ def _into_named(variant: edge.Writing, function: Callable[..., Made]) -> Called:
         results = made if isinstance(made, tuple) else (made,)
         for out, result in zip(outs, results, strict=True):
             assert isinstance(result, Array)
+            _check_type(result, out)
             if out.shape != result.shape:
                 out.resize_(result.shape)
             write(out, fitting(result, out))
@@ -183,10 +184,12 @@ def fitting(made: Array, target: Tensor) -> Array:
             f"output with shape {list(target.shape)} doesn't match the broadcast shape "
             f"{list(made.shape)}"
         )
-    wanted = numpy_of(target.dtype)
-    if made.dtype != wanted and not torch.can_cast(torch_of(made.dtype), target.dtype):
-        raise Mixed(
-            f"result type {torch_of(made.dtype)} can't be cast to the desired output type "
-            f"{target.dtype}"
-        )
-    return cast_to(made, wanted)
+    _check_type(made, target)
+    return cast_to(made, numpy_of(target.dtype))
+
+
+def _check_type(made: Array, target: Tensor) -> None:
+    """Raise Mixed for an array that cannot be written to a tensor of its type."""
+    found = torch_of(made.dtype)
+    if found != target.dtype and not torch.can_cast(found, target.dtype):
+        raise Mixed(f"result type {found} can't be cast to the desired output type {target.dtype}")

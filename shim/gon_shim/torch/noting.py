@@ -99,8 +99,6 @@ class Noted:
         return given
 
     def _stand_in_tensor(self, given: Tensor) -> Tensor:
-        if given.is_conj():
-            raise Unrecordable
         alias = edge.alias_of(given)
         shape, strides = tuple(given.shape), tuple(given.stride())
         size = 1 + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))

@@ -34,7 +34,7 @@ from gon_shim.torch import edge, noting
 from gon_shim.torch.dtypes import TYPES, torch_of
 from gon_shim.torch.limits import RECIPES_MAX
 from gon_shim.torch.noting import Asked, Noted
-from gon_shim.torch.storage import Content, device, held, is_all, tensor_from, write
+from gon_shim.torch.storage import Content, held, is_all, tensor_from, write
 
 # What a kernel is to give, arrays and nothing else.
 Given: TypeAlias = "tuple[Array | None, ...] | None"
@@ -112,7 +112,8 @@ class Call:
         if not isinstance(content, Content):
             return False
         array, dtype = content.array, given.dtype
-        if array is None or given.is_neg():
+        # Told apart from others of these strides by no key, and read so by kernels alone.
+        if array is None or given.is_neg() or given.is_conj():
             return False
         storage = array.storage
         # Of the few types that have a name each there is one object.
@@ -134,10 +135,13 @@ class Call:
 class Kept:
     """A kernel, and what is known of its calls."""
 
-    __slots__ = ("_kernel", "_name", "_told")
+    __slots__ = ("_apart", "_kernel", "_name", "_told")
 
-    def __init__(self, name: str, kernel: Kernel, *, told: bool) -> None:
-        """`kernel` is given what PyTorch gives, and returns what is to be made."""
+    def __init__(self, name: str, kernel: Kernel, *, told: bool, apart: bool = False) -> None:
+        """`kernel` is given what PyTorch gives, and returns what is to be made; `apart` says that
+        each result is made of operands of its own, and is not to fail for others'.
+        """
+        self._apart = apart
         self._name = name
         self._kernel = kernel
         self._told = told
@@ -161,10 +165,14 @@ class Kept:
         runner = call.runner
         if not isinstance(runner, Runner):
             return None
+        if self._apart and any(
+            isinstance(value, Storage) and value.uncertain for value, _ in call.operands
+        ):
+            return None
         key = tuple(call.key)
         known = _KNOWN.get(key)
         if known is None and key not in _KNOWN:
-            known = self._note(key, args, named)
+            known = self._note(key, Recorder(runner.device), args, named)
         if known is None:
             return None
         for asked in known.asked:
@@ -176,12 +184,16 @@ class Kept:
         return runner.follow(known.recipe, operands), known
 
     def _note(
-        self, key: tuple[object, ...], args: Sequence[object], named: Mapping[str, object]
+        self,
+        key: tuple[object, ...],
+        recorder: Recorder,
+        args: Sequence[object],
+        named: Mapping[str, object],
     ) -> Known | None:
         """Return what a call makes, and keep it; None if that is no recipe."""
         found: Known | None = None
         try:
-            found = self._noted(args, named)
+            found = self._noted(Noted(recorder), args, named)
         except Unrecordable:
             pass
         except (GonError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError):
@@ -193,8 +205,7 @@ class Kept:
             _KNOWN[key] = found
         return found
 
-    def _noted(self, args: Sequence[object], named: Mapping[str, object]) -> Known:
-        noted = Noted(Recorder(device()))
+    def _noted(self, noted: Noted, args: Sequence[object], named: Mapping[str, object]) -> Known:
         given = noted.stand_ins(args, self._told)
         kept = dict(zip(named, noted.stand_ins(tuple(named.values()), self._told), strict=True))
         with noting.noting(noted):

@@ -196,6 +196,9 @@ def _norm(x: Array, order: float, dim: Dims, keepdim: bool) -> Array:
 @kernel("logsumexp")
 def logsumexp(self: Tensor, dim: Dims, keepdim: bool = False) -> Array:
     x = cast_to(array_of(self), numpy_of(floating(self.dtype)))
+    if not x.size:
+        # Nothing has no largest.
+        return apply("log", reduced(x, "sum", dim, keepdim))
     most = reduced(x, "max", dim, keepdim=True)
     finite = where(apply("isinf", most), most.dtype.type(0), most)
     total = apply("log", reduced(apply("exp", x - finite), "sum", dim, keepdim=True)) + finite
