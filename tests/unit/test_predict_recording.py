@@ -6,11 +6,11 @@ import atexit
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from gon.device import Pending
 from gon.errors import InvalidArgument, LeaseLost, Unsupported
