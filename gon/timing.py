@@ -57,6 +57,9 @@ class Timing(Protocol):
         """Let the event be the command that was queued last on the stream, and happen when that has
         ended, without queueing anything; where nothing is on its way, a command that does nothing
         is queued and noted. An earlier note or record is forgotten. Returns its times.
+
+        A stream may measure only from the first note or record in it on: of a command before that,
+        the times are those of a mark behind it.
         """
         ...
 

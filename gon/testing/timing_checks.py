@@ -46,6 +46,7 @@ def noted_commands_of_a_stream_have_times_in_its_order(trial: Trial) -> None:
     (advance,) = trial.kernels("advance")
     device, stream, data = trial.device, trial.stream(), trial.buffer(4 * COUNT)
     events, pendings = [trial.event() for _ in range(8)], list[PendingTimes]()
+    device.record(stream, events[0])  # from now on it measures
     for number, event in enumerate(events):
         args = (data, bytes_of(3, np.uint32), bytes_of(number, np.uint32))
         device.launch(stream, advance, GRID, BLOCK, 0, args)
@@ -100,8 +101,30 @@ def a_noted_event_orders_streams(trial: Trial) -> None:
     trial.expect_content(seen, np.full(COUNT, 20, np.uint32), "behind a noted event", second)
 
 
+def a_first_note_or_record_is_behind_what_was_queued_before(trial: Trial) -> None:
+    timing = _timing(trial)
+    if timing is None:
+        return
+    (advance,) = trial.kernels("advance")
+    device, data, seen = trial.device, trial.buffer(4 * COUNT), trial.buffer(4 * COUNT)
+    args = (data, bytes_of(1, np.uint32), bytes_of(1, np.uint32))
+    for number, begin in enumerate((timing.note, device.record), 1):
+        stream, event = trial.stream(), trial.event()
+        for _ in range(20):
+            device.launch(stream, advance, GRID, BLOCK, 0, args)
+        begin(stream, event)
+        times = timing.times(event)
+        device.launch(stream, advance, GRID, BLOCK, 0, args)
+        device.sync_event(event).wait()
+        device.copy(stream, data, 0, seen, 0, 4 * COUNT)
+        trial.expect_content(seen, np.full(COUNT, 21 * number, np.uint32), "all of it", stream)
+        told = _told(times)
+        expect(told.queued_ns <= told.ended_ns, f"a mark that ended first: {told}")
+
+
 WITH_KERNELS = (
     noted_commands_of_a_stream_have_times_in_its_order,
     a_note_where_nothing_is_on_its_way_is_a_record,
     a_noted_event_orders_streams,
+    a_first_note_or_record_is_behind_what_was_queued_before,
 )

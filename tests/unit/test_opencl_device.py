@@ -286,3 +286,29 @@ def test_sizes_and_shared_memory_may_change_at_once(device: opencl.OpenClDevice)
             far.read(DEFAULT_STREAM, H2, 0, out.data.cast("B")).wait()
             np.testing.assert_array_equal(out, np.arange(block)[::-1])
             assert device._kernels[H1].shared_bytes == shared_bytes
+
+
+def test_a_queue_measures_from_the_first_record_on(spinning: opencl.OpenClDevice) -> None:
+    spinning.create_stream(H2)
+    queue = spinning._streams[H2]
+    for event in (H1, H2):
+        spinning.create_event(event)
+    args = (1, np.uint32(1000).tobytes())
+    spinning.launch(H2, H1, ONE, ONE, 0, args)
+    assert not queue.measures
+    # Busy or idle, what was queued before comes first, and the record does not wait for it.
+    spinning.launch(H2, H1, ONE, ONE, 0, (1, LONG))
+    spinning.record(H2, H1)
+    assert queue.measures
+    assert not spinning.sync_event(H1).done()
+    measuring = queue.queue
+    spinning.launch(H2, H1, ONE, ONE, 0, args)
+    spinning.record(H2, H2)
+    assert queue.queue is measuring
+    spinning.sync(H2).wait()
+    assert spinning.elapsed_us(H1, H2) > 0
+    spinning.launch(H2, H1, ONE, ONE, 0, args)
+    pending = spinning.timing.note(H2, H1)
+    spinning.sync(H2).wait()
+    told = pending.times
+    assert told.began_ns < told.ended_ns

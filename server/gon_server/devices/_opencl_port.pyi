@@ -2,7 +2,7 @@ from collections.abc import Mapping
 
 from gon._port import Port
 from gon_server.devices.opencl import OpenClDevice
-from gon_server.devices.opencl_kernel import BoundKernel
+from gon_server.devices.opencl_kernel import BoundKernel, Freed
 from gon_server.devices.opencl_memory import DeviceBuffer
 from gon_server.devices.opencl_stream import Record, Stream
 
@@ -12,6 +12,7 @@ class OpenClPort(Port):
     def __init__(
         self,
         device: OpenClDevice,
+        freed: Freed,
         streams: Mapping[int, Stream],
         kernels: Mapping[int, BoundKernel],
         buffers: Mapping[int, DeviceBuffer],

@@ -120,9 +120,21 @@ cdef class Kept:
 
 
 cdef class Latest(Kept):
-    """The last command of a queue."""
+    """A queue, and its last command."""
 
+    cdef object _of
     cdef void* _queue
+    # Whether its commands have times.
+    cdef public bint measures
+
+    @property
+    def queue(self):
+        return self._of
+
+    @queue.setter
+    def queue(self, queue):
+        self._of = queue
+        self._queue = <void*><uintptr_t>queue.int_ptr
 
     @property
     def last(self):
@@ -147,11 +159,38 @@ cdef class Noted(Kept):
         self._set(event)
 
 
+cdef class Freed:
+    """How many buffers were."""
+
+    cdef public int64_t count
+
+
+cdef class Given:
+    """What a kernel was given last: its arguments, how many buffers had been freed by then, and
+    what the quick way remembers of it.
+    """
+
+    cdef public object args
+    cdef public int64_t freed
+    cdef Ready _ready
+
+    @property
+    def ready(self):
+        return self._ready
+
+    @ready.setter
+    def ready(self, ready):
+        self._ready = ready
+
+
 cdef class Ready:
     """A kernel as it was launched last: sizes, and its arguments as they were coded."""
 
     cdef void* _kernel
-    cdef object _generation
+    cdef int64_t _freed
+    # Whether it takes only values and buffers, and buffers of any size.
+    cdef bint _takes_plain
+    cdef bint _takes_any_size
     cdef uint32_t _dimensions
     cdef size_t[3] _total
     cdef size_t[3] _block
@@ -160,13 +199,16 @@ cdef class Ready:
     cdef Py_ssize_t _shared_at
     cdef Py_ssize_t _args_at
 
-    cdef int note(self, bound, shape, generation, const uint8_t* coded, Py_ssize_t size) except -1:
+    cdef int note(
+        self, bound, shape, int64_t freed, const uint8_t* coded, Py_ssize_t size
+    ) except -1:
         """Take what a launch that has just been done was given; it was looked at before."""
         cdef uint32_t count
         cdef uint64_t shared
         cdef const uint8_t* at = coded
         self._kernel = <void*><uintptr_t>bound.kernel.int_ptr
-        self._generation = generation
+        self._freed = freed
+        self._takes_plain, self._takes_any_size = not bound.takes_images, not bound.bounds_buffers
         self._shape(shape)
         self._coded = bytearray(PyBytes_FromStringAndSize(<const char*>coded, size))
         at = skip(skip(at, coded + size), coded + size)
@@ -188,13 +230,14 @@ cdef class OpenClPort(Port):
     """The quick way of one device."""
 
     cdef object _device
+    cdef Freed _freed
     cdef object _streams
     cdef object _kernels
     cdef object _buffers
     cdef object _events
 
-    def __init__(self, device, streams, kernels, buffers, events):
-        self._device = device
+    def __init__(self, device, Freed freed, streams, kernels, buffers, events):
+        self._device, self._freed = device, freed
         self._streams, self._kernels, self._buffers = streams, kernels, buffers
         self._events = events
 
@@ -203,25 +246,23 @@ cdef class OpenClPort(Port):
         Py_ssize_t size
     ) except -1:
         cdef Latest queue = _entry(self._streams, stream)
+        cdef Given bound = _entry(self._kernels, kernel)
         cdef Ready ready
         cdef void* event
         cdef const uint8_t* coded = op + config_at
-        bound = _entry(self._kernels, kernel)
         if queue is None or bound is None:
             return 0
         size -= config_at
-        ready = bound.ready
+        ready = bound._ready
         if (
             ready is None
-            or ready._generation != self._device.generation
+            or ready._freed != self._freed.count
             or len(ready._coded) != size
         ):
             return self._launch_whole(bound, op, config_at, size)
         if memcmp(<uint8_t*>ready._coded, coded, size) and not self._set(bound, ready, coded, size):
-            bound.ready = None  # some of it may be set
+            bound._ready = None  # some of it may be set
             return self._launch_whole(bound, op, config_at, size)
-        if queue._queue == NULL:
-            queue._queue = <void*><uintptr_t>queue.queue.int_ptr
         if _enqueue_kernel(
             queue._queue, ready._kernel, ready._dimensions, NULL, ready._total, ready._block, 0,
             NULL, &event,
@@ -232,7 +273,7 @@ cdef class OpenClPort(Port):
         return 1
 
     cdef int _launch_whole(
-        self, object bound, const uint8_t* op, Py_ssize_t config_at, Py_ssize_t size
+        self, Given bound, const uint8_t* op, Py_ssize_t config_at, Py_ssize_t size
     ) except -1:
         """Launch the long way, and be ready for the next one like it."""
         cdef Ready ready
@@ -243,13 +284,13 @@ cdef class OpenClPort(Port):
         )
         ready = Ready()
         ready.note(
-            bound, bound.shapes[asked.grid, asked.block], device.generation, op + config_at, size
+            bound, bound.shapes[asked.grid, asked.block], self._freed.count, op + config_at, size
         )
-        bound.ready = ready
+        bound._ready = ready
         return 1
 
     cdef bint _set(
-        self, object bound, Ready ready, const uint8_t* coded, Py_ssize_t size
+        self, Given bound, Ready ready, const uint8_t* coded, Py_ssize_t size
     ) except -1:
         """Set the arguments that changed, if only values and whole buffers did."""
         cdef uint8_t* known = <uint8_t*>ready._coded
@@ -262,7 +303,7 @@ cdef class OpenClPort(Port):
         cdef uint32_t value_size = 0, old_size = 0, index = 0
         cdef uint64_t handle, old_handle
         cdef void* memory
-        if bound.takes_images:
+        if not ready._takes_plain:
             return False
         if memcmp(known, coded, ready._shared_at):
             shape = self._known_shape(bound, coded, coded + ready._shared_at)
@@ -298,7 +339,7 @@ cdef class OpenClPort(Port):
                     return False
                 if handle != old_handle:
                     buffer = _entry(self._buffers, handle)
-                    if buffer is None or bound.bounds_buffers:
+                    if buffer is None or not ready._takes_any_size:
                         return False
                     bound.args = None
                     memory = <void*><uintptr_t>buffer.memory.int_ptr
@@ -359,7 +400,9 @@ cdef class OpenClPort(Port):
     cdef int note(self, uint64_t stream, uint64_t event) except -1:
         cdef Latest queue = _entry(self._streams, stream)
         cdef Noted noted = _entry(self._events, event)
-        if queue is None or noted is None or queue._raw == NULL or _retain_event(queue._raw):
+        if queue is None or noted is None or queue._raw == NULL or not queue.measures:
+            return 0
+        if _retain_event(queue._raw):
             return 0
         noted._keep(queue._raw)
         noted.noted_ns = _now_ns()

@@ -35,6 +35,7 @@ from gon_server.devices.books import (
 from gon_server.devices.graphs import GraphLoop
 from gon_server.devices.opencl_driver import DriverError, enqueue_kernel
 from gon_server.devices.opencl_images import DeviceImages
+from gon_server.devices.opencl_kernel import Freed
 from gon_server.devices.opencl_memory import BufferMemory, DeviceBuffer
 from gon_server.devices.opencl_programs import ProgramCalls, Programs
 from gon_server.devices.opencl_ranges import RangeLaunches
@@ -83,7 +84,7 @@ class OpenClDevice(GraphLoop, RangeLaunches, ProgramCalls):
         )
         self._memory.most_bytes = self._info.memory_bytes
         self.watch = self._memory.watch
-        self.runs_programs, self.generation = runs_programs(unit), 0
+        self.runs_programs, self.freed = runs_programs(unit), Freed()
         self._closed = False
         self._buffers: Table[DeviceBuffer] = Table("buffer", BUFFERS_MAX)
         self._streams: Table[Stream] = Table("stream", STREAMS_MAX)
@@ -96,7 +97,7 @@ class OpenClDevice(GraphLoop, RangeLaunches, ProgramCalls):
         self._kernels = self._programs.kernels
         self._streams[DEFAULT_STREAM] = Stream(driver.create_queue(self._context, unit))
         ports = (self._streams, self._kernels, self._buffers, self._events)
-        self.port: Port | None = OpenClPort(self, *ports) if NATIVE else None
+        self.port: Port | None = OpenClPort(self, self.freed, *ports) if NATIVE else None
 
     def __repr__(self) -> str:
         where = "the host's" if self.in_place else "its own"
@@ -142,7 +143,7 @@ class OpenClDevice(GraphLoop, RangeLaunches, ProgramCalls):
         images = self.images
         image = None if images is None else images.table.pop(buffer, None)
         freed = image or self._buffers.remove(buffer)
-        self.generation += 1
+        self.freed.count += 1
         busy = [stream for stream in self._streams.values() if stream.last is not None]
         for stream in busy:
             stream.keep(freed, freed.size_bytes)
@@ -322,8 +323,8 @@ class OpenClDevice(GraphLoop, RangeLaunches, ProgramCalls):
         try:
             if shared_bytes != bound.shared_bytes:
                 bound.share(shared_bytes)
-            if args != bound.args or bound.generation != self.generation:
-                bound.bind(args, self._buffers, self.generation)
+            if args != bound.args or bound.freed != self.freed.count:
+                bound.bind(args, self._buffers, self.freed)
             queue.last = enqueue_kernel(queue.queue, bound.kernel, shape[0], shape[1])
         except DriverError as error:
             raise driver.error_of(error, f"launching kernel {bound.name}") from error

@@ -198,8 +198,14 @@ create_from_il = cast(CreateFromIl, vars(_cl)["_create_program_with_il"])
 
 
 def create_queue(context: Context, unit: Unit) -> Queue:
-    """Return an in-order queue whose events carry device times."""
-    return cl.CommandQueue(context, unit, cl.command_queue_properties.PROFILING_ENABLE)
+    """Return an in-order queue."""
+    return cl.CommandQueue(context, unit)
+
+
+def measuring(queue: Queue) -> Queue:
+    """Return another queue like it, whose events carry device times. Raises DriverError."""
+    measures = cl.command_queue_properties.PROFILING_ENABLE
+    return cl.CommandQueue(queue.context, queue.device, measures)
 
 
 def image_formats(context: Context, access: int, kind: int) -> list[tuple[int, int]]:

@@ -5,15 +5,15 @@ enqueue; the driver copies the arguments at the enqueue, so one kernel may be la
 streams.
 
 Rules: nothing reaches the driver unchecked. The arguments remembered are dropped whenever a buffer
-is freed (the device's `generation` grows), so that no launch uses memory that is gone, and whenever
-setting them fails half way.
+is freed (the device counts them), so that no launch uses memory that is gone, and whenever setting
+them fails half way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyopencl as cl
@@ -21,6 +21,7 @@ import pyopencl as cl
 from gon.errors import InvalidArgument, KernelArgumentError, LaunchTooLarge, Unsupported
 from gon.limits import SHAPES_CACHED_MAX
 from gon.model import BufferAt, DeviceInfo, Dim3, LaunchArg, LocalBytes, Param, ParamKind
+from gon.native import NATIVE
 from gon_server.cuda_c.target import HiddenKind
 from gon_server.devices import opencl_driver as driver
 from gon_server.devices.opencl_build import Signature
@@ -40,7 +41,36 @@ _SAYS: Final[dict[type, str]] = {
 }
 
 
-class BoundKernel:
+class PlainFreed:
+    """How many buffers were."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+class PlainGiven:
+    """What a kernel was given last."""
+
+    __slots__ = ("args", "freed", "ready")
+
+    args: tuple[LaunchArg, ...] | None
+    # How many buffers had been freed by then.
+    freed: int
+    # What the quick way remembers (gon_server.devices._opencl_port); good while the arguments are
+    # as it left them.
+    ready: object
+
+
+if TYPE_CHECKING or not NATIVE:
+    Freed = PlainFreed
+    Given = PlainGiven
+else:
+    from gon_server.devices._opencl_port import Freed, Given
+
+
+class BoundKernel(Given):
     """One kernel handle: the driver's kernel and the arguments it has been given."""
 
     __slots__ = (
@@ -56,11 +86,8 @@ class BoundKernel:
         "_takes_local",
         "_unit",
         "_variables",
-        "args",
-        "generation",
         "kernel",
         "name",
-        "ready",
         "shapes",
         "shared_bytes",
     )
@@ -80,11 +107,8 @@ class BoundKernel:
         """
         self.kernel = kernel
         self.name = signature.info.name
-        self.args: tuple[LaunchArg, ...] | None = None
-        self.generation = -1
-        # What the quick way remembers (gon_server.devices._opencl_port); good while the arguments
-        # are as it left them.
-        self.ready: object = None
+        self.args = self.ready = None
+        self.freed = 0
         self.shapes: dict[tuple[Dim3, Dim3], Shape] = {}
         self._signature = signature
         self._params = signature.info.params
@@ -213,7 +237,7 @@ class BoundKernel:
         self,
         args: Sequence[LaunchArg],
         buffers: Mapping[int, DeviceBuffer],
-        generation: int,
+        freed: Freed,
         *,
         nulls: bool = False,
     ) -> None:
@@ -226,7 +250,7 @@ class BoundKernel:
             raise KernelArgumentError(
                 f"kernel {self.name} takes {len(params)} arguments, {len(args)} are given"
             )
-        last = self.args if self.generation == generation else None
+        last = self.args if self.freed == freed.count else None
         self.args = self.ready = None
         for index, arg in enumerate(args):
             if last is not None and arg == last[index]:
@@ -251,7 +275,7 @@ class BoundKernel:
         if self._takes_local:
             self._check_local(args)
         self.args = tuple(args)
-        self.generation = generation
+        self.freed = freed.count
 
     def _set_other(
         self, index: int, param: Param, arg: LaunchArg, buffers: Mapping[int, DeviceBuffer]

@@ -14,7 +14,7 @@ from gon.model import Dim3, Handle, LaunchArg
 from gon.ranges import ANY_BLOCK
 from gon_server.devices import opencl_driver as driver
 from gon_server.devices.books import Table
-from gon_server.devices.opencl_kernel import BoundKernel
+from gon_server.devices.opencl_kernel import BoundKernel, Freed
 from gon_server.devices.opencl_memory import DeviceBuffer
 from gon_server.devices.opencl_stream import Stream
 
@@ -25,7 +25,7 @@ class RangeLaunches:
     _streams: Table[Stream]
     _kernels: Table[BoundKernel]
     _buffers: Table[DeviceBuffer]
-    generation: int
+    freed: Freed
 
     def launch_range(
         self,
@@ -54,7 +54,7 @@ class RangeLaunches:
         try:
             if bound.shared_bytes:
                 bound.share(0)
-            bound.bind(args, self._buffers, self.generation, nulls=True)
+            bound.bind(args, self._buffers, self.freed, nulls=True)
             queue.last = driver.enqueue_range(queue.queue, bound.kernel, total, local, offset)
         except driver.DriverError as error:
             raise driver.error_of(error, f"launching kernel {bound.name}") from error

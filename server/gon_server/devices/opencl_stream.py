@@ -12,6 +12,7 @@ seen idle.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gon.clock import SYSTEM_CLOCK
@@ -28,11 +29,13 @@ def now_ns() -> int:
 
 
 class PlainLatest:
-    """The event of the last command queued."""
+    """A queue, the event of the last command queued, and whether its commands have times."""
 
-    __slots__ = ("last",)
+    __slots__ = ("last", "measures", "queue")
 
     last: driver.Event | None
+    measures: bool
+    queue: driver.Queue
 
 
 class PlainNoted:
@@ -53,9 +56,13 @@ else:
 
 
 class Stream(Latest):
-    """One in-order queue."""
+    """One in-order queue.
 
-    __slots__ = ("_kept", "_kept_bytes", "_mapping", "queue", "window_open")
+    Measuring costs a twelfth of what a launch costs the driver, so a queue measures only once an
+    event was recorded in it, or noted.
+    """
+
+    __slots__ = ("_kept", "_kept_bytes", "_mapping", "_unmeasured", "window_open")
 
     def __init__(self, queue: driver.Queue) -> None:
         super().__init__()
@@ -65,6 +72,9 @@ class Stream(Latest):
         self._kept: list[object] = []
         self._kept_bytes = 0
         self._mapping: driver.Mapping | None = None
+        self.measures = False
+        # The queue before it measured, for as long as it may have something to do.
+        self._unmeasured: driver.Queue | None = None
 
     def __repr__(self) -> str:
         return f"Stream({'idle' if self.last is None else 'busy'}, keeps {len(self._kept)})"
@@ -98,12 +108,14 @@ class Stream(Latest):
         """Let go what was kept: the queue has been seen idle."""
         self._kept.clear()
         self._kept_bytes = 0
+        self._unmeasured = None
 
     def _finish(self) -> None:
-        try:
-            self.queue.finish()
-        except driver.DriverError:
-            return  # the error that is raised already says more
+        for queue in (self._unmeasured, self.queue):
+            # The error that is raised already says more.
+            with suppress(driver.DriverError):
+                if queue is not None:
+                    queue.finish()
 
     def pending(self) -> Pending:
         """Return a Pending for everything queued so far."""
@@ -118,15 +130,31 @@ class Stream(Latest):
         return Waiting(self, event)
 
     # Events ---------------------------------------------------------------------------------------
+    def _measure(self) -> None:
+        """Let what is queued from now on have times. Raises DriverError."""
+        if self.measures:
+            return
+        measuring = driver.measuring(self.queue)
+        if self.last is not None:
+            # What is never started would be waited for forever.
+            self.queue.flush()
+            self.last = driver.enqueue_barrier(measuring, [self.last])
+            self._unmeasured = self.queue
+        self.queue, self.measures = measuring, True
+
     def record(self, record: Record) -> None:
         """Let `record` stand for everything queued so far. Raises DriverError."""
+        self._measure()
         self.last = record.marker = driver.enqueue_marker(self.queue)
         record.noted_ns = now_ns()
         record.stream = self
 
     def note(self, record: Record) -> None:
-        """Let `record` be the last command, a marker if there is none. Raises DriverError."""
-        if self.last is None:
+        """Let `record` be the last command, a marker if there is none, or if that was not measured.
+
+        Raises DriverError.
+        """
+        if self.last is None or not self.measures:
             self.record(record)
             return
         record.marker = self.last

@@ -1,6 +1,6 @@
 """Times of single commands of an OpenCL device: `gon.timing.Timing`.
 
-Every queue measures, so the event of a command that is queued anyway knows all of them.
+Where a queue measures, the event of a command that is queued anyway knows all of them.
 """
 
 from __future__ import annotations
