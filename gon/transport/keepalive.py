@@ -14,6 +14,7 @@ import socket
 import struct
 
 from gon.limits import KEEPALIVE_COUNT, KEEPALIVE_S, PEER_SILENT_S, TCP_UNSENT_BYTES
+from gon.transport.prompt import hurry
 
 _TIMEVAL = struct.Struct("@ll")
 # The start of Linux's struct tcp_info: retransmissions and window probes without an answer, and the
@@ -29,7 +30,7 @@ def configure(sock: socket.socket, unsent_bytes: int = TCP_UNSENT_BYTES) -> None
     sock.setblocking(True)
     if sock.family not in _INTERNET:
         return
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    hurry(sock)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent_bytes)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, round(KEEPALIVE_S))

@@ -34,6 +34,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gon.limits import CONNECT_TIMEOUT_S, KIB
+from gon.transport.prompt import hurry
 from gon_client.bench.blocks import Blocks
 from gon_client.bench.lane import Lane, Wire
 from gon_client.bench.limits import (
@@ -94,7 +95,7 @@ class Way:
     def prepare(self, sock: socket.socket) -> None:
         """Set a socket up: no delay but ours, stamps, and no deep queue before a cap."""
         sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        hurry(sock)
         with suppress(OSError):  # without stamps, arrival is when it is read
             sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         if self.rate_bytes_s or self.window_bytes:
