@@ -24,7 +24,13 @@ from cpython.object cimport PyObject
 
 from gon.limits import INLINE_BYTES_MAX
 from gon.wire.ops import Launch
-from gon_server.devices.limits import CLOCKS_APART
+from gon_server.devices.limits import (
+    BURST_LAUNCHES,
+    BURST_LOOK_US,
+    BURST_WAIT_US,
+    BURSTS_LET_BE_MAX,
+    CLOCKS_APART,
+)
 
 from gon._port cimport Port
 from gon.wire.packing cimport skip, take_array, take_bytes, take_number
@@ -34,6 +40,7 @@ cdef extern from "time.h" nogil:
         long tv_sec
         long tv_nsec
     int clock_gettime(int clock, timespec* now)
+    int nanosleep(const timespec* time, timespec* left)
     int CLOCK_MONOTONIC
 
 ctypedef int32_t (*EnqueueKernel)(
@@ -45,7 +52,7 @@ ctypedef int32_t (*SetArgument)(
 ) noexcept nogil
 ctypedef int32_t (*OfOne)(void* subject) noexcept nogil
 ctypedef int32_t (*WaitForEvents)(uint32_t count, void** events) noexcept nogil
-ctypedef int32_t (*ProfilingInfo)(
+ctypedef int32_t (*EventInfo)(
     void* event, uint32_t what, size_t room, void* at, size_t* size
 ) noexcept nogil
 
@@ -53,6 +60,8 @@ cdef enum:
     # CL_PROFILING_COMMAND_QUEUED; SUBMIT, START and END follow.
     _FIRST_TIME = 0x1280
     _TIMES = 4
+    # CL_EVENT_COMMAND_EXECUTION_STATUS; CL_COMPLETE is 0, and less says what went wrong.
+    _STATUS = 0x11D3
 
 
 cdef uintptr_t _symbol(library, name) except 0:
@@ -67,11 +76,17 @@ cdef WaitForEvents _wait_for_events = <WaitForEvents>_symbol(_library, "clWaitFo
 cdef OfOne _finish = <OfOne>_symbol(_library, "clFinish")
 cdef OfOne _release_event = <OfOne>_symbol(_library, "clReleaseEvent")
 cdef OfOne _retain_event = <OfOne>_symbol(_library, "clRetainEvent")
-cdef ProfilingInfo _profiling_info = <ProfilingInfo>_symbol(_library, "clGetEventProfilingInfo")
+cdef OfOne _flush = <OfOne>_symbol(_library, "clFlush")
+cdef EventInfo _event_info = <EventInfo>_symbol(_library, "clGetEventInfo")
+cdef EventInfo _profiling_info = <EventInfo>_symbol(_library, "clGetEventProfilingInfo")
 
 # Of a larger buffer a read may go on, in pieces.
 cdef uint64_t _RENEWED_BYTES = INLINE_BYTES_MAX
 cdef uint64_t _CLOCKS_APART = CLOCKS_APART
+cdef uint32_t _BURST = BURST_LAUNCHES
+cdef int64_t _BURST_WAIT_NS = BURST_WAIT_US * 1000
+cdef timespec _BURST_LOOK = {"tv_sec": 0, "tv_nsec": BURST_LOOK_US * 1000}
+cdef uint32_t _LET_BE = BURSTS_LET_BE_MAX
 cdef object _decode_launch = msgspec.msgpack.Decoder(Launch).decode
 
 
@@ -79,6 +94,21 @@ cdef int64_t _now_ns() noexcept nogil:
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC, &now)
     return <int64_t>now.tv_sec * 1000000000 + now.tv_nsec
+
+
+cdef bint _runs_soon(void* command) noexcept nogil:
+    """Wait until a command has run or failed, but not for long; return whether it has."""
+    cdef int64_t until_ns = 0, now
+    cdef int32_t status
+    while True:
+        if _event_info(command, _STATUS, sizeof(status), &status, NULL) or status <= 0:
+            return True
+        now = _now_ns()
+        if not until_ns:
+            until_ns = now + _BURST_WAIT_NS
+        elif now > until_ns:
+            return False
+        nanosleep(&_BURST_LOOK, NULL)
 
 
 cdef object _entry(object table, uint64_t handle):
@@ -126,6 +156,39 @@ cdef class Latest(Kept):
     cdef void* _queue
     # Whether its commands have times.
     cdef public bint measures
+    # Launches of this burst, the last command of the one before, and how many bursts are let be:
+    # from now on, and after the next that takes long.
+    cdef uint32_t _launched
+    cdef void* _mark
+    cdef uint32_t _let_be, _let_be_next
+
+    def __dealloc__(self):
+        self._unmark()
+
+    cdef void _unmark(self) noexcept:
+        self._launched = 0
+        if self._mark != NULL:
+            _release_event(self._mark)
+            self._mark = NULL
+
+    cdef void _end_burst(self) noexcept:
+        """Let the burst before this one run, if that does not take long."""
+        cdef bint has_run
+        self._launched = 0
+        if self._let_be:
+            self._let_be -= 1
+            return
+        if self._mark != NULL:
+            with nogil:
+                has_run = _runs_soon(self._mark)
+            self._unmark()
+            if not has_run:
+                self._let_be = self._let_be_next = min(max(2 * self._let_be_next, 1), _LET_BE)
+                return
+            self._let_be_next = 0
+        # What is never started would be waited for in vain.
+        if not _flush(self._queue) and not _retain_event(self._raw):
+            self._mark = self._raw
 
     @property
     def queue(self):
@@ -270,6 +333,9 @@ cdef class OpenClPort(Port):
             # The long way meets the error again, and says what it is.
             return 0
         queue._keep(event)
+        queue._launched += 1
+        if queue._launched == _BURST:
+            queue._end_burst()
         return 1
 
     cdef int _launch_whole(
@@ -377,6 +443,7 @@ cdef class OpenClPort(Port):
             # The long way waits again, and says what it is.
             return 0
         queue._drop()
+        queue._unmark()
         queue.forget_kept()
         return 1
 
