@@ -81,7 +81,7 @@ class SessionLink:
         self.device: DeviceInfo = welcome.device
         self.version, self.program_bytes = welcome.version, welcome.program_bytes
         self.content_key: bytes = welcome.content_key
-        self._outbox = outbox_for(welcome.version)
+        self._outbox = self.numbers = outbox_for(welcome.version)
         self.ending = Ending(self._outbox, self._expected, dialer)
         self.bulk = Bulk(
             self, self._session, self._outbox, self._expected, self._sending, self._tally, clock
