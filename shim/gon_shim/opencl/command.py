@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from gon.device import Pending
 from gon.errors import GonError
 from gon_client.event import Event as Marker
-from gon_client.looks import has_come
+from gon_client.looks import has_come, may_ask
 from gon_shim.opencl.calls import CALLER, WATCHER
 from gon_shim.opencl.errors import code_of
 from gon_shim.opencl.khronos import constants as cl
@@ -157,6 +157,8 @@ class Command:
         try:
             if self._read is not None:
                 return has_come(course.stream.device.contract, self._read)
+            if self._mark is None and not may_ask(course.stream.device.contract):
+                return False
             is_over = self.mark().is_done
         except GonError as error:
             self._failed(error, self._marked)
