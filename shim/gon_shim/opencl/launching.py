@@ -39,6 +39,7 @@ def enqueue_kernel(
     block: Numbers, count: int, waits: Handles, event_at: Handles,
 ) -> None:  # fmt: skip
     queue, kernel = Queue.of(queue_handle), Kernel.of(kernel_handle)
+    require(kernel.program.scope is queue.scope, cl.CL_INVALID_CONTEXT)
     if not 1 <= dimensions <= 3:
         raise ClError(cl.CL_INVALID_WORK_DIMENSION)
     size = 8 * dimensions
