@@ -343,6 +343,11 @@ static int events(void) {
      CL_PROFILING_INFO_NOT_AVAILABLE);
   clReleaseEvent(gate);
   clReleaseEvent(ran);
+  cl_uint kind = 0;
+  GOOD(clEnqueueTask(queue, one, 0, NULL, &ran));
+  GOOD(clGetEventInfo(ran, CL_EVENT_COMMAND_TYPE, sizeof kind, &kind, NULL));
+  TRUE(kind == CL_COMMAND_TASK);
+  GOOD(clReleaseEvent(ran));
   /* A gate that fails takes what waits for it along. */
   gate = clCreateUserEvent(context, &code);
   GOOD(clEnqueueNDRangeKernel(queue, one, 1, NULL, &n, NULL, 1, &gate, &ran));
@@ -350,7 +355,7 @@ static int events(void) {
   IS(clWaitForEvents(1, &ran), CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST);
   GOOD(clFinish(queue));
   GOOD(clEnqueueReadBuffer(queue, x, CL_TRUE, 0, 4, &back, 0, NULL, NULL));
-  TRUE(back == 1);
+  TRUE(back == 2);
   cl_event all[] = {gate, ran, read, marker};
   for (int i = 0; i < 4; i++)
     GOOD(clReleaseEvent(all[i]));
