@@ -114,7 +114,8 @@ class Product:
 
     def check(self) -> None:
         wanted = self._host[0] @ self._host[1]
-        assert np.allclose(self._out.get().astype(np.float32), wanted, rtol=1e-4)
+        found = self._out.get().astype(np.float32)
+        assert np.allclose(found, wanted, rtol=1e-4)
 
 
 def main() -> None:

@@ -30,8 +30,10 @@ class Looking(Protocol):
         """Return a look at an event. Asks nothing yet."""
         ...
 
-    def catch_up(self) -> None:
-        """Let answers be here that have arrived: a `Pending` may be done with that."""
+    def catch_up(self) -> bool:
+        """Let answers be here that have arrived: a `Pending` may be done with that. Return whether
+        something may be asked now, or queued, without waiting for anything.
+        """
         ...
 
 

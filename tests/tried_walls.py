@@ -1,5 +1,6 @@
 """Tries, in a process of its own, what the walls around a worker keep from it; prints what came of
-each as JSON. Arguments: the workplace, a file that is nobody's to read, and a role.
+each as JSON. Arguments: the workplace, a file that is nobody's to read, a role, and the policy of
+scheduling.
 """
 
 from __future__ import annotations
@@ -82,6 +83,10 @@ def pass_a_socket() -> None:
     os.close(fds[0])
 
 
+def schedule_as(policy: int) -> None:
+    os.sched_setscheduler(0, policy, os.sched_param(0))
+
+
 def run_a_thread() -> None:
     thread = threading.Thread(target=os.getpid)
     thread.start()
@@ -97,7 +102,8 @@ def share_memory() -> None:
 def main() -> None:
     """Raise the walls, and try."""
     workplace, secret = map(Path, sys.argv[1:3])
-    role = sys.argv[3]
+    role, policy = sys.argv[3], int(sys.argv[4])
+    schedule_as(policy)
     confine.renounce_privileges()
     there = walls.possible()
     walls.raise_walls(there, workplace)
@@ -134,7 +140,8 @@ def main() -> None:
         "namespaces": enter_namespaces,
         "stay": lambda: call("prctl", PR_SET_PDEATHSIG, 0, 0, 0, 0),
         "own mode": lambda: os.fchmod(own.fileno(), 0o600),
-        "own policy": lambda: os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0)),
+        "another policy": lambda: schedule_as(os.SCHED_IDLE),
+        "own policy": lambda: schedule_as(policy),
         "own limits": lambda: resource.getrlimit(resource.RLIMIT_CORE),
         "send": send,
         "own file": lambda: (workplace / "file").write_bytes(b"x"),

@@ -142,7 +142,8 @@ def _bytes(size: int) -> NDArray[np.uint8]:
 def h2d(program: Program, asked: Asked) -> list[float]:
     data = _bytes(asked["size_bytes"])
     taken = _times(1 + asked["samples"], lambda _number: program.upload(data))[1:]
-    assert np.array_equal(program.download(), data), "an upload arrived changed"
+    arrived = program.download()
+    assert np.array_equal(arrived, data), "an upload arrived changed"
     return [data.size / (each * 1e3) for each in taken]
 
 
@@ -167,7 +168,8 @@ def app(program: Program, asked: Asked) -> list[float]:
         start = time.perf_counter()
         total = run()
         taken.append((time.perf_counter() - start) * 1e3)
-        assert np.isclose(total, expected_sum(steps), rtol=1e-3), "the app's sum is not NumPy's"
+        wanted = expected_sum(steps)
+        assert np.isclose(total, wanted, rtol=1e-3), "the app's sum is not NumPy's"
     return taken
 
 

@@ -254,6 +254,10 @@ cdef class Outbox:
         """What the next op's will be."""
         return self.first + self.count
 
+    @property
+    def last(self):
+        return self.first + self.count - 1
+
     def seal(self, Ledger session not None):
         cdef uint64_t first = self.first
         cdef Py_ssize_t count = self._fitting()

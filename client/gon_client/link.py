@@ -20,13 +20,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gon.clock import Clock
-from gon.errors import (
-    GonError,
-    LeaseLost,
-    LinkLost,
-    LocalProtocolError,
-    RemoteProtocolError,
-)
+from gon.errors import GonError, LeaseLost, LinkLost, LocalProtocolError, RemoteProtocolError
 from gon.limits import CLOSE_S, UNACKED_BYTES_MAX, UNACKED_FRAMES_MAX
 from gon.model import DeviceInfo
 from gon.native import NATIVE
@@ -81,7 +75,7 @@ class SessionLink:
         self.device: DeviceInfo = welcome.device
         self.version, self.program_bytes = welcome.version, welcome.program_bytes
         self.content_key: bytes = welcome.content_key
-        self._outbox = outbox_for(welcome.version)
+        self._outbox = self.numbers = outbox_for(welcome.version)
         self.ending = Ending(self._outbox, self._expected, dialer)
         self.bulk = Bulk(
             self, self._session, self._outbox, self._expected, self._sending, self._tally, clock
@@ -128,14 +122,17 @@ class SessionLink:
 
     def ask(self, op: AnyOp, cookie: int, answer: Answer, inline_bytes: int = 0) -> None:
         """Queue an op that is answered by `answer`, in a reply's head."""
-        expected = self._expected
-        self.receive_until(expected.may_ask)
-        self.ending.check()
-        expected.add(cookie, answer)
-        if self._gather(op, answer.origin, inline_bytes):
+        self.receive_until(self._expected.may_ask)
+        if self.expect(op, cookie, answer, inline_bytes):
             self.flush()
         elif self._pump.parked:
             self._pump.wake()
+
+    def expect(self, op: AnyOp, cookie: int, answer: Answer, inline_bytes: int = 0) -> bool:
+        """Gather an op that is answered by `answer`; return whether that is worth a frame."""
+        self.ending.check()
+        self._expected.add(cookie, answer)
+        return self._gather(op, answer.origin, inline_bytes)
 
     def flush(self, deadline: Deadline | None = None) -> None:
         """Send what is gathered, unless it is little and another thread does so between its pieces;
@@ -149,7 +146,7 @@ class SessionLink:
                 self._pump.wake()
                 return
             last = outbox.first + outbox.count
-            if not sending.within(self._send_gathered):
+            if not sending.within(self._send_gathered, deadline):
                 self._tally.round_trips += 1
                 self.receive_some(self.may_send, deadline)
             elif outbox.first >= last:
@@ -225,6 +222,20 @@ class SessionLink:
 
     def _take_all(self) -> None:
         while self.take(0):
+            pass
+
+    def look(self) -> bool:
+        """Take what is here, leave a lost link to the pump; return whether a question may go."""
+        self.ending.check()
+        try:
+            self._turn.hold(self._receive_all)
+        except LinkLost:
+            self._pump.wake()
+            return False
+        return self._session.is_open and self.may_send() and self._expected.may_ask()
+
+    def _receive_all(self) -> None:
+        while self._receive(self._link, 0):
             pass
 
     def _receive_while_blocked(self) -> None:

@@ -5,7 +5,7 @@ asked to wait for it. Either way there is one question at a time on its way, and
 for its answer but for a moment: the worker may be waiting for something else, or be far away. Then
 nobody knows yet, and the next look finds the answer.
 
-Rules: nothing is asked while nothing may be sent.
+Rules: nothing is asked while nothing may be sent, or a lost link is being replaced.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class RemoteLooking:
     def look(self, event: Handle) -> Look:
         return _RemoteLook(self._link, self._waiting, event)
 
-    def catch_up(self) -> None:
-        self._link.catch_up()
+    def catch_up(self) -> bool:
+        return self._link.look()
 
 
 class _RemoteLook:
@@ -56,11 +56,11 @@ class _RemoteLook:
         self._answer: Answer | None = None
 
     def is_over(self) -> bool:
-        self._link.catch_up()
+        may_ask = self._link.look()
         # Another thread may look, too.
         answer = self._answer
         if answer is None:
-            if not self._link.may_send():
+            if not may_ask:
                 return False
             answer = self._answer = self._asked()
             with suppress(WaitTimeout):
@@ -75,7 +75,7 @@ class _RemoteLook:
     def _asked(self) -> Answer:
         cookie, answer = next(self._link.cookies), Answer(self._waiting)
         question = AskDone if self._link.version >= LOOKING else SyncEvent
-        self._link.ask(question(self._event, cookie), cookie, answer)
+        self._link.expect(question(self._event, cookie), cookie, answer)
         return answer
 
 
@@ -99,6 +99,11 @@ def look_at(device: Device, event: Handle) -> Look:
     if isinstance(device, Looked):
         return device.looking.look(event)
     return _OwnLook(device.sync_event(event))
+
+
+def may_ask(device: Device) -> bool:
+    """Return whether a question to a device waits for nothing: otherwise nothing is known yet."""
+    return not isinstance(device, Looked) or device.looking.catch_up()
 
 
 def has_come(device: Device, pending: Pending) -> bool:

@@ -51,6 +51,13 @@ class PlainOutbox:
         """Ops gathered."""
         return len(self._gathered)
 
+    @property
+    def last(self) -> int:
+        """The number of the last op that was taken; here more for the moment in which another
+        thread takes ops out, never less.
+        """
+        return len(self._gathered) + self.first - 1
+
     def add(self, op: AnyOp, origin: Origin, inline_bytes: int = 0) -> int:
         """Gather an op; return how many there are now.
 

@@ -35,6 +35,7 @@ from gon.model import (
     Program,
 )
 from gon.native import NATIVE
+from gon.numbered import Numbers
 from gon.wire import ops
 from gon.wire.batch import decode, encode_op
 from gon.wire.versions import IMAGES, TIMES
@@ -82,6 +83,7 @@ class RemoteDevice:
             if self._mapped is None:
                 link.express.copies = self._transfers
         self._known = KnownContents(link)
+        self.numbers: Numbers = link.numbers
         self.looking = RemoteLooking(link, self._waiting)
         self.images = RemoteImages(link, self._waiting) if link.version >= IMAGES else None
         self.timing = RemoteTiming(link, self._waiting) if link.version >= TIMES else None

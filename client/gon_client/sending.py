@@ -19,6 +19,7 @@ from functools import partial
 from gon.forked import new_lock
 from gon.limits import GIVE_WAY_S
 from gon.transport.base import Link
+from gon_client.deadline import Deadline
 from gon_client.interruption import Inside, Owned, T, Unfinished, Whole
 
 
@@ -65,13 +66,20 @@ class Sending(Owned):
         if self.unfinished.link is not None:
             self.hold(self.unfinished.end)
 
-    def within(self, do: Callable[[], T]) -> T:
-        """Call `do` with the lock, once this thread is at the head of the line."""
-        return self.inside.run(partial(self._in_line, do))
+    def within(self, do: Callable[[], T], deadline: Deadline | None = None) -> T:
+        """Call `do` with the lock, once this thread is at the head of the line. Raises
+        WaitTimeout.
+        """
+        return self.inside.run(partial(self._in_line, do, deadline))
 
-    def _in_line(self, do: Callable[[], T]) -> T:
+    def _in_line(self, do: Callable[[], T], deadline: Deadline | None) -> T:
         with self.line:
-            return super().within(do)
+            if deadline is None:
+                return super().within(do)
+            done: list[T] = []
+            while not self.hold(lambda: done.append(do()), deadline.left_s() or 0):
+                pass
+            return done[0]
 
 
 class _Line:

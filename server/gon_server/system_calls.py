@@ -167,8 +167,7 @@ CLONE3: Calls = {
 _CLONE: Calls = {"clone": (56, 220)}
 _CLONE_THREAD, _CLONE_NEW = 0x00010000, 0x7E020000
 # No namespace with a process, nor datagrams, which reach any socket that a path names, nor a
-# connection that begins with its data, nor signals by way of what a file descriptor has to tell,
-# nor a policy of scheduling but the usual one.
+# connection that begins with its data, nor signals by way of what a file descriptor has to tell.
 RULES = (
     Rule({"sendto": (44, 206)}, (0,), argument=3, mask=0x20000000),
     Rule({"sendmsg": (46, 211)}, (0,), argument=2, mask=0x20000000),
@@ -176,8 +175,6 @@ RULES = (
     Rule({"fcntl": (72, 25)}, (8, 10, 15), argument=1, refuses=True),
     Rule({"ioctl": (16, 29)}, (0x8901, 0x8902), argument=1, refuses=True),
     Rule({"socketpair": (53, 199)}, (1, 5), argument=1, mask=0xF),
-    # ZeroMQ gives its thread the usual policy, and aborts where it cannot.
-    Rule({"sched_setscheduler": (144, 119)}, (0,), argument=1),
     Rule(_CLONE, (0,), mask=_CLONE_NEW),
 )
 # Limits of other processes than the caller.
@@ -186,6 +183,13 @@ OWN_LIMITS = Rule({"prlimit64": (302, 261)}, (0,))
 THREADS = Rule(_CLONE, (_CLONE_THREAD,), mask=_CLONE_THREAD)
 # To outlive gond: not to be killed with the spawner.
 STAYING = Rule({"prctl": (157, 167)}, (1,), refuses=True)
+
+
+def scheduled_as(policy: int) -> Rule:
+    """Return the rule by which a process sets no policy of scheduling but the one it has: ZeroMQ
+    gives its thread that of the process, and aborts where it cannot.
+    """
+    return Rule({"sched_setscheduler": (144, 119)}, (policy,), argument=1)
 
 
 def to_itself(process: int) -> tuple[Rule, ...]:

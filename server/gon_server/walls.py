@@ -92,7 +92,7 @@ def raise_walls(walls: Walls, workplace: Path, more: Iterable[Path] = ()) -> Non
             calls.SURROUNDINGS,
             calls.KERNEL,
             calls.CONNECTING,
-            rules=calls.RULES,
+            rules=[*calls.RULES, calls.scheduled_as(os.sched_getscheduler(0))],
         )
 
 

@@ -25,7 +25,8 @@ def load() -> None:
     try:
         import gon_shim.torch as made
 
-        assert made.BACKENDS
+        if not made.BACKENDS:
+            raise ImportError(f"{_DEVICE} has made none")
     except Exception as error:  # noqa: BLE001 - PyTorch's import would fail with whatever is raised
         # Another PyTorch, or one whose place for devices of others is taken: it works without.
         warnings.warn(f'there is no torch.device("gon"): {error}', RuntimeWarning, stacklevel=2)

@@ -146,6 +146,32 @@ static cl_int compiles(cl_program one, const char *options) {
   return clCompileProgram(one, 0, NULL, options, 0, NULL, NULL, NULL, NULL);
 }
 
+/* Nothing is read, written, copied or filled, and that is done; nothing cannot be mapped. */
+static int nothing(cl_command_queue_properties how) {
+  cl_queue_properties properties[] = {CL_QUEUE_PROPERTIES, how, 0};
+  cl_command_queue own = clCreateCommandQueueWithProperties(context, device, properties, &code);
+  int data[2] = {7, 8};
+  cl_mem x = clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, 8, data, &code);
+  cl_event done[4];
+  GOOD(clEnqueueWriteBuffer(own, x, CL_TRUE, 0, 0, data, 0, NULL, &done[0]));
+  GOOD(clEnqueueReadBuffer(own, x, CL_TRUE, 8, 0, data, 0, NULL, &done[1]));
+  GOOD(clEnqueueCopyBuffer(own, x, x, 0, 0, 0, 0, NULL, &done[2]));
+  GOOD(clEnqueueFillBuffer(own, x, data, 4, 4, 0, 0, NULL, &done[3]));
+  GOOD(clWaitForEvents(4, done));
+  IS(clEnqueueReadBuffer(own, x, CL_TRUE, 9, 0, data, 0, NULL, NULL), CL_INVALID_VALUE);
+  IS(clEnqueueReadBuffer(own, x, CL_TRUE, 0, 0, NULL, 0, NULL, NULL), CL_INVALID_VALUE);
+  clEnqueueMapBuffer(own, x, CL_TRUE, CL_MAP_READ, 0, 0, 0, NULL, NULL, &code);
+  IS(code, CL_INVALID_VALUE);
+  data[0] = data[1] = 0;
+  GOOD(clEnqueueReadBuffer(own, x, CL_TRUE, 0, 8, data, 0, NULL, NULL));
+  TRUE(data[0] == 7 && data[1] == 8);
+  for (int i = 0; i < 4; i++)
+    GOOD(clReleaseEvent(done[i]));
+  GOOD(clReleaseMemObject(x));
+  GOOD(clReleaseCommandQueue(own));
+  return 0;
+}
+
 static int links(void) {
   cl_program uses = made_of("int f(int); kernel void g(global int *x) { *x = f(*x); }");
   cl_program has = made_of("int f(int x) { return x + 1; }");
@@ -242,6 +268,11 @@ static int kernels(void) {
   GOOD(clSetKernelArg(add, 2, 64, NULL));
   IS(clEnqueueNDRangeKernel(queue, add, 4, NULL, &n, NULL, 0, NULL, NULL),
      CL_INVALID_WORK_DIMENSION);
+  cl_context elsewhere = clCreateContext(NULL, 1, &device, NULL, NULL, &code);
+  cl_command_queue foreign = clCreateCommandQueueWithProperties(elsewhere, device, NULL, &code);
+  IS(clEnqueueNDRangeKernel(foreign, add, 1, NULL, &n, NULL, 0, NULL, NULL), CL_INVALID_CONTEXT);
+  GOOD(clReleaseCommandQueue(foreign));
+  GOOD(clReleaseContext(elsewhere));
   IS(clEnqueueNDRangeKernel(queue, add, 1, NULL, &seven, &big, 0, NULL, NULL),
      CL_INVALID_WORK_ITEM_SIZE);
   GOOD(clEnqueueNDRangeKernel(queue, add, 1, NULL, &none, NULL, 0, NULL, NULL));
@@ -312,6 +343,11 @@ static int events(void) {
      CL_PROFILING_INFO_NOT_AVAILABLE);
   clReleaseEvent(gate);
   clReleaseEvent(ran);
+  cl_uint kind = 0;
+  GOOD(clEnqueueTask(queue, one, 0, NULL, &ran));
+  GOOD(clGetEventInfo(ran, CL_EVENT_COMMAND_TYPE, sizeof kind, &kind, NULL));
+  TRUE(kind == CL_COMMAND_TASK);
+  GOOD(clReleaseEvent(ran));
   /* A gate that fails takes what waits for it along. */
   gate = clCreateUserEvent(context, &code);
   GOOD(clEnqueueNDRangeKernel(queue, one, 1, NULL, &n, NULL, 1, &gate, &ran));
@@ -319,7 +355,7 @@ static int events(void) {
   IS(clWaitForEvents(1, &ran), CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST);
   GOOD(clFinish(queue));
   GOOD(clEnqueueReadBuffer(queue, x, CL_TRUE, 0, 4, &back, 0, NULL, NULL));
-  TRUE(back == 1);
+  TRUE(back == 2);
   cl_event all[] = {gate, ran, read, marker};
   for (int i = 0; i < 4; i++)
     GOOD(clReleaseEvent(all[i]));
@@ -394,7 +430,8 @@ int main(void) {
   program = clCreateProgramWithSource(context, 1, &source, NULL, &code);
   GOOD(code);
   GOOD(clBuildProgram(program, 1, &device, "-cl-std=CL2.0", NULL, NULL));
-  if (rest() || memory() || links() || kernels() || events() || threads() || forked())
+  if (rest() || memory() || nothing(0) || nothing(CL_QUEUE_PROFILING_ENABLE) || links() ||
+      kernels() || events() || threads() || forked())
     return 1;
   printf("good\n");
   return 0;

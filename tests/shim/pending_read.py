@@ -6,10 +6,12 @@ from gon.errors import DeviceError
 
 
 class Read:
-    """A read on its way, until it is waited for; `fails` says that it has failed then."""
+    """A read on its way, until it is waited for; `fails` says that it has failed then, for the op
+    of that number.
+    """
 
-    def __init__(self, *, fails: bool = False) -> None:
-        self.fails = fails
+    def __init__(self, *, fails: bool = False, number: int = 0) -> None:
+        self.fails, self.number = fails, number
         self.here = False
 
     def done(self) -> bool:
@@ -19,4 +21,4 @@ class Read:
         assert timeout_s is None
         self.here = True
         if self.fails:
-            raise DeviceError("it failed")
+            raise DeviceError("it failed", number=self.number)

@@ -99,6 +99,11 @@ def test_what_happens_when(environ: dict[str, str], tmp_path: Path) -> None:
     assert ended.returncode == 0
 
 
+def test_what_failed_has_failed_for_ever(environ: dict[str, str], tmp_path: Path) -> None:
+    ended = run(environ, str(compiled("failures", tmp_path)))
+    assert (ended.stdout, ended.returncode) == ("good\n", 0), ended.stdout + ended.stderr
+
+
 def test_threads_of_python_that_come_first_at_once_and_a_call_that_comes_last(
     environ: dict[str, str],
 ) -> None:

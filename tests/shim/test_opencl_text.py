@@ -126,7 +126,14 @@ def _lines(one: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return some.map("".join)
 
 
-_GUARDED = st.sampled_from(["#ifndef G{0}\n#define G{0}\n{1}#endif\n", "#pragma once\n{1}"])
+_GUARDED = st.sampled_from(
+    [
+        "#ifndef G{0}\n#define G{0}\n{1}#endif\n",
+        "#ifndef __STDC__\n#define __STDC__\n{1}#endif\n",
+        "#ifndef G{0}\n#define G{0}\n{1}#undef G{0}\n#endif\n",
+        "#pragma once\n{1}",
+    ]
+)
 _HEADERS = st.tuples(
     *(st.tuples(_GUARDED, _lines(_INCLUDES | _PLAIN)) for _ in range(_COUNT - 1)),
     st.tuples(st.just("{1}int u{0};\n"), _lines(_PLAIN)),
@@ -179,6 +186,45 @@ _A = '#include "a.h"\n'
 )
 def test_a_header_is_put_again_however_its_conditions_are_written(text: str) -> None:
     assert written(text, split_options(""), _ONCE_A).count("int a;") == text.count("include")
+
+
+@pytest.mark.parametrize(
+    "guard", ["__OPENCL_VERSION__", "cl_khr_fp64", "CL_VERSION_2_0", "__x86_64__", "linux", "M_PI"]
+)
+def test_what_a_header_includes_whose_guard_the_compiler_may_define(guard: str) -> None:
+    headers = {**_ONCE_A, "b.h": f"#ifndef {guard}\n#define {guard}\n{_A}int b;\n#endif\n"}
+    text = written(f'#include "b.h"\n#include "b.h"\n{_A}', split_options(""), headers)
+    assert (text.count("int a;"), text.count("int b;")) == (2, 1)
+
+
+@pytest.mark.parametrize("guard", ["__COMMON_CL__", "__a_h", "_A_H_", "CL_A_HPP", "INT_A_H"])
+def test_guards_as_headers_have_them_are_no_compilers(guard: str) -> None:
+    headers = {**_ONCE_A, "b.h": f"#ifndef {guard}\n#define {guard}\n{_A}int b;\n#endif\n"}
+    text = written(f'#include "b.h"\n{_A}', split_options(""), headers)
+    assert text.count("int a;") == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "times"),
+    [
+        # A table that is put anew for each use; and one that its guard keeps out of itself.
+        ("int v;\n#undef G\n", 3),
+        ('#include "x.h"\nint v;\n#undef G\n', 3),
+        ('int v;\n#undef G\n#ifndef N\n#define N\n#include "x.h"\n#endif\n', 4),
+        ('#include "y.h"\n#ifndef N\n#define N\n#include "x.h"\n#endif\nint v;\n', 4),
+    ],
+)
+def test_a_header_that_takes_its_guard_back_is_put_again(
+    tmp_path: Path, body: str, times: int
+) -> None:
+    (tmp_path / "x.h").write_text(f"#ifndef G\n#define G\n{body}#endif\n")
+    (tmp_path / "y.h").write_text("#undef G\n")
+    (tmp_path / "main.c").write_text('#include "x.h"\n' * 3)
+    text = written('#include "x.h"\n' * 3, split_options(f"-I {tmp_path}"), {})
+    (tmp_path / "whole.c").write_text(text)
+    wanted = _preprocessed(tmp_path / "main.c")
+    assert wanted == ["int", "v;"] * times
+    assert _preprocessed(tmp_path / "whole.c") == wanted
 
 
 def test_many_headers_that_all_include_each_other_are_put_once() -> None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from gon_client.event import Event as Point
-    from gon_shim.opencl.command import Command, Course
+    from gon_shim.opencl.command import Command
+    from gon_shim.opencl.course import Course
 
 SOURCE = "kernel void one(global float *x) { x[get_global_id(0)] += 1; }"
 MANY = 200

@@ -55,6 +55,12 @@ LAZY_IMPORTS: dict[tuple[str, str], str] = {
     ("bench.rivals.tinygrad_rival", "tinygrad.runtime.ops_remote.RemoteHandler"): "the same",
 }
 
+# What an assertion may call.
+PURE_CALLS = {
+    "all", "any", "callable", "isinstance", "issubclass", "len", "list", "range", "set",
+    "np.allclose", "np.array_equal", "np.isclose",
+}  # fmt: skip
+
 # Who reads the machine's clock: the Clock, what measures, and the spinning receiver.
 CLOCKS = {
     "time": ("gon.clock", "bench"),
@@ -136,6 +142,25 @@ def _has_reason(source: Source, line: int) -> bool:
     return any(len(_NOQA.sub("", text).strip(" -:")) >= 8 for text in comments)
 
 
+def check_asserts(source: Source) -> Iterator[Finding]:
+    """Find assertions whose condition may do something: `python -O` leaves them out. An attribute
+    that is nothing but looked at may be a property that is looked at for what it does.
+    """
+    if is_in(source.module, "tests"):
+        return
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Assert):
+            test = node.test
+            if isinstance(test, ast.Attribute) or any(map(_may_act, ast.walk(test))):
+                yield Finding(source.path, node.lineno, "an assertion that does something")
+
+
+def _may_act(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call):
+        return ast.unparse(node.func) not in PURE_CALLS
+    return isinstance(node, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom)
+
+
 def check_lazy_imports(source: Source) -> Iterator[Finding]:
     """Find imports inside functions that are not on the list of those with a reason."""
     for found in source.imports:
@@ -204,6 +229,7 @@ def _speaks_of_any(annotation: ast.expr) -> bool:
 
 
 CHECKS = (
+    check_asserts,
     check_size,
     check_docstring,
     check_text,

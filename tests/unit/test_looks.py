@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 
 import pytest
 
 import gon
-from gon.errors import DeviceError, GonError
+from gon.errors import DeviceError, GonError, WaitTimeout
 from gon.model import Handle
+from gon.transport.base import Link
 from gon.wire import versions
-from gon_client.looks import has_come, look_at
+from gon_client.looks import has_come, look_at, may_ask
 from gon_client.remote import RemoteDevice
 from tests.e2e.gond_process import until
 from tests.gated_device import FREE, GATED, GatedDevice
@@ -36,7 +38,8 @@ class Far:
     def __init__(self) -> None:
         self.device = Keeping()
         self.worker = InprocWorker(self.device, stream_pair)
-        self.far = RemoteDevice(open_session(self.worker))
+        self.link = open_session(self.worker)
+        self.far = RemoteDevice(self.link)
         for stream in (GATED, FREE):
             self.far.create_stream(Handle(stream))
         self.far.create_event(EVENT)
@@ -47,6 +50,18 @@ class Far:
         self.device.gate.clear()
         self.device.waits = 0
         self.far.record(Handle(GATED), EVENT)
+
+    def keep_shut(self, door: threading.Event) -> threading.Event:
+        """Let nobody in until `door` is set; return what is set when somebody is before it."""
+        dialled, connect = threading.Event(), self.worker.connect
+
+        def wait_outside() -> Link:
+            dialled.set()
+            assert door.wait(PATIENCE_S), "nobody opens the door"
+            return connect()
+
+        self.link._dialer._connect = wait_outside
+        return dialled
 
     def end(self) -> None:
         self.device.gate.set()
@@ -122,3 +137,27 @@ def test_what_was_waited_for_is_known_and_what_was_never_recorded() -> None:
             assert event.is_done
         stream.record(event)
         until(lambda: event.is_done, "it is over")
+
+
+def test_a_lost_link_is_mended_by_others_and_a_look_knows_nothing_yet() -> None:
+    """Nobody answers at the door until the test says so: who waits for that is the pump."""
+    gate = Far()
+    gate.far.sync(Handle(FREE)).wait()
+    gate.record()
+    door, looks, link = threading.Event(), [look_at(gate.far, EVENT) for _ in range(2)], gate.link
+    assert not looks[0].is_over()
+    dialled = gate.keep_shut(door)
+    link._link.close()
+    assert not looks[1].is_over()
+    assert dialled.wait(PATIENCE_S), "nobody replaces the link"
+    # Some with a question that is on its way, some with none.
+    assert not any(look.is_over() for look in looks)
+    assert not has_come(gate.far, gate.far.sync(Handle(FREE)))
+    with pytest.raises(WaitTimeout):
+        gate.far.sync(Handle(FREE)).wait(0.001)
+    assert not may_ask(gate.far)
+    door.set()
+    gate.device.gate.set()
+    for look in looks:
+        until(look.is_over, "it is over")
+    gate.end()

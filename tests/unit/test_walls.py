@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -19,8 +20,8 @@ ALL = Walls(files=True, calls=True)
 FILES = ("read", "list", "write", "write system")
 OTHERS = (
     "connect", "socket", "mode", "owner", "times", "attribute", "truncate", "watch", "datagrams",
-    "fast open", "limits of another", "priority", "policy", "signals by fcntl",
-    "signals by ioctl", "queue", "shared memory", "namespaces",
+    "fast open", "limits of another", "priority", "policy", "another policy",
+    "signals by fcntl",    "signals by ioctl", "queue", "shared memory", "namespaces",
 )  # fmt: skip
 LEFT = (
     "own mode", "own policy", "own limits", "send",
@@ -28,14 +29,14 @@ LEFT = (
 )  # fmt: skip
 
 
-def tried(directory: Path, role: str) -> dict[str, str]:
+def tried(directory: Path, role: str, policy: int) -> dict[str, str]:
     """Return what came of each attempt within the walls of a role."""
     workplace, secret = directory / "workplace", directory / "others" / "secret"
     workplace.mkdir()
     secret.parent.mkdir()
     secret.write_text("nobody's")
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.tried_walls", str(workplace), str(secret), role],
+        [sys.executable, "-m", "tests.tried_walls", str(workplace), str(secret), role, str(policy)],
         check=True,
         capture_output=True,
         text=True,
@@ -45,9 +46,20 @@ def tried(directory: Path, role: str) -> dict[str, str]:
 
 
 @pytest.mark.skipif(THERE != ALL, reason=f"walls of this kernel: {THERE}")
-@pytest.mark.parametrize("role", ["lease", "zmq", "builder"])
-def test_a_worker_reaches_what_it_needs_and_nothing_else(tmp_path: Path, role: str) -> None:
-    found = tried(tmp_path, role)
+@pytest.mark.parametrize(
+    ("role", "policy"),
+    [
+        ("lease", os.SCHED_OTHER),
+        ("zmq", os.SCHED_OTHER),
+        ("builder", os.SCHED_OTHER),
+        # As a real-time one is, but everybody's to have.
+        ("zmq", os.SCHED_BATCH),
+    ],
+)
+def test_a_worker_reaches_what_it_needs_and_nothing_else(
+    tmp_path: Path, role: str, policy: int
+) -> None:
+    found = tried(tmp_path, role, policy)
     refused = [*FILES, *OTHERS]
     if role != "builder":
         refused += ["exec", "fork", "signal", "stay"]

@@ -123,7 +123,8 @@ class Lane:
 
     def arrived(self, count: int, at_ns: int) -> None:
         """Take the first `count` bytes of what `free` gave, as arrived at `at_ns`."""
-        assert 0 < count <= len(self.free()), "bytes arrive where there is room"
+        room = len(self.free())
+        assert 0 < count <= room, "bytes arrive where there is room"
         self._in += count
         self._filled += count
         if self._window_bytes:

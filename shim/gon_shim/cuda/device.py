@@ -27,7 +27,7 @@ _texts: dict[str, CData] = {}
 @entry("cuInit")
 def init(flags: int) -> None:
     require(flags == 0, lib.CUDA_ERROR_INVALID_VALUE)
-    assert UNIT.device  # leased by now, or there is no device
+    UNIT.lease()
 
 
 @entry("cuDriverGetVersion")

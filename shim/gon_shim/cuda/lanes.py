@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final
 
 from gon.errors import GonError
 from gon.together import Together
-from gon_client.looks import has_come
+from gon_client.looks import has_come, may_ask
 from gon_shim.limits import READS_REMEMBERED
 
 if TYPE_CHECKING:
@@ -120,6 +120,8 @@ class Lane:
         if of == self.over:
             return True
         if self._asked is None or of != self._asked_of:
+            if not may_ask(stream.device.contract):
+                return False
             self._asked = stream.record(self._asked)
             self._asked_of = of
         try:

@@ -96,7 +96,7 @@ def _scope_of(handle: CData) -> Scope:
 def retain_primary(at: Pointers, device: int) -> None:
     check_device(device)
     require(at, lib.CUDA_ERROR_INVALID_VALUE)
-    assert UNIT.device
+    UNIT.lease()
     with _PRIMARY.changing:
         _PRIMARY.retained += 1
         _PRIMARY.scope.is_alive = True
@@ -139,7 +139,7 @@ def set_primary_flags(device: int, flags: int) -> None:
 def create(at: Pointers, flags: int, device: int) -> None:
     check_device(device)
     require(at, lib.CUDA_ERROR_INVALID_VALUE)
-    assert UNIT.device
+    UNIT.lease()
     scope = Scope(flags)
     _STACK.scopes.append(scope)
     at[0] = scope.handle

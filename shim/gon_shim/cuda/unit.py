@@ -37,6 +37,10 @@ class Unit:
         self._buffers: dict[int, Buffer] = {}
         self._owners: dict[int, object] = {}
 
+    def lease(self) -> None:
+        """Have the device from now on. Raises GonError where there is none."""
+        _ = self.device
+
     @property
     def device(self) -> Device:
         """The device. Raises GonError where there is none."""

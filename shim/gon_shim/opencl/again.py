@@ -116,13 +116,13 @@ class Again:
                 if kernel.has_null:
                     return _OTHERWISE
                 known.prepare(args)
+            before = queue.course.last
             if not event_at:
                 known.prepared.queue()
             elif queue.meter is None:
                 known.prepared.queue()
-                event_at[0] = seeded(queue, None, 0)
+                event_at[0] = seeded(queue, None, before)
             else:
-                before = queue.course.last
                 measured = queue.meter.measure(known.prepared, queued_ns)
                 event_at[0] = seeded(queue, measured, before)
         except BaseException as error:  # noqa: BLE001 - nothing passes through the program's C

@@ -3,8 +3,8 @@
 A command is *held* here as long as something that only this process can say has not happened: a
 user event, or a command that waits for one. Then it is submitted, by which the device's stream has
 it, and is over once a wait for the stream, or for the bytes of its read, has returned. A point in
-the stream later than the command says the same of it: commands have numbers, in the order of the
-stream, so one whose event nobody looks at costs nothing.
+the stream later than the command says the same of it, and whether it failed (`course`): commands
+have numbers, so one whose event nobody looks at costs nothing.
 
 Rules: a status only falls; whoever lowers it to where others may go on tells `CHANGED`. What a
 program gave to be called then is called by CALLER.
@@ -14,53 +14,33 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gon.device import Pending
 from gon.errors import GonError
 from gon_client.event import Event as Marker
-from gon_client.looks import has_come
+from gon_client.looks import has_come, may_ask
 from gon_shim.opencl.calls import CALLER, WATCHER
 from gon_shim.opencl.errors import code_of
 from gon_shim.opencl.khronos import constants as cl
 
 if TYPE_CHECKING:
-    from gon_client.stream import Stream
+    from gon_shim.opencl.course import Course
     from gon_shim.opencl.measuring import Measured
-    from gon_shim.opencl.objects import Object
 
 # Held commands of all queues, and statuses: changed and waited for with this.
 CHANGED: Final = threading.Condition(threading.RLock())
 
 
-class Course:
-    """How far a stream is, by the numbers of its commands."""
+class _Asked(NamedTuple):
+    """A question whose answer tells that a command is over, and so what was queued `before`."""
 
-    def __init__(self, stream: Stream) -> None:
-        self.stream = stream
-        # The queue, which closes the stream when it ends.
-        self.owner: Object | None = None
-        # The number of the last command that the stream has, and of the last that is known over.
-        self.last = self.over = 0
-        self._lock = threading.Lock()
-
-    def __repr__(self) -> str:
-        return f"Course({self.over} of {self.last} over)"
-
-    def number(self) -> int:
-        """Return the number of a command that the stream has got."""
-        with self._lock:
-            self.last += 1
-            return self.last
-
-    def passed(self, number: int) -> None:
-        """Note that this command is over, and so are those before it."""
-        with self._lock:
-            if number > self.over:
-                self.over = number
+    answer: Pending
+    before: int
+    # Whether the answer is that of the command's times, not the stream's.
+    is_of_times: bool = False
 
 
 class Command:
@@ -77,12 +57,12 @@ class Command:
         self._calls: list[tuple[int, Callable[[int], None]]] = []
         self._number = 0
         self._read: Pending | None = None
-        # What an answer tells of: the command itself, or what went before a read.
-        self._answer: Pending | None = None
-        # The last command that is over when the answer is here; the last that the stream had for
-        # certain before this one, for another thread may queue while this gets its number.
-        self._covers = self._before = 0
+        self._asked: _Asked | None = None
+        # What was queued for certain before: another thread may queue while this gets its number.
+        self._before = 0
         self._mark: Marker | None = None
+        # The number by which the mark is there.
+        self._marked = 0
 
     def __repr__(self) -> str:
         return f"Command({self._number}, status {self.status})"
@@ -93,23 +73,21 @@ class Command:
         return self.status == cl.CL_QUEUED or (self.course is None and self.status > 0)
 
     def submit(self, read: Pending | None, before: int) -> None:
-        """Note that the stream has it; `read` is the read that it is, if it is one, `before` the
-        number that the stream's last command had then.
+        """Note that the stream has it; `read` is the read that it is, if it is one, `before` a
+        number that was queued before.
         """
         assert self.course is not None
-        self._number = self._covers = self.course.number()
+        self._number = self.course.number()
         self._before = before
         if read is not None:
-            self._read = self._answer = read
-            self._covers = before
+            self._read, self._asked = read, _Asked(read, before)
         self.lower(cl.CL_SUBMITTED)
         if self._calls:
             WATCHER.put(self._follow)
 
     def submitted(self, number: int, before: int) -> None:
         """As `submit`, of what the stream has got by this number; nobody knows of it yet."""
-        self._number = self._covers = number
-        self._before = before
+        self._number, self._before = number, before
         self.status = cl.CL_SUBMITTED
 
     def lower(self, status: int) -> None:
@@ -151,16 +129,26 @@ class Command:
         if self._mark is None:
             assert self.course is not None
             self._mark = self.course.stream.record()
+            self._marked = self.course.queued
         return self._mark
 
     def look(self) -> int:
         """Return the status, and wait for no work: that of a moment ago."""
-        if self.status > cl.CL_COMPLETE and not self.is_held:
-            if self._is_over() or self._has_passed():
+        if not self.is_known() and not self.is_held:
+            if self._has_passed():
                 self.settle()
             elif self.status == cl.CL_SUBMITTED:
                 return cl.CL_RUNNING
         return self.status
+
+    def is_known(self) -> bool:
+        """Whether it is known without a question how it has ended."""
+        course = self.course
+        # A read is not here before its own answer is.
+        may_be = self.status > cl.CL_COMPLETE and not self.is_held and self._read is None
+        if may_be and course is not None and self._number <= course.over:
+            self.lower(course.status_of(self._before, self._number))
+        return self.status <= cl.CL_COMPLETE
 
     def _has_passed(self) -> bool:
         """Whether it is over by a question that waits for nothing."""
@@ -169,39 +157,60 @@ class Command:
         try:
             if self._read is not None:
                 return has_come(course.stream.device.contract, self._read)
+            if self._mark is None and not may_ask(course.stream.device.contract):
+                return False
             is_over = self.mark().is_done
         except GonError as error:
-            self._failed(error, course)
+            self._failed(error, self._marked)
             return False
         if is_over:
             course.passed(self._number)
         return is_over
 
-    def _failed(self, error: GonError, course: Course) -> None:
-        """Take its failure, of which its own answer has told; a wait has the stream tell it, too,
+    def _failed(self, error: GonError, before: int) -> None:
+        """Take a failure that was not told for the stream: a wait has the stream tell it, too,
         which is over with that.
         """
-        with suppress(GonError):
+        course = self.course
+        assert course is not None
+        queued = course.queued
+        try:
             course.stream.sync()
-        self.lower(code_of(error))
+        except GonError as its_own:
+            self._take(its_own, queued)
+            return
+        if error.number <= before:  # otherwise the question failed, and no command
+            course.failed(error, before)
+        course.passed(queued)
+        self.lower(course.status_of(self._before, self._number))
+
+    def _take(self, error: GonError, before: int) -> None:
+        """Take a failure that a wait has told of; `before` was queued before that wait."""
+        course = self.course
+        assert course is not None
+        course.failed(error, before)
+        status = course.status_of(self._before, self._number)
+        # A read's own answer tells of it; and what is no op's failure is everybody's.
+        is_its = self._read is not None or not error.number
+        self.lower(code_of(error) if is_its and status == cl.CL_COMPLETE else status)
 
     def settle(self) -> int:
         """Wait until it is over; return its status."""
         if self.is_held:
             with CHANGED:
                 CHANGED.wait_for(lambda: not self.is_held)
-        if self.status > cl.CL_COMPLETE:
+        if not self.is_known():
             assert self.course is not None
+            asked = self._ask()
             try:
-                if not self._is_over():
-                    self._ask().wait()
-                    self.course.passed(self._covers)
-                self.lower(cl.CL_COMPLETE)
+                asked.answer.wait()
+                self.course.passed(asked.before)
+                self.lower(self.course.status_of(self._before, self._number))
             except GonError as error:
-                if self._answer is not None and self.measured is not None:
-                    self._failed(error, self.course)
+                if asked.is_of_times:
+                    self._failed(error, self._number)
                 else:
-                    self.lower(code_of(error))
+                    self._take(error, asked.before)
         return self.status
 
     def _follow(self) -> None:
@@ -216,17 +225,14 @@ class Command:
         if self._calls:
             self.settle()
 
-    def _is_over(self) -> bool:
-        """Whether a later point of the stream has told of it already."""
-        return self._read is None and self.course is not None and self._number <= self.course.over
-
-    def _ask(self) -> Pending:
-        if self._answer is None:
-            assert self.course is not None
-            if self.measured is not None:
-                self._answer = self.measured.answer()
-                self._covers = self._number if self._answer is None else self._before
-            if self._answer is None:
-                stream = self.course.stream
-                self._answer = stream.device.contract.sync(stream.handle)
-        return self._answer
+    def _ask(self) -> _Asked:
+        asked, course = self._asked, self.course
+        assert course is not None
+        if asked is None and self.measured is not None:
+            times = self.measured.answer()
+            asked = None if times is None else _Asked(times, self._before, is_of_times=True)
+        if asked is None:
+            stream, queued = course.stream, course.queued
+            asked = _Asked(stream.device.contract.sync(stream.handle), queued)
+        self._asked = asked
+        return asked

@@ -110,7 +110,7 @@ _GROWING: Final = threading.RLock()
 def seeded(queue: Queue, measured: Measured | None, before: int) -> CData:
     """Return a handle for the event of the launch that a queue's stream has got last: an event
     costs more than the launch, and a program looks at it when it has nothing better to do. `before`
-    is the number of the stream's last command when the launch was not yet there.
+    is a number that was queued before the launch.
     """
     handle = new_handle()
     _SEEDS[handle] = _Seed(queue, queue.course.number(), before, measured, handle)

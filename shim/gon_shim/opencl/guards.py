@@ -30,6 +30,13 @@ _CONDITION: Final = re.compile(
     rf"^[ \t]*(?:#|%:)[ \t]*(?P<word>{CONDITIONS})\b[^\n]*", re.MULTILINE
 )
 _NAMED: Final = re.compile(r"^[ \t]*(?:#|%:)[ \t]*(define|undef)[ \t]+(\w+)", re.MULTILINE)
+# What a compiler may define before it reads anything: the language's own names and OpenCL's, unless
+# they end as those of headers do.
+_PREDEFINED: Final = re.compile(
+    r"(?!\w*_(?i:h|hh|hpp|hxx|cl|clh|inl|inc|include|included|guard)_*$)"
+    r"(?:_[_A-Z]\w*|(?:cl|CL|CLK|FLT|DBL|HALF|[SU]?CHAR|U?SHRT|U?INT|U?LONG|M|FP|ATOMIC|HUGE)_\w+"
+    r"|MAXFLOAT|INFINITY|NAN|NULL|linux|unix|i386|SPIR\w*)$"
+)
 _SPLICE: Final = re.compile(r"\\[ \t\r]*\n")
 
 
@@ -62,6 +69,15 @@ def _step(word: str) -> int:
     return 1 if word.startswith("if") else -1 if word == "endif" else 0
 
 
+class _Open:
+    """A header that is being put, as long as its guard keeps it from being put within itself."""
+
+    def __init__(self, guard: str, ends_at: int | None) -> None:
+        self.guard = guard
+        # Where it takes its guard back itself, or before.
+        self.ends_at = ends_at
+
+
 class Certain:
     """The guards that are defined for certain, wherever a text has come to."""
 
@@ -74,12 +90,14 @@ class Certain:
         self._foreign, self._taken_back = {*given}, set[str]()
         # Whether nobody can tell any more.
         self._is_lost = False
+        self._open: list[_Open] = []
 
     def __repr__(self) -> str:
         return f"Certain({len(self._here)} at {len(self._before)})"
 
     def __contains__(self, guard: str) -> bool:
-        return guard in self._here and not self._is_lost
+        is_open = any(each.guard == guard for each in self._open)
+        return is_open or (guard in self._here and not self._is_lost)
 
     def enter(self, text: str, guard: str = "") -> int:
         """Hear that a text begins, that of a header which counts once if it has a guard.
@@ -92,6 +110,7 @@ class Certain:
                 self._taken_back.add(name)
                 for each in (self._here, *self._before):
                     each.discard(name)
+                self._close(name)
             elif name != guard:
                 self._foreign.add(name)
         # A conditional that ends in another text, or seems to; a name that is what it was before.
@@ -100,7 +119,20 @@ class Certain:
             self._is_lost = True
         if guard and guard not in self._taken_back:
             self._here.add(guard)
+        takes_back = guard and ("undef", guard) in _NAMED.findall(plain)
+        self._open.append(_Open(guard, max(0, text.find("undef")) if takes_back else None))
         return len(self._before)
+
+    def _close(self, guard: str) -> None:
+        for each in self._open:
+            if each.guard == guard:
+                each.guard = ""
+
+    def come_to(self, at: int) -> None:
+        """Hear how far the text that was entered last has come."""
+        last = self._open[-1]
+        if last.ends_at is not None and last.ends_at <= at:
+            last.guard = ""
 
     def step(self, word: str) -> None:
         """Hear of a directive of conditionals."""
@@ -112,8 +144,10 @@ class Certain:
     def leave(self, depth: int, guard: str = "") -> None:
         """Hear that a text ends; of its conditionals the last may not have been told of."""
         # What a guard lets in was there when it was defined, unless something else has done that.
-        is_own = bool(guard) and guard not in self._foreign and guard not in self._taken_back
+        foreign = guard in self._foreign or guard in self._taken_back or _PREDEFINED.match(guard)
+        is_own = bool(guard) and not foreign
         inside = depth + is_own
         if len(self._before) > inside:
             self._here = self._before[inside]
         del self._before[depth:]
+        del self._open[-1]

@@ -125,6 +125,7 @@ class _Including:
         for found in _INCLUDE.finditer(text):
             if found.start() > last:
                 break
+            certain.come_to(found.start())
             if found["condition"]:
                 certain.step(found["condition"])
             if not found["comment"] and not found["include"]:
@@ -151,7 +152,7 @@ class _Including:
         if header is None or len(within) >= INCLUDE_DEPTH_MAX:
             return f'#error "{named[1] or named[2]}: file not found"'
         guard = header.guard
-        if guard and (guard in self._certain or any(each.guard == guard for each in within)):
+        if guard and guard in self._certain:
             return ""
         self._room_bytes -= len(header.body)
         if self._room_bytes < 0:

@@ -37,8 +37,10 @@ _ORIGIN: Final = (0, 0, 0)
 def enqueue_kernel(
     queue_handle: CData, kernel_handle: CData, dimensions: int, offset: Numbers, total: Numbers,
     block: Numbers, count: int, waits: Handles, event_at: Handles,
+    kind: int = cl.CL_COMMAND_NDRANGE_KERNEL,
 ) -> None:  # fmt: skip
     queue, kernel = Queue.of(queue_handle), Kernel.of(kernel_handle)
+    require(kernel.program.scope is queue.scope, cl.CL_INVALID_CONTEXT)
     if not 1 <= dimensions <= 3:
         raise ClError(cl.CL_INVALID_WORK_DIMENSION)
     size = 8 * dimensions
@@ -55,7 +57,7 @@ def enqueue_kernel(
         args = kernel.taken()
     if event_at or count or queue.held:
         queue.submit(
-            cl.CL_COMMAND_NDRANGE_KERNEL, lambda: _launch(queue, kernel, shape, args),
+            kind, lambda: _launch(queue, kernel, shape, args),
             count, waits, event_at, make=Make.SEVERAL if shape is _NOTHING else Make.ONE,
             uses=(kernel, *kernel.memories.values()),
         )  # fmt: skip
@@ -147,7 +149,8 @@ def _divisor(number: int, most: int) -> int:
 def enqueue_task(
     queue: CData, kernel: CData, count: int, waits: Handles, event_at: Handles
 ) -> None:
-    enqueue_kernel(queue, kernel, 1, _NOWHERE, _ONE, _ONE, count, waits, event_at)
+    kind = cl.CL_COMMAND_TASK
+    enqueue_kernel(queue, kernel, 1, _NOWHERE, _ONE, _ONE, count, waits, event_at, kind)
 
 
 @entry("clEnqueueNativeKernel")

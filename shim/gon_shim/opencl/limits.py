@@ -33,6 +33,9 @@ WAITS_EXPECTED_AFTER: Final = 4
 # they are not, for a question waits there.
 MEASURED_MAX: Final = 64
 PLACES_MAX: Final = 512
+# Failures that a queue remembers for events that are looked at later: of more, the two oldest count
+# as one, with what ran in between.
+FAILURES_REMEMBERED: Final = 1024
 # How long a launch waits for another thread to queue and note its own: a thread that takes longer
 # waits for something, and what may go wrong is one time.
 NOTING_WAIT_MAX_S: Final = 1.0

@@ -85,6 +85,7 @@ def enqueue_map(
     queue = Queue.of(handle)
     memory = memory_for(queue, memory_handle)
     memory.check_range(offset, size)
+    require(size, cl.CL_INVALID_VALUE)
     invalidates, writes = check_map(memory, flags)
     at, room, out = room_for(memory, offset, size)
     now = bool(blocks) and not count and not queue.held

@@ -40,7 +40,7 @@ from gon_shim.opencl.limits import (
 
 if TYPE_CHECKING:
     from gon_client.event import Event as Point
-    from gon_shim.opencl.command import Course
+    from gon_shim.opencl.course import Course
 
 
 class Noted(Protocol):
@@ -56,13 +56,13 @@ class Noted(Protocol):
 class Measured:
     """The times of one command: of itself, or of the markers before and after it."""
 
-    __slots__ = ("_meter", "_pending", "_places", "_queued_ns", "_since", "_times", "is_forgotten")
+    __slots__ = ("_by", "_meter", "_pending", "_places", "_queued_ns", "_times", "is_forgotten")
 
     def __init__(self, meter: Meter, queued_ns: int, *places: _Place) -> None:
         self._meter, self._places = meter, places
         self._queued_ns = queued_ns
         self._pending = places[-1].held
-        self._since = places[-1].since
+        self._by = places[-1].by
         self._times: tuple[int, int, int, int] | None = None
         self.is_forgotten = False
 
@@ -81,7 +81,7 @@ class Measured:
         if not self._meter.is_asked:
             return None
         self._meter.waited()
-        self._meter.ask_wanted(self._since)
+        self._meter.ask_wanted(self._by)
         self._pending[-1].ask()
         return self._pending[-1]
 
@@ -104,13 +104,13 @@ class Measured:
 class _Place:
     """An event that keeps times, and what it holds that may still be wanted."""
 
-    __slots__ = ("held", "point", "since")
+    __slots__ = ("by", "held", "point")
 
     def __init__(self, point: Point) -> None:
         self.point = point
         self.held: tuple[PendingTimes, ...] = ()
-        # What the number of its command is above.
-        self.since = 0
+        # The number by which its command is queued.
+        self.by = 0
 
 
 class Meter:
@@ -132,7 +132,7 @@ class Meter:
         self._places: deque[_Place] = deque()
         # The place of the launch that follows a wait, taken while nobody waits for that.
         self._ready: list[_Place] = []
-        # What is to be asked for beside the next wait, the oldest first, each with its `since`.
+        # What is to be asked for beside the next wait, the oldest first, each with its `by`.
         self._wanted: deque[tuple[int, _Place, PendingTimes]] = deque(maxlen=PLACES_MAX)
         # Held while a command is queued and then noted.
         self._noting = threading.RLock()
@@ -180,7 +180,7 @@ class Meter:
         self.waited()
         latest, self._latest = self._latest, None
         is_told = latest is not None and latest.is_asked and latest.is_latest
-        self.ask_wanted(self._course.last)
+        self.ask_wanted(self._course.queued)
         if latest is None or not is_told:
             return False
         latest.wait()
@@ -189,8 +189,8 @@ class Meter:
         return True
 
     def ask_wanted(self, last: int) -> None:
-        """Ask for what is wanted of the commands that came after at most `last` others: a question
-        for more would wait for more, as one for another stream's would.
+        """Ask for what is wanted of the commands up to that number: a question for more would wait
+        for more, as one for another stream's would.
         """
         with suppress(IndexError):  # of none, or which another thread has taken
             while self._wanted[0][0] <= last:
@@ -229,7 +229,7 @@ class Meter:
         if len(self._places) < MEASURED_MAX:
             return _Place(self._stream.device.create_event())
         first = self._places[0]
-        is_over = not first.held or self._course.over > first.since
+        is_over = not first.held or self._course.over >= first.by
         # A question for what is not over would hold up what other streams get after it.
         if not is_over and len(self._places) < PLACES_MAX:
             return _Place(self._stream.device.create_event())
@@ -239,13 +239,13 @@ class Meter:
         return place
 
     def _keep(self, pending: tuple[PendingTimes, ...], *places: _Place) -> None:
-        """Let places be taken again: what they hold is queued, but has no number yet."""
-        since = self._course.last
+        """Let places be taken again: what they hold is queued."""
+        by = self._course.queued
         for place in places:
-            place.held, place.since = pending, since
+            place.held, place.by = pending, by
         self._places.extend(places)
         if self.is_asked:
-            self._wanted.extend((since, places[-1], each) for each in pending)
+            self._wanted.extend((by, places[-1], each) for each in pending)
 
     def close(self) -> None:
         """Give the events back."""

@@ -91,8 +91,8 @@ class Memory(Object):
                 self.buffer.close()
 
     def check_range(self, offset: int, size: int) -> None:
-        """Raise ClError unless the range is in it, and not empty."""
-        require(size > 0 and offset + size <= self.size, cl.CL_INVALID_VALUE)
+        """Raise ClError unless the range is in it; one of no bytes is where it begins."""
+        require(offset + size <= self.size, cl.CL_INVALID_VALUE)
 
     def check_host(self, *denied: int) -> None:
         """Raise ClError if the program said that it would not do this."""

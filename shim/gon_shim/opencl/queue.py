@@ -10,9 +10,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum, auto
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
-from _gon_opencl import ffi
 from gon.device import Pending
 from gon.errors import GonError
 from gon.timing import PendingTimes
@@ -26,7 +25,8 @@ from gon_shim.opencl.answers import (
     word,
     words_with_end,
 )
-from gon_shim.opencl.command import CHANGED, Command, Course
+from gon_shim.opencl.command import CHANGED, Command
+from gon_shim.opencl.course import Course
 from gon_shim.opencl.device import QUEUE_PROPERTIES, Device, now_ns
 from gon_shim.opencl.entry import entry
 from gon_shim.opencl.errors import ClError, require, told
@@ -166,7 +166,7 @@ class Queue(Object):
             if event is None:
                 raise ClError(cl.CL_INVALID_EVENT_WAIT_LIST)
             require(event.scope is self.scope, cl.CL_INVALID_CONTEXT)
-            if event.command.status != cl.CL_COMPLETE:
+            if not event.command.is_known() or event.command.status < 0:
                 found.append(event.command)
         return found
 
@@ -206,20 +206,30 @@ class Queue(Object):
             READS.settle_before(work.fills, reader=self.course)
         if work.fills is not None and self.meter is not None:
             # The read waits for all that, and somebody for the read.
-            self.meter.ask_wanted(self.course.last)
+            self.meter.ask_wanted(self.course.queued)
         if command.tells_running:
             command.began = self.stream.record()
-        before, meter = self.course.last, work.meter
-        if meter is None:
-            read = work.run()
-        elif work.make is Make.SEVERAL:
-            command.measured, read = meter.around(work.run, work.queued_ns)
-        else:
-            read = None
-            command.measured = meter.measure(_Once(work, meter), work.queued_ns)
+        before = self.course.queued
+        try:
+            read = self._run(command, work)
+        except GonError as error:  # such as of a read that is waited for here
+            self.course.failed(error, before, is_told=True)
+            raise
         if read is not None:
             READS.add(self.course, work.fills, read)
+            self.course.reads(read, before)
         command.submit(read, before)
+
+    def _run(self, command: Command, work: Work) -> Pending | None:
+        """Queue a command, and measure it if it is to be; return the read that it is, if any."""
+        meter = work.meter
+        if meter is None:
+            return work.run()
+        if work.make is Make.SEVERAL:
+            command.measured, read = meter.around(work.run, work.queued_ns)
+            return read
+        command.measured = meter.measure(_Once(work, meter), work.queued_ns)
+        return None
 
     def let_go(self) -> bool:
         """Start the held commands that nothing holds any more; return whether there were any."""
@@ -256,13 +266,18 @@ class Queue(Object):
         if self.held:
             with CHANGED:
                 CHANGED.wait_for(lambda: not self.held)
-        last = self.course.last
-        try:
+        queued = self.course.queued
+        with suppress(GonError):  # which the course hears from the reads themselves
             READS.settle(self.course)
-        finally:  # what comes behind a read that fails goes on
-            if not self._is_settled():
+        if not self._is_settled():
+            try:
                 self.stream.sync()
-        self.course.passed(last)
+            except GonError as error:
+                self.course.failed(error, queued)
+                if not error.number:
+                    raise
+        self.course.passed(queued)
+        self.course.tell()
 
     def _is_settled(self) -> bool:
         """Wait by the last launch's own answer, if that is on its way."""
@@ -349,39 +364,3 @@ def flush(handle: CData) -> None:
 @entry("clFinish")
 def finish(handle: CData) -> None:
     Queue.of(handle).finish()
-
-
-def _nothing() -> None: ...
-
-
-_NONE = cast("Handles", ffi.NULL)
-
-
-@entry("clEnqueueMarkerWithWaitList")
-def enqueue_marker(handle: CData, count: int, waits: Handles, event_at: Handles) -> None:
-    queue = Queue.of(handle)
-    queue.submit(cl.CL_COMMAND_MARKER, _nothing, count, waits, event_at, fence=not count)
-
-
-@entry("clEnqueueBarrierWithWaitList")
-def enqueue_barrier(handle: CData, count: int, waits: Handles, event_at: Handles) -> None:
-    queue = Queue.of(handle)
-    kind = cl.CL_COMMAND_BARRIER
-    queue.submit(kind, _nothing, count, waits, event_at, fence=not count, barrier=True)
-
-
-@entry("clEnqueueMarker")
-def enqueue_old_marker(handle: CData, event_at: Handles) -> None:
-    require(event_at, cl.CL_INVALID_VALUE)
-    enqueue_marker(handle, 0, _NONE, event_at)
-
-
-@entry("clEnqueueBarrier")
-def enqueue_old_barrier(handle: CData) -> None:
-    enqueue_barrier(handle, 0, _NONE, _NONE)
-
-
-@entry("clEnqueueWaitForEvents")
-def enqueue_wait(handle: CData, count: int, waits: Handles) -> None:
-    require(count and waits, cl.CL_INVALID_VALUE)
-    enqueue_barrier(handle, count, waits, _NONE)

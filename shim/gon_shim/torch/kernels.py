@@ -72,7 +72,8 @@ def calls() -> dict[str, Called]:
     found = dict(LOOKS)
     for name, function in KERNELS.items():
         operation = edge.overload(name)
-        assert not edge.is_made_of_others(operation), name
+        is_made = edge.is_made_of_others(operation)
+        assert not is_made, name
         told = name in TOLD
         found[name] = guarded(operation, _new(name, function, told))
         for other in edge.writing(operation):
