@@ -96,7 +96,7 @@ def test_every_command_exists() -> None:
             case "gon":
                 check_click(root.gon, words)
             case "gond":
-                check_click(cli.main, words)
+                check_click(cli.gond, words)
             case _:
                 assert name == "ssh", name
     assert seen >= {"make", "gon", "gond"}
