@@ -22,7 +22,14 @@ from gon.transport.stream import StreamLink
 from gon.wire.frame import HEADER, Kind, decode_head, encode_head
 from gon.wire.ops import TABLE
 from gon.wire.repeats import PlainUnfolds, is_folded
+from gon_client.remote import RemoteDevice
+from gon_server.devices.sim import SimDevice
+from tests.inproc_worker import InprocWorker, open_session
+from tests.sim.players import Player
+from tests.sim.programs import QUOTA_BYTES, Maker
 
+# Of a recorded program.
+STEPS = 60
 # What sizes, offsets, handles and counts of a hostile client are.
 NUMBERS = (
     *range(12), 255, 256, 4095, 4096, 65_536, 2**20, 2**31 - 1, 2**31, 2**32 - 1, 2**32,
@@ -86,6 +93,18 @@ class Tape:
             if head.kind is not Kind.ACK:
                 frames.append(Recorded(head.kind, head.seq, 0, head.sizes, body, payload))
         return frames
+
+
+def recorded(seed: int) -> list[Recorded]:
+    """Return the frames of a session that went well."""
+    tape, device = Tape(), SimDevice(seed)
+    worker = InprocWorker(device, tape.pair, QUOTA_BYTES)
+    far = RemoteDevice(open_session(worker))
+    Player(far).play(Maker(seed, STEPS).steps)
+    far.close()
+    worker.close()
+    device.close()
+    return tape.frames(folded=seed % 2 == 0)
 
 
 def _pass_on(source: socket.socket, target: socket.socket, kept: bytearray) -> None:

@@ -16,28 +16,13 @@ from gon.device import HostDevice
 from gon.transport.base import Link
 from gon.transport.inproc import inproc_pair
 from gon.transport.stream import StreamLink
-from gon_client.remote import RemoteDevice
 from gon_server.devices.sim import SimDevice
-from tests.inproc_worker import PATIENCE_S, InprocWorker, open_session
+from tests.inproc_worker import PATIENCE_S, InprocWorker
 from tests.loans import SmallPages
-from tests.sim.hostile import Hostile, Recorded, Tape
-from tests.sim.players import Player
-from tests.sim.programs import QUOTA_BYTES, Maker
+from tests.sim.hostile import Hostile, recorded
+from tests.sim.programs import QUOTA_BYTES
 
-STEPS = 60
 SESSIONS = 20
-
-
-def recorded(seed: int) -> list[Recorded]:
-    """Return the frames of a session that went well."""
-    tape, device = Tape(), SimDevice(seed)
-    worker = InprocWorker(device, tape.pair, QUOTA_BYTES)
-    far = RemoteDevice(open_session(worker))
-    Player(far).play(Maker(seed, STEPS).steps)
-    far.close()
-    worker.close()
-    device.close()
-    return tape.frames(folded=seed % 2 == 0)
 
 
 def attack(device: HostDevice, raw: bytes) -> InprocWorker:
