@@ -244,9 +244,9 @@ class ControlChannel:
         reply = self._call(self._stub.Renew, pb.RenewRequest(lease=lease, token=token))
         return reply.expires_in_s
 
-    def release(self, lease: str, token: bytes) -> None:
+    def release(self, lease: str, token: bytes, timeout_s: float | None = None) -> None:
         """End the lease and return once its slices are free; nothing if it has ended already."""
-        self._call(self._stub.Release, pb.ReleaseRequest(lease=lease, token=token))
+        self._call(self._stub.Release, pb.ReleaseRequest(lease=lease, token=token), timeout_s)
 
     def inspect(self, lease: str, token: bytes) -> LeaseStatus:
         """Return how the lease is, and why it has ended. Raises LeaseLost if it is unknown."""

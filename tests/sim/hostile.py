@@ -36,7 +36,22 @@ NUMBERS = (
     2**40, 2**53, 2**62, 2**63 - 1, 2**63, 2**64 - 1, -1, -2, -(2**31), -(2**63),
 )  # fmt: skip
 FLOATS = (0.0, -1.0, 1e308, float("inf"), float("nan"))
-STRINGS = ("", "a", "gpu", "saxpy", "\x00", "…" * 300, "python-sim", "opencl-c", "../../etc/passwd")
+STRINGS = (
+    "",
+    "a",
+    "gpu",
+    "array",
+    "onnx",
+    "dpu-flow",
+    "vision",
+    "cuda-c",
+    "saxpy",
+    "\x00",
+    "…" * 300,
+    "python-sim",
+    "opencl-c",
+    "../../etc/passwd",
+)
 
 
 class Recorded(NamedTuple):
