@@ -19,4 +19,6 @@ def main() -> None:
             if error.name not in ("click", "rich"):
                 raise
             sys.exit(f"the command gon needs {error.name}: pip install 'gon[cli]'")
+        except KeyboardInterrupt:
+            sys.exit("\nAborted!")  # as click says it once it is there
         gon()

@@ -103,3 +103,17 @@ def test_an_option_that_there_is_not_is_no_command(command: str) -> None:
 def test_what_follows_the_command_is_its_own(host: Gond) -> None:
     ended = shell(GON, f"run --host {host.unix} echo --stats --unit none", "")
     assert ended.stdout == "--stats --unit none\n"
+
+
+def test_an_interrupt_before_the_command_is_there_is_no_traceback() -> None:
+    code = """
+import sys
+from gon_client.cli import main
+class Interrupted:
+    def find_spec(self, *_asked):
+        raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+main()
+"""
+    ended = shell((sys.executable, "-c", code), "ls", "")
+    assert (ended.returncode, ended.stderr) == (1, "\nAborted!\n")
