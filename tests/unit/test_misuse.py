@@ -51,6 +51,16 @@ def test_a_name_of_a_graph_is_an_argument_of_launches_alone() -> None:
         assert x.get().tolist() == [1] * N
 
 
+def test_a_launch_of_what_is_no_kernel_says_so() -> None:
+    with gon.local("sim:1") as device:
+        kernel = device.compile("nothing\n", "python-sim").get_kernel("nothing")
+        s, config = device.default_stream, gon.LaunchConfig(1)
+        with pytest.raises(InvalidArgument, match="this is no kernel: 'nothing'"):
+            gon.launch(s, config, cast("gon.Kernel", "nothing"))
+        with pytest.raises(InvalidArgument, match=r"config must be of type LaunchConfig: \(1, 1\)"):
+            gon.launch(s, cast("gon.LaunchConfig", (1, 1)), kernel)
+
+
 def test_whole_numbers_of_numpy_are_sizes_and_rows() -> None:
     with gon.local("sim:1") as device:
         x = device.zeros(np.int64(N))
