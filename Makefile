@@ -49,13 +49,23 @@ venv: $(READY)
 NATIVE := build_express.py $(wildcard */*.p[yx][xd] */*/*.p[yx][xd] */*/*/*.p[yx][xd])
 
 # The stamp is written last: an installation that was cut short is done again.
-$(READY): pyproject.toml $(NATIVE)
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "GoN needs Python 3.11 or later")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+
+$(READY): pyproject.toml $(NATIVE) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
-demo: $(READY)
+# The demo needs a third of what developers have; where that is there, it serves.
+DEMO_READY := $(if $(wildcard $(READY)),$(READY),$(VENV)/demo-ready)
+
+$(VENV)/demo-ready: pyproject.toml $(NATIVE) | $(BIN)/python
+	@echo "installing into $(VENV): 1.3 GB, a minute or two"
+	$(BIN)/python -m pip install --quiet --editable '.[cli,demo,soft]'
+	@touch $@
+
+demo: $(DEMO_READY)
 	$(BIN)/gon demo
 
 # In halves that stay in order, so that what a module shares is made about once; who is done first

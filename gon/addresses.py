@@ -82,9 +82,10 @@ def parse(uri: str, schemes: tuple[str, ...]) -> Address:
         f"{each}:///PATH" if each in _PATH_SCHEMES else f"{each}://HOST:PORT" for each in schemes
     )
     try:
+        uri.encode()
         parts = urlsplit(uri)
         port = parts.port
-    except ValueError as error:
+    except (ValueError, AttributeError) as error:
         raise InvalidArgument(
             f"the address {uri!r} is malformed ({error}); {wanted} is needed"
         ) from None
@@ -116,7 +117,8 @@ def control_socket(environ: Mapping[str, str], uid: int) -> Address:
 
 
 def _at_path(uri: str, scheme: str, netloc: str, path: str) -> Address:
-    if netloc or not path.startswith("/") or path.endswith("/"):
+    # Two slashes in front would begin an authority for whoever reads the address again.
+    if netloc or not path.startswith("/") or path.startswith("//") or path.endswith("/"):
         raise InvalidArgument(f"the address {uri!r} needs an absolute path: {scheme}:///PATH")
     if len(path.encode()) > _UNIX_PATH_BYTES_MAX:
         raise InvalidArgument(

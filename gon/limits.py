@@ -245,6 +245,8 @@ CONNECT_TIMEOUT_S = 5.0
 HANDSHAKE_TIMEOUT_S = 5.0
 # A call of the control plane.
 CONTROL_TIMEOUT_S = 10.0
+# The longest limit that a program may set for one: gRPC takes far longer ones for none left.
+CALL_S_MAX = 86_400.0
 # A link may be gone for this long before the lease is lost.
 GRACE_S = 60.0
 # A lease ends this long after its last renewal; clients renew at a third of it. Longer than the

@@ -252,6 +252,10 @@ def launch(stream, config, kernel, *args):
     Raises KernelArgumentError (count, type or size, naming kernel and parameter), LaunchTooLarge,
     BadHandle (a buffer or stream of another device), LeaseLost.
     """
-    cdef Launcher launcher = kernel.launcher
+    cdef Launcher launcher = None
+    try:
+        launcher = kernel.launcher
+    except AttributeError:
+        pass  # no kernel: that is said below
     if launcher is None or not launcher.queue(stream, config, args):
         launch_plainly(stream, config, kernel, *args)

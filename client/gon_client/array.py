@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn, SupportsIndex, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -15,19 +16,34 @@ from gon.errors import InvalidArgument
 from gon.model import BufferAt, LaunchArg
 from gon_client.buffer import Buffer, HostArray, ReadFuture, check_kind
 from gon_client.maps import mapped
+from gon_client.staying import Stays
 
 if TYPE_CHECKING:
     from gon_client.device import Device
     from gon_client.stream import Stream
 
 
-def shape_of(shape: int | Sequence[int]) -> tuple[int, ...]:
+# Whole numbers may be NumPy's.
+Shape: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
+
+
+def shape_of(shape: Shape) -> tuple[int, ...]:
     """Return `shape` as a tuple. Raises InvalidArgument for negative or fractional sizes."""
-    parts = (shape,) if isinstance(shape, int) else tuple(shape)
-    for part in parts:
-        if not hasattr(part, "__index__") or part < 0:
-            raise InvalidArgument(f"shape {shape!r}: sizes must be whole numbers of 0 or more")
-    return tuple(int(part) for part in parts)
+    try:
+        sizes = tuple(map(operator.index, shape if isinstance(shape, Iterable) else (shape,)))
+    except TypeError:
+        sizes = (-1,)
+    if min(sizes, default=0) < 0:
+        raise InvalidArgument(f"shape {shape!r}: sizes must be whole numbers of 0 or more")
+    return sizes
+
+
+def element_of(dtype: DTypeLike) -> np.dtype[np.generic]:
+    """Return the type of elements that a device can hold. Raises InvalidArgument for another."""
+    element: np.dtype[np.generic] = np.dtype(dtype)
+    if element.hasobject or not element.itemsize:
+        raise InvalidArgument(f"elements of type {element} are no bytes that a device can hold")
+    return element
 
 
 # Types of elements whose name is known: it takes half the time that making an array does.
@@ -39,7 +55,7 @@ def _name_of(dtype: np.dtype[np.generic]) -> str:
     return dtype.str
 
 
-class DeviceArray:
+class DeviceArray(Stays):
     """A C-contiguous array in a device's memory; a view, which keeps its buffer alive.
 
     `buffer` and `offset` (bytes) say where it lies. Slices of the first dimension, `reshape` and
@@ -84,7 +100,7 @@ class DeviceArray:
             raise TypeError("a 0-dimensional array has no length")
         return self.shape[0]
 
-    def __getitem__(self, key: slice | int) -> DeviceArray:
+    def __getitem__(self, key: slice | SupportsIndex) -> DeviceArray:
         """Return a view of some rows (first dimension): an index, or a slice of step 1."""
         if not self.shape:
             raise InvalidArgument("a 0-dimensional array has no rows")
@@ -95,7 +111,13 @@ class DeviceArray:
                 raise InvalidArgument(f"slices of a device array have step 1, not {step}")
             shape = (max(0, stop - start), *self.shape[1:])
             return DeviceArray(self.buffer, self.offset + start * row_bytes, shape, self.dtype)
-        row = key + self.shape[0] if key < 0 else key
+        try:
+            row = operator.index(key)
+        except TypeError:
+            raise InvalidArgument(
+                f"rows are chosen by a whole number or a slice, not by {key!r:.40}"
+            ) from None
+        row += self.shape[0] if row < 0 else 0
         if not 0 <= row < self.shape[0]:
             raise IndexError(f"row {key} of {self.shape[0]}")
         return DeviceArray(self.buffer, self.offset + row * row_bytes, self.shape[1:], self.dtype)
@@ -113,12 +135,16 @@ class DeviceArray:
 
     def view(self, dtype: DTypeLike) -> DeviceArray:
         """Return the same bytes as elements of another type, along the last dimension."""
-        new: np.dtype[np.generic] = np.dtype(dtype)
+        new = element_of(dtype)
         last_bytes = (self.shape[-1] if self.shape else 1) * self.dtype.itemsize
         if not self.shape or last_bytes % new.itemsize:
             raise InvalidArgument(f"rows of {last_bytes} bytes cannot be seen as {new}")
         shape = (*self.shape[:-1], last_bytes // new.itemsize)
         return DeviceArray(self.buffer, self.offset, shape, new)
+
+    def __array__(self, *_asked: object, **_named: object) -> NoReturn:
+        # Else NumPy would make views of single elements, and an array of these.
+        raise InvalidArgument(f"{self!r} is on its device: get() reads it as a NumPy array")
 
     def get(
         self,

@@ -15,6 +15,7 @@ from gon.errors import InvalidArgument
 from gon.limits import INLINE_BYTES_MAX
 from gon.model import Handle
 from gon_client.peers import Place, copy_across
+from gon_client.staying import Stays
 
 if TYPE_CHECKING:
     from gon_client.device import Device
@@ -91,7 +92,7 @@ def _waits(contract: object) -> TypeGuard[Waiting]:
     return hasattr(contract, "read_now")
 
 
-class Buffer:
+class Buffer(Stays):
     """`size_bytes` of memory on a device. Made by `Device.allocate`, or `Module.get_global` for one
     that is a module's variable; freed when forgotten.
     """

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import sys
 
+from gon.standard_files import standard_files
+
 
 def main() -> None:
     """Run the command line."""
-    try:
-        from gon_client.commands.root import gon
-    except ModuleNotFoundError as error:
-        if error.name not in ("click", "rich"):
-            raise
-        sys.exit(f"the command gon needs {error.name}: pip install 'gon[cli]'")
-    gon()
+    with standard_files():
+        try:
+            from gon_client.commands.root import gon
+        except ModuleNotFoundError as error:
+            if error.name not in ("click", "rich"):
+                raise
+            sys.exit(f"the command gon needs {error.name}: pip install 'gon[cli]'")
+        except KeyboardInterrupt:
+            sys.exit("\nAborted!")  # as click says it once it is there
+        gon()

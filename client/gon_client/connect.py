@@ -12,6 +12,7 @@ from typing import Self, TypeAlias
 
 from gon.addresses import CONTROL_PORT, control_socket
 from gon.clock import SYSTEM_CLOCK
+from gon.errors import InvalidArgument
 from gon.limits import CONNECT_TIMEOUT_S, CONTROL_TIMEOUT_S, PREAMBLE_MAGIC, SIDE_MAGIC
 from gon.model import LeaseTerms, UnitInfo
 from gon.transport.base import Link
@@ -26,6 +27,7 @@ from gon_client.link import SessionLink
 from gon_client.predict import TRACE_VARIABLE
 from gon_client.remote import RemoteDevice
 from gon_client.reserved import claim
+from gon_client.staying import Stays
 from gon_client.totals import count_life
 
 # Opens a data link: to an endpoint's URI, with a preamble, within seconds.
@@ -50,7 +52,7 @@ def default_address(environ: Mapping[str, str], uid: int) -> str:
     return f"gon://127.0.0.1:{CONTROL_PORT}"
 
 
-class Host:
+class Host(Stays):
     """A machine whose gond answers. A context manager; closing it does not end leases.
 
     `open_link` opens the data links of its devices (None: directly, to the endpoint that gond
@@ -110,6 +112,8 @@ class Host:
         that fits is the one leased there. Raises LeaseRefused saying why, HostUnreachable,
         Unsupported for a link that cannot be between here and there.
         """
+        if grace_s is not None and not grace_s >= 0:
+            raise InvalidArgument(f"grace_s is {grace_s}; 0 or more is needed")
         self._control.check()  # or a child would take its parent's offer
         terms = claim(
             os.environ,

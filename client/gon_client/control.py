@@ -30,6 +30,7 @@ from gon.errors import (
 from gon.forked import inherit, made_before_fork
 from gon.limits import (
     ATTACH_TIMEOUT_S,
+    CALL_S_MAX,
     CONTROL_MESSAGE_BYTES_MAX,
     CONTROL_TIMEOUT_S,
     NAME_BYTES_MAX,
@@ -42,6 +43,7 @@ from gon.pb.v1 import control_pb2 as pb
 from gon.pb.v1.control_pb2_grpc import ControlStub
 from gon.personalities import PERSONALITIES_MAX
 from gon_client.calls import CALLS
+from gon_client.texts import check_text
 
 _OPTIONS = (
     ("grpc.max_receive_message_length", CONTROL_MESSAGE_BYTES_MAX),
@@ -128,6 +130,8 @@ class ControlChannel:
     def __init__(self, address: str, timeout_s: float = CONTROL_TIMEOUT_S) -> None:
         """Take `address`, gon://HOST[:PORT] or unix:///PATH. Raises InvalidArgument."""
         self._address = addresses.parse(address, ("gon", "unix"))
+        if not 0 < timeout_s <= CALL_S_MAX:
+            raise InvalidArgument(f"timeout_s is {timeout_s}; above 0 and up to {CALL_S_MAX}")
         self._timeout_s = timeout_s
         self._channel = grpc.insecure_channel(_target(self._address), _OPTIONS)
         self._stub = ControlStub(self._channel)
@@ -196,12 +200,15 @@ class ControlChannel:
             )
         if not 0 <= memory_bytes < 1 << 63:
             raise InvalidArgument(f"memory_bytes is {memory_bytes}; it must be 0 to 2**63 - 1")
+        if isinstance(personalities, str):
+            raise InvalidArgument(
+                f"personalities are several names, ({personalities!r},) for one alone"
+            )
         if len(personalities) > PERSONALITIES_MAX:
             raise InvalidArgument(f"more than {PERSONALITIES_MAX} personalities")
         named = [("unit", unit), ("personality", personality), ("client", client)]
         for what, name in (*named, *(("personality", each) for each in personalities)):
-            if len(name.encode()) > NAME_BYTES_MAX:
-                raise InvalidArgument(f"{what} is longer than {NAME_BYTES_MAX} bytes")
+            check_text(name, NAME_BYTES_MAX, what)
         request = pb.AcquireRequest(
             unit=unit,
             personality=personality,
@@ -237,9 +244,9 @@ class ControlChannel:
         reply = self._call(self._stub.Renew, pb.RenewRequest(lease=lease, token=token))
         return reply.expires_in_s
 
-    def release(self, lease: str, token: bytes) -> None:
+    def release(self, lease: str, token: bytes, timeout_s: float | None = None) -> None:
         """End the lease and return once its slices are free; nothing if it has ended already."""
-        self._call(self._stub.Release, pb.ReleaseRequest(lease=lease, token=token))
+        self._call(self._stub.Release, pb.ReleaseRequest(lease=lease, token=token), timeout_s)
 
     def inspect(self, lease: str, token: bytes) -> LeaseStatus:
         """Return how the lease is, and why it has ended. Raises LeaseLost if it is unknown."""

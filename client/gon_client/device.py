@@ -18,7 +18,7 @@ from gon.device import Device as Contract
 from gon.device import KnownWrite, Recalling
 from gon.elastic import Elastic
 from gon.errors import BadHandle, GonError, InvalidArgument, LimitExceeded, OutOfMemory, Unsupported
-from gon.limits import GRAPHS_MAX
+from gon.limits import GRAPHS_MAX, NAME_BYTES_MAX
 from gon.model import (
     DEFAULT_STREAM,
     Configuration,
@@ -30,7 +30,7 @@ from gon.model import (
 )
 from gon.personalities import GPU
 from gon.transport.base import Link
-from gon_client.array import DeviceArray, shape_of
+from gon_client.array import DeviceArray, Shape, element_of, shape_of
 from gon_client.buffer import Buffer, check_kind, contiguous, host_bytes
 from gon_client.contracted import Contracted
 from gon_client.counts import LinkCounts
@@ -39,7 +39,9 @@ from gon_client.forgotten import Forgotten
 from gon_client.graph import Capture, Graph
 from gon_client.models import Models
 from gon_client.module import Kernel, Module
+from gon_client.staying import Stays
 from gon_client.stream import Stream
+from gon_client.texts import check_text
 
 if TYPE_CHECKING:
     from gon_client._express import Express
@@ -55,7 +57,7 @@ class Owned(Protocol):
 def _nothing() -> None: ...
 
 
-class Device(Contracted, Models):
+class Device(Contracted, Models, Stays):
     """A leased unit, or one in this process. Made by `Host.acquire` and `gon.local`.
 
     A context manager; closing gives everything back. What was made by it and is forgotten by the
@@ -134,14 +136,14 @@ class Device(Contracted, Models):
             self._free_bytes -= size_bytes
         return Buffer(self, handle, size_bytes, size_bytes)
 
-    def zeros(self, shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> DeviceArray:
+    def zeros(self, shape: Shape, dtype: DTypeLike = np.float32) -> DeviceArray:
         """Return a new array of zeros."""
         sizes = shape_of(shape)
-        element: np.dtype[np.generic] = np.dtype(dtype)
+        element = element_of(dtype)
         size_bytes = math.prod(sizes) * element.itemsize
         return DeviceArray(self.allocate(max(1, size_bytes)), 0, sizes, element)
 
-    def empty(self, shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> DeviceArray:
+    def empty(self, shape: Shape, dtype: DTypeLike = np.float32) -> DeviceArray:
         """Return a new array of no promised content (zeros: no tenant sees another's)."""
         return self.zeros(shape, dtype)
 
@@ -209,6 +211,7 @@ class Device(Contracted, Models):
         self.check_free("reconfigure")
         if not isinstance(self.contract, Elastic):
             raise Unsupported("this device is of one personality: gon.local(personalities=…)")
+        check_text(personality, NAME_BYTES_MAX, "personality")
         was = self.configuration.personality
         try:
             self.configuration = Configuration(was, "configuring")

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from gon.looking import Look
 from gon.model import Handle
 from gon_client.looks import look_at
+from gon_client.staying import Stays
 
 if TYPE_CHECKING:
     from gon_client.device import Device
 
 
-class Event:
+class Event(Stays):
     """A point in a stream. Made by `Device.create_event` or `Stream.record`."""
 
     __slots__ = ("__weakref__", "_closed", "_look", "_over", "device", "handle", "records")

@@ -21,6 +21,7 @@ from gon.model import LaunchConfig, Param, ParamKind
 from gon_client.array import DeviceArray
 from gon_client.buffer import HostArray
 from gon_client.launch import launch
+from gon_client.staying import Stays
 
 if TYPE_CHECKING:
     from gon_client.device import Device
@@ -65,7 +66,7 @@ class Plan(NamedTuple):
         return True
 
 
-class Function:
+class Function(Stays):
     """One function of a loaded program. Made by `Device.onnx` and `Module.get_function`."""
 
     def __init__(self, kernel: Kernel) -> None:

@@ -34,6 +34,7 @@ from gon.model import (
 )
 from gon_client.array import DeviceArray
 from gon_client.buffer import Buffer
+from gon_client.staying import Stays
 
 if TYPE_CHECKING:
     from gon_client.arguments import Take
@@ -260,7 +261,7 @@ class Capture:
             )
 
 
-class Graph:
+class Graph(Stays):
     """Captured work. Made by `Device.capture`; closed when forgotten."""
 
     __slots__ = (

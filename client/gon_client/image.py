@@ -25,13 +25,14 @@ from gon.images import (
 from gon.limits import INLINE_BYTES_MAX
 from gon.model import Dim3, Handle
 from gon.together import Together
+from gon_client.staying import Stays
 
 if TYPE_CHECKING:
     from gon_client.buffer import Buffer
     from gon_client.device import Device
 
 
-class Image:
+class Image(Stays):
     """An image of a device. Made by `create_image`; freed when forgotten."""
 
     __slots__ = (

@@ -17,6 +17,7 @@ from gon.errors import GonError, LeaseLost, Unsupported
 from gon.forked import inherit, new_lock
 from gon_client.connect import Host, connect
 from gon_client.device import Device
+from gon_client.lease import OPEN
 
 
 class Leased:
@@ -34,6 +35,8 @@ class Leased:
         self._over = False
         # What is to be done before it is given back.
         self.on_close: list[Callable[[], None]] = []
+        # What is left open is given back last: this one is closed before, in good order.
+        OPEN.release_at_exit()
         atexit.register(self.close)
         inherit(self, Leased.forsake)
 

@@ -9,6 +9,7 @@ from gon.model import Handle, KernelInfo, ModuleInfo
 from gon.native import NATIVE
 from gon_client.arguments import takes_of
 from gon_client.function import Function
+from gon_client.staying import Stays
 
 if TYPE_CHECKING or NATIVE:
     from gon_client._launcher import Launcher
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from gon_client.device import Device
 
 
-class Kernel:
+class Kernel(Stays):
     """A function that launches run. Made by `Module.get_kernel`; `info` is its signature."""
 
     __slots__ = ("__weakref__", "device", "handle", "info", "launcher", "takes")
@@ -38,7 +39,7 @@ class Kernel:
         self.device.drop(self.device.own_contract.close_kernel, self.handle)
 
 
-class Module:
+class Module(Stays):
     """A compiled source. Made by `Device.compile`; `log` is what the compiler said."""
 
     __slots__ = ("__weakref__", "_info", "device", "handle")

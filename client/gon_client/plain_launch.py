@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gon.errors import BadHandle, KernelArgumentError, LaunchTooLarge
+from gon.errors import BadHandle, InvalidArgument, KernelArgumentError, LaunchTooLarge
 from gon.model import LaunchConfig
+from gon_client.buffer import check_kind
 
 if TYPE_CHECKING:
     from gon_client.module import Kernel
@@ -25,17 +26,20 @@ def launch_plainly(stream: Stream, config: LaunchConfig, kernel: Kernel, *args: 
     Raises KernelArgumentError (count, type or size, naming kernel and parameter), LaunchTooLarge,
     BadHandle (a buffer or stream of another device), LeaseLost.
     """
-    capture = kernel.device.capturing
-    takes = kernel.takes
+    try:
+        capture, takes, threads = kernel.device.capturing, kernel.takes, config.threads
+    except AttributeError:
+        check_kind(config, LaunchConfig, "config")
+        raise InvalidArgument(f"this is no kernel: {kernel!r:.40}") from None
     if len(args) != len(takes):
         raise _wrong_count(kernel, len(args))
     if getattr(stream, "device", None) is not kernel.device:
         raise BadHandle(
             f"kernel {kernel.info.name}: the stream is another device's, or none: {stream!r}"
         )
-    if config.threads > kernel.info.max_block:
+    if threads > kernel.info.max_block:
         raise LaunchTooLarge(
-            f"kernel {kernel.info.name}: a block of {config.threads} threads {config.block}; "
+            f"kernel {kernel.info.name}: a block of {threads} threads {config.block}; "
             f"at most {kernel.info.max_block} are possible"
         )
     if capture is not None and capture.is_here():

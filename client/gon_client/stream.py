@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from gon.model import DEFAULT_STREAM, Handle
 from gon_client.event import Event
+from gon_client.staying import Stays
 
 if TYPE_CHECKING:
     from gon_client.device import Device
 
 
-class Stream:
+class Stream(Stays):
     """An ordered queue of work on a device. Made by `Device.create_stream`."""
 
     __slots__ = ("__weakref__", "_closed", "_sync_now", "device", "handle")

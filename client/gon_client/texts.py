@@ -20,6 +20,8 @@ def check_text(text: str, most_bytes: int, what: str) -> None:
         size = len(text.encode())
     except UnicodeEncodeError as error:
         raise InvalidArgument(f"{what} is no text: {error.reason}") from error
+    except AttributeError:
+        raise InvalidArgument(f"{what} is no text: {text!r:.40}") from None
     if size > most_bytes:
         raise InvalidArgument(f"{what} of {size} bytes: at most {most_bytes} are allowed")
 

@@ -6,6 +6,7 @@ after the spawner has started: both then load at once, and nothing of gRPC is th
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -13,7 +14,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import click
 import msgspec
@@ -21,6 +22,7 @@ import tomlkit
 from tomlkit.items import Item, Table
 
 from gon.errors import ConfigError, GonError
+from gon.standard_files import standard_files, told
 from gon_server import config
 from gon_server.config import NAMED, SETTINGS, Configuration, Settings
 from gon_server.spawning import SpawnerProcess
@@ -29,6 +31,7 @@ _Command = TypeVar("_Command", bound=Callable[..., None])
 # What click gives for one of our flags.
 FlagValue: TypeAlias = str | tuple[str, ...] | bool | None
 
+_EXIT_FAILED = 1
 _EXIT_CONFIG = 2
 
 
@@ -51,13 +54,35 @@ def settings_flags(command: _Command) -> _Command:
     )(command)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class GondGroup(click.Group):
+    """Commands whose errors end in one line on the standard error."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except GonError as error:
+            click.echo(f"gond: {error}", err=True)
+            ctx.exit(_EXIT_CONFIG if isinstance(error, ConfigError) else _EXIT_FAILED)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # whoever read has enough: click ends quietly
+            click.echo(f"gond: {told(error)}", err=True)
+            ctx.exit(_EXIT_FAILED)
+
+
+@click.group(cls=GondGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("gon"), prog_name="gond")
-def main() -> None:
+def gond() -> None:
     """gond exports this host's accelerator units to programs on other machines."""
 
 
-@main.command()
+def main() -> None:
+    """Run the command line."""
+    with standard_files():
+        gond(prog_name="gond")
+
+
+@gond.command()
 @settings_flags
 @click.option("--ready-file", type=click.Path(path_type=Path), help="write JSON here once ready")
 @click.option("--ready-fd", type=int, help="write JSON to this descriptor once ready")
@@ -83,25 +108,26 @@ def serve(
 
     def ready(readiness: daemon.Readiness) -> None:
         text = msgspec.json.encode(readiness) + b"\n"
-        if ready_fd is not None:
-            with os.fdopen(ready_fd, "wb") as out:
-                out.write(text)
-        if ready_file is not None:
-            fresh = ready_file.with_name(ready_file.name + ".new")
-            fresh.write_bytes(text)
-            fresh.replace(ready_file)
+        try:
+            if ready_file is not None:
+                fresh = ready_file.with_name(ready_file.name + ".new")
+                fresh.write_bytes(text)
+                fresh.replace(ready_file)
+            if ready_fd is not None:
+                with os.fdopen(ready_fd, "wb") as out:
+                    out.write(text)
+        except OSError as error:
+            raise ConfigError(f"nobody can be told that gond is ready: {told(error)}") from error
 
     say = partial(click.echo, nl=True)
     start = daemon.Start(settings, os.environ, spawner, start_spawner, say, ready)
     try:
         daemon.run(start)
-    except GonError as error:
-        _fail(error)
     finally:
         spawner.close()
 
 
-@main.group(name="config")
+@gond.group(name="config")
 def config_group() -> None:
     """What gond is told."""
 
@@ -136,10 +162,7 @@ def _named_tables(entries: Mapping[str, object], source: str) -> Table:
 
 
 def _load(file: Path | None, flags: dict[str, FlagValue]) -> Configuration:
-    try:
-        return config.load(file, os.environ, _texts(flags), os.getuid())
-    except ConfigError as error:
-        _fail(error)
+    return config.load(file, os.environ, _texts(flags), os.getuid())
 
 
 def _item(value: object) -> Item:
@@ -167,8 +190,3 @@ def _warn(settings: Settings) -> None:
                 "it may use this host's units: nothing is encrypted or authenticated (--insecure)",
                 err=True,
             )
-
-
-def _fail(error: GonError) -> NoReturn:
-    click.echo(f"gond: {error}", err=True)
-    sys.exit(_EXIT_CONFIG if isinstance(error, ConfigError) else 1)

@@ -16,6 +16,7 @@ from typing import NoReturn, Protocol, TypeAlias, TypeVar, cast
 
 import grpc
 import grpc.aio as aio
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -58,6 +59,18 @@ _OPTIONS = (
     # Two daemons on one port would each get half of the clients.
     ("grpc.so_reuseport", 0),
 )
+
+
+class _NoMessages(logging.Filter):
+    """Keeps gRPC from writing a stack for each request that is no message: whoever sends them is
+    told, and could fill the log.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.exc_info is None or not isinstance(record.exc_info[1], DecodeError)
+
+
+_NO_MESSAGES = _NoMessages()
 
 _Request = TypeVar("_Request")
 _Reply = TypeVar("_Reply")
@@ -179,6 +192,7 @@ class ControlServer:
     """The gRPC server with the control, health and reflection services."""
 
     def __init__(self, host: Host, about: About) -> None:
+        logging.getLogger("grpc._cython.cygrpc").addFilter(_NO_MESSAGES)
         # The stubs leave the types of options that we do not use open.
         self._server = aio.server(  # pyright: ignore[reportUnknownMemberType]
             options=_OPTIONS, maximum_concurrent_rpcs=CONTROL_CALLS_MAX

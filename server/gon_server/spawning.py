@@ -55,6 +55,9 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
     }
     # NumPy's BLAS would start a thread for each core on import, and forks want a single thread.
     kept["OPENBLAS_NUM_THREADS"] = "1"
+    # Nothing of what tenants compile is kept on disk, and a full one ends no worker: pyopencl would
+    # write of each kernel. It looks as it is imported.
+    kept["PYOPENCL_NO_CACHE"] = "1"
     return kept
 
 

@@ -208,7 +208,11 @@ class UnitBook:
         if not able:
             names = ", ".join(map(repr, wanted))
             why = _why_withheld(self._specs.values(), wanted)
-            raise LeaseRefused(f"no unit of this host offers personality {names}{why}")
+            each = [name for spec in self._specs.values() for name in spec.personalities]
+            offered = ", ".join(dict.fromkeys(each))
+            raise LeaseRefused(
+                f"no unit of this host offers personality {names}{why}; offered are: {offered}"
+            )
         fits = [spec for spec in able if _slices_for(spec, memory_bytes) <= self._free[spec.id]]
         if not fits:
             free = "; ".join(self._free_text(spec) for spec in able)

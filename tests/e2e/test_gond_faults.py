@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
+import grpc
 import psutil
 import pytest
 
@@ -334,6 +336,24 @@ def test_noise_on_the_control_port_harms_nothing(gond: Gond, channel: ControlCha
             sock.sendall(os.urandom(2000))
     assert channel.acquire().unit == "soft"
     assert gond.process.poll() is None
+
+
+def test_requests_that_are_no_messages_are_answered_and_fill_no_log(
+    gond: Gond, channel: ControlChannel
+) -> None:
+    with grpc.insecure_channel(gond.tcp.removeprefix("gon://")) as stranger:
+        for method in ("gon.pb.v1.Control/Renew", "grpc.health.v1.Health/Check"):
+            call = cast(
+                "Callable[[bytes], bytes]",
+                stranger.unary_unary(  # pyright: ignore[reportUnknownMemberType]
+                    f"/{method}", bytes, bytes
+                ),
+            )
+            for _ in range(5):
+                with pytest.raises(grpc.RpcError, match="Error parsing message"):
+                    call(b"\xff" * 40)
+    assert channel.acquire().unit == "soft"
+    assert "Traceback" not in gond.output
 
 
 def test_a_client_that_hangs_up_while_it_waits_leaves_nothing(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""The README's programs run as they stand there, and every command it quotes exists."""
+"""The README's programs run as they stand there, and every command that it or the page of figures
+quotes exists.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +23,7 @@ from tests.e2e.gond_process import PATIENCE_S, Gond
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
+FIGURES = (ROOT / "docs" / "FIGURES.md").read_text("utf-8")
 _PRINTS = re.compile(r"# prints (.*)$", re.MULTILINE)
 _EXTRA = re.compile(r"gon\[([a-z0-9,-]+)\]")
 
@@ -31,11 +34,11 @@ def blocks(language: str) -> list[str]:
 
 
 def commands() -> Iterator[list[str]]:
-    """Give every command that the README quotes, as words without comments."""
+    """Give every command that is quoted, as words without comments."""
     for line in "".join(blocks("sh")).splitlines():
         if words := shlex.split(line, comments=True):
             yield words
-    for quoted in re.findall(r"`((?:make|gon|gond) [^`]*)`", README):
+    for quoted in re.findall(r"`((?:make|gon|gond) [^`]*)`", README + FIGURES):
         yield shlex.split(quoted)
 
 
@@ -96,7 +99,9 @@ def test_every_command_exists() -> None:
             case "gon":
                 check_click(root.gon, words)
             case "gond":
-                check_click(cli.main, words)
+                check_click(cli.gond, words)
+            case ".":
+                assert words == [".venv/bin/activate"]
             case _:
                 assert name == "ssh", name
     assert seen >= {"make", "gon", "gond"}

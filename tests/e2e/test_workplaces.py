@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.e2e.gond_process import Gond, gone, until
+import numpy as np
+
+import gon
+from tests.e2e.gond_process import Gond, gone, real_gond, until
 
 
 def leave_things(directory: Path) -> None:
@@ -31,6 +34,17 @@ def test_a_worker_s_directory_is_its_own_and_goes_with_it(tmp_path: Path) -> Non
             worker.kill()
         until(lambda: not any(each.exists() for each in places), "the directories are removed")
         assert (tmp_path / "state" / "kept").read_text() == "not a worker's"
+
+
+def test_nothing_that_tenants_compile_is_kept_on_disk(tmp_path: Path) -> None:
+    """A disk without room would end every worker that keeps something there."""
+    with real_gond(tmp_path) as gond, gon.connect(gond.tcp) as host, host.acquire() as device:
+        module = device.compile("kernel void one(global int *x) { x[0] = 1; }")
+        x = device.zeros(1, np.int32)
+        gon.launch(device.default_stream, gon.LaunchConfig(1), module.get_kernel("one"), x)
+        assert x.get().tolist() == [1]
+        left = [each for each in (tmp_path / "state" / "workers").rglob("*") if each.is_file()]
+        assert left == []
 
 
 def test_what_a_killed_gond_left_goes_at_the_next_start(tmp_path: Path) -> None:

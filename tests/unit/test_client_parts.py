@@ -303,7 +303,7 @@ class Control:
     def inspect(self, lease: str, token: bytes) -> LeaseStatus:
         return self.status
 
-    def release(self, lease: str, token: bytes) -> None:
+    def release(self, lease: str, token: bytes, timeout_s: float | None = None) -> None:
         self.released += 1
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from gon_server.cli import main
+from gon_server.cli import gond
 from gon_server.config import SETTINGS
 
 
@@ -26,7 +26,7 @@ def runner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> CliRunner:
 
 def test_the_effective_settings_are_shown_with_their_sources(runner: CliRunner) -> None:
     shown = runner.invoke(
-        main,
+        gond,
         ["config", "show", "--insecure", "--listen", "gon://0.0.0.0:1"],
         env={"GOND_SLICES": "8"},
     )
@@ -43,25 +43,25 @@ def test_the_effective_settings_are_shown_with_their_sources(runner: CliRunner) 
 
 
 def test_what_is_shown_can_be_read_again(runner: CliRunner, tmp_path: Path) -> None:
-    first = runner.invoke(main, ["config", "show"])
+    first = runner.invoke(gond, ["config", "show"])
     (tmp_path / "again.toml").write_text(first.output)
-    again = runner.invoke(main, ["config", "show", "--config", str(tmp_path / "again.toml")])
+    again = runner.invoke(gond, ["config", "show", "--config", str(tmp_path / "again.toml")])
     assert again.exit_code == 0, again.output
     assert tomllib.loads(again.output) == tomllib.loads(first.output)
 
 
 def test_every_setting_has_a_flag_with_help(runner: CliRunner) -> None:
-    text = runner.invoke(main, ["serve", "--help"]).output
+    text = runner.invoke(gond, ["serve", "--help"]).output
     for about in SETTINGS:
         assert about.flag in text
         assert about.help.split()[0] in text
 
 
 def test_a_wrong_setting_ends_with_its_name(runner: CliRunner) -> None:
-    shown = runner.invoke(main, ["config", "show", "--warm", "many"])
+    shown = runner.invoke(gond, ["config", "show", "--warm", "many"])
     assert shown.exit_code == 2
     assert "gond: [CONFIG] --warm: " in shown.output
 
 
 def test_the_version_is_that_of_the_package(runner: CliRunner) -> None:
-    assert version("gon") in runner.invoke(main, ["--version"]).output
+    assert version("gon") in runner.invoke(gond, ["--version"]).output

@@ -60,4 +60,5 @@ def test_a_worker_whose_socket_is_lost_ends_alone() -> None:
 def test_workers_are_told_to_leave_the_native_modules_out_and_no_secrets() -> None:
     given = {"GON_NATIVE": "0", "GOND_SECRET": "x", "PATH": "/bin"}
     kept = clean_environment(given)
-    assert kept == {"GON_NATIVE": "0", "PATH": "/bin", "OPENBLAS_NUM_THREADS": "1"}
+    ours = {"OPENBLAS_NUM_THREADS": "1", "PYOPENCL_NO_CACHE": "1"}
+    assert kept == {"GON_NATIVE": "0", "PATH": "/bin", **ours}

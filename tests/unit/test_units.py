@@ -63,7 +63,7 @@ def test_what_is_given_back_can_be_taken_again() -> None:
     [
         ("v", "", 0, r"there is no unit 'v'; the units of this host: u, w"),
         ("u", "tpu", 0, r"unit u offers gpu, not personality 'tpu'"),
-        ("", "tpu", 0, r"no unit of this host offers personality 'tpu'"),
+        ("", "tpu", 0, r"no unit of this host offers personality 'tpu'; offered are: gpu"),
         ("u", "", 4001, r"4001 bytes are more than the whole of unit u, 4000 bytes"),
         ("", "", 4001, r"no unit has 4001 bytes free: unit u has 4 of 4 .*; unit w has 4 of 4"),
     ],

@@ -14,9 +14,6 @@ from gon_client.bench.catalogue import by_id
 from gon_client.bench.record import Record, size_text
 from gon_client.bench.targets import Verdict
 
-# Columns of a table that goes into a file.
-FILE_WIDTH = 140
-
 _ARROWS = {True: "↑", False: "↓"}
 
 

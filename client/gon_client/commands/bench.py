@@ -4,7 +4,6 @@ picture.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -36,8 +35,9 @@ from gon_client.bench.placement import Placement, Processors, available, process
 from gon_client.bench.places import Player
 from gon_client.bench.private import PrivateHost, private_host
 from gon_client.bench.record import Record, load, save, summarise
-from gon_client.bench.report import FILE_WIDTH, rows_table, targets_table
+from gon_client.bench.report import rows_table, targets_table
 from gon_client.bench.targets import judge
+from gon_client.commands.output import Written, console
 
 _Plot: TypeAlias = Callable[[Sequence[Record], Path], None]
 _WritePage: TypeAlias = Callable[[Sequence[Record], Path, Sequence[Record]], None]
@@ -134,12 +134,12 @@ def _checked(_ctx: click.Context, _param: click.Parameter, names: Sequence[str])
 )
 @click.option("--quick", is_flag=True, help="Fewer rounds and samples.")
 @click.option("--smoke", is_flag=True, help="Everything once: whether it runs, not how fast.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--plot", "plot_path", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--json", "json_path", type=Written())
+@click.option("--plot", "plot_path", type=Written())
 @click.option(
     "--report",
     "report_path",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=Written(),
     help="Write an HTML page with figures and all rows.",
 )
 @click.option(
@@ -172,15 +172,15 @@ def bench(
     places = _places(wheres, delays_ms, rates_mbit)
     plan = Plan(host or "", unit, workloads, places, chosen, effort)
     records: list[Record] = []
-    console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
+    tables = console()
     for placement in plan.placements:
         records += measure(plan, placement)
-        console.print(rows_table(records, placement.value))
+        tables.print(rows_table(records, placement.value))
         if json_path is not None:
             save(records, json_path)
     verdicts = list(judge(records))
     if verdicts:
-        console.print(targets_table(verdicts))
+        tables.print(targets_table(verdicts))
     if drawings is not None:
         plot, write_page = drawings
         if plot_path is not None:
@@ -308,6 +308,6 @@ def _progress(total: int) -> Generator[_Steps]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, auto_refresh=False, transient=True) as progress:
+    where = Console(stderr=True)
+    with Progress(*columns, console=where, auto_refresh=False, transient=True) as progress:
         yield _Steps(progress, total)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -17,6 +16,7 @@ from gon_client.commands.demo_tables import (
     digits_table,
     times_table,
 )
+from gon_client.commands.output import Written, console
 from gon_client.demo.record import Report
 
 # Beside click's own 1 (abort) and 2 (usage), and 3 for an error of GoN.
@@ -48,7 +48,7 @@ EXIT_DIFFERS = 4
     "--out",
     default=Path("out"),
     show_default=True,
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Written(file_okay=False),
     help="The folder that pictures are written to.",
 )
 @click.option(
@@ -81,25 +81,25 @@ def demo(
         ) from error
     plan = Plan(host, tuple(dict.fromkeys(links)), repeat, out, photo)
     report = run(plan, lambda text: click.echo(text, err=True), SYSTEM_CLOCK)
-    show(report, Console(width=None if sys.stdout.isatty() else FILE_WIDTH))
+    show(report, console(FILE_WIDTH))
     ctx.exit(exit_status(report))
 
 
-def show(report: Report, console: Console) -> None:
+def show(report: Report, tables: Console) -> None:
     """Print the tables, what they mean, and where the pictures are."""
-    console.print(times_table(report))
-    console.print(ABOUT_TIMES.format(rounds=report.rounds), style="dim")
-    console.print()
-    console.print(differences_table(report))
-    console.print(ABOUT_DIFFERENCES, style="dim")
-    console.print()
-    console.print(digits_table(report))
+    tables.print(times_table(report))
+    tables.print(ABOUT_TIMES.format(rounds=report.rounds), style="dim")
+    tables.print()
+    tables.print(differences_table(report))
+    tables.print(ABOUT_DIFFERENCES, style="dim")
+    tables.print()
+    tables.print(digits_table(report))
     for path in report.files:
-        console.print(f"wrote {path}", soft_wrap=True)
+        tables.print(f"wrote {path}", soft_wrap=True)
     if report.passed:
-        console.print("[green]every result agrees with its reference[/]")
+        tables.print("[green]every result agrees with its reference[/]")
     else:
-        console.print("[red]a result differs from its reference by more than is allowed[/]")
+        tables.print("[red]a result differs from its reference by more than is allowed[/]")
 
 
 def exit_status(report: Report) -> int:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
-from rich.console import Console
 from rich.table import Table
 
 from gon.errors import GonError, InvalidArgument
 from gon.limits import GIB, KIB
 from gon.model import DeviceInfo, UnitInfo
 from gon.personalities import PERSONALITIES
-from gon_client.bench.report import FILE_WIDTH
+from gon_client.commands.output import console
 from gon_client.connect import Host, connect
 
 # What a program of each format is; a format that is not here is shown by its name alone.
@@ -46,9 +43,9 @@ def info(unit: str, host: str | None) -> None:
         if not units:
             known = ", ".join(each.id for each in found.units()) or "none"
             raise InvalidArgument(f"{found.address} has no unit {unit!r}; there are: {known}")
-        console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
+        tables = console()
         for each in units:
-            console.print(unit_table(each, _limits(found, each)))
+            tables.print(unit_table(each, _limits(found, each)))
 
 
 def _limits(host: Host, unit: UnitInfo) -> DeviceInfo | str:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from gon.limits import GIB
 from gon.model import UnitInfo
-from gon_client.bench.report import FILE_WIDTH
+from gon_client.commands.output import console
 from gon_client.connect import connect
 
 
@@ -26,8 +23,8 @@ def ls(host: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(units), indent=2))
         return
-    console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
-    console.print(units_table(units, address))
+    tables = console()
+    tables.print(units_table(units, address))
 
 
 def units_table(units: tuple[UnitInfo, ...], address: str) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +9,11 @@ from typing import TypeAlias, TypeVar
 
 import click
 import msgspec
-from rich.console import Console
 
 from gon.errors import GonError, InvalidArgument
 from gon.limits import PREDICTED_WAYS_MAX
-from gon_client.bench.report import FILE_WIDTH
 from gon_client.commands.leased import Wanted, lease_options, live
+from gon_client.commands.output import Written, console
 from gon_client.commands.predict_table import shown
 from gon_client.predict import TRACE_VARIABLE
 from gon_client.predict.forecast import Asked, Report, forecast
@@ -45,7 +43,7 @@ def _each(read: Callable[[str], _Value]) -> _Reader[_Value]:
     return values
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(context_settings={"allow_interspersed_args": False})
 @lease_options
 @click.option(
     "--rtt",
@@ -62,8 +60,8 @@ def _each(read: Callable[[str], _Value]) -> _Reader[_Value]:
     callback=_each(bandwidth_mbit_of),
     help="Bandwidths each way, as in 100Mbit,1Gbit [default: as measured].",
 )
-@click.option("--json", "json_path", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--plot", "plot_path", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--json", "json_path", type=Written())
+@click.option("--plot", "plot_path", type=Written())
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def predict(
     host: str | None,
@@ -79,8 +77,8 @@ def predict(
 ) -> None:
     """Run COMMAND once with a device, and say what it would take over other networks.
 
-    A command that fails is not predicted; its end becomes that of gon predict. Write -- before a
-    command that has options of its own.
+    A command that fails is not predicted; its end becomes that of gon predict. What comes
+    after COMMAND is its own.
     """
     if not rtts_s:
         raise click.BadParameter("at least one round trip", param_hint="--rtt")
@@ -93,15 +91,11 @@ def predict(
         click.echo("gon predict: the command failed: nothing is predicted", err=True)
         ended.end_as()
     report = forecast(command, ended.lived_s, traces, Asked(rtts_s, bandwidths_mbit or (None,)))
-    console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
-    console.print(shown(report, Path.cwd()))
-    try:
-        if json_path is not None:
-            json_path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
-        if plot is not None and plot_path is not None:
-            plot(report, plot_path)
-    except OSError as error:
-        raise click.ClickException(f"{error.filename}: {error.strerror}") from error
+    console().print(shown(report, Path.cwd()))
+    if json_path is not None:
+        json_path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
+    if plot is not None and plot_path is not None:
+        plot(report, plot_path)
 
 
 def _traces(directory: Path) -> list[Trace]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+
 import click
 
 from gon.errors import GonError
+from gon.standard_files import told
 from gon_client.commands.bench import bench
 from gon_client.commands.demo import demo
 from gon_client.commands.info import info
@@ -17,14 +20,18 @@ EXIT_FAILED = 3
 
 
 class GonGroup(click.Group):
-    """Commands whose GonErrors end in one line on the standard error."""
+    """Commands whose errors, those of files too, end in one line on the standard error."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
         except GonError as error:
             click.echo(f"gon: {error}", err=True)
-            ctx.exit(EXIT_FAILED)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # whoever read has enough: click ends quietly
+            click.echo(f"gon: {told(error)}", err=True)
+        return ctx.exit(EXIT_FAILED)
 
 
 @click.group(cls=GonGroup, context_settings={"help_option_names": ["-h", "--help"]})

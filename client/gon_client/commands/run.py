@@ -16,7 +16,7 @@ from gon_client.fronts import asked_front, find_fronts
 from gon_client.totals import STATS_VARIABLE, totals
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(context_settings={"allow_interspersed_args": False})
 @lease_options
 @click.option("--cuda", is_flag=True, help="Lead programs of CUDA's driver API to it, too.")
 @click.option("--stats", is_flag=True, help="Tell what it cost on the network, at its end.")
@@ -33,7 +33,7 @@ def run(
 ) -> None:
     """Run COMMAND with a device leased for its life.
 
-    Write -- before a command that has options of its own.
+    What comes after COMMAND is its own.
     """
     wanted = Wanted(host, unit, personality, memory_bytes, link)
     fronts = find_fronts()

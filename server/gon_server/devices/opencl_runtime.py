@@ -90,8 +90,7 @@ def prepare_runtime() -> None:
     be called before a process's first OpenCL call, and again before a fork: a temporary directory
     may have been cleared.
     """
-    # Neither pyopencl nor PoCL keeps on disk what tenants compile.
-    os.environ.setdefault("PYOPENCL_NO_CACHE", "1")
+    # PoCL keeps nothing on disk of what tenants compile; pyopencl: see gon_server.spawning.
     os.environ.setdefault("POCL_KERNEL_CACHE", "0")
     # Nor is a unit ever another one's, reached through GoN's own driver.
     os.environ[OWN_DRIVER_VARIABLE] = "off"
