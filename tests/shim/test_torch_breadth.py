@@ -217,6 +217,7 @@ def test_what_a_type_does_not_take_is_not_written_in_place() -> None:
     with pytest.raises(RuntimeError, match="can't be cast"):
         x.logit_()
     assert x.tolist() == [0, 1]
+    assert x.index_fill_(0, torch.tensor([0], device="gon"), 5).tolist() == [5, 1]
 
 
 @pytest.mark.filterwarnings("ignore:gon. aten")

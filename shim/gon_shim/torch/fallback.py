@@ -28,7 +28,7 @@ from torch.utils import _pytree as pytree
 from gon_client.xp.default import DEFAULT
 from gon_shim.torch import edge
 from gon_shim.torch.edge import Overload
-from gon_shim.torch.errors import Mixed, UnsupportedByDevice
+from gon_shim.torch.errors import Mixed, UnsupportedByDevice, by_meta
 
 VARIABLE = "GON_TORCH_FALLBACK"
 Table: TypeAlias = Mapping[object, Callable[..., object]]
@@ -67,8 +67,9 @@ def _of_others(operation: Overload, args: Sequence[object], named: Mapping[str, 
     if edge.is_in_place(operation) and not cast("Tensor", args[0]).is_floating_point():
         # Made of others in place, it would write what its type does not take.
         plain = edge.not_in_place(operation)
-        if plain is not None:
-            return _written(plain(*args, **named), [cast("Tensor", args[0])])
+        result = None if plain is None else by_meta(plain, args, named)
+        if isinstance(result, Tensor):
+            _check_taken(result, cast("Tensor", args[0]))
     under.add(name)
     try:
         return make(*args, **named)
@@ -81,15 +82,19 @@ def _written(found: object, targets: Sequence[Tensor]) -> object:
     results = cast("tuple[object, ...]", found if isinstance(found, tuple) else (found,))
     for target, result in zip(targets, results, strict=True):
         assert isinstance(result, Tensor)
-        if not torch.can_cast(result.dtype, target.dtype):
-            raise Mixed(
-                f"result type {result.dtype} can't be cast to the desired output type "
-                f"{target.dtype}"
-            )
+        _check_taken(result, target)
         if target.shape != result.shape:
             target.resize_(result.shape)
         target.copy_(result)
     return targets[0] if len(targets) == 1 else tuple(targets)
+
+
+def _check_taken(result: Tensor, target: Tensor) -> None:
+    """Raise Mixed for a result that what it is to be written to does not take."""
+    if not torch.can_cast(result.dtype, target.dtype):
+        raise Mixed(
+            f"result type {result.dtype} can't be cast to the desired output type {target.dtype}"
+        )
 
 
 def _by_the_processor(
