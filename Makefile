@@ -9,6 +9,8 @@
 #                the real one
 #   make conformance   programs of OpenCL that nobody here wrote, directly and through GoN's driver;
 #                SUITES passes arguments (--quick, --suite NAME)
+#   make conformance-torch   PyTorch's own list of operations on "gon", beside the processor; SUITES
+#                passes arguments (--op NAME, --samples N)
 #   make vm-test   the client in a virtual machine, emulated by QEMU, with gond here; as root it
 #                installs QEMU from Debian's packages; VM passes arguments
 #   make check   lint, format, types, the tidy test
@@ -37,7 +39,7 @@ export PIP_NO_INPUT = 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test test-plain test-runtimes vm-test conformance check lint types pyright mypy tidy bench \
+.PHONY: help venv demo test test-plain test-runtimes vm-test conformance conformance-torch check lint types pyright mypy tidy bench \
 	bench-rivals proto clean
 
 help:
@@ -118,6 +120,11 @@ vm-test: $(READY)
 
 conformance: $(READY)
 	$(BIN)/python -m tests.suites.run $(SUITES)
+
+# PyTorch's samples need what its tests are written with.
+conformance-torch: $(READY)
+	$(BIN)/python -m pip install --quiet expecttest==0.3.0
+	$(BIN)/python -m tests.suites.torch_suite $(SUITES)
 
 check: lint types tidy
 

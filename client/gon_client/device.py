@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -88,6 +89,8 @@ class Device(Contracted, Models, Stays):
         self.configuration = Configuration(personality)
         self._handles = itertools.count(1)
         self._dropped = Forgotten()
+        # What this machine's processor did in the unit's place, by operation, and how often.
+        self.done_here: Counter[str] = Counter()
         # Graphs there are; buffers closed so far, by which graphs know.
         self._graphs = self.closes = 0
         self.default_stream = Stream(self, DEFAULT_STREAM)

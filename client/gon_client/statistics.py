@@ -9,13 +9,19 @@ from gon_client.device import Device
 
 # A loop that waits for an answer after fewer ops than this is bound by the round trip.
 _WAIT_BOUND_OPS = 8
+# So many of the operations that the unit did not do are named, the most frequent first.
+_NAMED_MOST = 5
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceStatistics:
-    """Counts since the device was acquired; all zero for a device in this process."""
+    """Counts since the device was acquired; of the link all zero for a device in this process.
+
+    `done_here` are operations that this machine's processor did in the unit's place, and how often.
+    """
 
     counts: LinkCounts
+    done_here: tuple[tuple[str, int], ...] = ()
 
     @property
     def ops_per_round_trip(self) -> float:
@@ -50,6 +56,11 @@ class DeviceStatistics:
             )
         if counts.resumed:
             text += f", {counts.resumed} lost links resumed"
+        if self.done_here:
+            total = sum(count for _, count in self.done_here)
+            names = ", ".join(f"{name} {count}" for name, count in self.done_here[:_NAMED_MOST])
+            more = ", …" if len(self.done_here) > _NAMED_MOST else ""
+            text += f"\n{total} operations done by this machine's processor: {names}{more}"
         if self.wait_bound:
             text += (
                 f"\nwait-bound: a round trip every {self.ops_per_round_trip:.1f} ops; "
@@ -60,4 +71,4 @@ class DeviceStatistics:
 
 def stats(device: Device) -> DeviceStatistics:
     """Return a snapshot of ops, batches, round trips, waits and bytes of a device."""
-    return DeviceStatistics(device.counts())
+    return DeviceStatistics(device.counts(), tuple(device.done_here.most_common()))

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from gon.errors import BadHandle, GonError, LimitExceeded, OutOfMemory, Unsupported
 from gon_shim.torch import edge
-from gon_shim.torch.fallback import VARIABLE, fallen_back
+from gon_shim.torch.fallback import VARIABLE
 from gon_shim.torch.kernels import calls
 from tests.shim.torch_device import same, torch_device
 
@@ -253,7 +253,6 @@ WRONG: dict[str, tuple[Callable[[Tensor], object], type[Exception], str]] = {
     "dimension": (lambda x: x.sum(5), IndexError, r"range of \[-2, 1\]"),
     "view": (lambda x: x.view(7), RuntimeError, "invalid for input of size 6"),
     "in place": (lambda x: x.long().add_(0.5), RuntimeError, "result type|not possible"),
-    "bfloat16": (lambda x: x.bfloat16(), NotImplementedError, "bfloat16"),
     "ordinal": (lambda _: torch.ones(2, device="gon:1"), RuntimeError, "invalid device ordinal"),
     "index": (lambda x: x[_ids(2)], IndexError, "out of range"),
     "embedding": (lambda x: functional.embedding(_ids(0, 9), x), IndexError, "0 to 9, of 2"),
@@ -268,12 +267,15 @@ WRONG: dict[str, tuple[Callable[[Tensor], object], type[Exception], str]] = {
     ),
     "numpy": (lambda x: x.numpy(), TypeError, "convert gon:0"),
     "operator": (torch.linalg.qr, NotImplementedError, "linalg_qr.*not implemented.*gon"),
-    "types": (lambda x: x.view(torch.int32).cpu(), NotImplementedError, "looked at as int32"),
+    "types": (lambda x: x.to(torch.float8_e5m2), NotImplementedError, "no elements of"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_goes_wrong_is_said_as_pytorch_says_it(name: str) -> None:
+def test_what_goes_wrong_is_said_as_pytorch_says_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "0")
     wrong, kind, says = WRONG[name]
     x = torch.arange(6.0, device="gon").reshape(2, 3)
     with pytest.raises(kind, match=says):
@@ -286,25 +288,13 @@ def test_only_what_is_seen_of_indices_is_checked() -> None:
     assert x[places[:3].expand(2, 3)].tolist() == [[0, 1, 2], [0, 1, 2]]
 
 
-def test_out_of_memory_is_pytorchs() -> None:
+def test_out_of_memory_is_pytorchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "0")
     with pytest.raises(torch.OutOfMemoryError):
         torch.ones(1 << 33, device="gon").sum().item()
     with pytest.raises(GonError) as caught:
         torch.linalg.qr(torch.ones(2, 2, device="gon"))
     assert isinstance(caught.value, Unsupported)
-
-
-def test_the_processor_does_what_it_is_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "1")
-    x = matrix(3, 3) + 2 * torch.eye(3)
-    with pytest.warns(UserWarning, match="linalg_qr"):
-        q, r = torch.linalg.qr(x.to("gon"))
-    same(q @ r, x)
-    assert any("linalg_qr" in name for name in fallen_back())
-    y = (matrix(3) + 5).to("gon")
-    with pytest.warns(UserWarning, match="lgamma"):
-        y.lgamma_()
-    same(y, (matrix(3) + 5).lgamma())
 
 
 # Around tensors -----------------

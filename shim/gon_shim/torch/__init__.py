@@ -27,18 +27,19 @@ from gon_shim.torch import (
     moving,
     nets,
     pooling,
+    powers,
     products,
     random,
     recurrent,
     reductions,
     saving,
 )
-from gon_shim.torch.fallback import fall_back
-from gon_shim.torch.kernels import calls
+from gon_shim.torch.kernels import calls, rest
 
 # What has kernels: importing it writes them into the table.
 _WITH_KERNELS = (
-    convolution, counting, elementwise, foreach, indexing, moving, nets, pooling, products, random,
+    convolution, counting, elementwise, foreach, indexing, moving, nets, pooling, powers, products,
+    random,
     recurrent, reductions,
 )  # fmt: skip
 
@@ -50,7 +51,7 @@ def _made() -> list[torch.library.Library]:
     made = calls()
     edge.announce(backend)
     saving.register()
-    return edge.register(made, fall_back)
+    return edge.register(made, rest)
 
 
 # As long as these live, PyTorch calls what is in them.

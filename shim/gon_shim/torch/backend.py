@@ -68,7 +68,7 @@ def synchronize(device: object = None) -> None:
 
 
 def get_amp_supported_dtype() -> list[torch.dtype]:
-    return [torch.float16]
+    return [torch.float16, torch.bfloat16]
 
 
 def manual_seed(seed: int) -> None:

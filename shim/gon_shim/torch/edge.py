@@ -190,6 +190,12 @@ def attached_to(tensor: Tensor) -> object:
     return vars(tensor.untyped_storage()).get(_HELD)
 
 
+def is_seen_by_others(storage: torch.UntypedStorage) -> bool:
+    """Return whether more than one tensor looks at a storage."""
+    # The tensor counts, and the object in Python that is asked.
+    return torch._C._storage_Use_Count(storage._cdata) > 2
+
+
 def alias_of(tensor: Tensor) -> Tensor:
     """Return another tensor of the same elements."""
     return cast("Tensor", _alias(tensor))
@@ -283,6 +289,26 @@ def written(
 def outs_of(operation: Overload) -> tuple[str, ...]:
     """Return what an operation is told to write by name."""
     return tuple(each.name for each in operation._schema.arguments if each.is_out)
+
+
+def is_in_place(operation: Overload) -> bool:
+    """Return whether an operation writes into its first operand."""
+    first = operation._schema.arguments[0].alias_info if operation._schema.arguments else None
+    return first is not None and first.is_write
+
+
+def not_in_place(operation: Overload) -> Overload | None:
+    """Return the operation that returns what this one writes into its first operand."""
+    packet, _, which = operation.name().removeprefix("aten::").partition(".")
+    plain = packet.removesuffix("_")
+    found = _overloads(plain).get(f"{plain}.{which}" if which else plain)
+    return found if found is not None and _taken(found) == _taken(operation) else None
+
+
+def gives_view(operation: Overload) -> bool:
+    """Return whether an operation gives another look at what it is given."""
+    told = [each.alias_info for each in operation._schema.returns]
+    return any(each is not None and not each.is_write for each in told)
 
 
 def without_outs(operation: Overload) -> Overload | None:

@@ -16,10 +16,10 @@ from gon_client.xp.array import Array, apply
 from gon_client.xp.elementwise import where
 from gon_client.xp.operators import Number
 from gon_shim.torch.dtypes import floating, numpy_of
-from gon_shim.torch.errors import Mixed
-from gon_shim.torch.kernels import kernel
+from gon_shim.torch.errors import Mixed, UnsupportedByDevice
+from gon_shim.torch.kernels import direct, kernel
 from gon_shim.torch.noting import Told, in_type
-from gon_shim.torch.storage import array_of, cast_to
+from gon_shim.torch.storage import array_of, cast_to, write
 
 Given: TypeAlias = "Tensor | Number"
 
@@ -33,15 +33,22 @@ _FLOATING: Final = (
 _TRUTHS: Final = "isinf isnan logical_not signbit"
 _SCALED: Final = "mul.Tensor=multiply"
 _BINARY: Final = (
-    "maximum minimum hypot nextafter floor_divide floor_divide.Scalar "
+    "hypot nextafter floor_divide floor_divide.Scalar "
     "remainder.Tensor remainder.Scalar remainder.Scalar_Tensor "
-    "pow.Tensor_Tensor=pow pow.Scalar=pow "
     "bitwise_and.Tensor bitwise_or.Tensor bitwise_xor.Tensor bitwise_and.Scalar bitwise_or.Scalar "
-    "bitwise_xor.Scalar bitwise_left_shift.Tensor bitwise_right_shift.Tensor"
+    "bitwise_xor.Scalar "
+    "__lshift__.Tensor=bitwise_left_shift __lshift__.Scalar=bitwise_left_shift "
+    "__rshift__.Tensor=bitwise_right_shift __rshift__.Scalar=bitwise_right_shift "
+    "bitwise_left_shift.Tensor bitwise_right_shift.Tensor"
 )
 _BINARY_FLOATING: Final = "atan2 copysign.Tensor logaddexp"
 _DIVIDED: Final = "div.Tensor=divide div.Scalar=divide"
 _COMPARED: Final = "eq=equal ne=not_equal lt=less le=less_equal gt=greater ge=greater_equal"
+_OF_REALS: Final = frozenset((
+    "maximum", "minimum", "less", "less_equal", "greater", "greater_equal", "atan2", "hypot",
+    "copysign", "logaddexp", "nextafter", "floor_divide", "remainder",
+))  # fmt: skip
+_DIVIDING: Final = frozenset(("floor_divide", "remainder"))
 _LOGICAL: Final = "logical_and logical_or logical_xor"
 
 
@@ -65,12 +72,29 @@ def operand(given: Given, dtype: Dtype) -> Array | np.generic:
 
 
 def applied(function: str, dtype: torch.dtype, *given: Given) -> Array:
-    """Return a function of operands in a type."""
+    """Return a function of operands in a type. Raises UnsupportedByDevice for complex ones where
+    it is of what has an order.
+    """
+    if dtype.is_complex and function in _OF_REALS:
+        raise UnsupportedByDevice(f"{function} of complex elements, on gon")
+    if function in _DIVIDING:
+        check_divisor(dtype, given[0], given[-1])
     wanted = numpy_of(dtype)
     found = [operand(each, wanted) for each in given]
     if not any(isinstance(each, Array) for each in found):
         raise Mixed("Expected all tensors to be on the same device, but found only numbers")
     return apply(function, *found)
+
+
+def check_divisor(dtype: torch.dtype, divided: Given, by: Given) -> None:
+    """Raise Mixed for whole numbers that are to be divided by a number that is 0. Of zeros that
+    only the unit knows, it makes zeros.
+    """
+    is_whole = not (dtype.is_floating_point or dtype.is_complex)
+    found = number_or(by) if is_whole else 1
+    is_empty = isinstance(divided, Tensor) and not divided.numel()
+    if not isinstance(found, Tensor) and found == 0 and not is_empty:
+        raise Mixed("ZeroDivisionError")
 
 
 def together(*given: Given) -> torch.dtype:
@@ -84,6 +108,29 @@ def together(*given: Given) -> torch.dtype:
 # Of one operand ------------
 def _same(function: str, self: Tensor) -> Array:
     return apply(function, array_of(self))
+
+
+@kernel("_conj_physical")
+def conj_physical(self: Tensor) -> Array:
+    return _conjugate(array_of(self))
+
+
+def _conjugate(x: Array) -> Array:
+    return apply("conj", x) if x.dtype.kind == "c" else x
+
+
+@direct("conj_physical_")
+def conj_physical_into(self: Tensor) -> Tensor:
+    write(self, conj_physical(self))
+    return self
+
+
+@direct("abs_")
+def abs_into(self: Tensor) -> Tensor:
+    if self.is_complex():
+        raise Mixed("In-place abs is not supported for complex tensors.")
+    write(self, apply("abs", array_of(self)))
+    return self
 
 
 @kernel("sign", "sgn")
@@ -133,7 +180,7 @@ def erf_of(x: Array) -> Array:
 
 @kernel("relu")
 def relu(self: Tensor) -> Array:
-    return apply("maximum", array_of(self), self_number(self, 0))
+    return clamp(self, 0, None)
 
 
 def self_number(self: Tensor, value: Number) -> np.generic:
@@ -151,11 +198,22 @@ def gelu(self: Tensor, *, approximate: str = "none") -> Array:
 
 
 # Of two -----------------
-def _binary(function: str, self: Given, other: Given) -> Array:
+def binary(function: str, self: Given, other: Given) -> Array:
     return applied(function, together(self, other), self, other)
 
 
-def _binary_floating(function: str, self: Given, other: Given) -> Array:
+@kernel("maximum")
+def maximum(self: Tensor, other: Tensor) -> Array:
+    # Of equal ones the second is taken, which is to be the first: 0.0 and -0.0.
+    return binary("maximum", other, self)
+
+
+@kernel("minimum")
+def minimum(self: Tensor, other: Tensor) -> Array:
+    return binary("minimum", other, self)
+
+
+def binary_floating(function: str, self: Given, other: Given) -> Array:
     return applied(function, floating(together(self, other)), self, other)
 
 
@@ -208,54 +266,6 @@ def _scaled(function: str, self: Given, other: Given, alpha: Number) -> Array:
     return apply(function, operand(self, wanted), second)
 
 
-@kernel("div.Tensor_mode", "div.Scalar_mode")
-def div(self: Tensor, other: Given, *, rounding_mode: str | None) -> Array:
-    if rounding_mode == "floor":
-        return _binary("floor_divide", self, other)
-    dtype = together(self, other)
-    if rounding_mode is None:
-        return _binary_floating("divide", self, other)
-    if dtype.is_floating_point:
-        return apply("trunc", _binary("divide", self, other))
-    below = applied("floor_divide", dtype, self, other)
-    # One less than it would be towards 0, where it is negative and something is left.
-    is_left = applied("remainder", dtype, self, other) != 0
-    return below + cast_to(apply("logical_and", is_left, below < 0), below.dtype)
-
-
-@kernel("fmod.Tensor", "fmod.Scalar")
-def fmod(self: Tensor, other: Given) -> Array:
-    dtype = together(self, other)
-    x, y = operand(self, numpy_of(dtype)), operand(other, numpy_of(dtype))
-    rest = apply("remainder", apply("abs", cast("Array", x)), _magnitude(y))
-    return rest * apply("sign", cast("Array", x))
-
-
-def _magnitude(given: Array | np.generic) -> Array | np.generic:
-    if isinstance(given, Array):
-        return apply("abs", given)
-    return cast("np.generic", abs(cast("np.number", given)))
-
-
-@kernel("pow.Tensor_Scalar")
-def pow_scalar(self: Tensor, exponent: Number) -> Array:
-    dtype = together(self, exponent)
-    x = cast_to(array_of(self), numpy_of(dtype))
-    match exponent:
-        case 2:
-            return apply("square", x)
-        case 3:
-            return apply("square", x) * x
-        case 0.5:
-            return apply("sqrt", x)
-        case -0.5:
-            return 1 / apply("sqrt", x)
-        case -1:
-            return apply("reciprocal", x)
-        case _:
-            return applied("pow", dtype, self, exponent)
-
-
 def _compared(function: str, self: Tensor, other: Given) -> Array:
     return applied(function, together(self, other), self, other)
 
@@ -272,9 +282,12 @@ def clamp(self: Tensor, min: Given | None = None, max: Given | None = None) -> A
     bounds = [("maximum", min), ("minimum", max)]
     wanted = numpy_of(together(self, self, *[each for _, each in bounds if each is not None]))
     found = cast_to(array_of(self), wanted)
+    if wanted.kind == "c":
+        raise UnsupportedByDevice("clamp of complex elements, on gon")
     for function, bound in bounds:
         if bound is not None:
-            found = apply(function, found, operand(bound, wanted))
+            # Of equal ones, as of 0.0 and -0.0, the second is taken: the element itself.
+            found = apply(function, operand(bound, wanted), found)
     return found
 
 
@@ -342,13 +355,13 @@ def threshold_backward(grad_output: Tensor, self: Tensor, threshold: Number) -> 
 @kernel("sigmoid_backward")
 def sigmoid_backward(grad_output: Tensor, output: Tensor) -> Array:
     y = array_of(output)
-    return array_of(grad_output) * (y - y * y)
+    return array_of(grad_output) * _conjugate(y - y * y)
 
 
 @kernel("tanh_backward")
 def tanh_backward(grad_output: Tensor, output: Tensor) -> Array:
     y = array_of(output)
-    return array_of(grad_output) * (1 - y * y)
+    return array_of(grad_output) * _conjugate(1 - y * y)
 
 
 @kernel("masked_fill.Scalar", "masked_fill.Tensor")
@@ -362,10 +375,10 @@ def _register() -> None:
         (_ROUNDED, _rounded, ("",)),
         (_FLOATING, _floating, ("",)),
         (_TRUTHS, _same, ("",)),
-        (_SCALED, _binary, ("",)),
-        (_BINARY, _binary, ("",)),
-        (_DIVIDED, _binary_floating, ("",)),
-        (_BINARY_FLOATING, _binary_floating, ("",)),
+        (_SCALED, binary, ("",)),
+        (_BINARY, binary, ("",)),
+        (_DIVIDED, binary_floating, ("",)),
+        (_BINARY_FLOATING, binary_floating, ("",)),
         (_COMPARED, _compared, (".Tensor", ".Scalar")),
         (_LOGICAL, _logical, ("",)),
     ):

@@ -51,6 +51,13 @@ def as_expected(error: GonError) -> GonError:
 
 def raise_by_meta(operation: object, args: Sequence[object], named: Mapping[str, object]) -> None:
     """Do a call on tensors without elements: raise what PyTorch raises for it, if it does."""
+    by_meta(operation, args, named)
+
+
+def by_meta(operation: object, args: Sequence[object], named: Mapping[str, object]) -> object:
+    """Return what a call on tensors without elements gives, None where PyTorch cannot say. Raises
+    what PyTorch raises for it.
+    """
     assert callable(operation)
 
     def plain(each: object) -> object:
@@ -62,6 +69,7 @@ def raise_by_meta(operation: object, args: Sequence[object], named: Mapping[str,
 
     given, kept = pytree.tree_map(plain, (tuple(args), dict(named)))
     try:
-        operation(*given, **kept)
+        found: object = operation(*given, **kept)
     except NotImplementedError:
-        return
+        return None
+    return found

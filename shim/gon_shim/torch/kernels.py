@@ -20,10 +20,11 @@ from torch import Tensor
 
 from gon.errors import GonError
 from gon_client.xp.array import Array
-from gon_shim.torch import edge
+from gon_shim.torch import edge, narrow
 from gon_shim.torch.dtypes import numpy_of, torch_of
 from gon_shim.torch.edge import Called, Overload
-from gon_shim.torch.errors import Mixed, as_expected, raise_by_meta
+from gon_shim.torch.errors import Mixed, UnsupportedByDevice, as_expected, raise_by_meta
+from gon_shim.torch.fallback import fall_back
 from gon_shim.torch.recipes import Given, Kept, rewrite, tensors_of
 from gon_shim.torch.storage import cast_to, tensor_of, write
 
@@ -83,24 +84,58 @@ def calls() -> dict[str, Called]:
                 wrapped = _into_named(other, function)
             found[other.name] = guarded(other.operation, wrapped)
     for name, called in DIRECT.items():
-        found[name] = guarded(None, called)
+        found[name] = _guarded_direct(edge.overload(name), called)
     return found
 
 
-def guarded(operation: Overload | None, called: Called) -> Called:
-    """Return a call whose failures are said in PyTorch's words, those of an operation if given."""
+def guarded(operation: Overload, called: Called) -> Called:
+    """Return a call whose failures are said in PyTorch's words, those of the operation; what the
+    unit does not do with such elements is done elsewhere.
+    """
 
     @wraps(called)
     def call(*args: object, **named: object) -> object:
         try:
             return called(*args, **named)
+        except UnsupportedByDevice:
+            return rest(operation, *args, **named)
         except GonError as error:
             expected = as_expected(error)
-            if operation is not None and isinstance(expected, Mixed | IndexError):
+            if isinstance(expected, Mixed | IndexError):
                 raise_by_meta(operation, args, named)
             raise expected from error
 
     return call
+
+
+def _guarded_direct(operation: Overload, called: Called) -> Called:
+    """Return a call whose failures are said in PyTorch's words. The processor does none of these:
+    what it does is fetched and sent by them.
+    """
+
+    @wraps(called)
+    def call(*args: object, **named: object) -> object:
+        try:
+            try:
+                return called(*args, **named)
+            except UnsupportedByDevice:
+                if narrow.concerns(args, named):
+                    return narrow.done(operation, args, named)
+                raise
+        except GonError as error:
+            raise as_expected(error) from error
+
+    return call
+
+
+def rest(operation: Overload, *args: object, **named: object) -> object:
+    """Do what no kernel does, its failures said in PyTorch's words."""
+    try:
+        if narrow.concerns(args, named):
+            return narrow.done(operation, args, named)
+        return fall_back(operation, *args, **named)
+    except GonError as error:
+        raise as_expected(error) from error
 
 
 def _new(name: str, function: Callable[..., Made], told: bool) -> Called:

@@ -25,6 +25,7 @@ from gon_shim.torch import edge
 from gon_shim.torch.dtypes import numpy_of
 from gon_shim.torch.errors import Mixed
 from gon_shim.torch.kernels import LOOKS, direct, kernel
+from gon_shim.torch.narrow import NARROW, bits, rounded, widened
 from gon_shim.torch.storage import (
     array_of,
     cast_to,
@@ -86,12 +87,18 @@ def empty_strided(
 def resize_(
     self: Tensor, size: Sequence[int], *, memory_format: torch.memory_format | None = None
 ) -> Tensor:
-    """Give a tensor another shape; one that needs more room has what it had at its beginning."""
+    """Give a tensor another shape; one that needs more room has what it had at its beginning.
+    Raises Mixed where others look at its storage: they would not see the one that has room.
+    """
     del memory_format
+    if tuple(size) == tuple(self.shape):
+        return self
     offset = int(self.storage_offset())
     needed = (offset + math.prod(size)) * self.element_size()
     storage = self.untyped_storage()
     if needed > storage.nbytes():
+        if edge.is_seen_by_others(storage):
+            raise Mixed("resize_: other tensors look at this storage, which cannot grow: clone()")
         before = held(self).array
         storage = new_storage(needed)
         if before is not None and before.size:
@@ -107,7 +114,9 @@ def resize_(
 @direct("_copy_from")
 def copy_from(self: Tensor, dst: Tensor, non_blocking: bool = False) -> Tensor:
     del non_blocking
-    if dst.device.type == edge.NAME and self.device.type == edge.NAME:
+    if NARROW in (self.dtype, dst.dtype):
+        _copy_narrow(self, dst)
+    elif dst.device.type == edge.NAME and self.device.type == edge.NAME:
         x = array_of(self)
         write(dst, x.seen(broadcast(x.view, tuple(dst.shape))))
     elif dst.device.type == edge.NAME:
@@ -115,6 +124,15 @@ def copy_from(self: Tensor, dst: Tensor, non_blocking: bool = False) -> Tensor:
     else:
         dst.copy_(edge.tensor_here(_fetched(self)))
     return dst
+
+
+def _copy_narrow(source: Tensor, target: Tensor) -> None:
+    if source.dtype is target.dtype:
+        copy_from(bits(source), bits(target))
+    elif target.dtype is NARROW:
+        copy_from(bits(rounded(source)), bits(target))
+    else:
+        copy_from(widened(source), target)
 
 
 @direct("_copy_from_and_resize")
@@ -167,9 +185,29 @@ def item(self: Tensor) -> Number:
 
 
 @kernel("clone")
-def clone(self: Tensor, *, memory_format: object = None) -> Array:
-    del memory_format
-    return array_of(self)
+def clone(self: Tensor, *, memory_format: object = None) -> Array | Tensor:
+    order = _order(self, memory_format)
+    if order is None:
+        return array_of(self)
+    return self.permute(order).contiguous().clone().permute(_back(order))
+
+
+def _order(tensor: Tensor, memory_format: object) -> list[int] | None:
+    """Return the dimensions of a copy as they are to lie, the last one densely; None for C order,
+    which what does not lie densely itself is copied in.
+    """
+    ndim = tensor.dim()
+    if memory_format in (torch.channels_last, torch.channels_last_3d):
+        return [0, *range(2, ndim), 1]
+    if memory_format is torch.contiguous_format or tensor.is_contiguous():
+        return None
+    strides = tensor.stride()
+    order = sorted(range(ndim), key=lambda axis: -strides[axis])
+    return order if tensor.permute(order).is_contiguous() else None
+
+
+def _back(order: Sequence[int]) -> list[int]:
+    return [order.index(axis) for axis in range(len(order))]
 
 
 @direct("_to_copy")
@@ -183,8 +221,15 @@ def to_copy(
     non_blocking: bool = False,
     memory_format: object = None,
 ) -> Tensor:
-    del layout, pin_memory, non_blocking, memory_format
+    """Return a copy of another type, elsewhere, or both."""
+    del layout, pin_memory, non_blocking
     wanted, where = dtype or self.dtype, device or self.device
+    order = _order(self, memory_format)
+    if order is not None:
+        plain = self.permute(order).contiguous()
+        return to_copy(plain, dtype=wanted, device=where).permute(_back(order))
+    if NARROW in (self.dtype, wanted):
+        return _narrow_copy(self, wanted, where)
     if where.type == self.device.type == edge.NAME:
         made = torch.empty(self.shape, dtype=wanted, device=where)
         write(made, cast_to(array_of(self), numpy_of(wanted)))
@@ -197,6 +242,16 @@ def to_copy(
     return here.to(device=where, dtype=wanted)
 
 
+def _narrow_copy(source: Tensor, dtype: torch.dtype, where: torch.device) -> Tensor:
+    """Return a copy of what has, or is to have, narrow elements: these travel as they are."""
+    if dtype is not NARROW:
+        if where.type == edge.NAME or source.device.type != edge.NAME:
+            return to_copy(widened(source), dtype=dtype, device=where)
+        return _narrow_copy(source, NARROW, where).to(dtype)
+    laid = bits(source) if source.dtype is NARROW else bits(rounded(source))
+    return to_copy(laid, dtype=torch.uint16, device=where).view(NARROW)
+
+
 # What is made of numbers ------
 @direct("fill_.Scalar", "fill_.Tensor")
 def fill_(self: Tensor, value: Number | Tensor) -> Tensor:
@@ -204,6 +259,14 @@ def fill_(self: Tensor, value: Number | Tensor) -> Tensor:
         if value.device.type == edge.NAME:
             return copy_from(value, self)
         value = value.item()
+    if self.dtype is NARROW:
+        fill_(bits(self), int(bits(torch.full((), value, dtype=NARROW)).item()))
+        return self
+    for axis, stride in enumerate(self.stride()):
+        if not stride and self.shape[axis] > 1:
+            # Of elements that are seen more than once, each once.
+            fill_(self.narrow(axis, 0, 1), value)
+            return self
     # Told apart as 0.0 and -0.0 are.
     number = _number_of(value, repr(value), self.dtype)
     write(self, _throughout(number, tuple(self.shape)))
@@ -223,6 +286,20 @@ def _throughout(number: np.generic, shape: tuple[int, ...]) -> Array:
     operand = (number, broadcast(_ONE, shape))
     storage, _ = device().arrays.make(Cast(element_of(number.dtype)), [operand])
     return Array(storage, whole(shape))
+
+
+@direct("_efficientzerotensor")
+def zeros_of(
+    size: Sequence[int],
+    *,
+    dtype: torch.dtype | None = None,
+    layout: object = None,
+    device: torch.device | None = None,
+    pin_memory: bool | None = None,
+) -> Tensor:
+    """Return zeros, which cost nothing before somebody writes them."""
+    del layout, pin_memory
+    return empty_by_format(size, dtype=dtype, device=device)
 
 
 @direct("zero_")
@@ -272,7 +349,7 @@ def eye_square_out(n: int, *, out: Tensor) -> Tensor:
 # What changes only how a storage is seen ------
 for _name in (
     "as_strided", "set_.source_Storage", "set_.source_Storage_storage_offset", "set_.source_Tensor",
-    "unfold", "view", "_reshape_alias", "is_set_to",
+    "unfold", "view", "view_as_complex", "view_as_real", "_reshape_alias", "is_set_to",
 ):  # fmt: skip
     LOOKS[_name] = edge.by_numbers(edge.overload(_name))
 _SET = LOOKS["set_.source_Storage_storage_offset"]

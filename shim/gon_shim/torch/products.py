@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from gon_client.xp.array import Array, apply
 from gon_client.xp.operators import Number
 from gon_client.xp.products import matmul, vecdot
 from gon_shim.torch.dtypes import numpy_of
-from gon_shim.torch.errors import Mixed
+from gon_shim.torch.errors import Mixed, UnsupportedByDevice
 from gon_shim.torch.kernels import kernel
 from gon_shim.torch.storage import array_of
 
@@ -19,6 +20,8 @@ def product(self: Tensor, other: Tensor) -> Array:
         raise Mixed(
             f"expected m1 and m2 to have the same dtype, but got: {self.dtype} != {other.dtype}"
         )
+    if self.dtype == torch.bool:
+        raise UnsupportedByDevice("products of bool, on gon")
     return matmul(array_of(self), array_of(other))
 
 

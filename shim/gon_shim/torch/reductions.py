@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -16,9 +16,11 @@ from gon_client.xp.elementwise import where
 from gon_client.xp.operators import Number
 from gon_client.xp.views import axes_of, expanded
 from gon_shim.torch.dtypes import floating, numpy_of, summed
+from gon_shim.torch.errors import UnsupportedByDevice
 from gon_shim.torch.kernels import kernel
 from gon_shim.torch.storage import array_of, cast_to
 
+_OF_REALS: Final = frozenset(("max", "min", "argmax", "argmin"))
 Dims: TypeAlias = int | Sequence[int] | None
 
 
@@ -26,6 +28,8 @@ def reduced(
     x: Array, function: Reduction, dims: Dims, keepdim: bool, dtype: torch.dtype | None = None
 ) -> Array:
     """Return a reduction along dimensions, all of them for none; `dtype` is that of sums."""
+    if x.dtype.kind == "c" and function in _OF_REALS:
+        raise UnsupportedByDevice(f"{function} of complex elements, on gon")
     axes = _axes(dims, x.ndim)
     element = element_of(x.dtype if dtype is None else numpy_of(dtype))
     return _kept(x.make(Reduce(function, axes, element), [x.operand]), axes, keepdim)
@@ -237,6 +241,8 @@ def sort(
 ) -> tuple[Array, Array]:
     del stable  # equals stay as they were, whoever asks
     x = array_of(self)
+    if x.dtype.kind == "c":
+        raise UnsupportedByDevice("the order of complex elements, on gon")
     axes = _axes(dim, x.ndim)
     if not axes:
         return x, reduced(x.in_shape((1,)), "argmax", 0, keepdim=False)

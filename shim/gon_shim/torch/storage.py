@@ -6,8 +6,8 @@ An array is never changed for others: what is written into all of a storage give
 so that nothing is sent and what was noted before sees what was there before. Copies of whole
 storages share an array until one of them is written.
 
-Rules: a storage's array has elements of one type, that of the tensors over it; bytes that came from
-the host without one (`torch.load`) wait here until a tensor asks for them.
+Rules: a storage's array has elements of one type, that of the tensor that looked at it last; bytes
+that came from the host without one (`torch.load`) wait here until a tensor asks for them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from gon_client.xp.storage import Storage
 from gon_client.xp.views import View, broadcast, whole
 from gon_shim.torch import edge
 from gon_shim.torch.dtypes import numpy_of, torch_of
-from gon_shim.torch.errors import Mixed, UnsupportedByDevice
+from gon_shim.torch.errors import Mixed
+from gon_shim.torch.narrow import NARROW
 from gon_shim.torch.noting import noted_now
 
 Octets: TypeAlias = NDArray[np.uint8]
@@ -133,9 +134,7 @@ def _as_told(tensor: Tensor, array: Array) -> Array:
 def _first(content: Content, dtype: Dtype) -> Array:
     """Return the array of a storage for the first tensor that wants elements."""
     if content.array is not None:
-        raise UnsupportedByDevice(
-            f"elements of {content.array.dtype} that are looked at as {dtype}, on gon"
-        )
+        return _as_others(content, content.array, dtype)
     count = content.size_bytes // dtype.itemsize
     if content.octets is not None:
         made = asarray(content.octets.view(dtype), device=device())
@@ -144,6 +143,22 @@ def _first(content: Content, dtype: Dtype) -> Array:
         made = Array(device().arrays.zeros(dtype, count), whole((count,)))
     content.array = made
     return made
+
+
+def _as_others(content: Content, array: Array, dtype: Dtype) -> Array:
+    """Return a storage's elements as others of a type: the same bytes, in the same buffer. What was
+    noted of them is posted before somebody writes them as what they are now.
+    """
+    if array.storage.arrays > 1:
+        array = array.copied()
+    source = array.storage
+    source.runner.evaluate([source, *source.waiting()])
+    source.runner.settle()
+    buffer = source.part(0, source.size).buffer
+    made = Storage(source.runner, dtype, content.size_bytes // dtype.itemsize)
+    made.put(buffer, source.offset_bytes)
+    content.array = Array(made, whole((made.size,)))
+    return content.array
 
 
 def tensor_of(array: Array) -> Tensor:
@@ -170,7 +185,9 @@ def empty(shape: Sequence[int], strides: Sequence[int], dtype: torch.dtype) -> T
     device()
     size = 1 + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
     size = size if all(shape) else 0
-    storage = new_storage(size * numpy_of(dtype).itemsize)
+    if dtype is not NARROW:
+        numpy_of(dtype)
+    storage = new_storage(size * dtype.itemsize)
     return edge.tensor_on(storage, dtype, shape, strides)
 
 
@@ -214,6 +231,11 @@ def write(tensor: Tensor, array: Array) -> None:
         content.octets = None
         return
     seen = _seen(tensor)
+    if seen.view.repeats:
+        raise Mixed(
+            "unsupported operation: more than one element of the written-to tensor refers to a "
+            "single memory location. Please clone() the tensor before performing the operation."
+        )
     base = content.array
     assert base is not None
     # Looked at by `base` and `seen`: if by others as well, they keep what is there.
