@@ -125,7 +125,7 @@ class Executor:
         touched = self._footprint(op)
         failure = None if clean else self._poison.get(touched.reads[1])
         if failure is not None:  # the graph could not be made
-            self._failures.skip(touched, failure)
+            self._failures.skip(touched, failure, number)
         else:
             self.replaying.run(op, number, clean=clean)
 
@@ -145,7 +145,7 @@ class Executor:
                 touched = self._footprint(op)
                 failure = self._failures.of(touched)
                 if failure is not None:
-                    self._failures.skip(touched, failure)
+                    self._failures.skip(touched, failure, number)
                     return None
                 if touched.cleans and self._failures.overwriting.completes(op):
                     self._failures.clean(touched)
@@ -315,15 +315,15 @@ class Executor:
                     return poisoned_elsewhere(self._step(op, number))
                 if touched.reads[0] in self._live:
                     self._step(op, number)
-                return self._report(op.reply, touched, failure)
+                return self._report(op.reply, touched, failure, number)
             case (
                 ops.Read() | ops.Elapsed() | timing_ops.EventQuestion() | ops.LoadUploaded()
                 | image_ops.ViewImage()
             ) if failure is not None:  # fmt: skip
-                return self._report(op.reply, touched, failure)
+                return self._report(op.reply, touched, failure, number)
             case ops.Recall():
                 if failure is not None:
-                    self._failures.skip(touched, failure)
+                    self._failures.skip(touched, failure, number)
                     return recall_failed(op)
                 reply = self._step(op, number)
                 if reply == recalled(op):
@@ -339,7 +339,7 @@ class Executor:
             case _:
                 pass
         if failure is not None:
-            self._failures.skip(touched, failure)
+            self._failures.skip(touched, failure, number)
             return None
         reply = self._step(op, number)
         self._failures.clean(touched)
@@ -370,16 +370,14 @@ class Executor:
         """Return whether an op is to be skipped for a failure."""
         return bool(self._poison) and self._failures.of(self._footprint(op)) is not None
 
-    def _report(self, reply: int, touched: Footprint, failure: Failure) -> Reply:
+    def _report(self, reply: int, touched: Footprint, failure: Failure, number: int) -> Reply:
         """Answer with a failure; its stream or event is usable again, its buffers are not."""
-        self._failures.told(touched, failure)
+        self._failures.told(touched, failure, number)
         return Reply(reply, failure=failure)
 
-    def report_all(
-        self, before: int, stream: int | None = None, *, tells: bool = False
-    ) -> Failure | None:
+    def report_all(self, before: int) -> Failure | None:
         """Tell all, as gon_server.failures has it."""
-        return self._failures.tell_all(before, stream, tells=tells)
+        return self._failures.tell_all(before)
 
 
 def _is_none(_kernel: int) -> bool:

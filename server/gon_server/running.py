@@ -30,12 +30,9 @@ class Runs(Protocol):
         """Return whether an op is to be skipped."""
         ...
 
-    def report_all(
-        self, before: int, stream: int | None = None, *, tells: bool = False
-    ) -> Failure | None:
-        """Return the first failure of ops before this number, on all streams, or on one, or on
-        NO_STREAM, that no wait has told; all of them count as told. `tells` says that the same wait
-        tells of another stream's.
+    def report_all(self, before: int) -> Failure | None:
+        """Return the first failure of ops before this number that no wait has told; all of them
+        count as told.
         """
         ...
 
