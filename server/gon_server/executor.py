@@ -29,7 +29,7 @@ from gon_server.failures import Failures
 from gon_server.footprint import AnyLaunch, Footprint, Key, Noun, footprint
 from gon_server.holding import Holding
 from gon_server.imaging import image_formats, make_image
-from gon_server.lease_modules import LeaseModules, LoadModule
+from gon_server.lease_modules import BuildsAhead, LeaseModules, LoadModule
 from gon_server.line import Payload
 from gon_server.making import make_or_forget
 from gon_server.ordering import Ordering
@@ -57,8 +57,10 @@ class Executor:
         contents: Contents | None = None,
         program_bytes: int = 0,
         clock: Clock = SYSTEM_CLOCK,
+        ahead: BuildsAhead | None = None,
     ) -> None:
         self._device = device
+        self._ahead = ahead
         self._recalling = Recalling(device, contents)
         self.replaying = Replaying(device, self.run_op, self.fail)
         # Numbers from the wire are handles as they are: calling `Handle` for each costs a launch.
@@ -243,7 +245,11 @@ class Executor:
     def _told(self, op: AnyOp) -> Sent:
         if isinstance(op, ops.Load | ops.LoadUploaded):
             self._look_at_pins()
-            info = self._modules.load(op)
+            try:
+                info = self._modules.load(op)
+            finally:
+                if self._ahead is not None:
+                    self._ahead.forget(op.program)
             self._live.update(self._footprint(op).makes)
             return info
         if isinstance(op, ops.Reconfigure):
@@ -365,6 +371,10 @@ class Executor:
         if (Noun.KERNEL, op.kernel) not in self._live:
             return []
         return self._device.written_by(Handle(op.kernel), op.args)
+
+    def build_ahead(self, op: ops.Load) -> Pending | None:
+        """Have a program built that can be loaded once that is over."""
+        return None if self._ahead is None else self._ahead.ahead(op.program)
 
     def skips(self, op: AnyOp) -> bool:
         """Return whether an op is to be skipped for a failure."""

@@ -49,6 +49,8 @@ class Failures:
         self.poison: dict[Key, Failure] = {}
         # What no wait has told, by number.
         self._unreported: dict[int, _Untold] = {}
+        # Which wait told of a failure last: what is skipped late, and was before that, is told.
+        self._tellers: dict[int, int] = {}
         self.overwriting = Overwriting()
 
     def __repr__(self) -> str:
@@ -71,8 +73,9 @@ class Failures:
         """Pass a failure on to what a skipped op, which has this number, should have changed;
         nobody was told of that.
         """
-        untold = self._unreported.setdefault(failure.number, _Untold(failure, number, number))
-        untold.first, untold.last = min(untold.first, number), max(untold.last, number)
+        if number > self._tellers.get(failure.number, 0):
+            untold = self._unreported.setdefault(failure.number, _Untold(failure, number, number))
+            untold.first, untold.last = min(untold.first, number), max(untold.last, number)
         self._spread(touched, failure)
 
     def _spread(self, touched: Footprint, failure: Failure) -> None:
@@ -119,6 +122,9 @@ class Failures:
 
     def _told(self, failures: Iterable[int], by: int) -> None:
         for number in failures:
+            if len(self._tellers) >= POISONED_MAX:
+                self._tellers.clear()
+            self._tellers[number] = max(by, self._tellers.get(number, 0))
             untold = self._unreported.get(number)
             if untold is not None and untold.told(by):
                 del self._unreported[number]

@@ -10,7 +10,8 @@ take the processor from what other streams queue (measured: theirs then took 75 
 A `Sync`, a `SyncEvent` and a `SyncAll` stand for what was queued before them, and hold up nothing.
 All else that waits is run when its wait is over, and what is ordered behind it is held in line
 behind it (gon_server.line): reads, uploads, whose bytes are kept, closing of streams, loading of
-what was uploaded, changes of personality, questions for times. Functions of engines that take long
+what was uploaded, changes of personality, questions for times. So is the loading of what is built
+in another process, always. Functions of engines that take long
 run in a thread of their own (gon_server.aside).
 
 Rules: that waits take long is known from earlier ones, so the first long wait of a stream blocks.
@@ -24,6 +25,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
+from operator import attrgetter
 
 from gon.clock import SYSTEM_CLOCK, Clock
 from gon.device import HostDevice, Pending
@@ -48,7 +50,7 @@ from gon_server.ordering import Ordering
 from gon_server.paces import Paces
 from gon_server.reaching import name_of, poisoned_elsewhere
 from gon_server.running import Runs
-from gon_server.waits import ALL, STANDS, lane_of, pending_of, size_of
+from gon_server.waits import ALL, STANDS, lane_of, lane_of_held, pending_of, size_of
 from gon_server.wholes import Wholes
 
 
@@ -88,12 +90,15 @@ class Holding:
 
     def run(self, op: AnyOp, number: int) -> Reply | None:
         """Run an op, or hold it; return its answer, None if it has none or that is to come."""
-        if self._wholes:
-            self._settle_told()
-        if len(self.line) and self._stand_in_line(op, number):
+        self._settle_told()
+        # A compiler takes long whatever came before, and nobody is the quicker for waiting for it.
+        built = None
+        if isinstance(op, ops.Load) and len(self.held) < HELD_MAX:
+            built = self._runs.build_ahead(op)
+        if len(self.line) and self._stand_in_line(op, number, built=built):
             return None
-        if self._goes_aside(op):
-            self._begin(self._made(op, number, aside=True))
+        if built is not None or self._goes_aside(op):
+            self._begin(self._made(op, number, built=built))
             return None
         lane = lane_of(op)
         if lane is None:
@@ -157,7 +162,7 @@ class Holding:
 
     def _finish_in_turn(self, held: Held) -> None:
         """End what is over, unless that was done already, or something is to be told before."""
-        if held in self.held and self._told_before(held.number) is None:
+        if held in self.held and self._wholes.told_before(self.held, held.number) is None:
             self._finish(held)
 
     def take_late(self) -> list[Reply]:
@@ -187,7 +192,9 @@ class Holding:
         slow = op.kernel in aside.paces.slow or self._ordering.calls
         return slow and self._may_hold()
 
-    def _stand_in_line(self, op: AnyOp, number: int, data: Payload | None = None) -> bool:
+    def _stand_in_line(
+        self, op: AnyOp, number: int, data: Payload | None = None, built: Pending | None = None
+    ) -> bool:
         """Hold an op that comes behind others; return whether it does."""
         if isinstance(op, NoteWaiters):
             return False
@@ -195,7 +202,7 @@ class Holding:
         if isinstance(op, ops.SyncAll) and has_room:
             self._hold_all(op, number)
             return True
-        held = self._made(op, number, data, aside=self._goes_aside(op))
+        held = self._made(op, number, data, built)
         after = self.line.before(held.order)
         if not after:
             return False
@@ -207,10 +214,13 @@ class Holding:
         return True
 
     def _made(
-        self, op: AnyOp, number: int, data: Payload | None = None, *, aside: bool = False
+        self, op: AnyOp, number: int, data: Payload | None = None, built: Pending | None = None
     ) -> Held:
+        """Return a held op; `built` is over once the program that it loads is there."""
         size_bytes = size_of(op) if data is None else len(data)
-        return Held(op, number, self._ordering.of(op, aside=aside), data, size_bytes, aside=aside)
+        aside = self._goes_aside(op)
+        order = self._ordering.of(op, aside=aside, built=built is not None)
+        return Held(op, number, order, data, size_bytes, aside=aside, pending=built)
 
     def _add(self, held: Held, after: Iterable[Held] = ()) -> None:
         self._held_bytes += held.size_bytes
@@ -237,13 +247,13 @@ class Holding:
     def _settle(self, lane: int) -> None:
         """Let those that wait for a stream hear of it before another one does."""
         for held in list(self.held):
-            if held in self.held and held not in self.line and lane in (ALL, _stream_of(held)):
+            if held in self.held and held not in self.line and lane in (ALL, lane_of_held(held)):
                 self._finish(held)
         self._settle_told()
 
     def _settle_told(self) -> None:
         """Let waits for all streams that tell of a failure be over before anything else is run."""
-        while (first := self._told_before()) is not None:
+        while (first := self._wholes.told_before(self.held)) is not None:
             self._finish(first)
 
     # From its beginning to its end --------------------
@@ -253,16 +263,12 @@ class Holding:
         ready.extend(some)
         while ready:
             held = min(ready, key=_number_of)
-            first = self._told_before(held.number)
+            first = self._wholes.told_before(self.held, held.number)
             if first is not None:
                 ready.extend(self._ended(first))
                 continue
             ready.remove(held)
             ready.extend(self._begun(held))
-
-    def _told_before(self, number: float = math.inf) -> Held | None:
-        """As gon_server.wholes has it."""
-        return self._wholes.told_before(self.held, number) if self._wholes else None
 
     def _begun(self, held: Held) -> list[Held]:
         """Begin one; return those that come behind nothing because of that."""
@@ -281,6 +287,8 @@ class Holding:
                 pending = self._device.sync(Handle(stream))
             except GonError as error:
                 return self._done(held, error)
+        elif held.pending is not None:
+            pending = None if held.is_over() else held.pending
         elif (held.data is not None or lane_of(op) is not None) and self._may_hold():
             pending = pending_of(self._device, op)
         if pending is None:
@@ -389,9 +397,4 @@ class Holding:
         self.answered_late += 1
 
 
-def _stream_of(held: Held) -> int | None:
-    return held.stream if held.whole is not None else lane_of(held.op)
-
-
-def _number_of(held: Held) -> int:
-    return held.number
+_number_of: Callable[[Held], int] = attrgetter("number")

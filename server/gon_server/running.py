@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from gon.device import Pending
 from gon.wire import ops
 from gon.wire.batch import Failure, Reply
 from gon.wire.ops import AnyOp
@@ -24,6 +25,10 @@ class Runs(Protocol):
 
     def fail(self, op: AnyOp, failure: Failure) -> Reply | None:
         """Let an op have failed; return its answer."""
+        ...
+
+    def build_ahead(self, op: ops.Load) -> Pending | None:
+        """Have a program built; return what a load of it waits for, None if for nothing."""
         ...
 
     def skips(self, op: AnyOp) -> bool:

@@ -13,6 +13,7 @@ from gon.wire import ops
 from gon.wire.batch import Batch, Failure, Reply
 from gon.wire.ops import AnyOp
 from gon_server.executor import Executor
+from gon_server.lease_modules import BuildsAhead
 from tests.sim.players import Failed, Outcome, Outcomes
 from tests.sim.programs import QUOTA_BYTES, Step, Tick, WaitFor
 
@@ -105,9 +106,15 @@ class Arriving:
             self.outcomes[reply.reply] = outcome
 
 
-def arrive(program: list[Step], device: HostDevice, seed: int, program_bytes: int) -> Arriving:
+def arrive(
+    program: list[Step],
+    device: HostDevice,
+    seed: int,
+    program_bytes: int,
+    ahead: BuildsAhead | None = None,
+) -> Arriving:
     """Give a program to an executor; return what has become of both."""
-    executor = Executor(device, QUOTA_BYTES, program_bytes=program_bytes)
+    executor = Executor(device, QUOTA_BYTES, program_bytes=program_bytes, ahead=ahead)
     arriving = Arriving(executor, seed)
     arriving.play(program)
     return arriving

@@ -9,17 +9,17 @@ import pytest
 from gon_server.holding import Holding
 from tests.forced_holding import force_holding
 from tests.sim.arriving import Arriving, arrive
-from tests.sim.held_programs import PROGRAM_BYTES, SimEngines, unit
+from tests.sim.held_programs import PROGRAM_BYTES, SimBuilds, SimEngines, unit
 from tests.sim.order_programs import OrderMaker
 
 STEPS = 40
 FAULTS = (0.0, 0.05, 0.15, 0.3)
 
 
-def played(seed: int) -> Arriving:
+def played(seed: int, ahead: SimBuilds | None = None) -> Arriving:
     """Play a program on an executor; the seed is that of how its streams go on, too."""
     program = OrderMaker(seed, STEPS, faults=FAULTS[seed % len(FAULTS)]).steps
-    return arrive(program, unit(seed), seed, PROGRAM_BYTES)
+    return arrive(program, unit(seed), seed, PROGRAM_BYTES, ahead)
 
 
 def hold(monkeypatch: pytest.MonkeyPatch) -> list[Holding]:
@@ -38,7 +38,7 @@ def test_what_is_held_gives_what_it_gives_in_the_order_of_calls(
     hold(monkeypatch)
     if seed % 8 > 5:
         monkeypatch.setattr("gon_server.holding.LINE_MAX", 4)
-    held = played(seed)
+    held = played(seed, SimBuilds(seed) if seed % 3 else None)
     assert held.outcomes == expected.outcomes
     assert held.state() == expected.state()
 
