@@ -46,7 +46,7 @@ from gon.wire.versions import FORGETTING, MAPPING, MENDING, QUIET_WORDS, agree
 from gon_server.anteroom import Anteroom
 from gon_server.downloads import Downloads
 from gon_server.executor import Executor
-from gon_server.lease_modules import LoadModule
+from gon_server.lease_modules import BuildsAhead, LoadModule
 from gon_server.line import Payload
 from gon_server.overwriting import Parts
 from gon_server.pages import Pages
@@ -76,6 +76,7 @@ class Conversation:
         anteroom: Anteroom | None = None,
         program_bytes: int = 0,
         pages: Pages | None = None,
+        ahead: BuildsAhead | None = None,
     ) -> None:
         """`program_bytes` is the most that an uploaded program may have; `pages` is memory to lend
         the client: large buffers then lie in it, if they can.
@@ -83,7 +84,7 @@ class Conversation:
         self._device = device
         lies = pages is not None and isinstance(device, Placed) and device.lie_in(pages)
         self._pages = pages if lies else None
-        self._executor = Executor(device, memory_bytes, load, contents, program_bytes)
+        self._executor = Executor(device, memory_bytes, load, contents, program_bytes, ahead=ahead)
         self._program_bytes = program_bytes
         self._content_key = b"" if contents is None else contents.key
         self._anteroom = anteroom or Anteroom()

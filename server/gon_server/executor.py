@@ -29,7 +29,7 @@ from gon_server.failures import Failures
 from gon_server.footprint import AnyLaunch, Footprint, Key, Noun, footprint
 from gon_server.holding import Holding
 from gon_server.imaging import image_formats, make_image
-from gon_server.lease_modules import LeaseModules, LoadModule
+from gon_server.lease_modules import BuildsAhead, LeaseModules, LoadModule
 from gon_server.line import Payload
 from gon_server.making import make_or_forget
 from gon_server.ordering import Ordering
@@ -57,8 +57,10 @@ class Executor:
         contents: Contents | None = None,
         program_bytes: int = 0,
         clock: Clock = SYSTEM_CLOCK,
+        ahead: BuildsAhead | None = None,
     ) -> None:
         self._device = device
+        self._ahead = ahead
         self._recalling = Recalling(device, contents)
         self.replaying = Replaying(device, self.run_op, self.fail)
         # Numbers from the wire are handles as they are: calling `Handle` for each costs a launch.
@@ -125,7 +127,7 @@ class Executor:
         touched = self._footprint(op)
         failure = None if clean else self._poison.get(touched.reads[1])
         if failure is not None:  # the graph could not be made
-            self._failures.skip(touched, failure)
+            self._failures.skip(touched, failure, number)
         else:
             self.replaying.run(op, number, clean=clean)
 
@@ -145,7 +147,7 @@ class Executor:
                 touched = self._footprint(op)
                 failure = self._failures.of(touched)
                 if failure is not None:
-                    self._failures.skip(touched, failure)
+                    self._failures.skip(touched, failure, number)
                     return None
                 if touched.cleans and self._failures.overwriting.completes(op):
                     self._failures.clean(touched)
@@ -243,7 +245,11 @@ class Executor:
     def _told(self, op: AnyOp) -> Sent:
         if isinstance(op, ops.Load | ops.LoadUploaded):
             self._look_at_pins()
-            info = self._modules.load(op)
+            try:
+                info = self._modules.load(op)
+            finally:
+                if self._ahead is not None:
+                    self._ahead.forget(op.program)
             self._live.update(self._footprint(op).makes)
             return info
         if isinstance(op, ops.Reconfigure):
@@ -315,15 +321,15 @@ class Executor:
                     return poisoned_elsewhere(self._step(op, number))
                 if touched.reads[0] in self._live:
                     self._step(op, number)
-                return self._report(op.reply, touched, failure)
+                return self._report(op.reply, touched, failure, number)
             case (
                 ops.Read() | ops.Elapsed() | timing_ops.EventQuestion() | ops.LoadUploaded()
                 | image_ops.ViewImage()
             ) if failure is not None:  # fmt: skip
-                return self._report(op.reply, touched, failure)
+                return self._report(op.reply, touched, failure, number)
             case ops.Recall():
                 if failure is not None:
-                    self._failures.skip(touched, failure)
+                    self._failures.skip(touched, failure, number)
                     return recall_failed(op)
                 reply = self._step(op, number)
                 if reply == recalled(op):
@@ -339,7 +345,7 @@ class Executor:
             case _:
                 pass
         if failure is not None:
-            self._failures.skip(touched, failure)
+            self._failures.skip(touched, failure, number)
             return None
         reply = self._step(op, number)
         self._failures.clean(touched)
@@ -366,20 +372,22 @@ class Executor:
             return []
         return self._device.written_by(Handle(op.kernel), op.args)
 
+    def build_ahead(self, op: ops.Load) -> Pending | None:
+        """Have a program built that can be loaded once that is over."""
+        return None if self._ahead is None else self._ahead.ahead(op.program)
+
     def skips(self, op: AnyOp) -> bool:
         """Return whether an op is to be skipped for a failure."""
         return bool(self._poison) and self._failures.of(self._footprint(op)) is not None
 
-    def _report(self, reply: int, touched: Footprint, failure: Failure) -> Reply:
+    def _report(self, reply: int, touched: Footprint, failure: Failure, number: int) -> Reply:
         """Answer with a failure; its stream or event is usable again, its buffers are not."""
-        self._failures.told(touched, failure)
+        self._failures.told(touched, failure, number)
         return Reply(reply, failure=failure)
 
-    def report_all(
-        self, before: int, stream: int | None = None, *, tells: bool = False
-    ) -> Failure | None:
+    def report_all(self, before: int) -> Failure | None:
         """Tell all, as gon_server.failures has it."""
-        return self._failures.tell_all(before, stream, tells=tells)
+        return self._failures.tell_all(before)
 
 
 def _is_none(_kernel: int) -> bool:

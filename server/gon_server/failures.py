@@ -10,6 +10,8 @@ another one poisons the default stream. Pure.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from gon.limits import POISONED_MAX
@@ -21,8 +23,22 @@ from gon_server.overwriting import Overwriting
 DEFAULT: Final[Key] = (Noun.STREAM, DEFAULT_STREAM)
 # What a wait reports on is usable again; buffers and kernels are not.
 _WAITED_FOR: Final = (Noun.STREAM, Noun.EVENT)
-# What stands for the stream of what failed none.
-NO_STREAM: Final = -1
+
+
+@dataclass(slots=True)
+class _Untold:
+    """A failure, and which ops no wait behind them has told of it: the first one, the last one."""
+
+    failure: Failure
+    first: int
+    last: int
+
+    def told(self, by: int) -> bool:
+        """Hear that a wait of this number tells of it; return whether there is no more to tell:
+        what is behind that wait may have been skipped before it was over.
+        """
+        self.first = self.last
+        return self.last < by
 
 
 class Failures:
@@ -31,8 +47,10 @@ class Failures:
     def __init__(self) -> None:
         self.live: set[Key] = {DEFAULT}
         self.poison: dict[Key, Failure] = {}
-        # What no wait has told, by number, and the streams that it failed.
-        self._unreported: dict[int, tuple[Failure, set[Key]]] = {}
+        # What no wait has told, by number.
+        self._unreported: dict[int, _Untold] = {}
+        # Which wait told of a failure last: what is skipped late, and was before that, is told.
+        self._tellers: dict[int, int] = {}
         self.overwriting = Overwriting()
 
     def __repr__(self) -> str:
@@ -47,24 +65,25 @@ class Failures:
     def add(self, touched: Footprint, failure: Failure) -> None:
         """Let an op have failed that nobody waits for."""
         if len(self._unreported) < POISONED_MAX:
-            self._unreported[failure.number] = failure, set()
+            number = failure.number
+            self._unreported[number] = _Untold(failure, number, number)
         self._spread(touched, failure)
 
-    def skip(self, touched: Footprint, failure: Failure) -> None:
-        """Pass a failure on to what a skipped op should have changed; nobody was told of that."""
-        self._unreported.setdefault(failure.number, (failure, set()))
+    def skip(self, touched: Footprint, failure: Failure, number: int) -> None:
+        """Pass a failure on to what a skipped op, which has this number, should have changed;
+        nobody was told of that.
+        """
+        if number > self._tellers.get(failure.number, 0):
+            untold = self._unreported.setdefault(failure.number, _Untold(failure, number, number))
+            untold.first, untold.last = min(untold.first, number), max(untold.last, number)
         self._spread(touched, failure)
 
     def _spread(self, touched: Footprint, failure: Failure) -> None:
         """Poison what an op should have changed; the first failure of a handle stays."""
-        _, streams = self._unreported.get(failure.number, (failure, set[Key]()))
         for key in touched.writes:
             known = key in self.live or key in touched.makes
             known = known and len(self.poison) < POISONED_MAX
-            spoilt = key if known else DEFAULT
-            self.poison.setdefault(spoilt, failure)
-            if spoilt[0] is Noun.STREAM:
-                streams.add(spoilt)
+            self.poison.setdefault(key if known else DEFAULT, failure)
             if key[0] is Noun.BUFFER:
                 self.overwriting.begin_again(key[1])
 
@@ -78,32 +97,34 @@ class Failures:
         poisoned = [self.poison.pop(key, None) for key in touched.forgets]
         return any(poisoned) and self.live.isdisjoint(touched.forgets)
 
-    def told(self, touched: Footprint, failure: Failure) -> None:
-        """Hear that a wait tells of a failure: its stream or event is usable again."""
+    def told(self, touched: Footprint, failure: Failure, number: int) -> None:
+        """Hear that a wait, which has this number, tells of a failure: its stream or event is
+        usable again.
+        """
         for key in touched.reads:
             if key[0] in _WAITED_FOR:
                 self.poison.pop(key, None)
-        self._unreported.pop(failure.number, None)
+        self._told([failure.number], number)
 
-    def tell_all(
-        self, before: int, stream: int | None = None, *, tells: bool = False
-    ) -> Failure | None:
+    def tell_all(self, before: int) -> Failure | None:
         """Return the first failure of ops before this number that no wait has told, if there is
-        one: of all of them, or of those that failed one stream, or NO_STREAM. They count as told;
-        whatever failed a stream before is over with that, and if the wait `tells` of others'.
+        one. All of them count as told: streams and events that ops before it failed are usable.
         """
-        key = None if stream is None else (Noun.STREAM, stream)
-        told = sorted(
-            number
-            for number, (_, streams) in self._unreported.items()
-            if number < before
-            and (key is None or key in streams or (stream == NO_STREAM and not streams))
-        )
-        if not (told or tells):
+        told = sorted(number for number, each in self._unreported.items() if each.first < before)
+        if not told:
             return None
-        failures = [self._unreported.pop(number)[0] for number in told]
-        for each, failure in [*self.poison.items()]:
-            is_its = key in (None, each) or (each[0] is Noun.EVENT and failure.number in told)
-            if is_its and each[0] in _WAITED_FOR and failure.number < before:
-                del self.poison[each]
-        return failures[0] if failures else None
+        first = self._unreported[told[0]].failure
+        self._told(told, before)
+        for key, failure in [*self.poison.items()]:
+            if key[0] in _WAITED_FOR and failure.number < before:
+                del self.poison[key]
+        return first
+
+    def _told(self, failures: Iterable[int], by: int) -> None:
+        for number in failures:
+            if len(self._tellers) >= POISONED_MAX:
+                self._tellers.clear()
+            self._tellers[number] = max(by, self._tellers.get(number, 0))
+            untold = self._unreported.get(number)
+            if untold is not None and untold.told(by):
+                del self._unreported[number]

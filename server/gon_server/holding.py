@@ -10,12 +10,14 @@ take the processor from what other streams queue (measured: theirs then took 75 
 A `Sync`, a `SyncEvent` and a `SyncAll` stand for what was queued before them, and hold up nothing.
 All else that waits is run when its wait is over, and what is ordered behind it is held in line
 behind it (gon_server.line): reads, uploads, whose bytes are kept, closing of streams, loading of
-what was uploaded, changes of personality, questions for times. Functions of engines that take long
+what was uploaded, changes of personality, questions for times. So is the loading of what is built
+in another process, always. Functions of engines that take long
 run in a thread of their own (gon_server.aside).
 
 Rules: that waits take long is known from earlier ones, so the first long wait of a stream blocks.
-While something is poisoned no wait begins to be held; what comes behind a held op still does. What
-is held is bounded: beyond that it is waited for. Must not know: links, sessions, frames.
+While something is poisoned no wait begins to be held; what comes behind a held op still does, and a
+wait for all streams that tells of it is waited for (gon_server.wholes). What is held is bounded:
+beyond that it is waited for. Must not know: links, sessions, frames.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
+from operator import attrgetter
 
 from gon.clock import SYSTEM_CLOCK, Clock
 from gon.device import HostDevice, Pending
@@ -33,8 +36,6 @@ from gon.wire.batch import Failure, Reply
 from gon.wire.ops import AnyOp
 from gon.wire.waiter_ops import NoteWaiters
 from gon_server.aside import EngineThread, RunsAside
-from gon_server.failures import NO_STREAM
-from gon_server.footprint import Noun
 from gon_server.limits import (
     HELD_BYTES_MAX,
     HELD_MAX,
@@ -44,12 +45,13 @@ from gon_server.limits import (
     LOOK_SHARE,
     WAITERS_S,
 )
-from gon_server.line import Held, Order, Payload, Whole
+from gon_server.line import Held, Order, Payload
 from gon_server.ordering import Ordering
 from gon_server.paces import Paces
 from gon_server.reaching import name_of, poisoned_elsewhere
 from gon_server.running import Runs
-from gon_server.waits import ALL, STANDS, lane_of, pending_of, size_of
+from gon_server.waits import ALL, STANDS, lane_of, lane_of_held, pending_of, size_of
+from gon_server.wholes import Wholes
 
 
 class Holding:
@@ -71,6 +73,9 @@ class Holding:
         self.slow = self._paces.slow
         self.line = ordering.line
         self.reading = self.line.streams
+        self._wholes = Wholes(runs)
+        # What comes behind nothing and is to begin.
+        self._ready: list[Held] = []
         self._held_bytes = 0
         # Answers to what was held, to be sent; who sends those of large reads, and hears of one
         # before anything behind it runs.
@@ -85,10 +90,15 @@ class Holding:
 
     def run(self, op: AnyOp, number: int) -> Reply | None:
         """Run an op, or hold it; return its answer, None if it has none or that is to come."""
-        if len(self.line) and self._stand_in_line(op, number):
+        self._settle_told()
+        # A compiler takes long whatever came before, and nobody is the quicker for waiting for it.
+        built = None
+        if isinstance(op, ops.Load) and len(self.held) < HELD_MAX:
+            built = self._runs.build_ahead(op)
+        if len(self.line) and self._stand_in_line(op, number, built=built):
             return None
-        if self._goes_aside(op):
-            self._begin(self._made(op, number, aside=True))
+        if built is not None or self._goes_aside(op):
+            self._begin(self._made(op, number, built=built))
             return None
         lane = lane_of(op)
         if lane is None:
@@ -119,6 +129,7 @@ class Holding:
         """Return whether an upload would have to wait, so that its bytes are to be received beside
         and given to `take`. Where that cannot be, what it comes behind has been waited for.
         """
+        self._settle_told()
         if len(self.line):
             order = self._ordering.of(op)
             if self.line.before(order):
@@ -144,12 +155,15 @@ class Holding:
         for held in list(self.held):
             if held in self.held and held.is_over():
                 # What was asked for before is told before.
-                for earlier in list(self.held):
-                    if earlier is held:
-                        break
+                for earlier in self.held[: self.held.index(held)]:
                     if earlier.is_over():
-                        self._finish(earlier)
-                self._finish(held)
+                        self._finish_in_turn(earlier)
+                self._finish_in_turn(held)
+
+    def _finish_in_turn(self, held: Held) -> None:
+        """End what is over, unless that was done already, or something is to be told before."""
+        if held in self.held and self._wholes.told_before(self.held, held.number) is None:
+            self._finish(held)
 
     def take_late(self) -> list[Reply]:
         """Return the answers to what was held, each once."""
@@ -178,7 +192,9 @@ class Holding:
         slow = op.kernel in aside.paces.slow or self._ordering.calls
         return slow and self._may_hold()
 
-    def _stand_in_line(self, op: AnyOp, number: int, data: Payload | None = None) -> bool:
+    def _stand_in_line(
+        self, op: AnyOp, number: int, data: Payload | None = None, built: Pending | None = None
+    ) -> bool:
         """Hold an op that comes behind others; return whether it does."""
         if isinstance(op, NoteWaiters):
             return False
@@ -186,7 +202,7 @@ class Holding:
         if isinstance(op, ops.SyncAll) and has_room:
             self._hold_all(op, number)
             return True
-        held = self._made(op, number, data, aside=self._goes_aside(op))
+        held = self._made(op, number, data, built)
         after = self.line.before(held.order)
         if not after:
             return False
@@ -198,23 +214,22 @@ class Holding:
         return True
 
     def _made(
-        self, op: AnyOp, number: int, data: Payload | None = None, *, aside: bool = False
+        self, op: AnyOp, number: int, data: Payload | None = None, built: Pending | None = None
     ) -> Held:
+        """Return a held op; `built` is over once the program that it loads is there."""
         size_bytes = size_of(op) if data is None else len(data)
-        return Held(op, number, self._ordering.of(op, aside=aside), data, size_bytes, aside=aside)
+        aside = self._goes_aside(op)
+        order = self._ordering.of(op, aside=aside, built=built is not None)
+        return Held(op, number, order, data, size_bytes, aside=aside, pending=built)
 
     def _add(self, held: Held, after: Iterable[Held] = ()) -> None:
         self._held_bytes += held.size_bytes
         self.line.add(held, after)
 
     def _hold_all(self, op: ops.SyncAll, number: int) -> None:
-        """Hold a wait for all streams: a part for each, in the order of that stream."""
-        streams = self._ordering.streams()
-        whole = Whole(len(streams), self._now_s(), [None] * len(streams))
-        for place, stream in enumerate(streams):
-            order = Order(alone=frozenset({(Noun.STREAM, stream)}))
-            part = Held(op, number, order, whole=whole, place=place, stream=stream)
-            after = self.line.before(order)
+        """Hold a wait for all streams, by its parts."""
+        for part in self._wholes.parts(op, number, self._ordering.streams(), self._now_s()):
+            after = self.line.before(part.order)
             if after:
                 self._add(part, after)
             else:
@@ -227,21 +242,33 @@ class Holding:
             while first.after:
                 first = min(first.after, key=_number_of)
             self._finish(first)
+        self._settle_told()
 
     def _settle(self, lane: int) -> None:
         """Let those that wait for a stream hear of it before another one does."""
         for held in list(self.held):
-            if held in self.held and held not in self.line and lane in (ALL, _stream_of(held)):
+            if held in self.held and held not in self.line and lane in (ALL, lane_of_held(held)):
                 self._finish(held)
+        self._settle_told()
+
+    def _settle_told(self) -> None:
+        """Let waits for all streams that tell of a failure be over before anything else is run."""
+        while (first := self._wholes.told_before(self.held)) is not None:
+            self._finish(first)
 
     # From its beginning to its end --------------------
-    def _begin(self, held: Held) -> None:
-        """Let an op wait, which comes behind nothing any more; or run it."""
-        ready = [held]
+    def _begin(self, *some: Held) -> None:
+        """Let ops wait, which come behind nothing any more; or run them."""
+        ready = self._ready
+        ready.extend(some)
         while ready:
-            held = ready.pop(0)
+            held = min(ready, key=_number_of)
+            first = self._wholes.told_before(self.held, held.number)
+            if first is not None:
+                ready.extend(self._ended(first))
+                continue
+            ready.remove(held)
             ready.extend(self._begun(held))
-            ready.sort(key=_number_of)
 
     def _begun(self, held: Held) -> list[Held]:
         """Begin one; return those that come behind nothing because of that."""
@@ -253,15 +280,15 @@ class Holding:
         if held.whole is not None or held.aside:
             assert isinstance(op, ops.SyncAll | ops.Launch), "others are no parts, nor functions"
             stream = held.stream if isinstance(op, ops.SyncAll) else op.stream
-            if held.whole is not None:
-                self._report(held.whole, held.number, stream)
-                if not self._ordering.has_stream(stream):
-                    return self._done(held)
+            if held.whole is not None and not self._ordering.has_stream(stream):
+                return self._done(held)
             try:
                 # Even if it is over: those that began before hear of their stream first.
                 pending = self._device.sync(Handle(stream))
             except GonError as error:
                 return self._done(held, error)
+        elif held.pending is not None:
+            pending = None if held.is_over() else held.pending
         elif (held.data is not None or lane_of(op) is not None) and self._may_hold():
             pending = pending_of(self._device, op)
         if pending is None:
@@ -276,6 +303,10 @@ class Holding:
 
     def _finish(self, held: Held) -> None:
         """End what an op waits for, which may have to be waited for, and go on with it."""
+        self._begin(*self._ended(held))
+
+    def _ended(self, held: Held) -> list[Held]:
+        """End one; return those that come behind nothing because of that."""
         assert held.pending is not None, "it has begun"
         self.held.remove(held)
         error: GonError | None = None
@@ -293,8 +324,7 @@ class Holding:
             self._aside.paces.took(held.op.kernel, took_s)
         elif held.whole is None and (lane := lane_of(held.op)) is not None:
             self._paces.took(lane, took_s)
-        for each in sorted(self._done(held, error), key=_number_of):
-            self._begin(each)
+        return self._done(held, error)
 
     def _done(self, held: Held, error: GonError | None = None) -> list[Held]:
         """Do what an op is to do once it need not wait, or let it have failed; return those that
@@ -303,7 +333,9 @@ class Holding:
         op, number = held.op, held.number
         reply: Reply | None = None
         if held.whole is not None:
-            reply = self._part_over(held, held.whole, error)
+            reply = self._wholes.part_over(held, error)
+            if not held.whole.left:
+                self._paces.took(ALL, self._now_s() - held.whole.since_s)
         elif error is not None:
             reply = self._runs.fail(op, Failure.of(error, name_of(op), number))
         elif self._is_to_be_called(held):
@@ -338,33 +370,6 @@ class Holding:
         assert isinstance(held.op, ops.Launch), "only launches run functions"
         return self._aside is not None and self._aside.is_aside(held.op.kernel)
 
-    def _part_over(self, held: Held, whole: Whole, error: GonError | None) -> Reply | None:
-        """Note what a stream's part of a wait for all has met; answer with the last one."""
-        whole.errors[held.place] = error
-        whole.left -= 1
-        if whole.left:
-            return None
-        op, number = held.op, held.number
-        assert isinstance(op, ops.SyncAll), "nothing else has parts"
-        self._paces.took(ALL, self._now_s() - whole.since_s)
-        failed = next((each for each in whole.errors if each is not None), None)
-        if failed is not None:
-            return self._runs.fail(op, Failure.of(failed, name_of(op), number))
-        self._report(whole, number, NO_STREAM)
-        told = [each for each in whole.told if each is not None]
-        first = min(told, key=lambda failure: failure.number) if told else None
-        return Reply(op.reply, failure=first)
-
-    def _report(self, whole: Whole, number: int, stream: int) -> None:
-        """Note what a wait for all tells of one stream: once it tells of any, all are usable."""
-        tells = any(whole.told)
-        told = self._runs.report_all(number, stream, tells=tells)
-        if told is not None and not tells:
-            for each in whole.begun:
-                self._runs.report_all(number, each, tells=True)
-        whole.told.append(told)
-        whole.begun.append(stream)
-
     def _call(self, held: Held) -> None:
         """Let a function run in the engines' thread."""
         op, aside = held.op, self._aside
@@ -392,9 +397,4 @@ class Holding:
         self.answered_late += 1
 
 
-def _stream_of(held: Held) -> int | None:
-    return held.stream if held.whole is not None else lane_of(held.op)
-
-
-def _number_of(held: Held) -> int:
-    return held.number
+_number_of: Callable[[Held], int] = attrgetter("number")

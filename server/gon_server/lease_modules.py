@@ -13,11 +13,11 @@ links, sessions, poison.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import msgspec
 
-from gon.device import HostDevice
+from gon.device import HostDevice, Pending
 from gon.elastic import HoldsPrograms
 from gon.errors import InvalidArgument, LimitExceeded, OutOfMemory
 from gon.model import Configuration, Handle, ModuleInfo, Program
@@ -30,6 +30,18 @@ from gon_server.quota import Quota
 from gon_server.reconfiguring import reconfigured
 
 LoadModule: TypeAlias = Callable[[Handle, Program], ModuleInfo]
+
+
+class BuildsAhead(Protocol):
+    """Who has programs built before they are loaded, while other work goes on."""
+
+    def ahead(self, program: Program) -> Pending | None:
+        """Begin; return what is over once it can be loaded, None if it can be now."""
+        ...
+
+    def forget(self, program: Program) -> None:
+        """Hear that it was loaded, or could not be."""
+        ...
 
 
 class LeaseModules:

@@ -19,7 +19,6 @@ from typing import Final, TypeAlias
 
 from gon.device import Pending
 from gon.errors import GonError
-from gon.wire.batch import Failure
 from gon.wire.ops import AnyOp
 from gon_server.footprint import Key, Noun
 
@@ -76,15 +75,14 @@ class Held:
 
 @dataclass(eq=False, slots=True)
 class Whole:
-    """A wait for all streams: how many of them are not over yet, and since when; what the device
-    said of each, and failures of ops before it that it tells of, of the streams that have begun.
+    """A wait for all streams: its number, how many of them are not over yet, and since when; what
+    the device said of each.
     """
 
+    number: int
     left: int
     since_s: float
     errors: list[GonError | None]
-    told: list[Failure | None] = field(default_factory=list["Failure | None"])
-    begun: list[int] = field(default_factory=list[int])
 
 
 class Line:

@@ -64,8 +64,10 @@ class Ordering:
         """Return whether a stream is there by now."""
         return (Noun.STREAM, stream) in self._live
 
-    def of(self, op: AnyOp, *, aside: bool = False) -> Order:
-        """Return an op's order; `aside` says that it is a function for the engines' thread."""
+    def of(self, op: AnyOp, *, aside: bool = False, built: bool = False) -> Order:
+        """Return an op's order; `aside` says that it is a function for the engines' thread, `built`
+        that it loads kernels which are built meanwhile, so that what they take is not known yet.
+        """
         if isinstance(op, ops.Reconfigure) or self._is_graph_to_come(op):
             return Order(barrier=True)
         if isinstance(op, ops.SyncAll):
@@ -80,14 +82,16 @@ class Ordering:
         # What is not there, and is not made, fails the default stream.
         if any(key not in self._live for key in writes.difference(touched.makes)):
             alone.add(_DEFAULT)
-        wide = aside or any(noun is not Noun.STREAM for noun, _ in alone)
-        if any(noun in _GIVES for noun, _ in touched.forgets):
+        # The native way knows nothing of modules.
+        wide = aside or any(noun not in (Noun.STREAM, Noun.MODULE) for noun, _ in alone)
+        if built or any(noun in _GIVES for noun, _ in touched.forgets):
+            # What there is not enough memory for comes behind it.
             used.add(_MEMORY)
-        if self._lacks_room(op):
+        if not built and self._lacks_room(op):
             alone.add(_MEMORY)
         if aside:
             used.add(_ENGINES)
-        elif self._asks_engines(op, used):
+        elif not built and self._asks_engines(op, used):
             alone.add(_ENGINES)
             wide = True
         return Order(frozenset(alone), frozenset(used - alone), wide=wide)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from gon.device import Pending
 from gon.wire import ops
 from gon.wire.batch import Failure, Reply
 from gon.wire.ops import AnyOp
@@ -26,16 +27,17 @@ class Runs(Protocol):
         """Let an op have failed; return its answer."""
         ...
 
+    def build_ahead(self, op: ops.Load) -> Pending | None:
+        """Have a program built; return what a load of it waits for, None if for nothing."""
+        ...
+
     def skips(self, op: AnyOp) -> bool:
         """Return whether an op is to be skipped."""
         ...
 
-    def report_all(
-        self, before: int, stream: int | None = None, *, tells: bool = False
-    ) -> Failure | None:
-        """Return the first failure of ops before this number, on all streams, or on one, or on
-        NO_STREAM, that no wait has told; all of them count as told. `tells` says that the same wait
-        tells of another stream's.
+    def report_all(self, before: int) -> Failure | None:
+        """Return the first failure of ops before this number that no wait has told; all of them
+        count as told.
         """
         ...
 

@@ -14,6 +14,7 @@ from gon.model import Handle
 from gon.together import Together
 from gon.wire import ops, timing_ops
 from gon.wire.ops import AnyOp
+from gon_server.line import Held
 
 # What waits for an event, and for all streams, is known under these.
 EVENTS: Final = -1
@@ -32,6 +33,11 @@ def lane_of(op: AnyOp) -> int | None:
     if isinstance(op, _OF_EVENTS):
         return EVENTS
     return ALL if isinstance(op, _OF_ALL) else None
+
+
+def lane_of_held(held: Held) -> int | None:
+    """Return the lane of a held op: of a part of a wait for all streams its stream."""
+    return held.stream if held.whole is not None else lane_of(held.op)
 
 
 def pending_of(device: HostDevice, op: AnyOp) -> Pending | None:

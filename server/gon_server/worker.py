@@ -179,7 +179,7 @@ def _serve_lease(sock: socket.socket, backend: HostDevice, assign: Assign) -> No
     given = GivenLinks()
     elsewhere: BuiltElsewhere | None = None
     if assign.builds and isinstance(backend, Builder):
-        elsewhere = BuiltElsewhere(sock, backend, assign.program_bytes)
+        elsewhere = BuiltElsewhere(sock, backend, assign.program_bytes, backend.info.formats)
     source: LinkSource = given
     endpoint = ""
     if assign.link == "zmq":
@@ -210,7 +210,14 @@ def _serve_lease(sock: socket.socket, backend: HostDevice, assign: Assign) -> No
     if pages is not None:
         send_order(sock, Lent(), pages.fd)
     conversation = Conversation(
-        device, assign.memory_bytes, load, known, given.anteroom, assign.program_bytes, pages
+        device,
+        assign.memory_bytes,
+        load,
+        known,
+        given.anteroom,
+        assign.program_bytes,
+        pages,
+        elsewhere,
     )
     _converse(sock, source, conversation, assign.lease)
 

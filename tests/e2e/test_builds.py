@@ -86,6 +86,25 @@ def test_a_program_that_a_host_has_built_is_loaded_by_all_later_leases(
     assert "hits=5, misses=1, evicted=0, entries=1" in statistics(gond)
 
 
+@pytest.mark.parametrize("link", ["tcp", "zmq", "shm"])
+def test_other_threads_go_on_while_a_program_is_compiled(gond: Gond, host: Host, link: str) -> None:
+    with host.acquire(link=link) as device, ThreadPoolExecutor(1) as thread:
+        assert runs(device, 1)
+        (builder,) = builders(gond)
+        builder.suspend()
+        try:
+            compiling = thread.submit(runs, device, 2)
+            until(lambda: count(gond, r"builder \d+ builds") == 2, "it is being built")
+            x = device.zeros(8, np.int32)
+            device.create_stream().sync()
+            device.sync()
+            assert (x.get() == 0).all()
+            assert not compiling.done()
+        finally:
+            builder.resume()
+        assert compiling.result(PATIENCE_S)
+
+
 def test_a_worker_holds_no_compiler(gond: Gond, host: Host) -> None:
     with host.acquire() as device:
         assert runs(device, 1)

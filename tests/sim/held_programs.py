@@ -139,6 +139,21 @@ class SimEngines:
         return _SimCall(function, self._chance.randrange(8))
 
 
+class SimBuilds:
+    """A builder of kernels that is none: a program is built by one of the looks at it."""
+
+    def __init__(self, seed: int) -> None:
+        self._chance = random.Random(seed)
+
+    def ahead(self, program: Program) -> Pending | None:
+        if program.code_format == FORMAT:
+            return None
+        return _SimCall(lambda: None, self._chance.randrange(30))
+
+    def forget(self, program: Program) -> None:
+        del program
+
+
 class _SimCall:
     def __init__(self, function: Callable[[], None], looks: int) -> None:
         self._function = function

@@ -253,6 +253,7 @@ def test_an_upload_that_is_skipped_is_told_by_a_wait_for_all_streams(session: Se
     session.failure(ops.Fill(3, 1, 0, 5, b"ab"), ops.Sync(3, 9))
     part = ops.Write(0, 1, 0, SIZE // 2, None)
     assert session.executor.begin_write(part, session.number) is None
+    session.number += 1
     assert session.failure(ops.SyncAll(10)).op == "Fill"
 
 

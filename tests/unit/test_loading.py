@@ -113,9 +113,12 @@ def test_an_answer_to_another_question_is_dropped(
     device = NotingDevice()
     elsewhere = BuiltElsewhere(pair[1], device)
     gond = Gond(pair[0], elsewhere)
-    gond.answer(Built(9), b"stale")
-    gond.answer(Built(1), b"fresh")
-    elsewhere.load(Handle(1), PROGRAM)
+    with ThreadPoolExecutor(1) as thread:
+        loading = thread.submit(elsewhere.load, Handle(1), PROGRAM)
+        gond.hear()
+        gond.answer(Built(9), b"stale")
+        gond.answer(Built(1), b"fresh")
+        loading.result(PATIENCE_S)
     assert device.loaded == {Handle(1): b"fresh"}
 
 
@@ -123,9 +126,12 @@ def test_a_module_that_could_still_change_is_not_loaded(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
     elsewhere = BuiltElsewhere(pair[1], NotingDevice())
-    elsewhere.give(Built(1), os.memfd_create("loose"))
-    with pytest.raises(DeviceError, match="not sealed"):
-        elsewhere.load(Handle(1), PROGRAM)
+    with ThreadPoolExecutor(1) as thread:
+        loading = thread.submit(elsewhere.load, Handle(1), PROGRAM)
+        Gond(pair[0], elsewhere).hear()
+        elsewhere.give(Built(1), os.memfd_create("loose"))
+        with pytest.raises(DeviceError, match="not sealed"):
+            loading.result(PATIENCE_S)
 
 
 def test_a_gond_that_is_gone_is_said(pair: tuple[socket.socket, socket.socket]) -> None:
