@@ -22,7 +22,7 @@ from rich.table import Table
 
 import gon
 from gon.model import Program
-from gon_client.bench.report import FILE_WIDTH
+from gon_client.commands.output import FILE_WIDTH
 from gon_server.cuda_c.target import Dialect, Target
 from gon_server.cuda_c.translate import translate
 

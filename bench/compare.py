@@ -22,8 +22,9 @@ from rich.table import Table
 
 from gon.errors import GonError
 from gon_client.bench.record import Record, load, size_text
-from gon_client.bench.report import FILE_WIDTH, figure
+from gon_client.bench.report import figure
 from gon_client.bench.rivalry import difference, rivalries
+from gon_client.commands.output import FILE_WIDTH
 
 
 @dataclass(frozen=True, slots=True)

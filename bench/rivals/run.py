@@ -32,7 +32,7 @@ from gon_client.bench.placement import Placement, Processors, available, process
 from gon_client.bench.places import Player
 from gon_client.bench.private import private_host, without_settings
 from gon_client.bench.record import Record, save
-from gon_client.bench.report import FILE_WIDTH
+from gon_client.commands.output import FILE_WIDTH
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).parent

@@ -13,8 +13,9 @@ from gon_client.bench.messages import Play
 from gon_client.bench.placement import Placement, Processors, processors
 from gon_client.bench.plot import save_plot
 from gon_client.bench.record import Record, summarise
-from gon_client.bench.report import FILE_WIDTH, rows_table, targets_table
+from gon_client.bench.report import rows_table, targets_table
 from gon_client.bench.targets import TARGETS, judge
+from gon_client.commands.output import FILE_WIDTH
 
 SMALL = run.Effort(rounds=2, far_rounds=1, divisor=4, launches=100)
 
