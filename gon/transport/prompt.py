@@ -17,6 +17,7 @@ _PLAINEST = b"reno"
 def hurry(sock: socket.socket) -> None:
     """Let a connected TCP socket send at once what it is given. Raises OSError."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if sock.getsockname()[0] == sock.getpeername()[0]:
-        with suppress(OSError):
+    # A connection that is reset has no peer any more: who uses it hears of that as of any other.
+    with suppress(OSError):
+        if sock.getsockname()[0] == sock.getpeername()[0]:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, _PLAINEST)

@@ -10,8 +10,9 @@ another one poisons the default stream. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 from gon.limits import POISONED_MAX
@@ -60,13 +61,11 @@ class Failures:
         """Return the oldest failure among what an op reads."""
         poison = self.poison
         failures = [poison[key] for key in touched.reads if key in poison]
-        return min(failures, key=lambda failure: failure.number) if failures else None
+        return min(failures, key=_number_of, default=None)
 
     def add(self, touched: Footprint, failure: Failure) -> None:
         """Let an op have failed that nobody waits for."""
-        if len(self._unreported) < POISONED_MAX:
-            number = failure.number
-            self._unreported[number] = _Untold(failure, number, number)
+        self._note(failure, failure.number)
         self._spread(touched, failure)
 
     def skip(self, touched: Footprint, failure: Failure, number: int) -> None:
@@ -74,9 +73,16 @@ class Failures:
         nobody was told of that.
         """
         if number > self._tellers.get(failure.number, 0):
-            untold = self._unreported.setdefault(failure.number, _Untold(failure, number, number))
-            untold.first, untold.last = min(untold.first, number), max(untold.last, number)
+            self._note(failure, number)
         self._spread(touched, failure)
+
+    def _note(self, failure: Failure, number: int) -> None:
+        """Note that no wait has told of a failure behind the op of this number."""
+        untold = self._unreported.get(failure.number)
+        if untold is not None:
+            untold.first, untold.last = min(untold.first, number), max(untold.last, number)
+        elif len(self._unreported) < POISONED_MAX:
+            self._unreported[failure.number] = _Untold(failure, number, number)
 
     def _spread(self, touched: Footprint, failure: Failure) -> None:
         """Poison what an op should have changed; the first failure of a handle stays."""
@@ -108,13 +114,12 @@ class Failures:
 
     def tell_all(self, before: int) -> Failure | None:
         """Return the first failure of ops before this number that no wait has told, if there is
-        one. All of them count as told: streams and events that ops before it failed are usable.
+        one. All of them count as told: streams and events that ops before it failed are usable,
+        whichever wait told of that.
         """
-        told = sorted(number for number, each in self._unreported.items() if each.first < before)
-        if not told:
-            return None
-        first = self._unreported[told[0]].failure
-        self._told(told, before)
+        told = [each for each in self._unreported.values() if each.first < before]
+        first = min((each.failure for each in told), key=_number_of, default=None)
+        self._told([each.failure.number for each in told], before)
         for key, failure in [*self.poison.items()]:
             if key[0] in _WAITED_FOR and failure.number < before:
                 del self.poison[key]
@@ -128,3 +133,6 @@ class Failures:
             untold = self._unreported.get(number)
             if untold is not None and untold.told(by):
                 del self._unreported[number]
+
+
+_number_of: Callable[[Failure], int] = attrgetter("number")

@@ -55,7 +55,7 @@ class Wholes:
         for whole in self._open:
             if first_failed < whole.number < number:
                 return min(
-                    (each for each in held if each.number <= whole.number),
+                    (each for each in held if each.number <= whole.number and _may_matter(each)),
                     key=lambda each: each.number,
                 )
         return None
@@ -74,3 +74,10 @@ class Wholes:
         if failed is not None:
             return self._runs.fail(op, Failure.of(failed, name_of(op), number))
         return Reply(op.reply, failure=self._runs.report_all(number))
+
+
+def _may_matter(held: Held) -> bool:
+    """Return whether a wait for all streams that is behind it may tell of it: not of a load that
+    nothing comes behind, which answers for itself, once it is built.
+    """
+    return bool(held.behind) or not isinstance(held.op, ops.Load)

@@ -9,6 +9,7 @@ import signal
 import struct
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,13 @@ def test_other_threads_go_on_while_a_program_is_compiled(gond: Gond, host: Host,
         finally:
             builder.resume()
         assert compiling.result(PATIENCE_S)
+
+
+def test_threads_compile_at_once(gond: Gond, host: Host) -> None:
+    with host.acquire() as device, ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(partial(runs, device), range(8)))
+        assert runs(device, 8)
+    assert count(gond, "built ") == 9
 
 
 def test_a_worker_holds_no_compiler(gond: Gond, host: Host) -> None:

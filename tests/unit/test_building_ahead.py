@@ -115,6 +115,27 @@ def test_what_does_not_compile_says_so_to_who_asked(lease: Lease) -> None:
     assert lease.run(ops.Sync(0, 2)) == [Reply(2)]
 
 
+def test_waits_for_all_streams_that_tell_of_failures_wait_for_no_build(lease: Lease) -> None:
+    bad = ops.Fill(0, 77, 0, 16, b"\5")
+    told = lease.run(ops.Load(MODULE, PROGRAM, 1), bad, ops.SyncAll(2), ops.Sync(0, 3))
+    told += lease.late()
+    assert [(each.reply, each.failure is None) for each in told] == [(3, True), (2, False)]
+    lease.builds[0].over = True
+    assert [each.reply for each in lease.late()] == [1]
+
+
+def test_a_wait_for_all_streams_that_tells_of_failures_waits_for_what_is_behind_a_build(
+    lease: Lease,
+) -> None:
+    """But for no other one."""
+    lease.run(ops.Load(OTHER, PROGRAM, 1), ops.Load(MODULE, PROGRAM, 2))
+    lease.run(ops.GetKernel(KERNEL, MODULE, "index"))
+    launch = ops.Launch(0, KERNEL, ONE, ONE, 0, (X, b"\7\0\0\0"))
+    bad = ops.Fill(5, X, 16, 16, b"\5")
+    lease.run(launch, ops.CreateStream(5), bad, ops.SyncAll(3), ops.CreateStream(6))
+    assert [each.reply for each in lease.late()] == [2, 3]
+
+
 def test_so_many_are_built_ahead_and_no_more(lease: Lease) -> None:
     for each in range(HELD_MAX):
         assert lease.run(ops.Load(100 + each, PROGRAM, 1 + each)) == []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
 import gon
+from gon.native import NATIVE
 from gon_client.counts import NOTHING_CARRIED
 from gon_client.device import Device
 from gon_server.devices import opencl
@@ -21,16 +23,25 @@ kernel void stay(volatile global uint *gate) { while (gate[0] == 0); }
 ONE = gon.LaunchConfig(1, 1)
 
 
-@pytest.fixture
-def device() -> Iterator[Device]:
-    with remote(opencl.open_device(""), stream_pair) as contract:
-        yield Device(
+@contextmanager
+def opened() -> Generator[tuple[opencl.OpenClDevice, Device]]:
+    """A worker's device, and the program's."""
+    near = opencl.open_device("")
+    with remote(near, stream_pair) as contract:
+        device = Device(
             contract,
             where="near",
             memory_bytes=1 << 28,
             counts=lambda: NOTHING_CARRIED,
             on_close=lambda: None,
         )
+        yield near, device
+
+
+@pytest.fixture
+def device() -> Iterator[Device]:
+    with opened() as (_near, device):
+        yield device
 
 
 def test_many_launches_run_in_order(device: Device) -> None:
@@ -59,3 +70,18 @@ def test_launches_behind_one_that_takes_long_are_not_waited_for(device: Device) 
         stream.sync()
         gate.set(np.zeros(1, np.uint32), stream=other)
         other.sync()
+
+
+def test_an_idle_queue_keeps_no_event() -> None:
+    with opened() as (near, device):
+        step = device.compile(SOURCE, "opencl-c").get_kernel("step")
+        at, stream = device.zeros(1, np.uint32), device.create_stream()
+        # The first is the long way's.
+        for number in range(1 + BURST_LAUNCHES):
+            gon.launch(stream, ONE, step, at, np.uint32(number))
+        device.default_stream.sync()
+        last = near._streams[stream.handle].last
+        assert last is not None
+        assert last.reference_count == 1 + NATIVE
+        stream.sync()  # the long way: that of who has its event
+        assert last.reference_count == 1

@@ -160,6 +160,31 @@ def test_a_sync_of_all_streams_tells_what_nobody_has_waited_for(session: Session
     assert session.reply(ops.SyncAll(10)).failure is None
 
 
+def test_what_nobody_is_told_of_is_bounded(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure that was told may be passed on again."""
+    monkeypatch.setattr("gon_server.failures.POISONED_MAX", 4)
+    bad, copy = ops.Fill(0, 8, SIZE, 16, b"\1"), ops.Copy(3, 8, 0, 2, 0, 4)
+    for _ in range(8):
+        told = session.failure(ops.Allocate(8, SIZE), bad, ops.Sync(0, 9))
+        assert session.failure(copy, ops.Sync(3, 10)) == told
+        session.answers(copy, ops.Free(8), ops.Fill(3, 2, 0, SIZE, b"\0"), ops.CloseStream(3))
+        session.answers(ops.Free(2), ops.Allocate(2, SIZE), ops.CreateStream(3))
+    assert len(session.executor._failures._unreported) <= 4
+    assert session.failure(ops.SyncAll(11)).op == "Fill"
+
+
+def test_a_wait_for_all_streams_clears_those_of_a_failure_that_was_told(session: Session) -> None:
+    bad, copy = ops.Fill(0, 1, SIZE, 16, b"\1"), ops.Copy(3, 1, 0, 2, 0, 4)
+    told = session.failure(bad, copy, ops.Sync(0, 9))
+    assert session.reply(ops.SyncAll(10)).failure is None, "it was told"
+    fine = ops.Fill(3, 8, 0, 16, b"\1")
+    assert session.reply(ops.Allocate(8, SIZE), fine, ops.Sync(3, 11)).failure is None
+    # But what was not written is not.
+    assert session.failure(ops.Read(3, 2, 0, 4, 12)) == told
+
+
 def test_a_failure_that_no_wait_has_told_slows_nothing_down(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:

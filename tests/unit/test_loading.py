@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from gon.errors import CompileError, DeviceError, GonError, OutOfMemory
 from gon.limits import LOG_BYTES_MAX, MESSAGE_BYTES_MAX
@@ -74,6 +76,9 @@ class Gond:
         os.close(fd)
         return order.number, program
 
+    def is_asked(self) -> bool:
+        return bool(select.select([self._sock], [], [], 0)[0])
+
     def answer(self, order: Built, module: bytes | None = None) -> None:
         self._elsewhere.give(order, None if module is None else seal("module", module))
 
@@ -120,6 +125,30 @@ def test_an_answer_to_another_question_is_dropped(
         gond.answer(Built(1), b"fresh")
         loading.result(PATIENCE_S)
     assert device.loaded == {Handle(1): b"fresh"}
+
+
+def test_one_question_is_open_at_a_time(pair: tuple[socket.socket, socket.socket]) -> None:
+    """What is waited for goes before what was asked ahead, and nothing for what nobody wants."""
+    device = NotingDevice()
+    elsewhere = BuiltElsewhere(pair[1], device, formats=[PROGRAM.code_format])
+    gond = Gond(pair[0], elsewhere)
+    first, second, third = (replace(PROGRAM, code=bytes([each])) for each in range(3))
+    pending = [elsewhere.ahead(each) for each in (first, second, third)]
+    assert gond.hear() == (1, first)
+    waited_for = elsewhere._questions.ask(PROGRAM, at_once=True)
+    elsewhere.forget(second)
+    assert not gond.is_asked()
+    gond.answer(Built(1), b"first")
+    assert gond.hear() == (4, PROGRAM)
+    gond.answer(Built(4, int(CompileError.code), "no"))
+    assert waited_for.done()
+    assert gond.hear() == (3, third)
+    assert [each is not None and each.done() for each in pending] == [True, False, False]
+    elsewhere.forget(third)
+    gond.answer(Built(3), b"nobody's")
+    elsewhere.load(Handle(1), first)
+    assert device.loaded == {Handle(1): b"first"}
+    assert not gond.is_asked()
 
 
 def test_a_module_that_could_still_change_is_not_loaded(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import struct
 
 import pytest
 
+from gon.errors import LinkLost
 from gon.transport.stream import StreamLink
 
 LONGEST_NAME = 16
@@ -38,4 +40,15 @@ def test_another_machines_connection_has_the_hosts_choice() -> None:
         link = StreamLink(client, "tcp://test")
         assert control_of(client) == usual
         assert client.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+        link.close()
+
+
+def test_a_connection_that_is_reset_before_it_is_accepted_is_lost_where_it_is_used() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        link = StreamLink(server.accept()[0], "tcp://test")
+        with pytest.raises(LinkLost):
+            link.receive()
         link.close()

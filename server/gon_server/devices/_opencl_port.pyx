@@ -174,14 +174,15 @@ cdef class Latest(Kept):
     cdef void _end_burst(self) noexcept:
         """Let the burst before this one run, if that does not take long."""
         cdef bint has_run
-        self._launched = 0
+        cdef void* mark = self._mark
+        self._launched, self._mark = 0, NULL
         if self._let_be:
             self._let_be -= 1
             return
-        if self._mark != NULL:
+        if mark != NULL:
             with nogil:
-                has_run = _runs_soon(self._mark)
-            self._unmark()
+                has_run = _runs_soon(mark)
+                _release_event(mark)
             if not has_run:
                 self._let_be = self._let_be_next = min(max(2 * self._let_be_next, 1), _LET_BE)
                 return
@@ -205,6 +206,8 @@ cdef class Latest(Kept):
 
     @last.setter
     def last(self, event):
+        if event is None:  # it is idle
+            self._unmark()
         self._set(event)
 
 
