@@ -191,6 +191,10 @@ def test_a_lease_that_ends_wakes_whoever_waits() -> None:
 
         renewals = 0
 
+        def hold(self) -> None: ...
+
+        def let_go(self) -> None: ...
+
         def renew(self, lease: str, token: bytes) -> None:
             assert (lease, token) == ("lease-1", b"t" * 32)
             self.renewals += 1
