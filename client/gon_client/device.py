@@ -42,7 +42,7 @@ from gon_client.models import Models
 from gon_client.module import Kernel, Module
 from gon_client.staying import Stays
 from gon_client.stream import Stream
-from gon_client.texts import check_text
+from gon_client.texts import check_text, code_of
 
 if TYPE_CHECKING:
     from gon_client._express import Express
@@ -201,8 +201,8 @@ class Device(Contracted, Models, Stays):
             takes = f"{self.name} takes {', '.join(self.info.formats)}"
             why = dict(self.info.withheld).get(code_format, takes)
             raise InvalidArgument(f"format {code_format!r}; {why}")
+        code = code_of(source)
         handle = self._new_handle()
-        code = source.encode() if isinstance(source, str) else source
         given = tuple((headers or {}).items())
         program = Program(code, code_format, options, tuple(name_expressions), given)
         return Module(self, handle, self.contract.load(handle, program))
