@@ -14,8 +14,9 @@ from typing import TextIO
 
 
 @contextlib.contextmanager
-def standard_files() -> Generator[None]:
-    """Give standard files that are closed to the null device, before anything else is opened.
+def standard_files(name: str, status: int) -> Generator[None]:
+    """Give standard files that are closed to the null device, before anything else is opened. A
+    file, a disk or a stream that refuses ends the command `name` in one line, with `status`.
 
     What the standard output has not taken by the end is dropped: Python would try once more, and
     tell of it in its own way.
@@ -27,17 +28,27 @@ def standard_files() -> Generator[None]:
     os.close(number)
     try:
         yield
+    except OSError as error:
+        sys.stdout = _nowhere()
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"{name}: {told(error)}\n")
+            sys.stderr.flush()
+        sys.exit(status)
     finally:
         try:
             sys.stdout.flush()
         except OSError:
-            sys.stdout = _stream(os.open(os.devnull, os.O_RDWR))
+            sys.stdout = _nowhere()
 
 
 def told(error: OSError) -> str:
     """Return what people are told of a file, a disk or a stream that refuses."""
     what = error.strerror or str(error)
     return f"{error.filename}: {what}" if error.filename else what
+
+
+def _nowhere() -> TextIO:
+    return _stream(os.open(os.devnull, os.O_RDWR))
 
 
 def _stream(number: int) -> TextIO:

@@ -9,10 +9,13 @@ import sys
 
 from gon.standard_files import standard_files
 
+# Beside click's own 1 (abort) and 2 (usage).
+EXIT_FAILED = 3
+
 
 def main() -> None:
     """Run the command line."""
-    with standard_files():
+    with standard_files("gon", EXIT_FAILED):
         try:
             from gon_client.commands.root import gon
         except ModuleNotFoundError as error:

@@ -53,7 +53,7 @@ def default_address(environ: Mapping[str, str], uid: int) -> str:
 
 
 class Host(Stays):
-    """A machine whose gond answers. A context manager; closing it does not end leases.
+    """A machine whose gond answers. A context manager; closing it does not end leases, which go on.
 
     `open_link` opens the data links of its devices (None: directly, to the endpoint that gond
     names): a benchmark leads them through a proxy by it.
@@ -138,7 +138,7 @@ class Host(Stays):
         except BaseException:
             lease.release()
             raise
-        lease.keep(session.end)
+        lease.keep(session.end, session.close)
         device = self._device(session, lease, terms)
         try:
             if TRACE_VARIABLE in os.environ:
@@ -159,6 +159,7 @@ class Host(Stays):
             memory_bytes=terms.memory_bytes,
             counts=remote.counts,
             on_close=lease.release,
+            on_forgotten=lease.forget,
             express=session.express,
             lead=session.lead,
             personality=terms.personality,
@@ -190,7 +191,7 @@ class Host(Stays):
         )
 
     def close(self) -> None:
-        """Close the connection; devices acquired through it must be closed before."""
+        """Acquire nothing more; idempotent. The connection ends with the last device's lease."""
         self._control.close()
 
 

@@ -27,7 +27,7 @@ from gon.errors import (
     WaitTimeout,
     error_of,
 )
-from gon.forked import inherit, made_before_fork
+from gon.forked import inherit, made_before_fork, new_lock
 from gon.limits import (
     ATTACH_TIMEOUT_S,
     CALL_S_MAX,
@@ -135,7 +135,10 @@ class ControlChannel:
         self._timeout_s = timeout_s
         self._channel = grpc.insecure_channel(_target(self._address), _OPTIONS)
         self._stub = ControlStub(self._channel)
-        self._forsaken = False
+        self._forsaken = self._closed = False
+        # Leases that are renewed over it.
+        self._held = 0
+        self._holding = new_lock()
         inherit(self, ControlChannel.forsake)
         CALLS.heed_forks()
 
@@ -147,9 +150,24 @@ class ControlChannel:
         """The address, in full."""
         return str(self._address)
 
+    def hold(self) -> None:
+        """Let it be there for a lease until `let_go`, though it is closed."""
+        with self._holding:
+            self._held += 1
+
+    def let_go(self) -> None:
+        """Be needed by one lease less."""
+        with self._holding:
+            self._held -= 1
+        self._hang_up()
+
     def close(self) -> None:
-        """Hang up; idempotent. Leases stay until they expire."""
-        if not self._forsaken:
+        """Give no more leases, and hang up once those that there are have ended; idempotent."""
+        self._closed = True
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._closed and not self._held and not self._forsaken:
             self._channel.close()
 
     def forsake(self) -> None:
@@ -157,12 +175,15 @@ class ControlChannel:
         self._forsaken = True
 
     def check(self) -> None:
-        """Raise BadHandle in a child of fork."""
+        """Raise BadHandle in a child of fork, HostUnreachable once it is closed."""
         if self._forsaken:
             raise made_before_fork()
+        if self._closed:
+            raise HostUnreachable(f"the connection to {self.address} is closed")
 
     def describe(self) -> HostInfo:
         """Return what the host is and has. Raises HostUnreachable."""
+        self.check()
         reply = self._call(self._stub.Describe, pb.DescribeRequest())
         return HostInfo(
             address=self.address,
@@ -191,6 +212,7 @@ class ControlChannel:
         Waits up to `timeout_s` for a worker. Raises LeaseRefused, saying why, InvalidArgument,
         HostUnreachable, Unsupported for links that cannot be between here and there.
         """
+        self.check()
         link = link or ("unix" if self._address.is_unix else "tcp")
         if link not in _LINKS:
             raise InvalidArgument(f"link is {link!r}; tcp, unix, shm and zmq are possible")
@@ -262,7 +284,8 @@ class ControlChannel:
     def _call(
         self, call: _Call[_Request, _Reply], request: _Request, timeout_s: float | None = None
     ) -> _Reply:
-        self.check()
+        if self._forsaken:
+            raise made_before_fork()
         limit_s = self._timeout_s if timeout_s is None else timeout_s
         try:
             with CALLS.one():

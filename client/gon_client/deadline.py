@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import math
+
 from gon.clock import Clock
-from gon.errors import WaitTimeout
+from gon.errors import InvalidArgument, WaitTimeout
+
+# What no call of the system is asked to wait for at once; whoever waits longer asks again.
+_PART_MOST_S = 3_600.0
 
 
 class Deadline:
-    """`timeout_s` from now on, None for no limit."""
+    """`timeout_s` from now on, None for no limit. Raises InvalidArgument for no time."""
 
     __slots__ = ("_clock", "_timeout_s", "_until_s")
 
     def __init__(self, clock: Clock, timeout_s: float | None) -> None:
+        if timeout_s is not None and math.isnan(timeout_s):
+            raise InvalidArgument(f"timeout_s is {timeout_s}, no time")
         self._clock = clock
         self._timeout_s = timeout_s
         self._until_s = 0.0 if timeout_s is None else clock.now_s() + timeout_s
 
     def left_s(self) -> float | None:
-        """Return the seconds left, None for no limit. Raises WaitTimeout if there are none."""
+        """Return the seconds left, of many some, None for no limit. Raises WaitTimeout if there
+        are none.
+        """
         if self._timeout_s is None:
             return None
         left_s = self._until_s - self._clock.now_s()
         if left_s <= 0:
             raise WaitTimeout(f"no answer within {self._timeout_s:g} s; the op goes on")
-        return left_s
+        return min(left_s, _PART_MOST_S)

@@ -42,7 +42,7 @@ from gon_client.models import Models
 from gon_client.module import Kernel, Module
 from gon_client.staying import Stays
 from gon_client.stream import Stream
-from gon_client.texts import check_text
+from gon_client.texts import check_text, code_of
 
 if TYPE_CHECKING:
     from gon_client._express import Express
@@ -62,7 +62,7 @@ class Device(Contracted, Models, Stays):
     """A leased unit, or one in this process. Made by `Host.acquire` and `gon.local`.
 
     A context manager; closing gives everything back. What was made by it and is forgotten by the
-    program is given back by itself.
+    program is given back by itself, and so is the device once nothing of it is left.
     """
 
     def __init__(
@@ -72,7 +72,8 @@ class Device(Contracted, Models, Stays):
         where: str,
         memory_bytes: int,
         counts: Callable[[], LinkCounts],
-        on_close: Callable[[], None],
+        on_close: Callable[[], object],
+        on_forgotten: Callable[[], None] = _nothing,
         express: Express | None = None,
         lead: Callable[[Callable[[Link], Link]], None] | None = None,
         personality: str = GPU,
@@ -80,7 +81,9 @@ class Device(Contracted, Models, Stays):
     ) -> None:
         """`express` is the quick way of launches, `lead` leads the device's links through another,
         where it has these. `held_up` tells how many bytes of freed buffers are not back yet.
+        `on_forgotten` is called by a finalizer, instead of `on_close`.
         """
+        self._on_forgotten = on_forgotten
         super().__init__(contract, express)
         self._where = where
         self.memory_bytes = self._free_bytes = memory_bytes
@@ -198,8 +201,8 @@ class Device(Contracted, Models, Stays):
             takes = f"{self.name} takes {', '.join(self.info.formats)}"
             why = dict(self.info.withheld).get(code_format, takes)
             raise InvalidArgument(f"format {code_format!r}; {why}")
+        code = code_of(source)
         handle = self._new_handle()
-        code = source.encode() if isinstance(source, str) else source
         given = tuple((headers or {}).items())
         program = Program(code, code_format, options, tuple(name_expressions), given)
         return Module(self, handle, self.contract.load(handle, program))
@@ -278,7 +281,11 @@ class Device(Contracted, Models, Stays):
         """Be of no use in a child of fork, where all of it is the parent's."""
         super().forsake()
         self._dropped.clear()
-        self._on_close = _nothing
+        self._on_close = self._on_forgotten = _nothing
+
+    def __del__(self) -> None:
+        if not self._closed:
+            self._on_forgotten()
 
     # For the nouns of this package --
     def make_graph(self, capture: Capture) -> Handle:

@@ -1,7 +1,8 @@
 """Keeping a lease: renews it while the device is open, tells the session when it is over.
 
-What a program leaves open is given back as its process ends, or its slices would be nobody's until
-the lease expires. A process that is killed has no such end: its leases do expire.
+What a program leaves open is given back when it forgets the device, at the latest as its process
+ends, or its slices would be nobody's until the lease expires. A process that is killed has no such
+end: its leases do expire.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from gon.errors import (
     LeaseLost,
     WaitTimeout,
 )
+from gon.forked import inherit
 from gon.model import LeaseTerms
 from gon_client.control import ControlChannel, LeaseState
+from gon_client.pump import Bell
 
 # Renewals come this often within the time of a lease, so that one or two may fail.
 _RENEWALS_IN_LEASE = 3
@@ -32,22 +35,37 @@ _AT_EXIT_S = 2.0
 
 
 class Lease:
-    """A lease that is renewed by a thread of its own until `release`."""
+    """A lease that is renewed by a thread of its own until `release`, or gives itself back there
+    after `forget`.
+    """
 
     def __init__(self, control: ControlChannel, terms: LeaseTerms, clock: Clock) -> None:
         self._control = control
         self.terms = terms
         self._clock = clock
-        self._over = threading.Event()
+        self._over = self._forgotten = False
+        # Rung when there is nothing to renew any more, by finalizers too.
+        self._bell = Bell()
         self._on_lost: Callable[[GonError], None] | None = None
+        self._on_forgotten: Callable[[], None] | None = None
         self._thread = threading.Thread(target=self._renew, name="gon-lease", daemon=True)
+        control.hold()
 
     def __repr__(self) -> str:
-        return f"Lease({self.terms!r}{', over' if self._over.is_set() else ''})"
+        return f"Lease({self.terms!r}{', over' if self._over else ''})"
 
-    def keep(self, on_lost: Callable[[GonError], None]) -> None:
-        """Start renewing; `on_lost` is called once if gond says that the lease is over."""
-        self._on_lost = on_lost
+    @property
+    def host(self) -> str:
+        """Where whoever gave it is."""
+        return self._control.address
+
+    def keep(
+        self, on_lost: Callable[[GonError], None], on_forgotten: Callable[[], None] | None = None
+    ) -> None:
+        """Start renewing; `on_lost` is called once if gond says that the lease is over,
+        `on_forgotten` before one that is forgotten is given back.
+        """
+        self._on_lost, self._on_forgotten = on_lost, on_forgotten
         OPEN.add(self)
         self._thread.start()
 
@@ -57,32 +75,52 @@ class Lease:
         if status.state is LeaseState.ENDED:
             raise LeaseLost(f"the lease has ended: {status.reason}")
 
-    def release(self, timeout_s: float | None = None) -> None:
-        """Give the lease back; idempotent. If nobody answers it ends by itself; a child of fork has
-        none to give, though it may be on its way out of where its parent was making one.
+    def forget(self) -> None:
+        """Let it be given back by its own thread; for finalizers, which may wait for nothing."""
+        self._forgotten = True
+        self._bell.set()
+
+    def release(self, timeout_s: float | None = None) -> bool:
+        """Give the lease back; idempotent. Return False if nobody answers: it ends by itself then.
+        A child of fork has none to give, though it may be on its way out of where its parent was
+        making one.
         """
-        if self._over.is_set():
-            return
-        self._over.set()
-        OPEN.discard(self)
+        if self._over:
+            return True
+        self._end()
         try:
             self._control.release(self.terms.id, self.terms.token, timeout_s)
-        except (BadHandle, HostUnreachable, LeaseError, WaitTimeout):
-            return
+        except (BadHandle, LeaseError):
+            return True
+        except (HostUnreachable, WaitTimeout):
+            return False
+        else:
+            return True
+        finally:
+            self._control.let_go()
+
+    def _end(self) -> None:
+        self._over = True
+        self._bell.set()
+        OPEN.discard(self)
 
     def _renew(self) -> None:
-        while not self._clock.wait(self._over, self.terms.lease_s / _RENEWALS_IN_LEASE):
+        while not self._clock.wait(self._bell, self.terms.lease_s / _RENEWALS_IN_LEASE):
             try:
                 self._control.renew(self.terms.id, self.terms.token)
             except LeaseError as error:
-                self._over.set()
-                OPEN.discard(self)
+                self._end()
+                self._control.let_go()
                 if self._on_lost is not None:
                     self._on_lost(error)
                 return
             except GonError:
                 # Nobody answers, or not in time: the lease stands until gond says otherwise.
                 continue
+        if self._forgotten and not self._over:
+            if self._on_forgotten is not None:
+                self._on_forgotten()
+            self.release()
 
 
 class OpenLeases:
@@ -91,6 +129,7 @@ class OpenLeases:
     def __init__(self) -> None:
         self._leases: set[Lease] = set()
         self._pid = 0
+        inherit(self, OpenLeases.forsake)
 
     def __repr__(self) -> str:
         return f"OpenLeases({len(self._leases)})"
@@ -114,10 +153,16 @@ class OpenLeases:
             # Some of multiprocessing's processes end without Python's own exit.
             Finalize(None, self.release, exitpriority=-1)
 
+    def forsake(self) -> None:
+        """Have none, in a child of fork: they are its parent's."""
+        self._leases = set()
+
     def release(self) -> None:
-        """Give all back."""
+        """Give all back; a host that does not answer for one is not asked for its others."""
+        silent: set[str] = set()
         for lease in tuple(self._leases):
-            lease.release(_AT_EXIT_S)
+            if lease.host not in silent and not lease.release(_AT_EXIT_S):
+                silent.add(lease.host)
 
 
 OPEN = OpenLeases()

@@ -26,6 +26,19 @@ def check_text(text: str, most_bytes: int, what: str) -> None:
         raise InvalidArgument(f"{what} of {size} bytes: at most {most_bytes} are allowed")
 
 
+def code_of(source: str | bytes) -> bytes:
+    """Return a program as it travels. Raises InvalidArgument for what is none."""
+    if isinstance(source, str):
+        try:
+            return source.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidArgument(f"the source is no text: {error.reason}") from error
+    try:
+        return bytes(memoryview(source))
+    except TypeError:
+        raise InvalidArgument(f"the source is no text and no bytes: {source!r:.40}") from None
+
+
 def program_bytes(program: Program, host_takes: int) -> int:
     """Return how much of a batch the program takes, more than SOURCE_BYTES_MAX for one that is to
     be uploaded, of which the host takes so much. Raises InvalidArgument for too much of it.

@@ -6,7 +6,6 @@ after the spawner has started: both then load at once, and nothing of gRPC is th
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import sys
@@ -63,11 +62,6 @@ class GondGroup(click.Group):
         except GonError as error:
             click.echo(f"gond: {error}", err=True)
             ctx.exit(_EXIT_CONFIG if isinstance(error, ConfigError) else _EXIT_FAILED)
-        except OSError as error:
-            if error.errno == errno.EPIPE:
-                raise  # whoever read has enough: click ends quietly
-            click.echo(f"gond: {told(error)}", err=True)
-            ctx.exit(_EXIT_FAILED)
 
 
 @click.group(cls=GondGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -78,7 +72,7 @@ def gond() -> None:
 
 def main() -> None:
     """Run the command line."""
-    with standard_files():
+    with standard_files("gond", _EXIT_FAILED):
         gond(prog_name="gond")
 
 

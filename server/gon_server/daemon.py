@@ -26,7 +26,7 @@ from gon.addresses import Address
 from gon.clock import SYSTEM_CLOCK
 from gon.limits import WORKER_START_S
 from gon_server import confine, discover, walls
-from gon_server.config import Settings
+from gon_server.config import WORKER_ENTRY, Settings
 from gon_server.control import About, ControlServer
 from gon_server.doorway import Doorway
 from gon_server.host import Host
@@ -92,6 +92,8 @@ class _Daemon:
     async def _serve(self, stack: contextlib.AsyncExitStack) -> None:
         """Start everything; `stack` ends it, the last started first."""
         settings = self._settings
+        if settings.worker_entry == WORKER_ENTRY:  # another one may know other backends
+            discover.check_backends(settings.units)
         # What its owner calls hardware has no walls: that is looked at, too.
         opens = [
             unit.device

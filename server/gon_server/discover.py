@@ -26,8 +26,9 @@ import msgspec
 
 from gon.device import Device
 from gon.elastic import InPlace
-from gon.errors import GonError
+from gon.errors import ConfigError, GonError
 from gon.limits import DISCOVER_TIMEOUT_S
+from gon_server.config import UnitSettings
 from gon_server.engines.base import Share
 from gon_server.engines.choice import EngineRules
 from gon_server.engines.shelf import engine_formats, engines_of, open_engine
@@ -58,6 +59,18 @@ class FoundDevice(Protocol):
     def memory_bytes(self) -> int: ...
     @property
     def formats(self) -> tuple[str, ...]: ...
+
+
+def check_backends(units: Mapping[str, UnitSettings]) -> None:
+    """Raise ConfigError for a unit on a backend that there is not."""
+    known = sorted(entry.name for entry in importlib.metadata.entry_points(group=BACKENDS))
+    for name, unit in units.items():
+        backend, _, _ = unit.device.partition(":")
+        if backend not in known:
+            raise ConfigError(
+                f"unit {name}: no backend {backend!r} for device {unit.device!r}; "
+                f"there are {', '.join(known)}"
+            )
 
 
 async def look(

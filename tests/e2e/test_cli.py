@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from gon.errors import HostUnreachable
+from gon_client import cli
 from gon_client.bench import catalogue, private
 from gon_client.bench.catalogue import (
     BINDING,
@@ -82,7 +83,7 @@ def test_info_shows_which_formats_a_unit_takes(host: PrivateHost) -> None:
     assert "onnx by onnxruntime " in result.stdout
     assert "threads" in result.stdout
     result = gon("info", "no-such", "--host", host.tcp)
-    assert result.returncode == root.EXIT_FAILED
+    assert result.returncode == cli.EXIT_FAILED
     assert "no unit 'no-such'; there are: eagphpu0" in result.stderr
 
 
@@ -98,7 +99,7 @@ def test_ls_shows_the_units(host: PrivateHost) -> None:
 
 def test_an_unknown_host_is_one_line_and_a_status() -> None:
     result = gon("ls", "--host", "unix:///nowhere/gond.sock")
-    assert result.returncode == root.EXIT_FAILED
+    assert result.returncode == cli.EXIT_FAILED
     assert result.stderr.startswith("gon: [HOST_UNREACHABLE]")
     assert "Traceback" not in result.stderr
 
@@ -168,7 +169,7 @@ def test_signals_reach_the_command(host: PrivateHost, number: signal.Signals) ->
 def test_a_refused_lease_runs_nothing(host: PrivateHost, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     result = gon("run", "--host", host.unix, "--unit", "none", "--", "touch", str(trace))
-    assert result.returncode == root.EXIT_FAILED
+    assert result.returncode == cli.EXIT_FAILED
     assert "none" in result.stderr
     assert not trace.exists()
 
@@ -283,7 +284,7 @@ def test_a_host_is_measured_where_it_is(host: PrivateHost, tmp_path: Path) -> No
 
 def test_a_benchmark_of_an_unknown_host_says_so() -> None:
     result = gon("bench", "--where", "tcp", "--workload", "attach", "--host", "unix:///nowhere/s")
-    assert result.returncode == root.EXIT_FAILED
+    assert result.returncode == cli.EXIT_FAILED
     assert "/nowhere/s" in result.stderr
 
 

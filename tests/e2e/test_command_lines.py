@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from gon_client import cli
 from gon_client.commands import root
 from tests.e2e.gond_process import PATIENCE_S, Gond, GondFailedError, real_gond
 
@@ -40,15 +41,16 @@ def shell(command: tuple[str, ...], words: str, ending: str) -> subprocess.Compl
 
 
 # Standard files -----------------------------------------------------------------------------------
-@pytest.mark.parametrize("words", ["ls", "ls --json", "info soft"])
+@pytest.mark.parametrize("words", ["ls", "ls --json", "info soft", "ls --help"])
 def test_a_disk_without_room_is_one_line(host: Gond, words: str) -> None:
     ended = shell(GON, f"{words} --host {host.unix}", ">/dev/full")
     assert ended.stderr == "gon: No space left on device\n"
-    assert ended.returncode == root.EXIT_FAILED
+    assert ended.returncode == cli.EXIT_FAILED
 
 
-def test_a_disk_without_room_is_one_line_of_gonds_too() -> None:
-    ended = shell(GOND, "config show", ">/dev/full")
+@pytest.mark.parametrize("words", ["config show", "--help", "--version"])
+def test_a_disk_without_room_is_one_line_of_gonds_too(words: str) -> None:
+    ended = shell(GOND, words, ">/dev/full")
     assert ended.stderr == "gond: No space left on device\n"
     assert ended.returncode == 1
 
@@ -75,12 +77,13 @@ def test_closed_standard_files_are_nobodys_socket(host: Gond) -> None:
     [
         ("bench --json /nowhere/rows.json", "there is no directory /nowhere"),
         ("bench --json /proc", "is a directory"),
+        ("bench --json ''", "is a directory"),
         ("predict --json /nowhere/x -- true", "there is no directory /nowhere"),
         ("demo --out /dev/null/pictures", "there is no directory /dev/null"),
     ],
 )
 def test_what_cannot_be_written_is_said_before_anything_runs(words: str, says: str) -> None:
-    result = CliRunner().invoke(root.gon, words.split())
+    result = CliRunner().invoke(root.gon, shlex.split(words))
     assert (result.exit_code, says in result.output) == (2, True), result.output
 
 

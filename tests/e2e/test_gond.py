@@ -38,6 +38,7 @@ from tests.e2e.gond_process import (
     gone,
     greeting,
     is_closed,
+    real_gond,
     until,
 )
 
@@ -183,6 +184,13 @@ def test_a_setting_that_is_unknown_is_named(tmp_path: Path) -> None:
     (tmp_path / "gond.toml").write_text("lease = 3\n")
     with pytest.raises(GondFailedError, match=r"key 'lease' in .*'lease_s'") as failed:
         Gond(tmp_path, f"--config={tmp_path / 'gond.toml'}")
+    assert failed.value.status == 2
+
+
+def test_a_unit_on_a_backend_that_there_is_not_is_named(tmp_path: Path) -> None:
+    """It would be exported, and no lease of it would ever start."""
+    with pytest.raises(GondFailedError, match=r"unit soft: no backend 'opncl'.* cuda, ") as failed:
+        real_gond(tmp_path, unit="soft=opncl:")
     assert failed.value.status == 2
 
 

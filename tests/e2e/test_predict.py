@@ -13,9 +13,9 @@ import pytest
 
 from bench import predict_check
 from gon.compression import COMPRESSIONS
+from gon_client import cli
 from gon_client.bench import private
 from gon_client.bench.private import PrivateHost, private_host
-from gon_client.commands import root
 
 GON = [sys.executable, "-c", "from gon_client.cli import main; main()"]
 # What a command may take on a busy machine.
@@ -116,7 +116,7 @@ def test_no_command_is_a_wrong_use(host: PrivateHost) -> None:
 
 def test_a_command_without_a_device_is_told_so(host: PrivateHost) -> None:
     result = predict(host, "--", "true")
-    assert result.returncode == root.EXIT_FAILED
+    assert result.returncode == cli.EXIT_FAILED
     assert result.stderr.startswith("gon: [INVALID_ARGUMENT] the command used no device")
 
 

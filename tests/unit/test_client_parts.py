@@ -21,6 +21,7 @@ from gon.errors import (
     LeaseLost,
     LinkLost,
     RemoteProtocolError,
+    WaitTimeout,
 )
 from gon.limits import (
     BATCH_OPS_MAX,
@@ -39,7 +40,7 @@ from gon_client.batcher import Batcher
 from gon_client.control import ControlChannel, LeaseState, LeaseStatus
 from gon_client.dial import Dialer
 from gon_client.interruption import Inside
-from gon_client.lease import Lease
+from gon_client.lease import Lease, OpenLeases
 from gon_client.pending import NO_ORIGIN, Answer, Origins, caller, is_ours, name_origin
 from gon_client.pump import QUIET_TICKS, Pump
 from gon_client.turn import Turn
@@ -290,9 +291,11 @@ def test_a_dialer_takes_no_refusal_for_a_lost_link() -> None:
 class Control:
     """A control plane that answers as told."""
 
-    def __init__(self, *renewals: GonError | None) -> None:
+    def __init__(self, *renewals: GonError | None, address: str = "gon://far:1") -> None:
+        self.address = address
         self.renewals = list(renewals)
-        self.released = 0
+        self.released = self.held = 0
+        self.silence: GonError | None = None
         self.status = LeaseStatus("lease-1", "u", 1, LeaseState.READY, "", 90.0)
 
     def renew(self, lease: str, token: bytes) -> None:
@@ -305,6 +308,14 @@ class Control:
 
     def release(self, lease: str, token: bytes, timeout_s: float | None = None) -> None:
         self.released += 1
+        if self.silence is not None:
+            raise self.silence
+
+    def hold(self) -> None:
+        self.held += 1
+
+    def let_go(self) -> None:
+        self.held -= 1
 
 
 TERMS = LeaseTerms("lease-1", "u", "gpu", 1, 1, b"t" * 32, 1, LEASE_S, GRACE_S, "inproc://")
@@ -333,7 +344,7 @@ def test_a_lease_goes_on_while_nobody_answers_and_ends_when_gond_says_so() -> No
     assert ended.wait(PATIENCE_S)
     assert told == [lost]
     lease.release()
-    assert control.released == 0, "what has ended is not given back"
+    assert (control.released, control.held) == (0, 0), "what has ended is not given back"
 
 
 def test_a_lease_is_given_back_once() -> None:
@@ -341,11 +352,40 @@ def test_a_lease_is_given_back_once() -> None:
     lease = lease_of(control, clock)
     lease.keep(lambda error: None)
     clock.settle()
+    assert control.held == 1
     lease.release()
     lease.release()
-    assert control.released == 1
+    assert (control.released, control.held) == (1, 0)
     assert repr(lease).endswith("over)")
     clock.close()
+
+
+def test_a_forgotten_lease_is_given_back_by_its_own_thread() -> None:
+    control, clock = Control(), HeldClock()
+    lease, told = lease_of(control, clock), list[int]()
+    lease.keep(lambda error: None, lambda: told.append(control.released))
+    clock.settle()
+    lease.forget()
+    assert control.released == 0, "a finalizer waits for nobody"
+    clock.wake()
+    lease._thread.join(PATIENCE_S)
+    assert (control.released, control.held, told) == (1, 0, [0])
+    clock.close()
+
+
+@pytest.mark.parametrize("silence", [WaitTimeout("no answer"), HostUnreachable("no route")])
+def test_an_end_asks_a_silent_host_once(silence: GonError) -> None:
+    """Else a program with hundreds of leases would end minutes later."""
+    clock, kept = HeldClock(), OpenLeases()
+    silent, other = Control(), Control(address="gon://near:1")
+    silent.silence = silence
+    for control in (silent, other, silent, other, silent):
+        kept.add(lease_of(control, clock))
+    kept.release()
+    assert (silent.released, other.released) == (1, 2)
+    kept.forsake()
+    kept.release()
+    assert silent.released == 1, "a child has none"
 
 
 def test_a_lease_says_whether_it_stands() -> None:

@@ -16,6 +16,7 @@ from gon.errors import (
     Code,
     DeviceError,
     GonError,
+    InvalidArgument,
     LeaseLost,
     WaitTimeout,
 )
@@ -158,6 +159,18 @@ def test_a_wait_that_timed_out_succeeds_later() -> None:
         pending.wait(0)
 
 
+def test_a_limit_that_is_no_time_is_refused_and_one_beyond_all_is_a_wait() -> None:
+    with desk() as made:
+        pending = made.far.sync(DEFAULT_STREAM)
+        with pytest.raises(InvalidArgument, match="timeout_s is nan"):
+            pending.wait(float("nan"))
+        waits = [made.threads.submit(pending.wait, each) for each in (float("inf"), 1e30)]
+        (sync,) = made.worker.ops(1)
+        made.worker.reply(Reply(cookie_of(sync)))
+        for wait in waits:
+            wait.result(PATIENCE_S)
+
+
 def test_a_follower_times_out_too() -> None:
     with desk() as made:
         leader, other = made.far.sync(Handle(1)), made.far.sync(Handle(2))
@@ -190,6 +203,10 @@ def test_a_lease_that_ends_wakes_whoever_waits() -> None:
         """A control plane that renews once and then knows of no lease."""
 
         renewals = 0
+
+        def hold(self) -> None: ...
+
+        def let_go(self) -> None: ...
 
         def renew(self, lease: str, token: bytes) -> None:
             assert (lease, token) == ("lease-1", b"t" * 32)

@@ -104,6 +104,15 @@ def test_what_is_of_a_device_stays_in_its_process() -> None:
         assert x.get().tolist() == [0] * N
 
 
+@pytest.mark.parametrize("source", ["\ud800", 3, None, ["nothing"]], ids=repr)
+def test_a_source_that_is_no_text_and_no_bytes_is_refused(source: object) -> None:
+    with gon.local("sim:1") as device:
+        with pytest.raises(InvalidArgument, match="source is no text"):
+            device.compile(cast("str", source), "python-sim")
+        kept = cast("bytes", memoryview(b"nothing\n"))
+        assert device.compile(kept, "python-sim").get_kernel("nothing")
+
+
 def test_a_personality_that_is_no_text_changes_nothing() -> None:
     with gon.local("sim:1", personalities=("gpu", "dpu")) as device:
         with pytest.raises(InvalidArgument, match="personality is no text"):

@@ -38,7 +38,7 @@ class Written(click.Path):
             self.fail(f"there is no directory {above}", param, ctx)
         if not path.exists() and not os.access(above, os.W_OK | os.X_OK):
             self.fail(f"directory {above} is not writable", param, ctx)
-        return super().convert(value, param, ctx)
+        return super().convert(path, param, ctx)
 
 
 def console(width: int = FILE_WIDTH) -> Console:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import errno
-
 import click
 
 from gon.errors import GonError
-from gon.standard_files import told
+from gon_client.cli import EXIT_FAILED
 from gon_client.commands.bench import bench
 from gon_client.commands.demo import demo
 from gon_client.commands.info import info
@@ -15,23 +13,16 @@ from gon_client.commands.ls import ls
 from gon_client.commands.predict import predict
 from gon_client.commands.run import run
 
-# Beside click's own 1 (abort) and 2 (usage).
-EXIT_FAILED = 3
-
 
 class GonGroup(click.Group):
-    """Commands whose errors, those of files too, end in one line on the standard error."""
+    """Commands whose errors end in one line on the standard error."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
         except GonError as error:
             click.echo(f"gon: {error}", err=True)
-        except OSError as error:
-            if error.errno == errno.EPIPE:
-                raise  # whoever read has enough: click ends quietly
-            click.echo(f"gon: {told(error)}", err=True)
-        return ctx.exit(EXIT_FAILED)
+            return ctx.exit(EXIT_FAILED)
 
 
 @click.group(cls=GonGroup, context_settings={"help_option_names": ["-h", "--help"]})
