@@ -47,7 +47,14 @@ from tests.suites.torch_ops import (
 
 LIMIT_S: Final = 120
 WITH_GRADIENTS: Final = (torch.float32, torch.complex64)
-KINDS: Final = (RIGHT, FALLEN, REFUSED, WRONG, CRASHED)
+# What an entry may be, as docs/TORCH.md heads it.
+KINDS: Final = {
+    RIGHT: "right, on the unit",
+    FALLEN: "right, some by the processor",
+    REFUSED: "refused",
+    WRONG: "wrong",
+    CRASHED: "crashed",
+}
 Told = tuple[str, str, Verdict]
 
 
@@ -117,7 +124,7 @@ def limited(op: Operation, dtype: torch.dtype, most: int) -> Verdict:
 
 def table(told: Sequence[Told]) -> Iterator[str]:
     """Give the lines of a table: how many entries are what in each type, by the worst sample."""
-    yield "| | " + " | ".join(KINDS) + " |"
+    yield "| entries, by their worst sample | " + " | ".join(KINDS.values()) + " |"
     yield "|---|" + "--:|" * len(KINDS)
     for dtype in DTYPES:
         name = str(dtype).removeprefix("torch.")

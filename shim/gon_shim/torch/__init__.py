@@ -33,6 +33,7 @@ from gon_shim.torch import (
     recurrent,
     reductions,
     saving,
+    scaling,
 )
 from gon_shim.torch.kernels import calls, rest
 
@@ -40,7 +41,7 @@ from gon_shim.torch.kernels import calls, rest
 _WITH_KERNELS = (
     convolution, counting, elementwise, foreach, indexing, moving, nets, pooling, powers, products,
     random,
-    recurrent, reductions,
+    recurrent, reductions, scaling,
 )  # fmt: skip
 
 

@@ -10,7 +10,12 @@ from torch import Tensor
 
 from gon.errors import GonError
 from gon_client.xp.default import DEFAULT
+from gon_shim.torch import compiling
 from gon_shim.torch.random import STREAM
+
+
+def __getattr__(name: str) -> object:
+    return compiling.part(name)
 
 
 class device:  # noqa: N801 - PyTorch's name

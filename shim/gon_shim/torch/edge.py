@@ -275,15 +275,14 @@ def writing(operation: Overload) -> list[Writing]:
 
 def written(
     operation: Overload, args: Sequence[object], named: Mapping[str, object]
-) -> list[object]:
-    """Return the operands that an operation writes into."""
+) -> list[Tensor]:
+    """Return the tensors that an operation writes into, those of lists too."""
     found: list[object] = []
     for place, each in enumerate(operation._schema.arguments):
         if each.alias_info is not None and each.alias_info.is_write:
             given = args[place] if place < len(args) else named.get(each.name)
-            if given is not None:
-                found.append(given)
-    return found
+            found += cast("list[object]", given) if isinstance(given, list | tuple) else [given]
+    return [each for each in found if isinstance(each, Tensor)]
 
 
 def outs_of(operation: Overload) -> tuple[str, ...]:

@@ -119,8 +119,11 @@ def _by_the_processor(
 
     given, kept = pytree.tree_map(here, (tuple(args), dict(named)))
     found = operation(*given, **kept)
-    for name in edge.written(operation, args, named):
-        original, copy = brought[id(name)]
+    for target in edge.written(operation, args, named):
+        # What is not brought is this machine's, and written there.
+        original, copy = brought.get(id(target), (target, target))
+        if copy is original:
+            continue
         if original.shape != copy.shape:
             original.resize_(copy.shape)
         original.copy_(copy)

@@ -28,7 +28,7 @@ from gon_client.xp.views import (
     flipped,
     permuted,
 )
-from gon_shim.torch.dtypes import numpy_of
+from gon_shim.torch.dtypes import TYPES, numpy_of
 from gon_shim.torch.errors import Mixed, OutOfRange, UnsupportedByDevice
 from gon_shim.torch.kernels import kernel
 from gon_shim.torch.noting import asked
@@ -45,8 +45,10 @@ def are_within(places: Tensor, size: int, *, negative: bool = False) -> bool:
 
 
 def _are_within(places: Tensor, size: int, negative: bool) -> bool:
-    bounds = held(places).bounds
-    if bounds is None or not size:
+    content = held(places)
+    array, bounds = content.array, content.bounds
+    # Of what is looked at as another type nothing is known.
+    if bounds is None or not size or array is None or array.dtype != TYPES.get(places.dtype):
         return False
     low, high = bounds
     if low < (-size if negative else 0) or high >= size:

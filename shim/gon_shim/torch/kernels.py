@@ -12,7 +12,7 @@ write are made here, by their schemas. Rules: a kernel that fails says it as PyT
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Final, TypeAlias, TypeVar, cast
 
 import torch
@@ -33,6 +33,8 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Made])
 Direct = TypeVar("Direct", bound=Called)
 
 
+# What PyTorch makes by code of its own for each kind of device, which ends in an assertion of its.
+_BY_CODE: Final = ("kaiser_window", "kaiser_window.periodic", "kaiser_window.beta")
 # By the full name of an operation: what returns arrays, and what is called as it stands.
 KERNELS: Final[dict[str, Callable[..., Made]]] = {}
 DIRECT: Final[dict[str, Called]] = {}
@@ -85,6 +87,8 @@ def calls() -> dict[str, Called]:
             found[other.name] = guarded(other.operation, wrapped)
     for name, called in DIRECT.items():
         found[name] = _guarded_direct(edge.overload(name), called)
+    for name in _BY_CODE:
+        found[name] = partial(rest, edge.overload(name))
     return found
 
 

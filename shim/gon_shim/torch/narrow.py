@@ -10,7 +10,7 @@ at as others of another type (gon_shim.torch.storage), so each is a program or t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, cast
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from torch.utils import _pytree as pytree
 
 from gon_shim.torch import edge
 from gon_shim.torch.edge import Overload
+from gon_shim.torch.errors import by_meta
 
 NARROW: Final = torch.bfloat16
 _WIDE: Final = torch.float32
@@ -57,16 +58,13 @@ def concerns(args: Sequence[object], named: Mapping[str, object]) -> bool:
 def done(operation: Overload, args: Sequence[object], named: Mapping[str, object]) -> object:
     """Do an operation that is given, or is to give, narrow elements."""
     wide: dict[int, tuple[Tensor, Tensor]] = {}
-    leaves = pytree.tree_leaves((tuple(args), dict(named)))
 
     def widen(each: object) -> object:
         if isinstance(each, Tensor) and each.dtype is NARROW:
             return wide.setdefault(id(each), (each, widened(each)))[1]
         return _WIDE if each is NARROW else each
 
-    is_narrow = _gives_narrow(leaves)
-
-    def narrow(each: object) -> object:
+    def narrow(each: object, is_narrow: bool) -> object:
         if not isinstance(each, Tensor):
             return each
         for original, copy in wide.values():
@@ -76,23 +74,35 @@ def done(operation: Overload, args: Sequence[object], named: Mapping[str, object
 
     given, kept = pytree.tree_map(widen, (tuple(args), dict(named)))
     found = operation(*given, **kept)
-    for name in edge.written(operation, args, named):
-        for target in cast("list[object]", name) if isinstance(name, list) else [name]:
-            if id(target) in wide:
-                original, copy = wide[id(target)]
-                if original.shape != copy.shape:
-                    original.resize_(copy.shape)
-                original.copy_(copy)
-    return pytree.tree_map(narrow, found)
+    for target in edge.written(operation, args, named):
+        if id(target) in wide:
+            original, copy = wide[id(target)]
+            if original.shape != copy.shape:
+                original.resize_(copy.shape)
+            original.copy_(copy)
+    results, spec = pytree.tree_flatten(found)
+    narrowed = _are_narrow(operation, args, named, len(results))
+    return pytree.tree_unflatten(map(narrow, results, narrowed), spec)
 
 
-def _gives_narrow(given: Sequence[object]) -> bool:
-    """Return whether what is promoted to float32 would have been narrow: a type that is named
-    decides, then the tensors that are no single numbers.
+def _are_narrow(
+    operation: Overload, args: Sequence[object], named: Mapping[str, object], count: int
+) -> list[bool]:
+    """Return which of the results that are float32 now would have been narrow: a type that is named
+    decides, then the tensors that are no single numbers. Of several types PyTorch knows: norms take
+    that of the first, others the wider one.
     """
+    given = pytree.tree_leaves((tuple(args), dict(named)))
     types = [each for each in given if isinstance(each, torch.dtype)]
     if types:
-        return NARROW in types
+        return [NARROW in types] * count
     tensors = [each for each in given if isinstance(each, Tensor) and each.is_floating_point()]
     sized = [each for each in tensors if each.dim()] or tensors
-    return all(each.dtype is NARROW for each in sized)
+    if all(each.dtype is NARROW for each in sized):
+        return [True] * count
+    if not any(each.dtype is NARROW for each in sized):
+        return [False] * count
+    told = pytree.tree_leaves(by_meta(operation, args, named))
+    if len(told) != count:
+        return [False] * count
+    return [isinstance(each, Tensor) and each.dtype is NARROW for each in told]

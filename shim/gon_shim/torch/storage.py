@@ -158,6 +158,7 @@ def _as_others(content: Content, array: Array, dtype: Dtype) -> Array:
     made = Storage(source.runner, dtype, content.size_bytes // dtype.itemsize)
     made.put(buffer, source.offset_bytes)
     content.array = Array(made, whole((made.size,)))
+    content.bounds = None  # those of what the elements were
     return content.array
 
 
