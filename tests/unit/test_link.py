@@ -158,6 +158,15 @@ def test_a_wait_that_timed_out_succeeds_later() -> None:
         pending.wait(0)
 
 
+@pytest.mark.parametrize("timeout_s", [1e12, float("inf")])
+def test_a_limit_beyond_what_a_lock_can_wait_is_one(timeout_s: float) -> None:
+    with desk() as made:
+        waiting = made.threads.submit(made.far.sync(DEFAULT_STREAM).wait, timeout_s)
+        (sync,) = made.worker.ops(1)
+        made.worker.reply(Reply(cookie_of(sync)))
+        waiting.result(PATIENCE_S)
+
+
 def test_a_follower_times_out_too() -> None:
     with desk() as made:
         leader, other = made.far.sync(Handle(1)), made.far.sync(Handle(2))
