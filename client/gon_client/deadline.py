@@ -6,9 +6,7 @@ import math
 
 from gon.clock import Clock
 from gon.errors import InvalidArgument, WaitTimeout
-
-# What no call of the system is asked to wait for at once; whoever waits longer asks again.
-_PART_MOST_S = 3_600.0
+from gon.limits import WAIT_SLICE_S
 
 
 class Deadline:
@@ -24,12 +22,12 @@ class Deadline:
         self._until_s = 0.0 if timeout_s is None else clock.now_s() + timeout_s
 
     def left_s(self) -> float | None:
-        """Return the seconds left, of many some, None for no limit. Raises WaitTimeout if there
-        are none.
+        """Return the seconds left, None for no limit; of many a slice, for no lock and no socket
+        waits as long as a program may say. Raises WaitTimeout if there are none.
         """
         if self._timeout_s is None:
             return None
         left_s = self._until_s - self._clock.now_s()
         if left_s <= 0:
             raise WaitTimeout(f"no answer within {self._timeout_s:g} s; the op goes on")
-        return min(left_s, _PART_MOST_S)
+        return min(left_s, WAIT_SLICE_S)

@@ -87,7 +87,8 @@ class Origins:
         long ago.
         """
         self.failures += 1
-        for first, origins in self.batches:
+        # At one time: another thread may send, and keep, while this one receives.
+        for first, origins in self.batches.copy():
             if first <= number < first + len(origins):
                 return name_origin(origins[number - first])
         return ""

@@ -76,6 +76,9 @@ static int failures(cl_command_queue_properties how) {
     } else if (way == READ) {
       GOOD(clEnqueueReadBuffer(own, y, CL_FALSE, 0, 4, &back, 0, NULL, &read));
       TRUE(clFinish(own) < 0);
+      GOOD(clEnqueueMarkerWithWaitList(own, 1, &read, &waits)); /* which nobody has looked at */
+      IS(status_of(waits), CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST);
+      GOOD(clReleaseEvent(waits));
       IS(clWaitForEvents(1, &read), CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST);
     } else if (way == BLOCKING_READ) {
       TRUE(clEnqueueReadBuffer(own, y, CL_TRUE, 0, 4, &back, 0, NULL, NULL) < 0);
@@ -127,6 +130,35 @@ static int failures(cl_command_queue_properties how) {
   return 0;
 }
 
+/* What a gate holds, too, fails with what has failed meanwhile, though nobody has looked at that. */
+static int gated(int reads) {
+  int four = 4;
+  size_t n = 1;
+  cl_command_queue own = clCreateCommandQueueWithProperties(context, device, NULL, &code);
+  cl_mem x = clCreateBuffer(context, CL_MEM_COPY_HOST_PTR, 4, &four, &code);
+  cl_kernel one = kernel(x), other = kernel(x);
+  cl_event awaited[] = {clCreateUserEvent(context, &code), failing(own, one)}, waits;
+  if (reads) {
+    GOOD(clReleaseEvent(awaited[1]));
+    GOOD(clEnqueueReadBuffer(own, x, CL_FALSE, 0, 4, &four, 0, NULL, &awaited[1]));
+  }
+  GOOD(clEnqueueNDRangeKernel(queue, other, 1, NULL, &n, NULL, 2, awaited, &waits));
+  TRUE(clFinish(own) < 0);
+  GOOD(clSetUserEventStatus(awaited[0], CL_COMPLETE));
+  IS(status_of(waits), CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST);
+  GOOD(clFinish(queue));
+  GOOD(clEnqueueReadBuffer(queue, x, CL_TRUE, 0, 4, &four, 0, NULL, NULL));
+  TRUE(four == 4);
+  cl_event all[] = {awaited[0], awaited[1], waits};
+  for (int i = 0; i < 3; i++)
+    GOOD(clReleaseEvent(all[i]));
+  GOOD(clReleaseCommandQueue(own));
+  GOOD(clReleaseKernel(one));
+  GOOD(clReleaseKernel(other));
+  GOOD(clReleaseMemObject(x));
+  return 0;
+}
+
 int main(void) {
   const char *source = "kernel void one(global int *x) { *x += 1; }";
   cl_platform_id platform;
@@ -139,7 +171,7 @@ int main(void) {
   program = clCreateProgramWithSource(context, 1, &source, NULL, &code);
   GOOD(code);
   GOOD(clBuildProgram(program, 1, &device, NULL, NULL, NULL));
-  if (failures(0) || failures(CL_QUEUE_PROFILING_ENABLE))
+  if (failures(0) || failures(CL_QUEUE_PROFILING_ENABLE) || gated(0) || gated(1))
     return 1;
   printf("good\n");
   return 0;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -95,6 +96,27 @@ def test_a_reads_answer_tells_though_nobody_looks_at_it() -> None:
     queue.wait()
     assert queue.ended(failed, later) == "x."
     queue.course.tell()  # by the status
+
+
+def test_nobody_passes_a_failure_that_another_thread_hears_of() -> None:
+    queue, free = Queue(), list[bool]()
+
+    class Heard(Read):
+        def wait(self, timeout_s: float | None = None) -> None:
+            other = threading.Thread(
+                target=lambda: free.append(queue.course._lock.acquire(blocking=False))
+            )
+            other.start()
+            other.join()
+            super().wait(timeout_s)
+
+    failed, before = queue.command(), queue.course.queued
+    queue.command()
+    read = Heard(fails=True, number=failed[1])
+    read.here = True
+    queue.course.reads(read, before)
+    queue.wait()
+    assert (queue.ended(failed), free) == ("x", [False])
 
 
 def test_the_program_is_told_once_whatever_it_has_asked() -> None:

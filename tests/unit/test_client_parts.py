@@ -213,6 +213,22 @@ def test_the_parts_of_a_transfer_are_kept_as_one_and_bounded() -> None:
     assert max(len(marks) for _, marks in origins.batches) == BATCH_OPS_MAX
 
 
+def test_a_failure_is_named_while_another_thread_sends() -> None:
+    origins, here = Origins(), caller(1)
+
+    class Number(int):
+        """One that is looked for as the other thread keeps what it sends."""
+
+        def __ge__(self, first: int) -> bool:
+            origins.keep(len(origins.batches) + 1, [(here[0], here[1])])
+            return super().__ge__(first)
+
+    origins.keep(1, [here])
+    origins.keep(2, [here, here])
+    assert origins.name(Number(3)) == name_origin(here)
+    assert len(origins.batches) == 4
+
+
 # Dialer --------------------
 class Attempts:
     """Connections that fail as told, then one to a worker that welcomes."""

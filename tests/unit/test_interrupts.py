@@ -8,7 +8,7 @@ import gc
 import random
 import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count, product
 
 import pytest
@@ -21,6 +21,7 @@ from gon.testing.faulty_link import Cut, Direction, FaultyLink
 from gon.transport.base import Bytes, Link, WhileBlocked
 from gon.transport.inproc import inproc_pair
 from gon.wire.ledger import Frame
+from gon_client.pump import Attendance, Program
 from gon_client.remote import RemoteDevice
 from gon_client.round_trip import RoundTrip
 from gon_server.devices.sim import SimDevice
@@ -82,6 +83,16 @@ def trial(make_pair: MakePair) -> Generator[Trial]:
     finally:
         made.far.close()
         made.worker.close()
+
+
+@contextmanager
+def no_pump() -> Generator[None]:
+    """Let pumps do nothing: one that comes first sends what the caller was to send, or ends the
+    link that the caller was to end.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Attendance, "look", lambda *_: Program.WAITS)
+        yield
 
 
 def post(made: Trial) -> None:
@@ -177,10 +188,12 @@ def test_a_second_one_while_the_link_is_ended_neither(
             here, there = inproc_pair()
             return Interrupted(here, first, left, late=late), there
 
-        with trial(pair) as made:
-            came = first.call(lambda made=made: call(made))
-            with suppress(KeyboardInterrupt):
-                made.far.sync_all().wait(PATIENCE_S)  # who finds it ends it, and is interrupted
+        with ExitStack() as ending:
+            with no_pump():
+                made = ending.enter_context(trial(pair))
+                came = first.call(lambda made=made: call(made))
+                with suppress(KeyboardInterrupt):
+                    made.far.sync_all().wait()  # who finds it ends it, and is interrupted
             twice += not left
             left.clear()
             made.end()

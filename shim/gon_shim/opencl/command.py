@@ -144,10 +144,13 @@ class Command:
     def is_known(self) -> bool:
         """Whether it is known without a question how it has ended."""
         course = self.course
-        # A read is not here before its own answer is.
-        may_be = self.status > cl.CL_COMPLETE and not self.is_held and self._read is None
-        if may_be and course is not None and self._number <= course.over:
-            self.lower(course.status_of(self._before, self._number))
+        if self.status > cl.CL_COMPLETE and not self.is_held and course is not None:
+            # A read is not here before its own answer is.
+            if self._read is not None:
+                if self._read.done():
+                    self._hear(self._ask())
+            elif self._number <= course.over:
+                self.lower(course.status_of(self._before, self._number))
         return self.status <= cl.CL_COMPLETE
 
     def _has_passed(self) -> bool:
@@ -200,18 +203,22 @@ class Command:
             with CHANGED:
                 CHANGED.wait_for(lambda: not self.is_held)
         if not self.is_known():
-            assert self.course is not None
-            asked = self._ask()
-            try:
-                asked.answer.wait()
-                self.course.passed(asked.before)
-                self.lower(self.course.status_of(self._before, self._number))
-            except GonError as error:
-                if asked.is_of_times:
-                    self._failed(error, self._number)
-                else:
-                    self._take(error, asked.before)
+            self._hear(self._ask())
         return self.status
+
+    def _hear(self, asked: _Asked) -> None:
+        """Take what an answer tells, and wait for it if it is not here."""
+        course = self.course
+        assert course is not None
+        try:
+            asked.answer.wait()
+            course.passed(asked.before)
+            self.lower(course.status_of(self._before, self._number))
+        except GonError as error:
+            if asked.is_of_times:
+                self._failed(error, self._number)
+            else:
+                self._take(error, asked.before)
 
     def _follow(self) -> None:
         """Wait for what somebody is to be told of."""

@@ -54,7 +54,7 @@ class Course:
         # The number of the last command that may be asked about, or of a wait that failed after it;
         # the number by which all is known to be over.
         self.last = self.over = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._failures: list[_Failure] = []
         # Reads that are not known to be here, each with a number before its own.
         self._reads: list[tuple[int, Pending]] = []
@@ -86,14 +86,20 @@ class Course:
         """Hear what the answers of reads tell, of those that are here."""
         if not self._reads:
             return
-        with self._lock:
-            here = [each for each in self._reads if each[1].done()]
-            self._reads = [each for each in self._reads if each not in here]
-        for before, read in here:
+        with self._lock:  # all of it: no other thread passes a failure that is told here
+            reads, self._reads = self._reads, []
+            missing = [each for each in reads if not self._heard(*each)]
+            self._reads[:0] = missing
+
+    def _heard(self, before: int, read: Pending) -> bool:
+        """Hear what a read's answer tells; return whether it is here."""
+        is_here = read.done()
+        if is_here:
             try:
                 read.wait()
             except GonError as error:
                 self.failed(error, before)
+        return is_here
 
     def passed(self, number: int) -> None:
         """Hear that all up to this number is over, by a wait that has told of no failure."""

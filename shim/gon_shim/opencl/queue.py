@@ -195,11 +195,12 @@ class Queue(Object):
 
     def _start(self, command: Command, awaited: Sequence[Command], work: Work) -> None:
         for each in awaited:
-            if each.status < 0:
+            if not each.is_known():
+                if each.course is not self.course:
+                    self.stream.wait(each.mark())
+            elif each.status < 0:
                 command.lower(cl.CL_EXEC_STATUS_ERROR_FOR_EVENTS_IN_WAIT_LIST)
                 return
-            if each.course not in (None, self.course) and each.status > 0:
-                self.stream.wait(each.mark())
         if work.takes is not None:
             READS.settle_before(work.takes)
         elif work.fills is not None:
