@@ -90,8 +90,12 @@ def no_pump() -> Generator[None]:
     """Let pumps do nothing: one that comes first sends what the caller was to send, or ends the
     link that the caller was to end.
     """
+
+    def look(*_: object) -> Program:
+        return Program.WAITS
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Attendance, "look", lambda *_: Program.WAITS)
+        patch.setattr(Attendance, "look", look)
         yield
 
 
