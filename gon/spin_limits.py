@@ -14,3 +14,7 @@ SPIN_SKIP_MAX = 4096
 # By so much each further spin in vain makes them more: five are enough to learn that ends share a
 # core. One in vain among others costs one wait.
 SPIN_SKIP_FACTOR = 8
+
+# Shorter waits than this are not left to a socket's own limit (SO_RCVTIMEO), which counts in ticks
+# of the kernel: where it has 250 a second, 50 µs took up to 8 ms.
+TICKS_S = 0.02

@@ -14,12 +14,15 @@ import socket
 import struct
 
 from gon.limits import KEEPALIVE_COUNT, KEEPALIVE_S, PEER_SILENT_S, TCP_UNSENT_BYTES
+from gon.spin_limits import TICKS_S
 from gon.transport.prompt import hurry
 
 _TIMEVAL = struct.Struct("@ll")
 # The start of Linux's struct tcp_info: retransmissions and window probes without an answer, and the
 # milliseconds since the last acknowledgement.
 _TCP_INFO = struct.Struct("=2xBB52xI")
+# Above it select() has no place for a descriptor.
+_SELECT_FD_MAX = 1024
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -63,8 +66,10 @@ def timeval(duration_s: float) -> bytes:
 
 def wait_for(fd: int, events: int, timeout_s: float) -> int:
     """Wait until one of `events` (as of select.poll) holds; return those that do, 0 if time is
-    over.
+    over. Whether something can be read is told to the microsecond, all else to the millisecond.
     """
+    if events == select.POLLIN and timeout_s < TICKS_S and fd < _SELECT_FD_MAX:
+        return events if select.select((fd,), (), (), timeout_s)[0] else 0
     poller = select.poll()
     poller.register(fd, events)
     found = poller.poll(timeout_s * 1000)

@@ -23,6 +23,7 @@ from gon.clock import SYSTEM_CLOCK, Clock
 from gon.errors import LinkLost, RemoteProtocolError
 from gon.limits import BLOCKED_PAUSE_S, BLOCKED_SLICE_S, FRAME_STALL_S, PEER_SILENT_S, WAIT_SLICE_S
 from gon.native import NATIVE
+from gon.spin_limits import TICKS_S
 from gon.transport.base import Bytes, LinkStatistics
 from gon.transport.framing import JOIN_BYTES_MAX, PREFIX, after, parts_of
 from gon.transport.interlude import Interlude
@@ -204,8 +205,7 @@ class StreamLink:
         received = self._bytes_received
         self.interlude.call(while_blocked)
         if self._bytes_received == received:
-            # It had no room for more. What is readable stays so: asking for that at once would
-            # only burn the core.
+            # It had no room for more: to ask at once for what stays readable would burn the core.
             wait_for(self.fd, select.POLLOUT, BLOCKED_PAUSE_S)
 
     # Receiving ------------------------------------------------------------------------------------
@@ -294,7 +294,10 @@ class StreamLink:
         elif not self.lane.spin():
             self._blocking_waits += 1
             bound_s = WAIT_SLICE_S if timeout_s is None else min(timeout_s, WAIT_SLICE_S)
-            if bound_s != self._receive_bound_s:
+            if timeout_s is not None and timeout_s < TICKS_S:
+                if not wait_for(self.fd, select.POLLIN, timeout_s):
+                    return False
+            elif bound_s != self._receive_bound_s:
                 self._bound_receives(bound_s)
         view = self._ahead.view
         target = view[at:] if at else view

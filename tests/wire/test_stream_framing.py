@@ -16,6 +16,7 @@ from typing_extensions import Buffer
 
 from gon.errors import LinkLost, LocalProtocolError, RemoteProtocolError
 from gon.limits import HEAD_BYTES_MAX, PEER_SILENT_S, READ_AHEAD_BYTES
+from gon.spin_limits import TICKS_S
 from gon.transport import stream
 from gon.transport.framing import MAGIC, PREFIX, after, parts_of
 from gon.transport.keepalive import tells_silence
@@ -314,3 +315,21 @@ def test_tcp_tells_about_a_live_peer_that_does_not_read() -> None:
             assert not tells_silence(info)
             assert len(info) == 60
     link.close()
+
+
+def test_a_short_wait_is_not_left_to_the_ticks_of_the_kernel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    near, far = socket.socketpair()
+    link = StreamLink(near, "unix://test")
+    bounds: list[float] = []
+    monkeypatch.setattr(link, "_bound_receives", bounds.append)
+    assert link.receive(TICKS_S / 100) is None
+    assert not bounds
+    sender = StreamLink(far, "unix://test")
+    sender.send(b"head")
+    received = link.receive(TICKS_S / 100)
+    assert received is not None
+    assert bytes(received) == b"head"
+    for each in (link, sender):
+        each.close()
