@@ -39,8 +39,8 @@ export PIP_NO_INPUT = 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test test-plain test-runtimes vm-test conformance conformance-torch check lint types pyright mypy tidy bench \
-	bench-rivals proto clean
+.PHONY: help venv demo test test-plain test-runtimes vm-test conformance conformance-torch check lint types \
+	pyright mypy tidy bench bench-rivals proto clean
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
@@ -50,11 +50,11 @@ venv: $(READY)
 # What the native modules are made of: a change builds them again (build_express.py).
 NATIVE := build_express.py $(wildcard */*.p[yx][xd] */*/*.p[yx][xd] */*/*/*.p[yx][xd])
 
-# The stamp is written last: an installation that was cut short is done again.
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "GoN needs Python 3.11 or later")'
 	@$(PYTHON) -m venv $(VENV)
 
+# The stamp is written last: an installation that was cut short is done again.
 $(READY): pyproject.toml $(NATIVE) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 from collections.abc import Callable
-from multiprocessing import parent_process
-from multiprocessing.util import Finalize
 
 from gon.clock import Clock
 from gon.errors import (
@@ -149,9 +148,13 @@ class OpenLeases:
             return
         self._pid = os.getpid()
         atexit.register(self.release)
-        if parent_process() is not None:
-            # Some of multiprocessing's processes end without Python's own exit.
-            Finalize(None, self.release, exitpriority=-1)
+        if "multiprocessing.process" in sys.modules:
+            # Who was started by it has it. Some of its processes end without Python's own exit.
+            from multiprocessing import parent_process
+            from multiprocessing.util import Finalize
+
+            if parent_process() is not None:
+                Finalize(None, self.release, exitpriority=-1)
 
     def forsake(self) -> None:
         """Have none, in a child of fork: they are its parent's."""

@@ -5,10 +5,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#define IS(call, wanted) do { cl_int is = (call); if (is != (wanted)) { \
-  printf("line %d: %s: %d, not %d\n", __LINE__, #call, is, wanted); return 1; } } while (0)
-#define GOOD(call) IS(call, CL_SUCCESS)
-#define TRUE(what) do { if (!(what)) { printf("line %d: %s\n", __LINE__, #what); return 1; } } while (0)
+#include "checks.h"
 
 static cl_context context;
 static cl_device_id device;

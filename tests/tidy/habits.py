@@ -20,6 +20,8 @@ LAZY_IMPORTS: dict[tuple[str, str], str] = {
         "gon_client.connect",
         "gon_client.predict.recording.record_life",
     ): "a twentieth of a cold client's start",
+    ("gon_client.lease", "multiprocessing.parent_process"): "2 ms of a cold client's start",
+    ("gon_client.lease", "multiprocessing.util.Finalize"): "2 ms of a cold client's start",
     ("gon_client.models", "gon_client.stablehlo.stablehlo"): "a tenth of a cold client's start",
     ("gon_client.models", "gon_client.flow.flow_on"): "a tenth of a cold client's start",
     ("gon_client.models", "gon_client.vision.vision_on"): "a tenth of a cold client's start",
