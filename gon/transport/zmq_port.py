@@ -67,6 +67,17 @@ class Side:
     def wake(self) -> None:
         os.eventfd_write(self.wake_fd, 1)
 
+    def part(self) -> None:
+        """In a child of fork: end its wait, and take no wake that is meant for the parent.
+
+        Only a new file is the child's own; it takes the place of the inherited one, which may be
+        being waited at.
+        """
+        with suppress(OSError):  # no room for a file: the parent may wait a slice for nothing
+            own_fd = os.eventfd(1, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            os.dup2(own_fd, self.wake_fd, inheritable=False)
+            os.close(own_fd)
+
     def __del__(self) -> None:
         os.close(self.wake_fd)
 
@@ -119,7 +130,8 @@ class ZmqPort:
         changes = side.poll(timeout_s * 1000)
         for fd, _event in changes:
             if fd == side.wake_fd:
-                os.eventfd_read(fd)
+                with suppress(BlockingIOError):  # a child that could not part took it
+                    os.eventfd_read(fd)
             elif fd == self._monitor_fd:
                 with self.lock:
                     self.hear_events()
@@ -184,6 +196,9 @@ class ZmqPort:
     def forsake(self) -> None:
         """Be closed in a child of fork."""
         self.closed, self.on_event = True, _unheard
+        if hasattr(self, "sender"):
+            self.receiver.part()
+            self.sender.part()
 
     def __del__(self) -> None:
         if hasattr(self, "sender"):

@@ -163,7 +163,8 @@ def be_child(inherited: Inherited, leaving: str) -> None:
 
 def fork_in_handlers(inherited: Inherited) -> bool:
     """Fork in a handler while the device is used; return whether this is a child. One leaves by an
-    exception through what was being called; one returns there, and is refused the next moment.
+    exception through what was being called; one returns there, and is refused the next moment: not
+    over ZeroMQ, whose calls never return in a child.
     """
     parent, large = os.getpid(), np.zeros(1 << 18, np.int32)
     ends: list[int] = []
@@ -173,11 +174,12 @@ def fork_in_handlers(inherited: Inherited) -> bool:
         if not child:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.alarm(CHILD_S)
-            if len(ends) % 2:
+            if len(ends) % 2 or inherited.link == "zmq":
                 raise SystemExit(0)
             return
         ends.append(os.waitpid(child, 0)[1])
-        signal.setitimer(signal.ITIMER_REAL, HANDLER_S)
+        if len(ends) < HANDLED:
+            signal.setitimer(signal.ITIMER_REAL, HANDLER_S)
 
     signal.signal(signal.SIGALRM, handle)
     signal.setitimer(signal.ITIMER_REAL, HANDLER_S)
