@@ -137,7 +137,15 @@ class ZmqLink:
                     try:
                         if self._identity:
                             send(self._identity, MORE_NOW)
-                        tracker = send(data, NOW, copy=not keep, track=keep)
+                        tracker = None
+                        if keep:
+                            # In a child of fork that leaves this call by an exception, the end of
+                            # a frame would call a thread that is not there: it is the port's too.
+                            port.frame = zmq.Frame(data, track=True)
+                            tracker = send(port.frame, NOW, copy=False, track=True)
+                            port.frame = None
+                        else:
+                            send(data, NOW)
                     except zmq.Again:
                         if refused:
                             break

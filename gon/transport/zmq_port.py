@@ -93,6 +93,8 @@ class ZmqPort:
     def __init__(self, kind: zmq.SocketType, endpoint: str) -> None:
         self.lock = new_lock()
         self.closed = False
+        # What is just being sent, if it is sent from where it is.
+        self.frame: zmq.Frame | None = None
         inherit(self, ZmqPort.forsake)
         self.socket: ZmqSocket = zmq.Context[ZmqSocket].instance().socket(kind)
         self.on_event: Callable[[zmq.Event, int], None] = _unheard
@@ -187,7 +189,7 @@ class ZmqPort:
         if self.closed:
             return
         self.closed = True
-        self.on_event = _unheard
+        self.on_event, self.frame = _unheard, None
         self.socket.disable_monitor()
         self._monitor.close(0)
         self.socket.close()
