@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import array
 import fcntl
+import gc
 import os
 import signal
 import socket
@@ -33,6 +34,7 @@ SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 @pytest.fixture(autouse=True)
 def _no_file_stays_open() -> Iterator[None]:
+    gc.collect()  # what tests before this one have left
     before = open_files()
     yield
     assert open_files() == before
