@@ -82,6 +82,9 @@ cdef class Express:
     cdef uint64_t _sent_first
     cdef int64_t _sent_ns
     cdef int64_t _received_ns
+    # When the last wait was over; when one began that ends a burst, 0 for none.
+    cdef int64_t _woke_ns
+    cdef int64_t _burst_ns
     # The frame whose acknowledgement has told that its stream was quiet.
     cdef uint64_t _quiet_frame
     # The stream of the last upload that has left it quiet, and the number of the next op then.

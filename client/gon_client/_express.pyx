@@ -95,7 +95,7 @@ cdef Py_ssize_t _HEAD_BYTES = HEAD_BYTES_MAX
 # What is left of a head for coded ops.
 cdef Py_ssize_t _OPS_BYTES = HEAD_BYTES_MAX - HEADER_BYTES - _OPENING_BYTES
 cdef uint32_t _INLINE_BYTES = INLINE_BYTES_MAX
-cdef object _IDLE_OPS = IDLE_OPS_TARGET
+cdef Py_ssize_t _IDLE_OPS = IDLE_OPS_TARGET
 cdef object _Launch = _ops.Launch
 cdef object _last_code = None
 
@@ -514,12 +514,16 @@ cdef class Express:
             self._link.wait(answer, None)
             return 0
         self.waits += 1
+        self._burst_ns = 0
         try:
             self._exchange(answer)
         finally:
             self.give_turn()
         if not answer.settled:
             self._link.wait_on(answer, None)
+        self._woke_ns = now_ns()
+        if self._burst_ns:
+            self._batcher.ends(self._woke_ns / 1e9)
         return 0
 
     cdef int _send_now(self) except -1:
@@ -543,7 +547,10 @@ cdef class Express:
             return 0
         try:
             if outbox.count:
-                if not self._batcher.settled:
+                if outbox.count > _IDLE_OPS or not self._batcher.settled:
+                    self._burst_ns = now_ns()
+                    self._batcher.woke_s = self._woke_ns / 1e9
+                    self._batcher.begins(self._burst_ns / 1e9)
                     self._batcher.waited(outbox.count)
                 if outbox.ended:
                     raise self._link.ending.error()

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 from gon.clock import Clock
 from gon.errors import GonError, LeaseLost, LinkLost, LocalProtocolError, RemoteProtocolError
 from gon.limits import CLOSE_S, UNACKED_BYTES_MAX, UNACKED_FRAMES_MAX
-from gon.model import DeviceInfo
 from gon.native import NATIVE
 from gon.transport.base import LanedLink, Link, WhileBlocked
 from gon.wire.batch import Bye, encode
@@ -42,7 +41,7 @@ from gon_client.mapped import MappedBuffers
 from gon_client.meetings import Meetings
 from gon_client.outbox import outbox_for
 from gon_client.pending import Answer, Origin, Origins, caller
-from gon_client.pump import Attendance, Program, Pump
+from gon_client.pump import Attendance, Program, Pump, Tick
 from gon_client.sending import Sending
 from gon_client.side_links import SideLinkKeeper
 from gon_client.turn import Turn
@@ -72,9 +71,8 @@ class SessionLink:
         self._link, welcome = dialer.first(self._session)
         self._session.limit(welcome.frames_max, welcome.bytes_max)
         self._session.join(welcome.received)
-        self.device: DeviceInfo = welcome.device
+        self.device, self.content_key = welcome.device, welcome.content_key
         self.version, self.program_bytes = welcome.version, welcome.program_bytes
-        self.content_key: bytes = welcome.content_key
         self._outbox = self.numbers = outbox_for(welcome.version)
         self.ending = Ending(self._outbox, self._expected, dialer)
         self.bulk = Bulk(
@@ -83,8 +81,7 @@ class SessionLink:
         self.bulk.on_another_link(self._link, dialer.round_trip_s, welcome.compression)
         self._pump = Pump(self._tick, self._batcher, clock)
         self._meetings = Meetings(self.version, self._outbox, self._sending, self._pump, clock)
-        self.express: Express | None = Express(self) if NATIVE else None
-        self._tally.quick = self.express
+        self._tally.quick = self.express = Express(self) if NATIVE else None
         self.mapped = MappedBuffers(self, dialer, self._outbox, self._origins)
 
     def __repr__(self) -> str:
@@ -164,7 +161,9 @@ class SessionLink:
         """Return when the answer is settled. Raises WaitTimeout; the op goes on."""
         self._tally.waits += 1
         self._tally.round_trips += 1
+        self._batcher.begins(self._clock.now_s())
         self.wait_on(answer, timeout_s)
+        self._batcher.ends(self._clock.now_s())
 
     def wait_on(self, answer: Answer, timeout_s: float | None) -> None:
         """Go on with a wait that is counted."""
@@ -279,9 +278,8 @@ class SessionLink:
         except BaseException:
             self._unread.link = link
             raise
-        bulk = self.bulk
-        if bulk.round_trip.marked or self._expected.pieces_owed:
-            bulk.after_frame(link)
+        if self.bulk.round_trip.marked or self._expected.pieces_owed:
+            self.bulk.after_frame(link)
         return raw is not None
 
     # Sending (all need `_sending`) --------------------
@@ -359,24 +357,27 @@ class SessionLink:
         self._pump.stop()
         self._turn.tell()
 
-    def _tick(self) -> bool:
+    def _tick(self) -> Tick:
         """Send what has waited, take what has come; return whether there was anything to do."""
         if self.ending.is_here:
-            return False
+            return Tick.QUIET
         gathered, waits = self._outbox.count, self._tally.all_waits
         program = self._attendance.look(self._outbox.first, gathered, waits)
         if program is Program.WAITS:
-            return True
+            return Tick.BUSY
         self._sending.mend()
         if program is Program.LEAVES:
             self._batcher.aged()
             self.flush()
         self.catch_up()
-        owed = self._expected.pieces_owed > 0
-        if owed:
+        if owed := self._expected.pieces_owed > 0:
             self.bulk.acknowledge_pieces(self._link, self._receive_while_blocked)
         busy = self._inside.run(self.side_links.tick)
-        return gathered > 0 or owed or busy or self._session.acked < self._session.sent
+        if gathered or owed or busy:
+            return Tick.BUSY
+        if program is Program.RESTS and self._turn.lock.locked():
+            return Tick.AWAITED
+        return Tick.BUSY if self._session.acked < self._session.sent else Tick.QUIET
 
     def close(self) -> None:
         """Send what is gathered if that may be, say goodbye, end the session; may be done again."""

@@ -6,7 +6,9 @@ is over.
 
 A tick in Python disturbs a program that waits in a loop: it takes the interpreter's lock for longer
 than a wait takes, and every 2 ms is nearly each hundredth wait. Such a program sends what it queues
-and receives what comes, so it is spared most ticks (`Attendance`).
+and receives what comes, so it is spared most ticks (`Attendance`). In the middle of a long wait
+there is nothing to do but that, so the pump parks until something is queued after it: its ticks
+would take a processor from kernels where both ends share one.
 """
 
 from __future__ import annotations
@@ -57,10 +59,21 @@ class Bell(threading.Event):
 class Program(Enum):
     """What a program has done since the last tick."""
 
-    # It has left ops gathered, and nobody has sent them; it has waited; neither.
+    # It has left ops gathered, and nobody has sent them; it has waited; neither; or that is to be
+    # seen to in this tick.
     LEAVES = "leaves"
     WAITS = "waits"
     RESTS = "rests"
+    WAITED = "waited"
+
+
+class Tick(Enum):
+    """What a tick has found."""
+
+    # Something to do, or there soon may be; nothing; nothing that whoever waits does not do.
+    BUSY = "busy"
+    QUIET = "quiet"
+    AWAITED = "awaited"
 
 
 class Attendance:
@@ -74,23 +87,25 @@ class Attendance:
     def look(self, first: int, gathered: int, waits: int) -> Program:
         """Hear the number of the first op that is not sent, how many are gathered, and how often
         the program has ever waited; return what it has done: of SPARED_TICKS in a row that it
-        waits, the next one is that it rests.
+        waits, the next one is that it has waited.
         """
         left, waited = gathered > 0 and first == self._first, waits != self._waits
         self._first, self._waits = first, waits
         if left:
             return Program.LEAVES
         self._spared = self._spared + 1 if waited else 0
-        if 0 < self._spared <= SPARED_TICKS:
+        if not waited:
+            return Program.RESTS
+        if self._spared <= SPARED_TICKS:
             return Program.WAITS
         self._spared = 0
-        return Program.RESTS
+        return Program.WAITED
 
 
 class Pump:
-    """Calls `tick` until stopped; `tick` returns whether there was anything to do."""
+    """Calls `tick` until stopped; `tick` returns what it has found."""
 
-    def __init__(self, tick: Callable[[], bool], batcher: Batcher, clock: Clock) -> None:
+    def __init__(self, tick: Callable[[], Tick], batcher: Batcher, clock: Clock) -> None:
         self._tick = tick
         self._batcher = batcher
         self._clock = clock
@@ -118,16 +133,22 @@ class Pump:
         quiet = 0
         try:
             while not self._stopped:
-                quiet = 0 if self._tick() else quiet + 1
-                if quiet < QUIET_TICKS:
+                found = self._tick()
+                quiet = quiet + 1 if found is Tick.QUIET else 0
+                if found is Tick.AWAITED or quiet >= QUIET_TICKS:
+                    self._park()
+                if found is Tick.AWAITED or quiet < QUIET_TICKS:
+                    # What was queued after a wait is gathered as ever.
                     self._clock.sleep_s(self._batcher.age_s)
-                    continue
-                self._event.clear()
-                self.parked = True
-                # An op queued before `parked` was seen is found by this tick; a later one wakes us.
-                if not self._tick() and not self._stopped:
-                    self._clock.wait(self._event, PARKED_TICK_S)
-                self.parked = False
         except GonError:
             # The session keeps its fault and raises it to whoever uses it next.
             return
+
+    def _park(self) -> None:
+        """Sleep until something is queued, a second at most."""
+        self._event.clear()
+        self.parked = True
+        # An op queued before `parked` was seen is found by this tick; a later one wakes us.
+        if self._tick() is not Tick.BUSY and not self._stopped:
+            self._clock.wait(self._event, PARKED_TICK_S)
+        self.parked = False

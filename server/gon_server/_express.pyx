@@ -305,8 +305,8 @@ cdef class Express:
             return False
         if not 0 < first <= _OP_NUMBER or length <= _INLINE_BYTES:
             return False
-        if self._slow and stream in self._slow:
-            return False  # it may have to be held
+        if self._may_hold() and stream in self._slow:
+            return False
         memory = self._port.window(stream, buffer, offset, length, True)
         if memory == NULL:
             return False
@@ -557,15 +557,19 @@ cdef class Express:
     cdef bint _may_wait_long(self, Step* step) except -1:
         """Return whether a step is to go the long way, for it may be held or come behind what is."""
         if step.tag == _TAG_TIMES or step.tag == _TAG_TELL:
-            return bool(self._held) or bool(self._slow)
+            return self._may_hold()
         if step.tag == _TAG_NOTE and self._reading:
             return True  # a question that is held may be for its event
         if self._reading and (step.stream in self._reading or _WIDE in self._reading):
             return True
         return (
-            bool(self._slow) and (step.tag == _TAG_SYNC or step.tag == _TAG_READ)
-            and step.stream in self._slow
+            (step.tag == _TAG_SYNC or step.tag == _TAG_READ)
+            and self._may_hold() and step.stream in self._slow
         )
+
+    cdef bint _may_hold(self) except -1:
+        """Return whether anything is held, or waits that take long are to be."""
+        return bool(self._held) or bool(self._slow) and self._holding.told_s is not None
 
     cdef int _waited(self, uint64_t stream, int64_t began_ns) except -1:
         """Note that a wait has taken long."""

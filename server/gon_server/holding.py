@@ -22,7 +22,6 @@ beyond that it is waited for. Must not know: links, sessions, frames.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from functools import partial
 from operator import attrgetter
@@ -82,8 +81,9 @@ class Holding:
         self.late: list[Reply] = []
         self.begin_large: Callable[[ops.Read, int], None] = lambda _op, _number: None
         self.answered_late = 0
-        # When the client last told that several threads wait.
-        self.told_s = -math.inf
+        # When the client last told that several threads wait; None once they do not. While nobody
+        # is told and nothing held, whoever runs ops by a shorter way need not look at the above.
+        self.told_s: float | None = None
 
     def __repr__(self) -> str:
         return f"Holding({len(self.held)} wait, {self.line!r}, {len(self.slow)} streams slow)"
@@ -117,7 +117,7 @@ class Holding:
 
     def _run_plain(self, op: AnyOp, number: int) -> Reply | None:
         if isinstance(op, NoteWaiters):
-            self.told_s = self._now_s() if op.threads > 1 else -math.inf
+            self.told_s = self._now_s() if op.threads > 1 else None
             return None
         if isinstance(op, ops.CloseStream):
             self._settle(op.stream)
@@ -177,9 +177,9 @@ class Holding:
         return min(max(waited_s * LOOK_SHARE, LOOK_MIN_S), LOOK_MAX_S)
 
     def _may_hold(self) -> bool:
-        if self._runs.poison or len(self.held) >= HELD_MAX:
-            return False
-        return self._now_s() - self.told_s < WAITERS_S
+        if self.told_s is not None and self._now_s() - self.told_s >= WAITERS_S:
+            self.told_s = None
+        return self.told_s is not None and not self._runs.poison and len(self.held) < HELD_MAX
 
     def _has_room(self, size_bytes: int) -> bool:
         return len(self.line) < LINE_MAX and self._held_bytes + size_bytes <= HELD_BYTES_MAX

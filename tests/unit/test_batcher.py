@@ -52,6 +52,49 @@ def test_what_is_left_to_the_pump_goes_sooner_until_it_is_waited_for() -> None:
     assert batcher.ops_target == IDLE_OPS_TARGET
 
 
+def burst(batcher: Batcher, ops: int, queued_s: float, waited_s: float, now_s: float) -> list[int]:
+    """Queue and wait for a burst that begins at `now_s`; return how many ops each frame had."""
+    frames: list[int] = []
+    gathered = 0
+    for _ in range(ops):
+        gathered += 1
+        if gathered >= batcher.ops_target:
+            batcher.sent(gathered, 1)
+            frames.append(gathered)
+            gathered = 0
+    batcher.begins(now_s + queued_s)
+    batcher.waited(gathered + 1)
+    batcher.ends(now_s + queued_s + waited_s)
+    return [*frames, gathered + 1]
+
+
+def test_a_burst_that_is_waited_for_long_goes_in_one_frame() -> None:
+    batcher = Batcher()
+    batcher.ends(1.0)
+    assert burst(batcher, 30, 60e-6, 0.006, 1.0) == [8, 8, 8, 7], "nothing is known yet"
+    assert burst(batcher, 30, 60e-6, 0.006, 1.00606) == [31]
+    assert burst(batcher, 30, 60e-6, 0.0006, 1.01212) == [31], "it is still ten times as long"
+    # Whose few ops say nothing changes nothing.
+    assert burst(batcher, 1, 0.001, 1e-6, 1.01278) == [2]
+    assert burst(batcher, 300, 600e-6, 0.0006, 1.01379) == [BATCH_OPS_TARGET, 45]
+    assert burst(batcher, 30, 60e-6, 0.006, 1.01499)[0] == IDLE_OPS_TARGET, "that wait was short"
+
+
+def test_a_burst_goes_at_once_again_where_it_is_left_to_the_pump() -> None:
+    batcher = Batcher()
+    batcher.ends(1.0)
+    burst(batcher, 30, 60e-6, 0.006, 1.0)
+    assert batcher.ops_target == BATCH_OPS_TARGET
+    batcher.aged()
+    assert batcher.ops_target == 1
+
+
+def test_how_long_a_first_burst_took_to_queue_is_not_known() -> None:
+    batcher = Batcher()
+    burst(batcher, 30, 60e-6, 0.006, 1.0)
+    assert batcher.ops_target == IDLE_OPS_TARGET
+
+
 class Host(NamedTuple):
     """A worker as the simulation has it: how far away, how long an op takes it."""
 

@@ -35,7 +35,7 @@ from gon_client.batcher import Batcher
 from gon_client.dial import Dialer
 from gon_client.interruption import Inside
 from gon_client.pending import NO_ORIGIN, Answer, Origins, caller, is_ours, name_origin
-from gon_client.pump import QUIET_TICKS, Pump
+from gon_client.pump import QUIET_TICKS, Pump, Tick
 from gon_client.turn import Turn
 from gon_server.devices.null import INFO
 from tests.held_clock import HeldClock
@@ -44,18 +44,18 @@ from tests.inproc_worker import PATIENCE_S
 
 # Pump --------------------
 class Ticks:
-    """What a pump is to call: counts, and says whether there was anything to do."""
+    """What a pump is to call: counts, and says what it has found."""
 
     def __init__(self) -> None:
         self.count = 0
-        self.busy = False
+        self.finds = Tick.QUIET
         self.fault: GonError | None = None
 
-    def __call__(self) -> bool:
+    def __call__(self) -> Tick:
         self.count += 1
         if self.fault is not None:
             raise self.fault
-        return self.busy
+        return self.finds
 
 
 def test_a_pump_with_nothing_to_do_parks_and_is_woken() -> None:
@@ -65,12 +65,28 @@ def test_a_pump_with_nothing_to_do_parks_and_is_woken() -> None:
     assert (ticks.count, pump.parked) == (1, False)
     clock.tick(QUIET_TICKS - 1)
     assert pump.parked
-    ticks.busy = True
+    ticks.finds = Tick.BUSY
     pump.wake()
     clock.tick()
     assert not pump.parked
     clock.tick(3 * QUIET_TICKS)
     assert not pump.parked, "there is always something to do"
+    pump.stop()
+    clock.close()
+
+
+def test_a_pump_parks_while_another_waits_and_gathers_what_comes_then() -> None:
+    ticks, clock = Ticks(), HeldClock()
+    ticks.finds = Tick.AWAITED
+    pump = Pump(ticks, Batcher(), clock)
+    clock.settle()
+    assert (ticks.count, pump.parked) == (2, True)
+    ticks.finds = Tick.BUSY
+    pump.wake()
+    clock.tick()
+    assert (ticks.count, pump.parked) == (2, False), "what was queued just now waits for a tick"
+    clock.tick()
+    assert ticks.count == 3
     pump.stop()
     clock.close()
 

@@ -8,11 +8,13 @@ from collections.abc import Callable
 import pyopencl as cl
 import pytest
 
+from gon.clock import SYSTEM_CLOCK
 from gon.errors import RemoteProtocolError, WaitTimeout
 from gon.limits import INLINE_BYTES_MAX
 from gon.model import DEFAULT_STREAM, Handle, Program
 from gon.native import NATIVE
 from gon.transport.inproc import inproc_pair
+from gon.wire import ops
 from gon.wire.batch import Hello, Reply, encode
 from gon.wire.frame import Kind
 from gon.wire.ops import AnyOp
@@ -61,7 +63,7 @@ def test_a_thread_that_waits_long_holds_up_no_other(monkeypatch: pytest.MonkeyPa
     for thread in (first, second):
         thread.join(PATIENCE_S)
         assert not thread.is_alive()
-    until(lambda: holding.told_s > 0, "the worker has heard of it")
+    until(lambda: holding.told_s is not None, "the worker has heard of it")
 
     held = wait_at_the_gate()
     until(lambda: bool(holding.held), "it is held")
@@ -225,3 +227,39 @@ def test_the_quick_way_notes_no_event_whose_times_are_asked_for(
         first.wait(PATIENCE_S)
         second.wait(PATIENCE_S)
         assert first.times.ended_ns != second.times.ended_ns
+
+
+@pytest.mark.skipif(not NATIVE, reason="the quick way is native")
+def test_long_waits_go_the_quick_way_while_one_thread_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gon_server.paces.SLOW_WAIT_S", 0.0)
+    monkeypatch.setattr("gon_server.holding.WAITERS_S", PATIENCE_S)
+    looked_at: list[AnyOp] = []
+    run = Holding.run
+
+    def noted(self: Holding, op: AnyOp, number: int) -> Reply | None:
+        looked_at.append(op)
+        return run(self, op, number)
+
+    monkeypatch.setattr(Holding, "run", noted)
+    device = open_device("")
+    worker = InprocWorker(device, stream_pair)
+    far = RemoteDevice(open_session(worker))
+    holding = worker.conversation._executor.holding
+    far.create_stream(Handle(1))
+    far.sync(Handle(1)).wait(PATIENCE_S)
+    holding.slow.add(1)
+    looked_at.clear()
+    far.sync(Handle(1)).wait(PATIENCE_S)
+    assert not looked_at
+    holding.told_s = SYSTEM_CLOCK.now_s()
+    far.sync(Handle(1)).wait(PATIENCE_S)
+    assert [type(op) for op in looked_at] == [ops.Sync]
+    # What was told long ago is forgotten where it is looked at.
+    holding.told_s -= 2 * PATIENCE_S
+    far.sync(Handle(1)).wait(PATIENCE_S)
+    assert holding.told_s is None
+    far.close()
+    worker.close()
+    device.close()

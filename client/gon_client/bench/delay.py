@@ -28,7 +28,6 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +108,8 @@ class Direction:
         self.source = source
         self.sink = sink
         self.lane = lane
+        # Whether there is room for what arrives.
+        self.reads = True
         # The sink takes nothing more for now.
         self.is_blocked = False
         self.is_over = False
@@ -131,12 +132,22 @@ class Direction:
                 now_ns -= max(0, age_ns)
         self.lane.arrived(count, now_ns)
 
-    def has_to_write(self, now_ns: int) -> bool:
-        """Return whether something is due that the sink may take."""
-        if self.is_over or self.is_blocked:
-            return False
-        next_ns = self.lane.next_ns
-        return next_ns is not None and next_ns <= now_ns
+    def advance(self, now_ns: int) -> int | None:
+        """Pass on what is due, if the sink may take it; return when to do so again, None where
+        something else has to happen first. Raises OSError.
+        """
+        lane = self.lane
+        if not self.is_blocked and not self.is_over:
+            next_ns = lane.next_ns
+            if next_ns is not None and next_ns <= now_ns:
+                self.write(now_ns)
+        next_ns = None if self.is_blocked or self.is_over else lane.next_ns
+        self.reads = lane.has_room(now_ns)
+        if not self.reads:
+            opens_ns = lane.opens_ns(now_ns)
+            if opens_ns is not None and (next_ns is None or opens_ns < next_ns):
+                return opens_ns
+        return next_ns
 
     def write(self, now_ns: int) -> None:
         """Pass on what is due. Raises OSError."""
@@ -153,15 +164,28 @@ class Direction:
 
 
 class Proxy:
-    """All routes and connections of one way."""
+    """All routes and connections of one way.
+
+    What it does for a frame is done while a processor may be wanted by those whose frame it is: so
+    only what something is on its way in is looked at, and what is waited for is listed anew only
+    where that has changed.
+    """
 
     def __init__(self, orders: socket.socket, way: Way) -> None:
         self._orders = orders
         self._way = way
         self._there, self._back = Wire(way.rate_bytes_s), Wire(way.rate_bytes_s)
         self._blocks = Blocks()
-        self._listeners: dict[socket.socket, tuple[str, int]] = {}
-        self._pairs: list[tuple[Direction, Direction]] = []
+        self._listeners: dict[int, tuple[socket.socket, tuple[str, int]]] = {}
+        # Each direction's other one, and whose source a socket is.
+        self._other: dict[Direction, Direction] = {}
+        self._sources: dict[int, Direction] = {}
+        # Where something is on its way, or has no room, or is blocked.
+        self._busy: list[Direction] = []
+        # What is waited for: to be read from, and to be written to; whether that has changed.
+        self._readable: list[int] = []
+        self._writable: list[int] = []
+        self._is_stale = True
 
     def serve(self) -> None:
         """Relay until the orders end."""
@@ -177,16 +201,16 @@ class Proxy:
                 # The kernel is late by a thousandth of a long wait: the rest is waited for apart.
                 part = 0.98 if asleep_ns > _LONG_NS else 1.0
                 timeout_s = max(0.0, asleep_ns * part) / 1e9
-            readable = self._wait(timeout_s)
-            if self._orders in readable:
+            for fd in self._wait(timeout_s):
+                if fd in self._listeners:
+                    self._accept(*self._listeners[fd])
+                    continue
                 received = self._orders.recv(_LINE_BYTES_MAX)
                 if not received:
                     return
                 *lines, told = (told + received).split(b"\n")
                 for line in lines:
                     self._lead(line.decode("ascii"))
-            for listener in self._listeners.keys() & readable:
-                self._accept(listener)
 
     def _lead(self, line: str) -> None:
         """Open a route to HOST PORT and tell its port."""
@@ -194,88 +218,102 @@ class Proxy:
         host, port = line.split()
         listener = socket.create_server(("127.0.0.1", 0))
         listener.setblocking(False)
-        self._listeners[listener] = (host, int(port))
+        self._listeners[listener.fileno()] = (listener, (host, int(port)))
+        self._is_stale = True
         self._orders.sendall(b"%d\n" % listener.getsockname()[1])
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket, target: tuple[str, int]) -> None:
         try:
             near, _address = listener.accept()
         except OSError:
             return
-        if len(self._pairs) >= DELAY_CONNECTIONS_MAX:
+        if len(self._other) >= 2 * DELAY_CONNECTIONS_MAX:
             near.close()
             return
         try:
-            far = socket.create_connection(self._listeners[listener], CONNECT_TIMEOUT_S)
+            far = socket.create_connection(target, CONNECT_TIMEOUT_S)
         except OSError:
             near.close()
             return
         for sock in (near, far):
             self._way.prepare(sock)
         connected_ns = time.perf_counter_ns() + 3 * self._way.delay_ns
-        there = self._way.lane(self._there, self._blocks, connected_ns)
-        back = self._way.lane(self._back, self._blocks, 0)
-        self._pairs.append((Direction(near, far, there), Direction(far, near, back)))
+        there = Direction(near, far, self._way.lane(self._there, self._blocks, connected_ns))
+        back = Direction(far, near, self._way.lane(self._back, self._blocks, 0))
+        for direction, other in ((there, back), (back, there)):
+            self._other[direction] = other
+            self._sources[direction.source.fileno()] = direction
+        self._is_stale = True
 
     def _advance(self, now_ns: int) -> tuple[int | None, bool]:
         """Pass on what is due, drop what is over; return when more is due, and whether much is."""
         soonest: int | None = None
         is_bulk = False
-        for pair in list(self._pairs):
+        for direction in tuple(self._busy):
+            if direction not in self._other:
+                continue
+            could_read, was_blocked = direction.reads, direction.is_blocked
             try:
-                for direction in pair:
-                    if direction.has_to_write(now_ns):
-                        direction.write(now_ns)
+                event_ns = direction.advance(now_ns)
             except OSError:
-                self._drop(pair)
+                self._drop(direction)
                 continue
-            if all(direction.is_over for direction in pair):
-                self._drop(pair)
+            if direction.is_over and self._other[direction].is_over:
+                self._drop(direction)
                 continue
-            for direction in pair:
-                lane = direction.lane
-                next_ns = None if direction.is_blocked or direction.is_over else lane.next_ns
-                for event_ns in (next_ns, lane.opens_ns(now_ns)):
-                    if event_ns is not None and (soonest is None or event_ns < soonest):
-                        soonest, is_bulk = event_ns, lane.held_bytes > _BULK_BYTES
+            if direction.reads != could_read or direction.is_blocked != was_blocked:
+                self._is_stale = True
+            if event_ns is not None:
+                if soonest is None or event_ns < soonest:
+                    soonest, is_bulk = event_ns, direction.lane.held_bytes > _BULK_BYTES
+            elif direction.is_over or (direction.reads and not direction.is_blocked):
+                self._busy.remove(direction)
         return soonest, is_bulk
 
-    def _wait(self, timeout_s: float | None) -> set[socket.socket]:
+    def _wait(self, timeout_s: float | None) -> list[int]:
         """Wait until something arrives, room comes or time has passed; receive what arrived.
 
         Returns what else is readable: orders and listeners.
         """
-        reading = {direction.source: direction for direction in self._reading()}
-        blocked = {each.sink: each for pair in self._pairs for each in pair if each.is_blocked}
-        others = [self._orders, *self._listeners]
-        readable, writable, _ = select.select([*others, *reading], [*blocked], [], timeout_s)
-        for sock in writable:
-            blocked[sock].is_blocked = False
-        broken: list[Direction] = []
-        for sock in readable:
-            if (direction := reading.get(sock)) is not None:
-                try:
-                    direction.read()
-                except OSError:
-                    broken.append(direction)
-        for pair in [pair for pair in self._pairs if any(each in broken for each in pair)]:
-            self._drop(pair)
-        return set(readable)
+        if self._is_stale:
+            self._list_anew()
+        readable, writable, _ = select.select(self._readable, self._writable, [], timeout_s)
+        for fd in writable:
+            self._other[self._sources[fd]].is_blocked = False
+            self._is_stale = True
+        others: list[int] = []
+        for fd in readable:
+            direction = self._sources.get(fd)
+            if direction is None:
+                if fd == self._orders.fileno() or fd in self._listeners:
+                    others.append(fd)
+                continue  # or it was dropped with its other direction
+            try:
+                direction.read()
+            except OSError:
+                self._drop(direction)
+                continue
+            if direction not in self._busy:
+                self._busy.append(direction)
+        return others
 
-    def _reading(self) -> Iterator[Direction]:
-        """Return the directions that have room for more."""
-        now_ns = time.perf_counter_ns()
-        for pair in self._pairs:
-            for direction in pair:
-                if direction.lane.has_room(now_ns):
-                    yield direction
+    def _list_anew(self) -> None:
+        """List what to wait for: a direction that has no room is not read from."""
+        self._is_stale = False
+        sources = self._sources.items()
+        self._readable = [fd for fd, direction in sources if direction.reads]
+        self._readable += [self._orders.fileno(), *self._listeners]
+        self._writable = [fd for fd, direction in sources if self._other[direction].is_blocked]
 
-    def _drop(self, pair: tuple[Direction, Direction]) -> None:
+    def _drop(self, direction: Direction) -> None:
         """Close both ends; a connection that breaks is broken at both."""
-        self._pairs.remove(pair)
-        for direction in pair:
-            direction.source.close()
-            direction.lane.close()
+        self._is_stale = True
+        for each in (direction, self._other[direction]):
+            del self._other[each], self._sources[each.source.fileno()]
+            if each in self._busy:
+                self._busy.remove(each)
+            each.source.close()
+            each.lane.close()
 
 
 def _awaited(until_ns: int) -> bool:
