@@ -308,3 +308,10 @@ def test_what_a_linker_is_told() -> None:
 def test_options_that_are_none_of_the_linkers(options: str) -> None:
     with pytest.raises(ValueError, match=r".?"):
         link_options(options)
+
+
+@pytest.mark.parametrize("before", ["/* #\nundef G */", "// #undef G", "#undef H", '"#undef G"'])
+def test_a_header_includes_itself_once_until_it_takes_its_guard_back(before: str) -> None:
+    body = '#ifndef G\n#define G\n{}\n#include "g.h"\n#include "g.h"\nint g;\n#undef G\n#endif\n'
+    text = written('#include "g.h"\n', split_options(""), {"g.h": body.format(before)})
+    assert text.count("int g;") == 1

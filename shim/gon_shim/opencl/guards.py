@@ -69,6 +69,15 @@ def _step(word: str) -> int:
     return 1 if word.startswith("if") else -1 if word == "endif" else 0
 
 
+def _taken_back_at(text: str, guard: str) -> int:
+    """Return where a text takes its guard back itself, or somewhere before."""
+    if _SPLICE.search(text):
+        return 0
+    blank = rf"(?:[ \t]|{COMMENT})"
+    undef = re.compile(rf"{COMMENT}|{STRING}|(?P<undef>(?:#|%:){blank}*undef{blank}+{guard}\b)")
+    return next((found.start() for found in undef.finditer(text) if found["undef"]), 0)
+
+
 class _Open:
     """A header that is being put, as long as its guard keeps it from being put within itself."""
 
@@ -120,7 +129,7 @@ class Certain:
         if guard and guard not in self._taken_back:
             self._here.add(guard)
         takes_back = guard and ("undef", guard) in _NAMED.findall(plain)
-        self._open.append(_Open(guard, max(0, text.find("undef")) if takes_back else None))
+        self._open.append(_Open(guard, _taken_back_at(text, guard) if takes_back else None))
         return len(self._before)
 
     def _close(self, guard: str) -> None:
