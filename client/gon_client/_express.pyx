@@ -19,6 +19,7 @@ from cpython.ref cimport Py_DECREF
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 
+from gon.clock import SYSTEM_CLOCK
 from gon.errors import GonError, RemoteProtocolError
 from gon.limits import BATCH_OPS_MAX, HEAD_BYTES_MAX, INLINE_BYTES_MAX, REPEAT_BATCH_OPS
 from gon.transport.framing import JOIN_BYTES_MAX
@@ -46,6 +47,12 @@ cdef extern from "Python.h":
     int PyFrame_GetLasti(PyFrameObject* frame)
 
 # Tags of ops, from the table.
+cdef extern from "time.h" nogil:
+    struct timespec:
+        long tv_sec
+        long tv_nsec
+    int nanosleep(const timespec* wanted, timespec* left)
+
 cdef enum:
     _TAG_WRITE = 3
     _TAG_READ = 4
@@ -305,6 +312,29 @@ cdef class Express:
         self._unsent, self._unread = link._sending.unfinished, link._unread
         self._cookies = link.cookies
         self._times_tag = _TAG_TELL if link.version >= TELLING_TIMES else _TAG_TIMES
+        if link._clock is SYSTEM_CLOCK:
+            link._attendance.doze = self.doze
+
+    def doze(self, double tick_s, int ticks):
+        """Sleep for a tick, and for others, two at a time, up to `ticks` while the program waits
+        and leaves nothing, by the machine's clock; return the number of the first op that was not
+        sent before the last sleep. What is looked at is the program's own, read without its lock.
+        """
+        cdef Outbox outbox = self._outbox
+        cdef uint64_t waits, first
+        cdef timespec tick
+        cdef int together = 1
+        with nogil:
+            while True:
+                waits, first = self.waits, outbox.first
+                tick.tv_sec = <long>(together * tick_s)
+                tick.tv_nsec = <long>((together * tick_s - <double>tick.tv_sec) * 1e9)
+                nanosleep(&tick, NULL)
+                ticks -= together
+                if ticks <= 0 or self.waits == waits or outbox.count and outbox.first == first:
+                    break
+                together = 2
+        return first
 
     cdef int queue(self, const uint8_t* op, Py_ssize_t size, object origin) except -1:
         """Gather a coded op that nobody waits for here."""

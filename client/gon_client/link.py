@@ -67,7 +67,7 @@ class SessionLink:
         self._intake = Intake(
             self._session, self._expected, self._origins, self._batcher, self.side_links
         )
-        self._closed, self._attendance, self.cookies = False, Attendance(), itertools.count(1)
+        self._closed, self._attendance, self.cookies = False, Attendance(clock), itertools.count(1)
         self._link, welcome = dialer.first(self._session)
         self._session.limit(welcome.frames_max, welcome.bytes_max)
         self._session.join(welcome.received)
@@ -79,7 +79,7 @@ class SessionLink:
             self, self._session, self._outbox, self._expected, self._sending, self._tally, clock
         )
         self.bulk.on_another_link(self._link, dialer.round_trip_s, welcome.compression)
-        self._pump = Pump(self._tick, self._batcher, clock)
+        self._pump = Pump(self._tick, self._batcher, clock, self._attendance.sleep)
         self._meetings = Meetings(self.version, self._outbox, self._sending, self._pump, clock)
         self._tally.quick = self.express = Express(self) if NATIVE else None
         self.mapped = MappedBuffers(self, dialer, self._outbox, self._origins)

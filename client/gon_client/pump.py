@@ -6,7 +6,9 @@ is over.
 
 A tick in Python disturbs a program that waits in a loop: it takes the interpreter's lock for longer
 than a wait takes, and every 2 ms is nearly each hundredth wait. Such a program sends what it queues
-and receives what comes, so it is spared most ticks (`Attendance`). In the middle of a long wait
+and receives what comes, so it is spared most ticks (`Attendance`), natively without that lock: on a
+processor that both ends share, ticks make the slowest hundredth of all waits last twice as long. In
+the middle of a long wait
 there is nothing to do but that, so the pump parks until something is queued after it: its ticks
 would take a processor from kernels where both ends share one.
 """
@@ -77,12 +79,24 @@ class Tick(Enum):
 
 
 class Attendance:
-    """Says what the program does, from what each tick sees."""
+    """Says what the program does, from what each tick sees, and sleeps between two."""
 
-    __slots__ = ("_first", "_spared", "_waits")
+    __slots__ = ("_first", "_sleep_s", "_spared", "_waits", "doze")
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._sleep_s = clock.sleep_s
         self._first = self._waits = self._spared = 0
+        # Sleeps for a tick, and for others up to a number while the program waits and leaves
+        # nothing; returns the number of the first op that was not sent before the last of them.
+        self.doze: Callable[[float, int], int] | None = None
+
+    def sleep(self, tick_s: float) -> None:
+        """Return when the next tick is due."""
+        if self.doze is None:
+            self._sleep_s(tick_s)
+        else:
+            self._first = self.doze(tick_s, SPARED_TICKS + 1)
+            self._spared = SPARED_TICKS
 
     def look(self, first: int, gathered: int, waits: int) -> Program:
         """Hear the number of the first op that is not sent, how many are gathered, and how often
@@ -105,10 +119,18 @@ class Attendance:
 class Pump:
     """Calls `tick` until stopped; `tick` returns what it has found."""
 
-    def __init__(self, tick: Callable[[], Tick], batcher: Batcher, clock: Clock) -> None:
+    def __init__(
+        self,
+        tick: Callable[[], Tick],
+        batcher: Batcher,
+        clock: Clock,
+        sleep: Callable[[float], None] | None = None,
+    ) -> None:
+        """`sleep` returns when the next tick is due, after so many seconds or some times that."""
         self._tick = tick
         self._batcher = batcher
         self._clock = clock
+        self._sleep = sleep or clock.sleep_s
         self._event = Bell()
         self._stopped = False
         self.parked = False
@@ -139,7 +161,7 @@ class Pump:
                     self._park()
                 if found is Tick.AWAITED or quiet < QUIET_TICKS:
                     # What was queued after a wait is gathered as ever.
-                    self._clock.sleep_s(self._batcher.age_s)
+                    self._sleep(self._batcher.age_s)
         except GonError:
             # The session keeps its fault and raises it to whoever uses it next.
             return

@@ -35,7 +35,7 @@ from gon_client.batcher import Batcher
 from gon_client.dial import Dialer
 from gon_client.interruption import Inside
 from gon_client.pending import NO_ORIGIN, Answer, Origins, caller, is_ours, name_origin
-from gon_client.pump import QUIET_TICKS, Pump, Tick
+from gon_client.pump import QUIET_TICKS, SPARED_TICKS, Attendance, Program, Pump, Tick
 from gon_client.turn import Turn
 from gon_server.devices.null import INFO
 from tests.held_clock import HeldClock
@@ -101,6 +101,24 @@ def test_a_pump_ends_with_the_session() -> None:
     clock.wake()
     thread.join(PATIENCE_S)
     assert not thread.is_alive()
+
+
+def test_ticks_are_spared_in_one_sleep_where_that_looks_by_itself() -> None:
+    attendance = Attendance(HeldClock())
+    slept: list[tuple[float, int]] = []
+
+    def doze(tick_s: float, ticks: int) -> int:
+        slept.append((tick_s, ticks))
+        return 7
+
+    attendance.doze = doze
+    attendance.sleep(0.002)
+    assert slept == [(0.002, SPARED_TICKS + 1)]
+    assert attendance.look(7, gathered=1, waits=3) is Program.LEAVES
+    attendance.sleep(0.002)
+    assert attendance.look(9, gathered=1, waits=9) is Program.WAITED, "and none is spared again"
+    attendance.sleep(0.002)
+    assert attendance.look(9, gathered=0, waits=9) is Program.RESTS
 
 
 # Turn --------------------

@@ -30,7 +30,6 @@ from gon_client.batcher import IDLE_OPS_TARGET
 from gon_client.control import ControlChannel
 from gon_client.device import Device
 from gon_client.lease import Lease
-from gon_client.pump import SPARED_TICKS, Tick
 from gon_client.statistics import stats
 from tests.held_clock import HeldClock
 from tests.inproc_worker import PATIENCE_S
@@ -122,43 +121,6 @@ def test_a_failure_goes_to_the_thread_that_waits_for_it() -> None:
             bad.result(PATIENCE_S)
         made.worker.reply(Reply(one))
         good.result(PATIENCE_S)
-
-
-def test_a_program_that_waits_is_spared_most_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
-    with desk() as made:
-        made.clock.settle()
-        ticks, polls = list[None](), list[int]()
-        monkeypatch.setattr(made.link, "catch_up", lambda: polls.append(len(ticks)))
-        for _ in range(2 * SPARED_TICKS + 3):
-            pending = made.far.sync(DEFAULT_STREAM)
-            made.link.flush()
-            (sync,) = made.worker.ops(1)
-            made.worker.reply(Reply(cookie_of(sync)))
-            pending.wait(PATIENCE_S)
-            made.link._tick()
-            ticks.append(None)
-        assert polls == [SPARED_TICKS, 2 * SPARED_TICKS + 1]
-        made.link.post(ops.Record(1, 1))
-        first = made.link._outbox.first
-        made.link._tick()
-        assert made.link._outbox.first == first + 1
-        assert len(polls) == 3
-
-
-def test_a_tick_in_the_middle_of_a_long_wait_says_so() -> None:
-    with desk() as made:
-        made.clock.settle()
-        pending = made.far.sync(DEFAULT_STREAM)
-        made.link.flush()
-        (sync,) = made.worker.ops(1)
-        made.link._tick()
-        with made.link._turn.lock:
-            assert made.link._tick() is Tick.AWAITED
-            made.link.post(ops.Record(1, 1))
-            assert made.link._tick() is Tick.BUSY, "something is gathered"
-        assert made.link._tick() is Tick.BUSY, "nobody receives the answer"
-        made.worker.reply(Reply(cookie_of(sync)))
-        pending.wait(PATIENCE_S)
 
 
 # Timeouts --------------------
