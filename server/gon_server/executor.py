@@ -342,6 +342,10 @@ class Executor:
                 # What was never made, because making it failed, is forgotten without a word.
                 if self._failures.forget(touched):
                     return None
+            case ops.Record() | ops.WaitEvent() if failure is not None:
+                # Order stands: what is usable again once that is told comes behind the same work.
+                if self._live.issuperset(touched.writes) and self._live.issuperset(touched.reads):
+                    self._step(op, number)
             case _:
                 pass
         if failure is not None:

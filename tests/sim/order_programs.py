@@ -14,7 +14,7 @@ from gon.model import Program
 from gon.wire import ops
 from gon.wire.ops import AnyOp
 from tests.sim.held_programs import CODE, FORMAT, NAMES, HeldMaker
-from tests.sim.pieces import ONE, STRANGER, Owned, WaitFor
+from tests.sim.pieces import ONE, STRANGER, Owned
 from tests.sim.programs import SIMULATED
 
 BROKEN = Program(b"no such kernel\n", "python-sim")
@@ -63,10 +63,6 @@ class OrderMaker(HeldMaker):
     def _hand_over(self) -> None:
         """What is behind the wait may use the buffer."""
         _buffer, owned = self._pick()
-        if self._faults:  # a wait for an event that is skipped would order nothing
-            self._do(ops.Sync(owned.stream, self._cookie()), WaitFor(self._open.pop()))
-            owned.stream = self._chance.choice(self._streams)
-            return
         event, stream = self._chance.choice(self._events), self._chance.choice(self._streams)
         self._do(ops.Record(owned.stream, event), ops.WaitEvent(stream, event))
         owned.stream = stream

@@ -30,7 +30,7 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> list[Holding]:
 
 
 # Those above 1000 differed once.
-@pytest.mark.parametrize("seed", [*range(120), 1401, 6930])
+@pytest.mark.parametrize("seed", [*range(120), 1401, 6930, 21032])
 def test_what_is_held_gives_what_it_gives_in_the_order_of_calls(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -143,6 +143,19 @@ def test_poison_travels_through_events_and_buffers(session: Session) -> None:
     assert through_buffer.op == "Launch"
 
 
+def test_events_order_streams_though_what_records_and_awaits_them_is_skipped(
+    session: Session,
+) -> None:
+    """What is left of a failed stream's work is over before what comes behind its event."""
+    session.answers(ops.CreateEvent(6))
+    for _ in range(20):  # the simulator would run either stream first
+        session.answers(write(1), write(0, 2), launch(), write(3))
+        session.answers(launch(x=2, y=2, block=1 << 20), ops.Record(3, 6), ops.WaitEvent(0, 6))
+        assert session.failure(ops.Sync(0, 9)).op == "Launch"
+        assert session.reply(ops.Read(0, 1, 0, SIZE, 10)).data == floats(*[3] * N)
+        session.failure(ops.Sync(3, 11))
+
+
 def test_an_event_that_is_another_point_is_no_longer_spoilt(session: Session) -> None:
     spoilt = (ops.CreateEvent(6), launch(block=1 << 20), ops.Record(3, 6), ops.Sync(3, 9))
     assert session.failure(*spoilt).code == Code.LAUNCH_TOO_LARGE
