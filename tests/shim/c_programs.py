@@ -1,38 +1,18 @@
-"""Programs of OpenCL in C, compiled against headers made of the driver's own tables: no package of
-headers need be installed.
-"""
+"""Programs of OpenCL in C, compiled against a header made of the driver's own tables."""
 
 from __future__ import annotations
 
-import re
 import subprocess
 from pathlib import Path
 
-from gon_shim.opencl import library
-from gon_shim.opencl.khronos import constants
+from gon_shim.opencl.header import write_header
 
 
 def compiled(source: Path, loader: Path, folder: Path) -> Path:
     """Return a program of a file of C, linked with a loader that it finds there, in `folder`."""
-    headers(folder)
+    write_header(folder)
     made = folder / source.stem
     where = f"-Wl,-rpath,{loader.parent}"
     command = ["cc", f"-I{folder}", str(source), "-o", str(made), str(loader), where]
     subprocess.run([*command, "-lpthread"], check=True)
     return made
-
-
-def headers(folder: Path) -> None:
-    """Write a CL/cl.h of what the driver is made of."""
-    entries = (entry for entry in library.entries() if entry.result)
-    numbers = (
-        f"#define {name} ({value})"
-        for name, value in vars(constants).items()
-        if re.match("CL_(?!TARGET)", name) and -(1 << 31) <= value < 1 << 63
-    )
-    text = [
-        "#include <stddef.h>", "#include <stdint.h>", "#define CL_CALLBACK", library.types_text(),
-        *numbers, *(f"{entry.prototype('')};" for entry in entries),
-    ]  # fmt: skip
-    (folder / "CL").mkdir()
-    (folder / "CL" / "cl.h").write_text("\n".join(text))
