@@ -256,7 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rivals = [each for each in RIVALS if not chosen.rival or each.name in chosen.rival]
     effort = run.FULL if chosen.full else run.SMOKE if chosen.smoke else run.QUICK
     # There is little to do far away: it takes part in every round.
-    effort = replace(effort, far_rounds=effort.rounds)
+    effort = replace(effort, slow_rounds=effort.rounds)
     usual = ["same", "split"] if len(available()) > 1 else ["same"]
     records: list[Record] = []
     chosen.json.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gon.errors import InvalidArgument, LinkLost
 from gon_client.bench.blocks import Blocks
 from gon_client.bench.detour import open_detour
-from gon_client.bench.distance import Distance, delay_ms_of, distance, is_far
+from gon_client.bench.distance import Distance, delay_ms_of, distance, is_far, is_slow
 from gon_client.bench.lane import Lane, Wire
 from gon_client.bench.limits import DELAY_PIECES_MAX
 
@@ -252,6 +252,7 @@ def test_names_tell_distances_and_distances_names(name: str, wanted: Distance) -
     assert distance(name) == wanted
     assert str(wanted) == name
     assert is_far(name) == wanted.is_far
+    assert is_slow(name) == (name not in ("tcp", "zmq", "tcp+0.1ms"))
     assert delay_ms_of(name) == wanted.delay_ms
 
 

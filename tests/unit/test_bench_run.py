@@ -17,7 +17,7 @@ from gon_client.bench.report import rows_table, targets_table
 from gon_client.bench.targets import TARGETS, judge
 from gon_client.commands.output import FILE_WIDTH
 
-SMALL = run.Effort(rounds=2, far_rounds=1, divisor=4, launches=100)
+SMALL = run.Effort(rounds=2, slow_rounds=1, divisor=4, launches=100)
 
 
 class Stand:

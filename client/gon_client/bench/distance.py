@@ -17,6 +17,8 @@ from gon.errors import InvalidArgument
 DELAY_MS_MAX = 10_000.0
 RATE_MBIT_MAX = 1_000_000.0
 WINDOW_KIB_MAX = 1_000_000
+# From this round trip on a workload's time is mostly waiting.
+SLOW_MS = 2.0
 
 _NUMBER = r"\d{1,7}(?:\.\d{1,3})?"
 _NAME = re.compile(
@@ -73,6 +75,14 @@ def delay_ms_of(where: str) -> float:
     """Return the round trip added on the way to any place, 0 for those that are not remote."""
     found = _NAME.match(where)
     return float(found.group(2) or 0) if found else 0.0
+
+
+def is_slow(where: str) -> bool:
+    """Whether what is measured at a place mostly waits for its way."""
+    if not is_far(where):
+        return False
+    way = distance(where)
+    return bool(way.delay_ms >= SLOW_MS or way.rate_mbit or way.window_kib)
 
 
 def is_far(where: str) -> bool:

@@ -1,10 +1,10 @@
 """A run: takes the places in turns, round by round, and makes rows of what they give.
 
 Rules: every workload is warmed up once at each place before its first counted round; rounds
-alternate A B C, A B C, … so that a disturbance of the machine meets all places alike; far places,
-whose time is mostly waiting, take part in the first few rounds only; the samples of all rounds are
-one set, and the spread between the rounds' medians goes into the row. Must not know: processes,
-devices, the terminal.
+alternate A B C, A B C, … so that a disturbance of the machine meets all places alike; places so far
+or slow that their time is mostly waiting take part in the first few rounds only; the samples of all
+rounds are one set, and the spread between the rounds' medians goes into the row. Must not know:
+processes, devices, the terminal.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from gon.errors import Unsupported
 from gon_client.bench.catalogue import GROUPS, Workload
-from gon_client.bench.distance import is_far
+from gon_client.bench.distance import is_slow
 from gon_client.bench.messages import Play
 from gon_client.bench.places import Place
 from gon_client.bench.record import Record, size_text, summarise
@@ -22,13 +22,13 @@ from gon_client.bench.record import Record, size_text, summarise
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much a run measures: rounds at near and far places, warm-up rounds before them, one
+    """How much a run measures: rounds at near and at slow places, warm-up rounds before them, one
     `divisor`th of the samples, launches that one sample of a launch rate posts, and whether hosts
     get rest.
     """
 
     rounds: int
-    far_rounds: int
+    slow_rounds: int
     divisor: int
     launches: int
     warm_ups: int = 1
@@ -36,13 +36,13 @@ class Effort:
 
     def rounds_at(self, where: str) -> int:
         """Return how many rounds are played at a place, warm-ups included."""
-        return self.warm_ups + (self.far_rounds if is_far(where) else self.rounds)
+        return self.warm_ups + (self.slow_rounds if is_slow(where) else self.rounds)
 
 
-FULL = Effort(rounds=7, far_rounds=3, divisor=1, launches=10_000)
-QUICK = Effort(rounds=3, far_rounds=2, divisor=4, launches=2_000)
+FULL = Effort(rounds=7, slow_rounds=3, divisor=1, launches=10_000)
+QUICK = Effort(rounds=3, slow_rounds=2, divisor=4, launches=2_000)
 # Everything once: shows that it runs, not how fast.
-SMOKE = Effort(rounds=1, far_rounds=1, divisor=1_000_000, launches=20, warm_ups=0, rests=False)
+SMOKE = Effort(rounds=1, slow_rounds=1, divisor=1_000_000, launches=20, warm_ups=0, rests=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def play(
     """
     kept: list[list[list[float]]] = [[] for _ in turn.parts]
     missing: set[tuple[str, str]] = set()
-    for number in range(effort.warm_ups + max(effort.rounds, effort.far_rounds)):
+    for number in range(effort.warm_ups + max(effort.rounds, effort.slow_rounds)):
         for (workload, place), rounds in zip(turn.parts, kept, strict=True):
             if number >= effort.rounds_at(place.where):
                 continue
