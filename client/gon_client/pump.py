@@ -6,11 +6,9 @@ is over.
 
 A tick in Python disturbs a program that waits in a loop: it takes the interpreter's lock for longer
 than a wait takes, and every 2 ms is nearly each hundredth wait. Such a program sends what it queues
-and receives what comes, so it is spared most ticks (`Attendance`), natively without that lock: on a
-processor that both ends share, ticks make the slowest hundredth of all waits last twice as long. In
-the middle of a long wait
-there is nothing to do but that, so the pump parks until something is queued after it: its ticks
-would take a processor from kernels where both ends share one.
+and receives what comes, so it is spared most ticks (`Attendance`), natively without that lock. In
+the middle of a long wait there is nothing to do but that, so the pump parks until something is
+queued after it: its ticks would take a processor from kernels where both ends share one.
 """
 
 from __future__ import annotations
