@@ -183,11 +183,8 @@ def test_a_wait_of_limited_time_that_meets_another_ends_whoever_sends(
     gate.end()
 
 
-@pytest.mark.skipif(not NATIVE, reason="the quick way is native")
-def test_the_quick_way_notes_no_event_whose_times_are_asked_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    made, device = force_holding(monkeypatch), open_device("")
+def noted_ops(monkeypatch: pytest.MonkeyPatch) -> list[AnyOp]:
+    """Return the ops that do not go the quick way, as they come."""
     looked_at: list[AnyOp] = []
     run = Holding.run
 
@@ -196,6 +193,15 @@ def test_the_quick_way_notes_no_event_whose_times_are_asked_for(
         return run(self, op, number)
 
     monkeypatch.setattr(Holding, "run", noted)
+    return looked_at
+
+
+@pytest.mark.skipif(not NATIVE, reason="the quick way is native")
+def test_the_quick_way_notes_no_event_whose_times_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made, device = force_holding(monkeypatch), open_device("")
+    looked_at = noted_ops(monkeypatch)
     with remote(device, stream_pair) as far:
         for stream in (1, 2):
             far.create_stream(Handle(stream))
@@ -235,14 +241,7 @@ def test_long_waits_go_the_quick_way_while_one_thread_waits(
 ) -> None:
     monkeypatch.setattr("gon_server.paces.SLOW_WAIT_S", 0.0)
     monkeypatch.setattr("gon_server.holding.WAITERS_S", PATIENCE_S)
-    looked_at: list[AnyOp] = []
-    run = Holding.run
-
-    def noted(self: Holding, op: AnyOp, number: int) -> Reply | None:
-        looked_at.append(op)
-        return run(self, op, number)
-
-    monkeypatch.setattr(Holding, "run", noted)
+    looked_at = noted_ops(monkeypatch)
     device = open_device("")
     worker = InprocWorker(device, stream_pair)
     far = RemoteDevice(open_session(worker))
