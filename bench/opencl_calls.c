@@ -2,7 +2,8 @@
  *
  * latency: a launch of a kernel of two groups and clFinish, SAMPLES times, on a queue that measures,
  * as clpeak does; µs from queued to begun by the queue's times, and of both calls by this clock.
- * rate: LAUNCHES of one thread each and one clFinish; launches a second. */
+ * rate: LAUNCHES of one thread each and one clFinish; launches a second, and µs of this thread's
+ * processor for one of them, and for a clSetKernelArg. */
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
 #include <stdio.h>
@@ -17,9 +18,9 @@ static const char *source = "kernel void sums(global float *a, global float *b) 
                             "  for (int k = 0; k < 16; k++) s += a[i + k * get_local_size(0)];"
                             "  b[i] = s; }";
 
-static double now_us(void) {
+static double now_us(clockid_t clock) {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  clock_gettime(clock, &t);
   return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
 }
 
@@ -59,6 +60,8 @@ int main(int count, char **words) {
   CHECK(code);
   cl_mem b = clCreateBuffer(context, CL_MEM_READ_WRITE, 4 * GLOBAL, NULL, &code);
   CHECK(code);
+  cl_mem c = clCreateBuffer(context, CL_MEM_READ_WRITE, 4 * GLOBAL, NULL, &code);
+  CHECK(code);
   CHECK(clSetKernelArg(kernel, 0, sizeof a, &a));
   CHECK(clSetKernelArg(kernel, 1, sizeof b, &b));
   size_t global = GLOBAL, local = LOCAL, one = 1;
@@ -69,22 +72,28 @@ int main(int count, char **words) {
     for (int i = 0; i < samples; i++) {
       cl_event event;
       cl_ulong queued, start;
-      double since = now_us();
+      double since = now_us(CLOCK_MONOTONIC);
       CHECK(clEnqueueNDRangeKernel(measuring, kernel, 1, NULL, &global, &local, 0, NULL, &event));
       CHECK(clFinish(measuring));
-      both[i] = now_us() - since;
+      both[i] = now_us(CLOCK_MONOTONIC) - since;
       CHECK(clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_QUEUED, 8, &queued, NULL));
       CHECK(clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_START, 8, &start, NULL));
       begun[i] = ((double)start - (double)queued) / 1e3;
       CHECK(clReleaseEvent(event));
     }
-    double since = now_us();
+    double since = now_us(CLOCK_MONOTONIC), spent = now_us(CLOCK_THREAD_CPUTIME_ID);
     for (int i = 0; i < launches; i++)
       CHECK(clEnqueueNDRangeKernel(plain, kernel, 1, NULL, &one, &one, 0, NULL, NULL));
+    spent = now_us(CLOCK_THREAD_CPUTIME_ID) - spent;
     CHECK(clFinish(plain));
-    double rate = launches / (now_us() - since) * 1e6;
+    double rate = launches / (now_us(CLOCK_MONOTONIC) - since) * 1e6;
+    double setting = now_us(CLOCK_THREAD_CPUTIME_ID);
+    for (int i = 0; i < launches; i++)
+      CHECK(clSetKernelArg(kernel, 1, sizeof b, i % 2 ? &b : &c));
+    setting = now_us(CLOCK_THREAD_CPUTIME_ID) - setting;
     if (round >= 0)
-      printf("%.2f %.2f %.0f\n", median(begun, samples), median(both, samples), rate);
+      printf("%.2f %.2f %.0f %.3f %.3f\n", median(begun, samples), median(both, samples), rate,
+             spent / launches, setting / launches);
   }
   return 0;
 }

@@ -1,7 +1,8 @@
 """What calls of OpenCL's cost a program of C: python bench/opencl_calls.py [--free] [--smoke]
 
-A launch and `clFinish` as clpeak measures them, and launches posted one after the other, on the
-runtime itself in the program's process and by `gon run` over tcp on a gond of its own, in turns.
+A launch and `clFinish` as clpeak measures them, and launches posted one after the other with what
+they take of the program's processor, on the runtime itself in the program's process and by `gon
+run` over tcp on a gond of its own, in turns.
 The program has one processor and gond another, unless nobody is pinned (`--free`).
 """
 
@@ -22,7 +23,7 @@ from gon.errors import GonError
 from gon_client.bench.placement import Placement, available, processors, start_pinned
 from gon_client.bench.private import private_host, without_settings
 from gon_server.devices.opencl_runtime import intel_library
-from gon_shim.opencl.header import write_header
+from gon_shim.opencl.c_programs import compiled, loader_beside
 
 _SOURCE = Path(__file__).with_suffix(".c")
 _TURNS = 5
@@ -30,19 +31,9 @@ _FIGURES = (
     ("launch latency, queued to begun by the queue's times, µs", ".1f"),
     ("launch and clFinish, µs", ".1f"),
     ("posted launches a second", ",.0f"),
+    ("the program's own processor for one of them, µs", ".2f"),
+    ("the same for clSetKernelArg, µs", ".2f"),
 )
-
-
-def compiled(folder: Path) -> Path:
-    """Return the program, in `folder`. Raises OSError, subprocess.CalledProcessError."""
-    package = Path(pyopencl.__path__[0])
-    places = (package / ".libs", package.with_name("pyopencl.libs"))
-    loader = next(found for where in places for found in where.glob("libOpenCL*"))
-    write_header(folder)
-    made = folder / _SOURCE.stem
-    command = ["cc", "-O2", f"-I{folder}", str(_SOURCE), "-o", str(made), str(loader)]
-    subprocess.run([*command, f"-Wl,-rpath,{loader.parent}"], check=True)
-    return made
 
 
 def run(
@@ -90,7 +81,8 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             placement = Placement.FREE if asked.free else Placement.SPLIT
             given = processors(placement, available())
-            program = [str(compiled(folder)), *counts]
+            loader = loader_beside(Path(pyopencl.__path__[0]))
+            program = [str(compiled(_SOURCE, loader, folder)), *counts]
             with private_host(given.host) as host:
                 for _ in range(turns):
                     rounds["directly"] += run(program, given.client, direct)

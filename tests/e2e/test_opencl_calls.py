@@ -21,4 +21,4 @@ def test_calls_of_opencl_are_measured_directly_and_through_gon() -> None:
     )
     assert ended.returncode == 0, ended.stderr
     figures = re.findall(r"^  (directly|through GoN) +[\d.,]+ ", ended.stdout, re.MULTILINE)
-    assert figures == ["directly", "through GoN"] * 3
+    assert figures == ["directly", "through GoN"] * 5

@@ -22,9 +22,9 @@ import gon
 from gon.clock import SYSTEM_CLOCK
 from gon_server.devices.opencl_runtime import intel_library
 from gon_shim.embedding import missing
+from gon_shim.opencl import c_programs
 from gon_shim.opencl.build import vendors
 from tests.e2e.gond_process import Gond, all_free, real_gond, until
-from tests.shim import c_programs
 from tests.suites.ways import directly
 from tests.vm import debian, guest, image, machine, work
 
